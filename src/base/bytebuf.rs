@@ -1,0 +1,177 @@
+//! A growable byte queue in one contiguous piece: append at the tail, take at the head.
+//!
+//! The memory is always initialised up to its capacity, so a reader may be handed the spare part
+//! as `&mut [u8]` without `unsafe`. Bounds are the owner's business; this only never grows by
+//! itself beyond what was asked for.
+
+/// Contiguous queue of bytes with spare room at the end.
+///
+/// Invariant: `head <= tail <= memory.len()`, and both are 0 when the queue is empty.
+#[derive(Default)]
+pub struct ByteBuf {
+    memory: Vec<u8>,
+    head: usize,
+    tail: usize,
+}
+
+impl ByteBuf {
+    /// An empty queue that owns no memory yet.
+    pub const fn new() -> Self {
+        Self {
+            memory: Vec::new(),
+            head: 0,
+            tail: 0,
+        }
+    }
+
+    /// Bytes waiting.
+    pub fn len(&self) -> usize {
+        self.tail - self.head
+    }
+
+    /// Nothing is waiting.
+    pub fn is_empty(&self) -> bool {
+        self.head == self.tail
+    }
+
+    /// Memory held, used or not.
+    pub fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// The waiting bytes, oldest first.
+    pub fn filled(&self) -> &[u8] {
+        &self.memory[self.head..self.tail]
+    }
+
+    /// The waiting bytes, to be changed in place.
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.head..self.tail]
+    }
+
+    /// Drops `n` bytes from the head.
+    pub fn consume(&mut self, n: usize) {
+        debug_assert!(n <= self.len());
+        self.head = (self.head + n).min(self.tail);
+        if self.head == self.tail {
+            self.head = 0;
+            self.tail = 0;
+        }
+    }
+
+    /// Room for at least `n` more bytes behind the tail; follow with [`ByteBuf::advance`].
+    pub fn spare(&mut self, n: usize) -> &mut [u8] {
+        self.reserve(n);
+        &mut self.memory[self.tail..]
+    }
+
+    /// `n` bytes of the spare room have been filled.
+    pub fn advance(&mut self, n: usize) {
+        debug_assert!(self.tail + n <= self.memory.len());
+        self.tail = (self.tail + n).min(self.memory.len());
+    }
+
+    /// Appends a copy of `bytes`.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.reserve(bytes.len());
+        self.memory[self.tail..self.tail + bytes.len()].copy_from_slice(bytes);
+        self.tail += bytes.len();
+    }
+
+    /// Forgets the content, keeps the memory.
+    pub fn clear(&mut self) {
+        self.head = 0;
+        self.tail = 0;
+    }
+
+    /// Returns memory beyond `keep` bytes when the content allows it.
+    pub fn shrink(&mut self, keep: usize) {
+        if self.memory.len() <= keep.max(self.len()) {
+            return;
+        }
+        self.compact();
+        self.memory.truncate(keep.max(self.tail));
+        self.memory.shrink_to_fit();
+    }
+
+    fn compact(&mut self) {
+        if self.head > 0 {
+            self.memory.copy_within(self.head..self.tail, 0);
+            self.tail -= self.head;
+            self.head = 0;
+        }
+    }
+
+    fn reserve(&mut self, n: usize) {
+        if self.memory.len() - self.tail >= n {
+            return;
+        }
+        // Moving the content costs less than new memory only while little of it is left.
+        if self.memory.len() - self.len() >= n && self.head >= self.len() {
+            self.compact();
+            return;
+        }
+        self.compact();
+        if self.memory.len() - self.tail < n {
+            let wanted = (self.tail + n)
+                .max(self.memory.len().saturating_mul(2))
+                .max(MEMORY_MIN);
+            self.memory.resize(wanted, 0);
+        }
+    }
+}
+
+/// The first allocation: a small answer fits, an idle owner pays nothing.
+const MEMORY_MIN: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn starts_without_memory() {
+        let buf = ByteBuf::new();
+        assert_eq!((buf.len(), buf.capacity()), (0, 0));
+    }
+
+    #[test]
+    fn shrink_keeps_the_content() {
+        let mut buf = ByteBuf::new();
+        buf.extend(&[7; 10_000]);
+        buf.consume(9_990);
+        buf.shrink(64);
+        assert_eq!(buf.filled(), &[7; 10]);
+        assert!(buf.capacity() <= 64);
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_queue(steps in proptest::collection::vec((0usize..3, 0usize..700), 1..80)) {
+            let mut buf = ByteBuf::new();
+            let mut model = std::collections::VecDeque::new();
+            let mut next = 0u8;
+            for (kind, n) in steps {
+                match kind {
+                    0 => {
+                        let bytes: Vec<u8> = (0..n).map(|_| { next = next.wrapping_add(1); next }).collect();
+                        buf.extend(&bytes);
+                        model.extend(bytes);
+                    }
+                    1 => {
+                        let n = n.min(buf.len());
+                        buf.consume(n);
+                        model.drain(..n);
+                    }
+                    _ => {
+                        let spare = buf.spare(n);
+                        prop_assert!(spare.len() >= n);
+                        for byte in &mut spare[..n] { next = next.wrapping_add(1); *byte = next; model.push_back(next); }
+                        buf.advance(n);
+                    }
+                }
+                prop_assert_eq!(buf.filled(), model.make_contiguous() as &[u8]);
+            }
+        }
+    }
+}

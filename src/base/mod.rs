@@ -1,0 +1,9 @@
+//! Leaf types that every layer may use. Nothing here knows a protocol, a socket or a clock.
+
+pub mod bytebuf;
+pub mod rng;
+pub mod secret;
+
+pub use bytebuf::ByteBuf;
+pub use rng::Rng;
+pub use secret::Secret;

@@ -1,0 +1,58 @@
+//! A value that cannot be printed by accident and does not outlive its use in memory.
+
+use std::fmt;
+
+/// Text that must never reach a log line, an error or a child's environment.
+///
+/// `Debug` prints a placeholder, there is no `Display`, and the bytes are overwritten on drop.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// Wraps `bytes`; the caller gives up the only copy.
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The secret itself. Every caller of this is a place to audit.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The secret as text, where it is text.
+    pub fn expose_text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        for byte in &mut self.0 {
+            *byte = 0;
+        }
+        // Keeps the compiler from seeing the stores above as dead.
+        std::hint::black_box(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Secret::new("xagt-abc")), "Secret(..)");
+    }
+
+    #[test]
+    fn text_is_exposed_only_when_it_is_text() {
+        assert_eq!(Secret::new("abc").expose_text(), Some("abc"));
+        assert_eq!(Secret::new(vec![0xff]).expose_text(), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! hoop-lite: joins a private network to a hoop gateway.
+//!
+//! The library exists so that tests, benchmarks and fuzz targets can link the parts; the binary
+//! is `main.rs`. Read `docs/ARCHITECTURE.md` first.
+
+pub mod admin;
+pub mod agent;
+pub mod base;
+pub mod cli;
+pub mod config;
+pub mod doctor;
+pub mod grpc;
+pub mod h2;
+pub mod io;
+pub mod limits;
+pub mod link;
+pub mod packet;
+pub mod session;
+pub mod wire;
