@@ -2,6 +2,9 @@
 //! kernel's name resolver. Nothing in here knows a protocol.
 
 pub mod child;
+pub mod children;
 pub mod pty;
+pub mod resolve;
+pub mod secret_files;
 pub mod signal;
 pub mod sys;
