@@ -1,1 +1,8 @@
-//! (to be written)
+//! The root machine: link, sessions and shutdown, sans-IO. Start reading at [`Agent`].
+
+#[allow(clippy::module_inception, reason = "a file's name says what is in it")]
+mod agent;
+mod endpoint;
+
+pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};
+pub use endpoint::{Endpoint, EndpointSource};

@@ -3,7 +3,11 @@
 pub mod bytebuf;
 pub mod rng;
 pub mod secret;
+pub mod slab;
+pub mod timers;
 
 pub use bytebuf::ByteBuf;
 pub use rng::Rng;
 pub use secret::Secret;
+pub use slab::{Key, Slab};
+pub use timers::{TimerId, Timers};

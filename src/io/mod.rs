@@ -3,8 +3,13 @@
 
 pub mod child;
 pub mod children;
+pub mod dial;
+pub mod processes;
 pub mod pty;
+pub mod reactor;
 pub mod resolve;
 pub mod secret_files;
+mod serving;
 pub mod signal;
 pub mod sys;
+pub mod targets;

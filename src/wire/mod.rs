@@ -3,6 +3,7 @@
 //! Promises: no state beyond a cursor, no panic and no growth by claimed lengths, whatever the
 //! bytes. What the values mean is left to `packet`.
 
+pub mod json;
 pub mod protobuf;
 pub mod sink;
 pub mod varint;

@@ -1,0 +1,399 @@
+//! The one loop: readiness in, bytes moved, deadlines kept.
+//!
+//! A turn: wait; note what the kernel says; read the link; write to targets; read targets in
+//! rotation while the link has room; write the link. Cost follows what is ready. Nothing blocks
+//! but the wait: names are resolved by helper threads, everything else is asynchronous.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::dial::{self, Dial, Dialled};
+use super::processes::Processes;
+use super::resolve::{Resolved, Resolver};
+use super::signal::{Signal, Signals};
+use super::sys;
+use super::targets::{Port, Targets};
+use crate::agent::{Agent, Exit, Output};
+use crate::limits;
+use crate::session::Channel;
+
+const TOKEN_LINK: Token = Token(0);
+const TOKEN_WAKER: Token = Token(1);
+const TOKEN_SIGNALS: Token = Token(2);
+
+/// Events taken from the kernel at once; more are ready at the next turn.
+const EVENTS_PER_TURN: usize = 1024;
+
+/// Reads of the link in one turn, so that targets are served in between.
+const LINK_READS_PER_TURN: usize = 4;
+
+/// Request number of the link at the resolver; targets use their keys, which are never this.
+const LINK_REQUEST: u64 = u64::MAX;
+
+/// Without traffic for this long, the memory of the last burst is given back.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
+
+/// Bytes that nobody wants are read into this.
+const DISCARD_BYTES: usize = 16 * 1024;
+
+/// After a goodbye: how long the socket may take the last bytes.
+const LAST_WRITE_MAX: Duration = Duration::from_secs(1);
+
+pub(super) enum LinkSocket {
+    None,
+    Resolving {
+        port: u16,
+    },
+    Dialling(Dial),
+    Open {
+        socket: TcpStream,
+        is_readable: bool,
+        is_writable: bool,
+    },
+}
+
+/// See the module.
+pub struct Reactor {
+    pub(super) poll: Poll,
+    pub(super) agent: Agent,
+    pub(super) link: LinkSocket,
+    pub(super) targets: Targets,
+    pub(super) processes: Processes,
+    pub(super) resolver: Resolver,
+    signals: Signals,
+    pub(super) discard: Box<[u8]>,
+    last_traffic: Instant,
+    has_released: bool,
+    exit: Option<Exit>,
+}
+
+impl Reactor {
+    /// A reactor for `agent`. Commands are looked up in `search_path`.
+    pub fn new(agent: Agent, search_path: OsString) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), TOKEN_WAKER)?);
+        let mut signals = Signals::new()?;
+        poll.registry()
+            .register(&mut signals, TOKEN_SIGNALS, Interest::READABLE)?;
+        Ok(Self {
+            poll,
+            agent,
+            link: LinkSocket::None,
+            targets: Targets::default(),
+            processes: Processes::new(search_path),
+            resolver: Resolver::new(waker),
+            signals,
+            discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
+            last_traffic: Instant::now(),
+            has_released: true,
+            exit: None,
+        })
+    }
+
+    /// Runs until the agent is done.
+    pub fn run(&mut self) -> io::Result<Exit> {
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        self.settle(Instant::now());
+        loop {
+            let timeout = self.timeout(Instant::now());
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            let now = Instant::now();
+            for event in &events {
+                self.note(now, event);
+            }
+            self.turn(now);
+            if let Some(exit) = self.exit {
+                self.last_words(&mut events);
+                return Ok(exit);
+            }
+        }
+    }
+
+    fn timeout(&self, now: Instant) -> Option<Duration> {
+        let has_work = self.targets.ready_count() > 0 && self.agent.has_room();
+        let link_waits = matches!(
+            self.link,
+            LinkSocket::Open {
+                is_readable: true,
+                ..
+            }
+        );
+        if has_work || link_waits {
+            return Some(Duration::ZERO);
+        }
+        let idle = (!self.has_released).then(|| self.last_traffic + IDLE_AFTER);
+        let deadlines = [
+            self.agent.poll_timeout(),
+            self.processes.next_kill(),
+            self.next_give_up(),
+            idle,
+        ];
+        let next = deadlines.into_iter().flatten().min()?;
+        // Rounded up: waking a moment early would only mean to wait again.
+        Some(next.saturating_duration_since(now) + Duration::from_millis(1))
+    }
+
+    fn note(&mut self, now: Instant, event: &mio::event::Event) {
+        match event.token() {
+            TOKEN_LINK => self.note_link(event),
+            TOKEN_WAKER => self.resolved(now),
+            TOKEN_SIGNALS => self.signalled(now),
+            token => {
+                let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                let writable = event.is_writable() || event.is_write_closed() || event.is_error();
+                match self.targets.port(token) {
+                    Some(Port::Output(id)) => self.note_target(now, id, readable, writable),
+                    Some(Port::Error(id)) => self.targets.mark_readable(id, Channel::Error),
+                    Some(Port::Input(id)) => {
+                        if let Some(entry) = self.targets.get(id) {
+                            entry.mark_writable();
+                        }
+                        self.flush_target(now, id);
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self, now: Instant) {
+        self.agent.handle_timeout(now);
+        self.processes.kill_overdue(now);
+        self.advance_dials(now);
+        self.settle(now);
+        self.read_link(now);
+        self.read_targets(now);
+        self.write_link(now);
+        if !self.has_released && now >= self.last_traffic + IDLE_AFTER {
+            self.has_released = true;
+            self.agent.release_idle();
+        }
+    }
+
+    /// Carries out everything that the core asks for, until it asks for nothing more.
+    pub(super) fn settle(&mut self, now: Instant) {
+        loop {
+            if let Some(output) = self.agent.poll_output() {
+                self.carry_out(now, output);
+                continue;
+            }
+            match self.agent.sessions_mut().0.poll_dirty() {
+                Some(id) => self.flush_target(now, id),
+                None => return,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant, output: Output) {
+        match output {
+            Output::DialLink { host, port } => {
+                self.link = LinkSocket::Resolving { port };
+                if self.resolver.submit(LINK_REQUEST, &host, port).is_err() {
+                    self.link = LinkSocket::None;
+                    self.agent
+                        .link_unreachable(now, "too many names are being resolved");
+                }
+            }
+            Output::CloseLink => self.close_link(now),
+            Output::Session(output) => self.carry_out_session(now, output),
+            Output::Exit(exit) => self.exit = Some(exit),
+        }
+    }
+
+    fn resolved(&mut self, now: Instant) {
+        for Resolved { request, outcome } in self.resolver.take_results() {
+            if request != LINK_REQUEST {
+                self.target_resolved(now, request, outcome);
+                continue;
+            }
+            let LinkSocket::Resolving { .. } = self.link else {
+                continue;
+            };
+            match outcome {
+                Ok(addresses) => self.link = LinkSocket::Dialling(Dial::new(TOKEN_LINK, addresses)),
+                Err(error) => {
+                    self.link = LinkSocket::None;
+                    self.agent.link_unreachable(now, &error.to_string());
+                }
+            }
+        }
+    }
+
+    fn signalled(&mut self, now: Instant) {
+        for signal in self.signals.drain() {
+            match signal {
+                Signal::Child => self.reap(now),
+                _ => self.agent.stop(now),
+            }
+        }
+    }
+
+    // -- the link ----------------------------------------------------------------------------------
+
+    fn note_link(&mut self, event: &mio::event::Event) {
+        if let LinkSocket::Open {
+            is_readable,
+            is_writable,
+            ..
+        } = &mut self.link
+        {
+            *is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+            *is_writable |= event.is_writable() || event.is_write_closed();
+        }
+    }
+
+    pub(super) fn advance_link_dial(&mut self, now: Instant) {
+        let LinkSocket::Dialling(dial) = &mut self.link else {
+            return;
+        };
+        match dial.advance(now, self.poll.registry()) {
+            Dialled::Pending => {}
+            Dialled::Connected(socket) => {
+                tune_link(&socket);
+                self.link = LinkSocket::Open {
+                    socket,
+                    is_readable: true,
+                    is_writable: true,
+                };
+                self.agent.link_connected(now);
+            }
+            Dialled::Failed(error) => {
+                self.link = LinkSocket::None;
+                self.agent.link_unreachable(now, &dial::reason(&error));
+            }
+        }
+    }
+
+    fn read_link(&mut self, now: Instant) {
+        for _ in 0..LINK_READS_PER_TURN {
+            let LinkSocket::Open {
+                socket,
+                is_readable,
+                ..
+            } = &mut self.link
+            else {
+                return;
+            };
+            if !*is_readable {
+                return;
+            }
+            let Some(buffer) = self.agent.link_read_buffer() else {
+                return;
+            };
+            match socket.read(buffer) {
+                Ok(0) => {
+                    *is_readable = false;
+                    self.agent
+                        .link_broke(now, "the gateway closed the connection");
+                }
+                Ok(size) => {
+                    // Less than asked for: the socket is empty, and more makes a new event.
+                    *is_readable = size == buffer.len();
+                    self.saw_traffic(now);
+                    self.agent.link_received(now, size);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    *is_readable = false;
+                    self.agent.link_broke(now, &error.to_string());
+                }
+            }
+            self.settle(now);
+        }
+    }
+
+    pub(super) fn write_link(&mut self, now: Instant) {
+        loop {
+            let pending = self.agent.link_pending(now);
+            let LinkSocket::Open {
+                socket,
+                is_writable,
+                ..
+            } = &mut self.link
+            else {
+                break;
+            };
+            if pending.is_empty() || !*is_writable {
+                break;
+            }
+            match socket.write(pending) {
+                Ok(size) => {
+                    self.agent.link_sent(now, size);
+                    self.saw_traffic(now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    *is_writable = false;
+                    self.agent.link_broke(now, &error.to_string());
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// One attempt to send what is pending, then the end of the socket.
+    fn close_link(&mut self, now: Instant) {
+        self.resolver.cancel(LINK_REQUEST);
+        if let LinkSocket::Open { mut socket, .. } =
+            std::mem::replace(&mut self.link, LinkSocket::None)
+        {
+            // The peer may be past listening; nothing depends on it.
+            let _ = socket.write(self.agent.link_pending(now));
+        }
+        self.agent.link_closed();
+    }
+
+    /// Gives the socket a moment to take the goodbye, then ends every process.
+    fn last_words(&mut self, events: &mut Events) {
+        let until = Instant::now() + LAST_WRITE_MAX;
+        loop {
+            let now = Instant::now();
+            self.write_link(now);
+            let is_done = !matches!(self.link, LinkSocket::Open { .. })
+                || self.agent.link_pending(now).is_empty();
+            let left = until.saturating_duration_since(now);
+            if is_done || left.is_zero() || self.poll.poll(events, Some(left)).is_err() {
+                break;
+            }
+            for event in events.iter().filter(|event| event.token() == TOKEN_LINK) {
+                self.note_link(event);
+            }
+        }
+        self.link = LinkSocket::None;
+        self.end_processes(events);
+    }
+
+    pub(super) fn saw_traffic(&mut self, now: Instant) {
+        self.last_traffic = now;
+        self.has_released = false;
+    }
+}
+
+/// Keystrokes leave at once, a vanished peer is noticed, and little waits unsent in the kernel.
+fn tune_link(socket: &TcpStream) {
+    let silence_ms = u32::try_from(limits::LINK_SILENCE_MAX.as_millis()).unwrap_or(u32::MAX);
+    let results = [
+        socket.set_nodelay(true),
+        sys::set_user_timeout(socket.as_fd(), silence_ms),
+        sys::set_keepalive(
+            socket.as_fd(),
+            limits::KEEPALIVE_INTERVAL,
+            limits::KEEPALIVE_INTERVAL / 2,
+            2,
+        ),
+    ];
+    for error in results.into_iter().filter_map(Result::err) {
+        log::debug!("a socket option of the link was refused: {error}");
+    }
+}
