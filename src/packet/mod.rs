@@ -10,7 +10,11 @@ pub mod kind;
     reason = "the packet is what this folder is about"
 )]
 pub mod packet;
+pub mod params;
+pub mod preconnect;
 pub mod spec;
 
 pub use kind::Kind;
 pub use packet::{DecodeError, Packet, encode, header_len, write_header};
+pub use params::{ConnectionParams, EnvVars, ParamsError};
+pub use preconnect::{HealthCheckResponse, PreConnectRequest, PreConnectResponse};
