@@ -11,11 +11,15 @@ pub mod outbox;
     reason = "the packet is what this folder is about"
 )]
 pub mod packet;
+pub mod params;
+pub mod preconnect;
 pub mod spec;
 
 pub use kind::Kind;
 pub use outbox::Outbox;
 pub use packet::{DecodeError, Packet, encode, header_len, write_header};
+pub use params::{ConnectionParams, EnvVars, ParamsError};
+pub use preconnect::{HealthCheckResponse, PreConnectRequest, PreConnectResponse};
 
 /// One entry of a packet's spec: key and value.
 pub type SpecEntry<'a> = (&'a str, &'a [u8]);

@@ -1,7 +1,7 @@
 //! What exactly is executed: the connection's command, then the client's arguments.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::environment::Environment;
 
@@ -9,13 +9,9 @@ use super::environment::Environment;
 pub type Argv = Vec<OsString>;
 
 /// The command as it is shown to the client: unexpanded, joined by spaces.
-pub fn display(command: &[String], client_args: &[String]) -> String {
-    let words: Vec<&str> = command
-        .iter()
-        .chain(client_args)
-        .map(String::as_str)
-        .collect();
-    words.join(" ")
+pub fn display(command: &[Vec<u8>], client_args: &[Vec<u8>]) -> Vec<u8> {
+    let words: Vec<&[u8]> = command.iter().chain(client_args).map(Vec::as_slice).collect();
+    words.join(&b' ')
 }
 
 /// Arguments of the connection may name variables of the session (`$NAME`, `${NAME}`); a name that
@@ -23,19 +19,19 @@ pub fn display(command: &[String], client_args: &[String]) -> String {
 /// connection is misconfigured. The program and the client's own arguments are taken literally: a
 /// shell among them expands for itself.
 pub fn argv(
-    command: &[String],
-    client_args: &[String],
+    command: &[Vec<u8>],
+    client_args: &[Vec<u8>],
     environment: &Environment,
 ) -> Result<Argv, String> {
     let mut argv = Argv::with_capacity(command.len() + client_args.len());
     for (position, argument) in command.iter().enumerate() {
         let bytes = match position {
-            0 => argument.as_bytes().to_vec(),
+            0 => argument.clone(),
             _ => expand(argument, environment).ok_or_else(|| missing_variable(&command[1..]))?,
         };
-        argv.push(OsStr::from_bytes(&bytes).to_os_string());
+        argv.push(OsString::from_vec(bytes));
     }
-    argv.extend(client_args.iter().map(OsString::from));
+    argv.extend(client_args.iter().cloned().map(OsString::from_vec));
     if argv.is_empty() {
         return Err("connection must be at least one argument".into());
     }
@@ -45,25 +41,22 @@ pub fn argv(
     Ok(argv)
 }
 
-fn missing_variable(arguments: &[String]) -> String {
-    let naming: Vec<&str> = arguments
+fn missing_variable(arguments: &[Vec<u8>]) -> String {
+    let naming: Vec<String> = arguments
         .iter()
-        .map(String::as_str)
-        .filter(|text| text.contains('$'))
+        .filter(|argument| argument.contains(&b'$'))
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
         .collect();
-    format!(
-        "could not find environment variable for commands [{}]",
-        naming.join(",")
-    )
+    format!("could not find environment variable for commands [{}]", naming.join(","))
 }
 
 /// `None`: the whole argument is one name, and the session has no such variable.
-fn expand(argument: &str, environment: &Environment) -> Option<Vec<u8>> {
+fn expand(argument: &[u8], environment: &Environment) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(argument.len());
     let mut rest = argument;
-    while let Some(at) = rest.find('$') {
-        out.extend_from_slice(&rest.as_bytes()[..at]);
-        let reference = &rest[at..];
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        let (before, reference) = rest.split_at(at);
+        out.extend_from_slice(before);
         let Some((name, length)) = variable_name(reference) else {
             out.push(b'$');
             rest = &reference[1..];
@@ -72,26 +65,31 @@ fn expand(argument: &str, environment: &Environment) -> Option<Vec<u8>> {
         match environment.get(name) {
             Some(value) => out.extend_from_slice(value),
             None if length == argument.len() => return None,
-            None => out.extend_from_slice(&reference.as_bytes()[..length]),
+            None => out.extend_from_slice(&reference[..length]),
         }
         rest = &reference[length..];
     }
-    out.extend_from_slice(rest.as_bytes());
+    out.extend_from_slice(rest);
     Some(out)
 }
 
 /// The name in `$NAME...` or `${NAME}...`, and how much of the text it takes.
-fn variable_name(reference: &str) -> Option<(&str, usize)> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let after = reference.strip_prefix('$')?;
-    if let Some(braced) = after.strip_prefix('{') {
-        let end = braced.find('}')?;
-        let name = &braced[..end];
-        return (!name.is_empty() && name.chars().all(is_name)).then_some((name, end + 3));
-    }
-    let end = after.find(|c| !is_name(c)).unwrap_or(after.len());
-    let name = &after[..end];
-    (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())).then_some((name, end + 1))
+fn variable_name(reference: &[u8]) -> Option<(&str, usize)> {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let after = reference.strip_prefix(b"$")?;
+    let (name, length) = match after.strip_prefix(b"{") {
+        Some(braced) => {
+            let end = braced.iter().position(|byte| *byte == b'}')?;
+            (&braced[..end], end + 3)
+        }
+        None => {
+            let end = after.iter().position(|byte| !is_name(byte)).unwrap_or(after.len());
+            (&after[..end], end + 1)
+        }
+    };
+    let is_usable = name.iter().all(is_name) && !name.first()?.is_ascii_digit();
+    let name = std::str::from_utf8(name).ok()?;
+    is_usable.then_some((name, length))
 }
 
 #[cfg(test)]
@@ -102,7 +100,7 @@ mod tests {
         let mut environment = Environment::default();
         environment.set("HOST", "db");
         environment.set("PORT", "5432");
-        expand(argument, &environment).map(|bytes| String::from_utf8(bytes).unwrap())
+        expand(argument.as_bytes(), &environment).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
@@ -124,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_argument_that_is_only_a_missing_name_is_an_error() {
-        let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let words = |list: &[&str]| list.iter().map(|w| w.as_bytes().to_vec()).collect::<Vec<_>>();
         let error = argv(
             &words(&["psql", "-h", "$HOST"]),
             &[],

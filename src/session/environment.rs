@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use nanoserde::DeJson;
 
 use crate::base::Secret;
-use crate::packet::ConnectionParams;
+use crate::packet::{ConnectionParams, EnvVars};
 use crate::wire::base64;
 
 /// What the agent's own process offers to its sessions. Read once at start, before the keys are
@@ -70,7 +70,7 @@ impl Environment {
     /// Builds the environment of a session, or says in one sentence why it can't be built.
     pub fn build(
         params: &ConnectionParams,
-        client: &[(String, Secret)],
+        client: &EnvVars,
         session_id: &str,
         agent: &AgentEnvironment,
     ) -> Result<Self, String> {
@@ -130,7 +130,7 @@ impl Environment {
         params: &ConnectionParams,
         agent: &AgentEnvironment,
     ) -> Result<(), String> {
-        for (key, encoded) in &params.environment {
+        for (key, encoded) in &params.env_vars {
             let (kind, name) = split_key(key)?;
             let value = decode(name, encoded)?;
             let value = resolve_provider(key, value, agent)?;
@@ -147,12 +147,12 @@ impl Environment {
     fn add_client(
         &mut self,
         params: &ConnectionParams,
-        client: &[(String, Secret)],
+        client: &EnvVars,
     ) -> Result<(), String> {
         for (key, encoded) in client {
             let (kind, name) = split_key(key)?;
             let taken = |key: &String| split_key(key).is_ok_and(|(_, known)| known == name);
-            if params.environment.iter().any(|(key, _)| taken(key)) {
+            if params.env_vars.keys().any(taken) {
                 continue;
             }
             if name == "PATH"
@@ -321,7 +321,7 @@ mod tests {
         Secret::new(base64::encode(text.as_bytes()))
     }
 
-    fn pairs(list: &[(&str, &str)]) -> Vec<(String, Secret)> {
+    fn pairs(list: &[(&str, &str)]) -> EnvVars {
         list.iter()
             .map(|(k, v)| ((*k).to_owned(), encode(v)))
             .collect()
@@ -334,7 +334,7 @@ mod tests {
     ) -> Result<Environment, String> {
         let params = ConnectionParams {
             connection_type: "postgres".into(),
-            environment: pairs(connection),
+            env_vars: pairs(connection),
             ..ConnectionParams::default()
         };
         Environment::build(&params, &pairs(client), "sid-1", &agent(embedded))
@@ -459,10 +459,10 @@ mod tests {
         }
         assert!(error(&[("envvar:A", "x\0y")], &[]).contains("zero byte"));
         let params = ConnectionParams {
-            environment: vec![("envvar:A".into(), Secret::new("!!!!"))],
+            env_vars: [("envvar:A".into(), Secret::new("!!!!"))].into(),
             ..ConnectionParams::default()
         };
-        let text = Environment::build(&params, &[], "s", &agent(false))
+        let text = Environment::build(&params, &EnvVars::new(), "s", &agent(false))
             .err()
             .expect("refused");
         assert_eq!(

@@ -11,9 +11,9 @@ use super::policy;
 use super::service::{self, Liveness, Service};
 use super::sessions::{EXIT_INTERNAL, Session, Sessions, State, send_close};
 use super::target::{Kind as TargetKind, SessionKey, TargetId};
-use crate::base::Secret;
 use crate::limits;
-use crate::packet::{ConnectionParams, Kind, Outbox, Packet, params, spec};
+use crate::packet::params::{self, ParamsError};
+use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, spec};
 
 /// Where the address check goes.
 pub(super) struct Address {
@@ -51,7 +51,10 @@ impl Sessions {
         if self.sessions.is_full() || self.targets.is_full() {
             return Err("the agent serves as many sessions as it can, try again later".into());
         }
-        let bad_params = |_| "internal error, failed decoding connection params".to_owned();
+        let bad_params = |error: ParamsError| match error {
+            ParamsError::EnvVar(_) => error.to_string(),
+            _ => "internal error, failed decoding connection params".to_owned(),
+        };
         let encoded = packet.spec(spec::CONNECTION_PARAMS).unwrap_or(b"");
         let params = ConnectionParams::decode(encoded).map_err(bad_params)?;
         if let Some(demand) = policy::unmet_demand(
@@ -69,7 +72,7 @@ impl Sessions {
             connection_type: params.connection_type,
             request_port: packet.spec(spec::REQUEST_PORT).unwrap_or(b"").to_vec(),
             service,
-            command: params.command,
+            command: params.cmd_list,
             client_args: params.client_args,
             environment,
             state: State::Command {
@@ -141,7 +144,7 @@ impl Sessions {
             (spec::SESSION_ID, session.id.as_bytes()),
             (spec::CONNECTION_TYPE, session.connection_type.as_bytes()),
             (spec::REQUEST_PORT, &session.request_port[..]),
-            (spec::COMMAND, shown.as_bytes()),
+            (spec::COMMAND, &shown[..]),
         ];
         outbox.push(Kind::ClientSessionOpenOK, &entries, b"");
     }
@@ -228,16 +231,11 @@ fn mongo_address(text: &str) -> Option<Address> {
 }
 
 /// `terminal.envvars` of the client.
-fn client_variables(packet: &Packet<'_>) -> Result<Vec<(String, Secret)>, String> {
+fn client_variables(packet: &Packet<'_>) -> Result<EnvVars, String> {
     match packet.spec(spec::CLIENT_ENV_VARS) {
-        None | Some(b"") => Ok(Vec::new()),
+        None | Some(b"") => Ok(EnvVars::new()),
         Some(encoded) => params::decode_string_map(encoded)
-            .map_err(|_| "internal error, failed decoding client env vars".to_owned())
-            .map(|list| {
-                list.into_iter()
-                    .map(|(key, value)| (key, Secret::new(value)))
-                    .collect()
-            }),
+            .map_err(|_| "internal error, failed decoding client env vars".to_owned()),
     }
 }
 

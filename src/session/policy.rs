@@ -17,7 +17,7 @@ pub fn unmet_demand(params: &ConnectionParams, has_gcp_key: bool) -> Option<Stri
         "data masking"
     } else if params.has_plugin_hooks {
         "plugin hooks"
-    } else if params.has_ai_session_analyzer {
+    } else if params.ai_session_analyzer.is_some() {
         "AI session analysis"
     } else {
         return None;
@@ -161,7 +161,7 @@ mod tests {
                 .contains("plugin hooks")
         );
         let analysis = ConnectionParams {
-            has_ai_session_analyzer: true,
+            ai_session_analyzer: Some("rule".into()),
             ..params()
         };
         assert!(

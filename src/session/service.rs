@@ -51,7 +51,7 @@ fn database(params: &ConnectionParams, interactive: bool) -> Result<Service, Not
             "this agent does not serve native database connections; use hoop exec instead",
         ));
     }
-    if params.command.is_empty() {
+    if params.cmd_list.is_empty() {
         return Err(NotServed("the connection has no command to execute"));
     }
     Ok(Service::Command)

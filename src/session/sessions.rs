@@ -59,8 +59,8 @@ pub(super) struct Session {
     pub(super) connection_type: String,
     pub(super) request_port: Vec<u8>,
     pub(super) service: Service,
-    pub(super) command: Vec<String>,
-    pub(super) client_args: Vec<String>,
+    pub(super) command: Vec<Vec<u8>>,
+    pub(super) client_args: Vec<Vec<u8>>,
     pub(super) environment: Environment,
     pub(super) state: State,
 }

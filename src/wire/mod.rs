@@ -3,6 +3,8 @@
 //! Promises: no state beyond a cursor, no panic and no growth by claimed lengths, whatever the
 //! bytes. What the values mean is left to `packet`.
 
+pub mod base64;
+pub mod gob;
 pub mod json;
 pub mod protobuf;
 pub mod sink;
