@@ -17,8 +17,8 @@ use super::endpoint::{Endpoint, EndpointSource};
 use crate::base::{Rng, TimerId, Timers};
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Backoff, Cause, Event, Link, LinkError, Transport};
-use crate::packet::{Kind, Outbox, PreConnectResponse};
+use crate::link::{Answer, Backoff, Cause, Event, Link, LinkError, Transport};
+use crate::packet::{Kind, Outbox};
 use crate::session::{self, Sessions};
 
 /// What an operator may set, beside the sessions' own settings.
@@ -478,7 +478,7 @@ impl Agent {
     }
 
     /// `PreConnect` was answered: the key stands, or somebody waits, or neither.
-    fn answered(&mut self, now: Instant, answer: Result<PreConnectResponse, Status>) {
+    fn answered(&mut self, now: Instant, answer: Result<Answer, Status>) {
         let is_check = self.check_asked.take().is_some();
         if !is_check {
             self.disarm_connect();
@@ -491,7 +491,7 @@ impl Agent {
             }
             Err(status) => self.link_lost(now, &status.to_string(), Cause::Passing),
             Ok(_) if is_check => {}
-            Ok(answer) if answer.status == "CONNECT" => self.open_stream(now),
+            Ok(answer) if answer.connect => self.open_stream(now),
             Ok(answer) => {
                 if !answer.message.is_empty() {
                     log::info!(
@@ -677,6 +677,6 @@ struct News {
     confirmed: usize,
     flags_seen: bool,
     goes_away: bool,
-    answer: Option<Result<PreConnectResponse, Status>>,
+    answer: Option<Result<Answer, Status>>,
     ended: Option<Status>,
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::pace::Pace;
 use super::proxy::{self, ProxyError};
+use super::trust;
 use super::transport::{Progress, RECORD_PLAINTEXT_MAX, Transport, TransportError};
 use crate::base::{ByteBuf, Secret};
 use crate::grpc::{Reassembly, ReassemblyError, Status, metadata};
@@ -44,6 +45,14 @@ pub struct Identity {
     pub user_agent: String,
 }
 
+/// What `PreConnect` said.
+pub struct Answer {
+    /// Somebody waits for this agent: open the stream.
+    pub connect: bool,
+    /// A sentence for the operator, often empty.
+    pub message: String,
+}
+
 /// What came in.
 pub enum Event<'a> {
     /// The transport stands: calls can be made.
@@ -53,7 +62,7 @@ pub enum Event<'a> {
     /// The stream is over.
     StreamEnded(Status),
     /// The unary call was answered.
-    Answered(Result<PreConnectResponse, Status>),
+    Answered(Result<Answer, Status>),
     /// The gateway asks us to leave, and why.
     GoAway(h2::ErrorCode, &'a [u8]),
 }
@@ -99,7 +108,7 @@ struct Calls {
 struct Unary {
     stream: StreamId,
     reassembly: Reassembly,
-    answer: Option<PreConnectResponse>,
+    answer: Option<Answer>,
 }
 
 impl Link {
@@ -392,7 +401,8 @@ fn dispatch(
             reassembly, answer, ..
         } = call;
         feed(reassembly, data, &mut |message| {
-            *answer = Some(PreConnectResponse::decode(message)?);
+            let PreConnectResponse { status, message } = PreConnectResponse::decode(message)?;
+            *answer = Some(Answer { connect: status == "CONNECT", message: message.to_owned() });
             Ok(())
         })?;
         if let Some(status) = status {
@@ -425,5 +435,30 @@ fn feed(
 impl From<TransportError> for LinkError {
     fn from(error: TransportError) -> Self {
         Self::Transport(error)
+    }
+}
+
+impl std::fmt::Display for LinkError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Transport(TransportError::Tls(error)) => f.write_str(&trust::explain(error)),
+            Self::Transport(TransportError::NoHttp2) => f.write_str(trust::NO_ALPN),
+            Self::Transport(TransportError::Exhausted) => {
+                f.write_str("TLS can't go on: too much undecodable data, or its keys are used up")
+            }
+            Self::Proxy(ProxyError::Status(407)) => f.write_str(
+                "the proxy wants credentials: put them into HTTPS_PROXY (http://user:password@host:port)",
+            ),
+            Self::Proxy(ProxyError::Status(status)) => {
+                write!(f, "the proxy refused to connect to the gateway with HTTP status {status}")
+            }
+            Self::Proxy(ProxyError::NotHttp) => {
+                f.write_str("HTTPS_PROXY names something that is no HTTP proxy")
+            }
+            Self::Http2(error) => write!(f, "{error}"),
+            Self::Message(error) => write!(f, "{error}"),
+            Self::Packet(error) => write!(f, "the gateway sent a message that is no packet: {error}"),
+            Self::Closed => f.write_str("the gateway closed the connection"),
+        }
     }
 }

@@ -8,7 +8,8 @@ mod link;
 mod pace;
 pub mod proxy;
 mod transport;
+pub mod trust;
 
 pub use backoff::{Backoff, Cause};
-pub use link::{Event, Identity, Link, LinkError};
+pub use link::{Answer, Event, Identity, Link, LinkError};
 pub use transport::{Transport, TransportError};
