@@ -380,18 +380,19 @@ impl Reactor {
     }
 }
 
+/// TCP keep-alive, for the time in which nothing is under way that could time out: first probe,
+/// further probes, and how many of them may go unanswered.
+const PROBE_AFTER_S: i32 = 10;
+const PROBE_EVERY_S: i32 = 5;
+const PROBES_MAX: i32 = 2;
+
 /// Keystrokes leave at once, a vanished peer is noticed, and little waits unsent in the kernel.
 fn tune_link(socket: &TcpStream) {
     let silence_ms = u32::try_from(limits::LINK_SILENCE_MAX.as_millis()).unwrap_or(u32::MAX);
     let results = [
         socket.set_nodelay(true),
         sys::set_user_timeout(socket.as_fd(), silence_ms),
-        sys::set_keepalive(
-            socket.as_fd(),
-            limits::KEEPALIVE_INTERVAL,
-            limits::KEEPALIVE_INTERVAL / 2,
-            2,
-        ),
+        sys::set_keepalive(socket.as_fd(), PROBE_AFTER_S, PROBE_EVERY_S, PROBES_MAX),
     ];
     for error in results.into_iter().filter_map(Result::err) {
         log::debug!("a socket option of the link was refused: {error}");

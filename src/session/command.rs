@@ -138,7 +138,7 @@ mod tests {
             &Environment::default(),
         )
         .unwrap();
-        assert_eq!(argv, ["$SHELL", "$HOST"]);
+        assert_eq!(argv, [OsString::from("$SHELL"), OsString::from("$HOST")]);
     }
 
     #[test]
