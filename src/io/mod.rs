@@ -13,3 +13,6 @@ mod serving;
 pub mod signal;
 pub mod sys;
 pub mod targets;
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ mod decoder;
 mod reader;
 mod types;
 #[cfg(test)]
-mod vectors;
+pub(crate) mod vectors;
 
 use std::fmt;
 

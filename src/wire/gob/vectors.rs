@@ -23,7 +23,8 @@ fn vectors() -> Vec<Vector> {
         .collect()
 }
 
-fn vector(name: &str) -> Vec<u8> {
+/// The input of this name.
+pub(crate) fn vector(name: &str) -> Vec<u8> {
     vectors()
         .into_iter()
         .find(|vector| vector.name == name)
