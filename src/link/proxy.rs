@@ -22,15 +22,12 @@ pub struct Answer {
     seen: Vec<u8>,
 }
 
-/// The request that asks for a tunnel to `authority`, with credentials where the proxy has them.
-pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
+/// The request that asks for a tunnel to `authority`; `login` is `user:password`.
+pub fn request(authority: &str, login: Option<&Secret>) -> Vec<u8> {
     let mut out = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
-    if let Some((user, password)) = login {
-        let mut pair = user.clone().into_bytes();
-        pair.push(b':');
-        pair.extend_from_slice(password.expose());
+    if let Some(login) = login {
         out.extend_from_slice(b"Proxy-Authorization: Basic ");
-        out.extend_from_slice(base64::encode(&pair).as_bytes());
+        out.extend_from_slice(base64::encode(login.expose()).as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
@@ -74,7 +71,7 @@ mod tests {
     fn credentials_go_into_the_request_only_when_there_are_some() {
         let plain = String::from_utf8(request("gw:443", None)).unwrap();
         assert_eq!(plain, "CONNECT gw:443 HTTP/1.1\r\nHost: gw:443\r\n\r\n");
-        let login = ("user".to_owned(), Secret::new("pa:ss"));
+        let login = Secret::new("user:pa:ss");
         let with = String::from_utf8(request("gw:443", Some(&login))).unwrap();
         assert!(with.contains("\r\nProxy-Authorization: Basic dXNlcjpwYTpzcw==\r\n\r\n"));
     }

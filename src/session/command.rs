@@ -145,8 +145,8 @@ mod tests {
     fn an_empty_command_is_refused() {
         assert!(argv(&[], &[], &Environment::default()).is_err());
         assert_eq!(
-            display(&["bash".into()], &["-c".into(), "x".into()]),
-            "bash -c x"
+            display(&[b"bash".to_vec()], &[b"-c".to_vec(), b"x".to_vec()]),
+            b"bash -c x"
         );
     }
 }
