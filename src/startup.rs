@@ -27,14 +27,19 @@ pub const KEY_VARIABLES: [&str; 4] = ["HOOP_KEY", "HOOP_DSN", "HOOP_TOKEN", "TOK
 
 /// The process's variables and files, for `config`.
 pub fn surroundings<'a>() -> Surroundings<'a> {
-    Surroundings { variable: &|name| std::env::var(name).ok(), read_file: &|path| fs::read(path) }
+    Surroundings {
+        variable: &|name| std::env::var(name).ok(),
+        read_file: &|path| fs::read(path),
+    }
 }
 
 /// Serves the gateway until told to stop. The process must have been prepared, and the key's
 /// variables wiped, before.
 pub fn serve(config: Config, variables: Vec<(OsString, OsString)>) -> Result<Exit, String> {
     let search_path = variables.iter().find(|(name, _)| name == "PATH");
-    let search_path = search_path.map(|(_, path)| path.clone()).unwrap_or_default();
+    let search_path = search_path
+        .map(|(_, path)| path.clone())
+        .unwrap_or_default();
     let is_embedded = config.mode == Mode::Embedded;
     let settings = agent::Settings {
         is_embedded,
@@ -51,9 +56,17 @@ pub fn serve(config: Config, variables: Vec<(OsString, OsString)>) -> Result<Exi
         AgentEnvironment::new(variables.into_iter(), is_embedded),
     );
     let endpoints = endpoint_source(config)?;
-    let agent = Agent::new(Instant::now(), settings, sessions, endpoints, Rng::new(seed()));
+    let agent = Agent::new(
+        Instant::now(),
+        settings,
+        sessions,
+        endpoints,
+        Rng::new(seed()),
+    );
     let failed = |error: io::Error| format!("the event loop failed: {error}");
-    Reactor::new(agent, search_path).and_then(|mut reactor| reactor.run()).map_err(failed)
+    Reactor::new(agent, search_path)
+        .and_then(|mut reactor| reactor.run())
+        .map_err(failed)
 }
 
 /// Jitter must differ between agents that start in the same second.
@@ -61,10 +74,12 @@ fn seed() -> u64 {
     let mut bytes = [0; 8];
     match sys::random_bytes(&mut bytes) {
         Ok(()) => u64::from_ne_bytes(bytes),
-        Err(_) => SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| u64::from(since.subsec_nanos()))
-            ^ u64::from(std::process::id()),
+        Err(_) => {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| u64::from(since.subsec_nanos()))
+                ^ u64::from(std::process::id())
+        }
     }
 }
 
@@ -76,7 +91,8 @@ fn endpoint_source(mut config: Config) -> Result<EndpointSource, String> {
             let name = config.server_name().to_owned();
             let name = ServerName::try_from(name.clone())
                 .map_err(|_| format!("{name:?} is not a name that a certificate can have"))?;
-            let client = trust::client_config(trust, Alpn::H2).map_err(|error| error.to_string())?;
+            let client =
+                trust::client_config(trust, Alpn::H2).map_err(|error| error.to_string())?;
             Some((client, name))
         }
     };
@@ -104,7 +120,13 @@ fn endpoint(
             (&via.address, Some(request))
         }
     };
-    let has_other_name = matches!(&config.tls, TlsMode::Tls { server_name: Some(_), .. });
+    let has_other_name = matches!(
+        &config.tls,
+        TlsMode::Tls {
+            server_name: Some(_),
+            ..
+        }
+    );
     let mut preconnect = Vec::new();
     PreConnectRequest::default().encode(&mut preconnect);
     Endpoint {
@@ -131,7 +153,10 @@ fn endpoint(
 fn metadata() -> Vec<(&'static str, String)> {
     let read = |path: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();
-        text.trim().chars().filter(|c| (' '..='~').contains(c)).collect::<String>()
+        text.trim()
+            .chars()
+            .filter(|c| (' '..='~').contains(c))
+            .collect::<String>()
     };
     let kernel = ["ostype", "hostname", "osrelease", "version"]
         .map(|name| read(&format!("/proc/sys/kernel/{name}")))
@@ -161,4 +186,3 @@ pub fn platform() -> String {
     };
     format!("{system}/{processor}")
 }
-

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use super::pace::Pace;
 use super::proxy::{self, ProxyError};
-use super::trust;
 use super::transport::{Progress, RECORD_PLAINTEXT_MAX, Transport, TransportError};
+use super::trust;
 use crate::base::{ByteBuf, Secret};
 use crate::grpc::{Reassembly, ReassemblyError, Status, metadata};
 use crate::h2::{self, Connection, StreamId};
@@ -402,7 +402,10 @@ fn dispatch(
         } = call;
         feed(reassembly, data, &mut |message| {
             let PreConnectResponse { status, message } = PreConnectResponse::decode(message)?;
-            *answer = Some(Answer { connect: status == "CONNECT", message: message.to_owned() });
+            *answer = Some(Answer {
+                connect: status == "CONNECT",
+                message: message.to_owned(),
+            });
             Ok(())
         })?;
         if let Some(status) = status {
