@@ -1,0 +1,126 @@
+//! Programs in a terminal of their own.
+//!
+//! Promises a real controlling terminal (job control, window size, hang-up) with the kernel's
+//! default settings. The bytes that pass are nobody's business here.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use mio::event::Source;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+
+use super::child::{CommandSpec, Pid, SpawnError, spawn};
+use super::sys;
+
+/// The size of a terminal's window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Lines of text.
+    pub rows: u16,
+    /// Characters in a line.
+    pub cols: u16,
+    /// Width in pixels, 0 when unknown.
+    pub x_pixels: u16,
+    /// Height in pixels, 0 when unknown.
+    pub y_pixels: u16,
+}
+
+impl Default for Size {
+    /// What programs expect of a terminal that does not say.
+    fn default() -> Self {
+        Self {
+            rows: 24,
+            cols: 80,
+            x_pixels: 0,
+            y_pixels: 0,
+        }
+    }
+}
+
+/// A running program in a terminal.
+#[derive(Debug)]
+pub struct PtyChild {
+    /// Its process id, its group's and its session's.
+    pub pid: Pid,
+    /// Our side of its terminal.
+    pub master: Master,
+}
+
+/// Our side of a terminal; non-blocking. Dropping it hangs the terminal up.
+#[derive(Debug)]
+pub struct Master(File);
+
+impl Master {
+    /// Sets the window size; the programs in the foreground get SIGWINCH when it changed.
+    pub fn resize(&self, size: Size) -> io::Result<()> {
+        set_size(self.0.as_fd(), size)
+    }
+}
+
+fn set_size(terminal: BorrowedFd<'_>, size: Size) -> io::Result<()> {
+    sys::set_window_size(terminal, size.rows, size.cols, size.x_pixels, size.y_pixels)
+}
+
+/// Starts a program with a new terminal as its controlling one and as its standard streams.
+pub fn spawn_pty(spec: &CommandSpec, size: Size) -> Result<PtyChild, SpawnError> {
+    let (master, slave) = sys::open_terminal()?;
+    set_size(slave.as_fd(), size)?;
+    sys::set_utf8_input(slave.as_fd())?;
+    let (second, third) = (slave.try_clone()?, slave.try_clone()?);
+    let pid = spawn(spec, [slave.into(), second.into(), third.into()], true)?;
+    let master = Master(File::from(master));
+    Ok(PtyChild { pid, master })
+}
+
+impl Read for Master {
+    /// `Ok(0)` when no process has the terminal open any more.
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(bytes) {
+            // How Linux says that the last slave was closed.
+            Err(error) if error.raw_os_error() == Some(libc::EIO) => Ok(0),
+            other => other,
+        }
+    }
+}
+
+impl Write for Master {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Master {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Source for Master {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        SourceFd(&self.0.as_raw_fd()).register(registry, token, interests)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interests: Interest,
+    ) -> io::Result<()> {
+        SourceFd(&self.0.as_raw_fd()).reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        SourceFd(&self.0.as_raw_fd()).deregister(registry)
+    }
+}

@@ -1,0 +1,41 @@
+//! Thin safe wrappers over the system calls that std and mio do not offer.
+//!
+//! The only module with `unsafe` (its parts lie in the folder of its name). It promises that every
+//! function is sound for any argument and that an error is the kernel's own; what the calls are
+//! good for is its callers' business.
+//! Linux is the product's system; elsewhere the nearest portable call is made, or none.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::io;
+
+mod children;
+mod names;
+mod own;
+mod signals;
+mod sockets;
+mod terminal;
+#[cfg(test)]
+pub mod testing;
+
+pub use children::{
+    ExitStatus, collect, detach_child, may_execute, peek_exit, signal_group, signal_process,
+};
+pub use names::{LookupError, lookup};
+pub use own::{
+    effective_user, open_files_max, prepare_process, random_bytes, try_lock, wipe_environment,
+};
+pub use signals::{catch_signal, is_ignored, take_signals, wake_on_signals};
+pub use sockets::{reset_on_close, set_keepalive, set_user_timeout};
+pub use terminal::{open_terminal, set_utf8_input, set_window_size};
+
+/// A process id; the id of a process group is that of its leader.
+pub type Pid = libc::pid_t;
+
+fn check(result: c_int) -> io::Result<c_int> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
