@@ -15,8 +15,8 @@ use crate::base::Secret;
 pub struct Proxy {
     /// Where it listens.
     pub address: GatewayAddress,
-    /// `user:password`, percent-decoded, for basic authentication.
-    pub credentials: Option<Secret>,
+    /// User and password, percent-decoded, for basic authentication.
+    pub login: Option<(String, Secret)>,
 }
 
 /// What is wrong with a proxy's address. Never quotes it: it may hold a password.
@@ -84,16 +84,18 @@ fn parse(text: &str) -> Result<Proxy, ProxyError> {
     } else {
         GatewayAddress::parse(&format!("{host}:{PORT_DEFAULT}"))
     };
-    let credentials = match user_info {
+    let login = match user_info {
         Some(text) => {
-            let text = percent::decode(text).ok_or(ProxyError::Escape)?;
-            Some(Secret::new(text))
+            let (user, password) = text.split_once(':').unwrap_or((text, ""));
+            let user = percent::decode_text(user).ok_or(ProxyError::Escape)?;
+            let password = percent::decode(password).ok_or(ProxyError::Escape)?;
+            Some((user, Secret::new(password)))
         }
         None => None,
     };
     Ok(Proxy {
         address: address.map_err(|_| ProxyError::Address)?,
-        credentials,
+        login,
     })
 }
 
@@ -216,20 +218,26 @@ mod tests {
 
     #[test]
     fn addresses_and_credentials_are_read() {
-        for (text, authority, credentials) in [
+        for (text, authority, login) in [
             ("http://proxy:3128", "proxy:3128", None),
             ("proxy:3128", "proxy:3128", None),
             ("HTTP://proxy", "proxy:80", None),
             ("http://[::2]:3128/", "[::2]:3128", None),
             ("http://[::2]", "[::2]:80", None),
-            ("http://u:p%40s@proxy:1/x?y#z", "proxy:1", Some("u:p@s")),
-            ("http://u:p@w@proxy:1", "proxy:1", Some("u:p@w")),
-            ("u@proxy:1", "proxy:1", Some("u")),
+            (
+                "http://u:p%40s@proxy:1/x?y#z",
+                "proxy:1",
+                Some(("u", "p@s")),
+            ),
+            ("http://u:p@w@proxy:1", "proxy:1", Some(("u", "p@w"))),
+            ("u@proxy:1", "proxy:1", Some(("u", ""))),
         ] {
             let proxy = parse(text).unwrap();
             assert_eq!(proxy.address.authority, authority);
-            let found = proxy.credentials.as_ref().and_then(Secret::expose_text);
-            assert_eq!(found, credentials);
+            let found = proxy.login.as_ref();
+            let found =
+                found.map(|(user, password)| (user.as_str(), password.expose_text().unwrap()));
+            assert_eq!(found, login);
         }
     }
 
