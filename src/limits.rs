@@ -1,2 +1,9 @@
 //! Every bound of the program, with its reason. Nothing that a peer can make us remember is
 //! without a constant here.
+
+/// Bytes of one HTTP response body that `admin` accepts: some ten thousand agents in a list.
+pub const ADMIN_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one HTTP response head; a renewed token and cookies fit several times.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Header lines of one HTTP response.
+pub const ADMIN_HEADERS_MAX: usize = 64;
