@@ -1,9 +1,12 @@
 //! Leaf types that every layer may use. Nothing here knows a protocol, a socket or a clock.
 
 pub mod bytebuf;
+pub mod civil;
 pub mod rng;
 pub mod secret;
+pub mod trust;
 
 pub use bytebuf::ByteBuf;
 pub use rng::Rng;
 pub use secret::Secret;
+pub use trust::{Roots, Trust};

@@ -14,7 +14,6 @@ use std::process::{Command, Stdio};
 
 use mio::unix::pipe::{Receiver, Sender};
 
-use super::signal::Signal;
 use super::sys;
 pub use super::sys::{ExitStatus, Pid};
 

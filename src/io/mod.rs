@@ -8,3 +8,6 @@ pub mod resolve;
 pub mod secret_files;
 pub mod signal;
 pub mod sys;
+
+#[cfg(test)]
+mod tests;

@@ -282,3 +282,100 @@ fn take_turns(addresses: &[IpAddr]) -> impl Iterator<Item = IpAddr> {
     }
     turns.into_iter()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Condvar;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use mio::{Events, Poll, Token};
+
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn families_take_turns_beginning_with_the_preferred() {
+        let given = ["::1", "::2", "::3", "192.0.2.1", "::1", "192.0.2.2"].map(address);
+        let turns: Vec<_> = take_turns(&given).collect();
+        let expected = ["::1", "192.0.2.1", "::2", "192.0.2.2", "::3"].map(address);
+        assert_eq!(turns, expected);
+        let given = ["192.0.2.1", "::1", "192.0.2.2"].map(address);
+        assert_eq!(take_turns(&given).collect::<Vec<_>>(), given);
+        assert_eq!(take_turns(&[]).count(), 0);
+    }
+
+    #[test]
+    fn addresses_of_one_name_are_bounded() {
+        let given: Vec<_> = (0..100u8).map(|n| IpAddr::from([10, 0, 0, n])).collect();
+        assert_eq!(take_turns(&given).count(), ADDRESSES_MAX);
+    }
+
+    #[test]
+    fn only_names_with_a_dot_inside_have_an_absolute_form() {
+        assert_eq!(
+            absolute_form("db.example.com").as_deref(),
+            Some("db.example.com.")
+        );
+        assert_eq!(absolute_form("db.example.com."), None);
+        assert_eq!(absolute_form("db"), None);
+    }
+
+    #[test]
+    fn hosts_file_is_read_as_the_c_library_reads_it() {
+        let hosts = "# 192.0.2.1 no.example\n192.0.2.2\tdb.example  DB2.example # no.example\n\n";
+        for (name, listed) in [
+            ("db.example", true),
+            ("db2.EXAMPLE", true),
+            ("no.example", false),
+            ("192.0.2.2", false),
+            ("b.example", false),
+            ("", false),
+        ] {
+            assert_eq!(lists_name(hosts.as_bytes(), name), listed, "{name}");
+        }
+    }
+
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+    /// A server that answers nobody before the gate opens.
+    fn wait_for_gate(_: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
+        assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < THREADS_MAX);
+        let gate = OPEN.0.lock().unwrap();
+        drop(OPEN.1.wait_while(gate, |open| !*open).unwrap());
+        RUNNING.fetch_sub(1, Ordering::SeqCst);
+        Ok(vec![SocketAddr::new(address("192.0.2.1"), port)])
+    }
+
+    #[test]
+    fn slow_servers_take_few_threads_and_the_queue_is_bounded() {
+        let mut poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let mut resolver = Resolver::with(waker, wait_for_gate);
+        for request in 0..REQUESTS_MAX as u64 {
+            assert_eq!(resolver.submit(request, "slow.example", 1), Ok(()));
+        }
+        assert_eq!(resolver.submit(9999, "slow.example", 1), Err(Busy));
+        resolver.cancel(0);
+        resolver.cancel(1000);
+        assert_eq!(resolver.submit(9999, "192.0.2.9", 1), Ok(()));
+        assert_eq!(
+            resolver.take_results().len(),
+            1,
+            "a literal waits for nobody"
+        );
+        *OPEN.0.lock().unwrap() = true;
+        OPEN.1.notify_all();
+        let mut answered = Vec::new();
+        let mut events = Events::with_capacity(4);
+        while answered.len() < REQUESTS_MAX - 2 {
+            poll.poll(&mut events, None).unwrap();
+            answered.extend(resolver.take_results().into_iter().map(|a| a.request));
+        }
+        answered.sort_unstable();
+        assert!((1..REQUESTS_MAX as u64).filter(|&n| n != 1000).eq(answered));
+    }
+}

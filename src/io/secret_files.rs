@@ -262,3 +262,16 @@ fn remove_leftover(path: &Path) {
         let _ = fs::remove_dir_all(path);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_file_system_is_named_as_such() {
+        let mut full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = store_error(full.write_all(b"x").unwrap_err());
+        assert!(matches!(error, SecretFileError::Full));
+        assert_eq!(error.to_string(), "no space left for secret files");
+    }
+}

@@ -1,1 +1,10 @@
-//! (to be written)
+//! Codecs between bytes and values: protobuf, Go's gob, base64.
+//!
+//! Promises: no state beyond a cursor, no panic and no growth by claimed lengths, whatever the
+//! bytes. What the values mean is left to `packet`.
+
+pub mod base64;
+pub mod gob;
+pub mod protobuf;
+pub mod sink;
+pub mod varint;

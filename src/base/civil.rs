@@ -1,0 +1,109 @@
+//! Calendar dates in UTC from seconds since 1970: enough for log lines and certificate dates.
+
+use std::fmt;
+
+/// A moment as RFC 3339 text in UTC, written by its `Display`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rfc3339 {
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub seconds: u64,
+    /// Milliseconds within the second, or `None` to leave the fraction out.
+    pub millis: Option<u16>,
+}
+
+impl Rfc3339 {
+    /// A whole second.
+    pub const fn whole(seconds: u64) -> Self {
+        Self {
+            seconds,
+            millis: None,
+        }
+    }
+}
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil_date(self.seconds / SECONDS_OF_DAY);
+        let rest = self.seconds % SECONDS_OF_DAY;
+        let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )?;
+        if let Some(millis) = self.millis {
+            write!(f, ".{millis:03}")?;
+        }
+        f.write_str("Z")
+    }
+}
+
+/// Year, month and day of the Gregorian calendar, `days` after 1970-01-01.
+///
+/// Counts in years that begin on 1 March, so that the leap day comes last.
+fn civil_date(days: u64) -> (u64, u64, u64) {
+    let days = days.saturating_add(DAYS_FROM_YEAR_ZERO);
+    let era = days / DAYS_OF_ERA;
+    let day_of_era = days % DAYS_OF_ERA;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+const SECONDS_OF_DAY: u64 = 86_400;
+/// From 0000-03-01 to 1970-01-01.
+const DAYS_FROM_YEAR_ZERO: u64 = 719_468;
+/// 400 years.
+const DAYS_OF_ERA: u64 = 146_097;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn known_moments_are_written_as_the_calendar_has_them() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Rfc3339::whole(seconds).to_string(), text);
+        }
+        let with_millis = Rfc3339 {
+            seconds: 1,
+            millis: Some(7),
+        };
+        assert_eq!(with_millis.to_string(), "1970-01-01T00:00:01.007Z");
+    }
+
+    proptest! {
+        #[test]
+        fn the_day_after_is_the_next_date(days in 0u64..3_000_000) {
+            let (year, month, day) = civil_date(days);
+            let next = civil_date(days + 1);
+            prop_assert!((1..=12).contains(&month) && (1..=31).contains(&day));
+            prop_assert!(
+                next == (year, month, day + 1)
+                    || next == (year, month + 1, 1)
+                    || (month == 12 && day == 31 && next == (year + 1, 1, 1))
+            );
+        }
+
+        #[test]
+        fn any_count_of_seconds_has_a_text(seconds: u64) {
+            prop_assert!(Rfc3339::whole(seconds).to_string().ends_with('Z'));
+        }
+    }
+}

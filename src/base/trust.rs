@@ -1,0 +1,34 @@
+//! Whom TLS believes, as data: what configuration decides and `link::trust` turns into a verifier.
+
+/// How the other side of a TLS connection proves who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Which authorities may vouch for it.
+    pub roots: Roots,
+    /// Believe any certificate, of anybody: an operator asked for it in so many words.
+    pub skip_verify: bool,
+}
+
+/// The authorities that are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// The public authorities compiled into the program.
+    Public,
+    /// Only the certificates of this PEM text.
+    Only(Vec<u8>),
+}
+
+impl Trust {
+    /// The public authorities, verification on.
+    pub const fn public() -> Self {
+        Self {
+            roots: Roots::Public,
+            skip_verify: false,
+        }
+    }
+
+    /// An authority of the operator's own was configured.
+    pub fn has_own_roots(&self) -> bool {
+        matches!(self.roots, Roots::Only(_))
+    }
+}

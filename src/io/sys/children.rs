@@ -1,0 +1,148 @@
+//! Children: how they start, end and are told to end.
+
+use std::ffi::{CString, c_int};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use super::own::{INHERITED, Inherited, close_range_on_exec};
+use super::{Pid, check};
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It returned this code, 0 to 255.
+    Exited(i32),
+    /// This signal ended it.
+    Signaled(i32),
+    /// Somebody else collected it; how it ended is not known.
+    Unknown,
+}
+
+impl ExitStatus {
+    /// The code that the user sees: the program's own, 128 and the signal's number for a death
+    /// by signal, 254 when it is not known.
+    pub fn code(self) -> i32 {
+        match self {
+            ExitStatus::Exited(code) => code,
+            ExitStatus::Signaled(number) => 128 + number,
+            ExitStatus::Unknown => 254,
+        }
+    }
+}
+
+/// Makes `command` start in a session and process group of its own, with the limits and umask
+/// that we were started with, default signals, an empty signal mask and no descriptor but 0, 1
+/// and 2. With `terminal`, descriptor 0 becomes its controlling terminal.
+pub fn detach_child(command: &mut Command, terminal: bool) {
+    let inherited = INHERITED.get().copied();
+    // SAFETY: between fork and exec the closure makes plain system calls only: it takes no lock,
+    // allocates nothing and touches no state of other threads.
+    unsafe {
+        command.pre_exec(move || {
+            check(libc::setsid())?;
+            if terminal {
+                check(libc::ioctl(0, libc::TIOCSCTTY as _, 0))?;
+            }
+            default_signals();
+            if let Some(inherited) = inherited {
+                restore(&inherited);
+            }
+            close_range_on_exec();
+            Ok(())
+        });
+    }
+}
+
+/// Called between fork and exec.
+fn default_signals() {
+    /// Real-time signals included; numbers that do not exist are refused by the kernel.
+    const SIGNAL_NUMBER_MAX: c_int = 64;
+    // SAFETY: both structures are valid when zeroed (SIG_DFL is 0) and outlive the calls.
+    unsafe {
+        let action: libc::sigaction = std::mem::zeroed();
+        for number in 1..=SIGNAL_NUMBER_MAX {
+            libc::sigaction(number, &raw const action, std::ptr::null_mut());
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Called between fork and exec.
+fn restore(inherited: &Inherited) {
+    // SAFETY: the limits outlive the calls, which only read them.
+    unsafe {
+        if let Some(limit) = &inherited.open_files {
+            libc::setrlimit(libc::RLIMIT_NOFILE, limit);
+        }
+        if let Some(limit) = &inherited.core_size {
+            libc::setrlimit(libc::RLIMIT_CORE, limit);
+        }
+        libc::umask(inherited.umask);
+    }
+}
+
+/// Whether the kernel would let us execute `path`, as far as its permissions tell.
+pub fn may_execute(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_encoded_bytes()) else {
+        return false;
+    };
+    // SAFETY: the string is NUL-terminated and outlives the call.
+    unsafe { libc::access(path.as_ptr(), libc::X_OK) == 0 }
+}
+
+/// Looks for an exited child without collecting it: its id stays taken. `None` for `pid` means
+/// any child. `Ok(None)`: none has exited yet.
+pub fn peek_exit(pid: Option<Pid>) -> io::Result<Option<(Pid, ExitStatus)>> {
+    let (kind, id) = match pid.and_then(|pid| libc::id_t::try_from(pid).ok()) {
+        Some(id) => (libc::P_PID, id),
+        None => (libc::P_ALL, 0),
+    };
+    // SAFETY: zeroed is valid for a structure of integers and pointers; the call only writes to
+    // it, and for an exited child it fills `si_pid` and `si_status`.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        check(libc::waitid(kind, id, &raw mut info, flags))?;
+        if info.si_pid() == 0 {
+            return Ok(None);
+        }
+        let status = match info.si_code {
+            libc::CLD_EXITED => ExitStatus::Exited(info.si_status()),
+            _ => ExitStatus::Signaled(info.si_status()),
+        };
+        Ok(Some((info.si_pid(), status)))
+    }
+}
+
+/// Collects an exited child; from here on its id may be given to another process. `false`: it
+/// still runs, or is no child of ours.
+pub fn collect(pid: Pid) -> bool {
+    // SAFETY: a null status pointer is allowed.
+    pid > 0 && unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) } == pid
+}
+
+/// Sends a signal to one process. A process that is gone is no error.
+pub fn signal_process(pid: Pid, number: c_int) -> io::Result<()> {
+    // SAFETY: integers only; 0, 1 and negative ids, which mean others, are refused.
+    send(pid, || unsafe { libc::kill(pid, number) })
+}
+
+/// Sends a signal to a process group. A group that is gone is no error.
+pub fn signal_group(group: Pid, number: c_int) -> io::Result<()> {
+    // SAFETY: integers only; 0, 1 and negative ids, which mean others, are refused.
+    send(group, || unsafe { libc::killpg(group, number) })
+}
+
+fn send(pid: Pid, call: impl FnOnce() -> c_int) -> io::Result<()> {
+    if pid <= 1 {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    match check(call()) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
+        _ => Ok(()),
+    }
+}

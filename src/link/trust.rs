@@ -1,0 +1,354 @@
+//! The only TLS configuration of the program, and what its failures mean to an operator.
+//!
+//! Promises: TLS 1.2 or 1.3, authorities as [`Trust`] says, nothing secret in any text. Leaves
+//! the handshake itself, and the check that ALPN was answered, to the owner of the connection.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+
+use crate::base::civil::Rfc3339;
+pub use crate::base::{Roots, Trust};
+
+/// The protocol that is offered inside TLS (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alpn {
+    /// `h2`: the link.
+    H2,
+    /// `http/1.1`: the REST calls.
+    Http1,
+    /// No offer at all.
+    None,
+}
+
+/// Why no TLS configuration came out of a [`Trust`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustError {
+    /// The PEM text holds no certificate, or a broken one.
+    NoCertificate,
+    /// No protocol version or cipher is left: a mistake of the build.
+    Provider,
+}
+
+impl fmt::Display for TrustError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoCertificate => {
+                "failed to append root CA into cert pool: HOOP_TLSCA holds no usable certificate; \
+                 give PEM text (-----BEGIN CERTIFICATE-----), base64://<that text in base64> or \
+                 file://<path>"
+            }
+            Self::Provider => "this build has no TLS cipher to offer",
+        })
+    }
+}
+
+impl std::error::Error for TrustError {}
+
+/// The configuration for connections that believe whom `trust` names.
+///
+/// Build it once and keep it: it holds the session cache that makes reconnecting cheap.
+pub fn client_config(trust: &Trust, alpn: Alpn) -> Result<Arc<ClientConfig>, TrustError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = verifier(trust, &provider)?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| TrustError::Provider)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    config.alpn_protocols = match alpn {
+        Alpn::H2 => vec![b"h2".to_vec()],
+        Alpn::Http1 => vec![b"http/1.1".to_vec()],
+        Alpn::None => Vec::new(),
+    };
+    config.resumption = Resumption::in_memory_sessions(SESSIONS_KEPT);
+    Ok(Arc::new(config))
+}
+
+fn verifier(
+    trust: &Trust,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TrustError> {
+    if trust.skip_verify {
+        return Ok(Arc::new(Unverified(provider.clone())));
+    }
+    let mut store = RootCertStore::empty();
+    let own = match &trust.roots {
+        Roots::Public => {
+            store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            Vec::new()
+        }
+        Roots::Only(pem) => {
+            let own = certificates(pem)?;
+            store.add_parsable_certificates(own.iter().cloned());
+            own
+        }
+    };
+    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
+        .build()
+        .map_err(|_| TrustError::NoCertificate)?;
+    if own.is_empty() {
+        return Ok(inner);
+    }
+    Ok(Arc::new(OwnRoots { inner, own }))
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+    let own: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|_| TrustError::NoCertificate)?;
+    if own.is_empty() {
+        return Err(TrustError::NoCertificate);
+    }
+    Ok(own)
+}
+
+/// Believes the configured certificates as authorities, and also as the server's own.
+///
+/// `openssl req -x509` marks what it makes as an authority, and webpki refuses an authority's
+/// certificate from a server. Operators put just that one into `HOOP_TLSCA`, and Go takes it.
+#[derive(Debug)]
+struct OwnRoots {
+    inner: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for OwnRoots {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        ) {
+            // The dates were found good before this is said; the name was not yet looked at.
+            Err(rustls::Error::InvalidCertificate(error))
+                if is_authority_as_server(&error) && self.own.iter().any(|c| c == end_entity) =>
+            {
+                let parsed = ParsedCertificate::try_from(end_entity)?;
+                verify_server_name(&parsed, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// rustls hands this reason of webpki on as an opaque error, so its text is all there is.
+fn is_authority_as_server(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(reason) if reason.to_string() == "CaUsedAsEndEntity")
+}
+
+/// Takes any certificate, but still wants proof that the other side holds its key.
+#[derive(Debug)]
+struct Unverified(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Said when the handshake went well and no protocol was agreed on.
+pub const NO_ALPN: &str = "the other side speaks TLS but did not agree to HTTP/2 (ALPN h2): a \
+     proxy or load balancer that does not pass HTTP/2 may stand in front of the gateway, or \
+     this is not the gateway's gRPC port";
+
+/// A sentence for operators: what went wrong with TLS and what to do about it.
+pub fn explain(error: &rustls::Error) -> String {
+    use rustls::{AlertDescription as Alert, Error};
+    let known = match error {
+        Error::InvalidCertificate(reason) => return explain_certificate(reason),
+        Error::InvalidMessage(_) => {
+            "the other side does not speak TLS on this port: use a key whose scheme is grpc:// \
+             if the gateway runs without TLS, or the port where it has TLS"
+        }
+        Error::NoApplicationProtocol | Error::AlertReceived(Alert::NoApplicationProtocol) => {
+            NO_ALPN
+        }
+        Error::AlertReceived(Alert::HandshakeFailure | Alert::InsufficientSecurity)
+        | Error::PeerIncompatible(_) => {
+            "the other side offers no TLS version or cipher that we accept (TLS 1.2 or 1.3 with \
+             AES-GCM or ChaCha20)"
+        }
+        Error::AlertReceived(Alert::ProtocolVersion) => {
+            "the other side refuses TLS 1.2 and 1.3: update it"
+        }
+        Error::AlertReceived(Alert::UnrecognisedName) => {
+            "the other side has no certificate for this name: set HOOP_TLSSERVERNAME to the name \
+             that it serves"
+        }
+        Error::AlertReceived(Alert::CertificateRequired | Alert::BadCertificate) => {
+            "the other side wants a client certificate, which hoop gateways do not: something \
+             else stands in front of the gateway"
+        }
+        Error::DecryptError | Error::PeerMisbehaved(_) => {
+            "TLS records arrived damaged: something between here and the gateway alters traffic"
+        }
+        other => return format!("TLS failed: {other}"),
+    };
+    known.to_owned()
+}
+
+fn explain_certificate(reason: &CertificateError) -> String {
+    use CertificateError as Reason;
+    match reason {
+        Reason::UnknownIssuer => "the gateway's certificate is not signed by an authority that \
+             is trusted here: set HOOP_TLSCA to the PEM of the authority that signed it \
+             (file://<path> works)"
+            .to_owned(),
+        Reason::ExpiredContext { time, not_after } => format!(
+            "the gateway's certificate expired on {}; the clock here says {}: renew the \
+             certificate, or set this clock",
+            moment(*not_after),
+            moment(*time)
+        ),
+        Reason::Expired => "the gateway's certificate has expired: renew it".to_owned(),
+        Reason::NotValidYetContext { time, not_before } => format!(
+            "the gateway's certificate is valid from {} on; the clock here says {}: this clock \
+             is probably wrong",
+            moment(*not_before),
+            moment(*time)
+        ),
+        Reason::NotValidYet => {
+            "the gateway's certificate is not valid yet: this clock is probably wrong".to_owned()
+        }
+        Reason::NotValidForNameContext {
+            expected,
+            presented,
+        } => format!(
+            "the gateway's certificate is not for {}: {}; set HOOP_TLSSERVERNAME to a name that \
+             it has, or correct the address",
+            printable(&expected.to_str()),
+            names(presented)
+        ),
+        Reason::NotValidForName => "the gateway's certificate is for another name: set \
+             HOOP_TLSSERVERNAME, or correct the address"
+            .to_owned(),
+        Reason::Revoked => "the gateway's certificate was revoked: replace it".to_owned(),
+        Reason::BadSignature => "the gateway's certificate has a wrong signature: HOOP_TLSCA \
+             may hold an older authority of the same name"
+            .to_owned(),
+        Reason::InvalidPurpose | Reason::InvalidPurposeContext { .. } => {
+            "the gateway's certificate is not meant for servers".to_owned()
+        }
+        reason if is_authority_as_server(reason) => {
+            "the gateway shows an authority's certificate as its own: put exactly that \
+             certificate into HOOP_TLSCA, or give the gateway one that is not an authority"
+                .to_owned()
+        }
+        other => format!("the gateway's certificate is not accepted: {other}"),
+    }
+}
+
+fn moment(time: UnixTime) -> Rfc3339 {
+    Rfc3339::whole(time.as_secs())
+}
+
+/// What the certificate calls itself; the words are rustls' (`DnsName("a.example")`).
+fn names(presented: &[String]) -> String {
+    if presented.is_empty() {
+        return "it names no host at all".to_owned();
+    }
+    let mut text = "it names ".to_owned();
+    for (index, name) in presented.iter().take(NAMES_SHOWN).enumerate() {
+        if index > 0 {
+            text.push_str(", ");
+        }
+        let bare = name.split('"').nth(1).unwrap_or(name);
+        text.push_str(&printable(bare));
+    }
+    if presented.len() > NAMES_SHOWN {
+        text.push_str(", ...");
+    }
+    text
+}
+
+/// Foreign text, cut short and without anything that could steer a terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .filter(char::is_ascii_graphic)
+        .take(NAME_SHOWN_MAX)
+        .collect()
+}
+
+/// One gateway is enough: rustls keeps eight tickets for each server.
+const SESSIONS_KEPT: usize = 1;
+/// Names of a certificate in one sentence; a certificate may carry hundreds.
+const NAMES_SHOWN: usize = 5;
+/// Characters of one name: the longest DNS name.
+const NAME_SHOWN_MAX: usize = 253;
+
+#[cfg(test)]
+mod tests;

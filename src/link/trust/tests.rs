@@ -1,0 +1,307 @@
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConnection, ServerConfig, ServerConnection};
+
+use super::*;
+
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: KeyPair,
+}
+
+fn params(name: &str, is_ca: bool) -> CertificateParams {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    if is_ca {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    }
+    params
+}
+
+fn self_signed(params: &CertificateParams) -> (Identity, String) {
+    let key = KeyPair::generate().unwrap();
+    let cert = params.self_signed(&key).unwrap();
+    let pem = cert.pem();
+    let chain = vec![cert.der().clone()];
+    (Identity { chain, key }, pem)
+}
+
+/// A server's certificate for `name`, signed by an authority, and the authority's PEM.
+fn signed(name: &str) -> (Identity, String) {
+    let ca_key = KeyPair::generate().unwrap();
+    let ca_params = params("authority", true);
+    let ca_pem = ca_params.self_signed(&ca_key).unwrap().pem();
+    let issuer = Issuer::new(ca_params, ca_key);
+    let key = KeyPair::generate().unwrap();
+    let cert = params(name, false).signed_by(&key, &issuer).unwrap();
+    let chain = vec![cert.der().clone()];
+    (Identity { chain, key }, ca_pem)
+}
+
+fn server(identity: Identity, alpn: &[&[u8]]) -> ServerConnection {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(identity.chain, key)
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|p| p.to_vec()).collect();
+    ServerConnection::new(Arc::new(config)).unwrap()
+}
+
+/// A whole handshake in memory: the agreed ALPN, or the client's error.
+fn handshake(
+    trust: &Trust,
+    alpn: Alpn,
+    name: &str,
+    mut server: ServerConnection,
+) -> Result<Option<Vec<u8>>, rustls::Error> {
+    let config = client_config(trust, alpn).unwrap();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let mut client = ClientConnection::new(config, name).unwrap();
+    while client.is_handshaking() {
+        let mut wire = Vec::new();
+        client.write_tls(&mut wire).unwrap();
+        server.read_tls(&mut wire.as_slice()).unwrap();
+        let told = server.process_new_packets();
+        let mut wire = Vec::new();
+        server.write_tls(&mut wire).unwrap();
+        assert!(told.is_ok() || !wire.is_empty());
+        client.read_tls(&mut wire.as_slice()).unwrap();
+        client.process_new_packets()?;
+    }
+    Ok(client.alpn_protocol().map(<[u8]>::to_vec))
+}
+
+fn only(pem: &str) -> Trust {
+    Trust {
+        roots: Roots::Only(pem.as_bytes().to_vec()),
+        skip_verify: false,
+    }
+}
+
+fn refusal(trust: &Trust, name: &str, identity: Identity) -> String {
+    let error = handshake(trust, Alpn::H2, name, server(identity, &[b"h2"])).unwrap_err();
+    explain(&error)
+}
+
+#[test]
+fn a_certificate_signed_by_the_configured_authority_is_believed_and_h2_agreed() {
+    let (identity, pem) = signed("gw.example");
+    let agreed = handshake(
+        &only(&pem),
+        Alpn::H2,
+        "gw.example",
+        server(identity, &[b"h2"]),
+    );
+    assert_eq!(agreed, Ok(Some(b"h2".to_vec())));
+}
+
+#[test]
+fn the_rest_variant_offers_http_1_1_and_the_plain_variant_nothing() {
+    let (identity, pem) = signed("gw.example");
+    let agreed = handshake(
+        &only(&pem),
+        Alpn::Http1,
+        "gw.example",
+        server(identity, &[b"h2", b"http/1.1"]),
+    );
+    assert_eq!(agreed, Ok(Some(b"http/1.1".to_vec())));
+    let (identity, pem) = signed("gw.example");
+    let agreed = handshake(
+        &only(&pem),
+        Alpn::None,
+        "gw.example",
+        server(identity, &[b"h2"]),
+    );
+    assert_eq!(agreed, Ok(None));
+}
+
+#[test]
+fn an_unknown_issuer_points_to_hoop_tlsca() {
+    let (identity, _) = signed("gw.example");
+    let text = refusal(&Trust::public(), "gw.example", identity);
+    assert!(text.starts_with("the gateway's certificate is not signed by"));
+    assert!(text.contains("set HOOP_TLSCA"));
+}
+
+#[test]
+fn an_older_authority_of_the_same_name_is_told_apart() {
+    let (identity, _) = signed("gw.example");
+    let (_, older) = signed("gw.example");
+    let text = refusal(&only(&older), "gw.example", identity);
+    assert!(text.contains("an older authority of the same name"));
+}
+
+#[test]
+fn a_wrong_name_lists_the_names_that_the_certificate_has() {
+    let (identity, pem) = signed("gw.example");
+    let text = refusal(&only(&pem), "other.example", identity);
+    assert!(text.contains("is not for other.example: it names gw.example;"));
+    assert!(text.contains("HOOP_TLSSERVERNAME"));
+}
+
+#[test]
+fn dates_out_of_range_show_both_dates() {
+    let mut expired = params("gw.example", false);
+    expired.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    expired.not_after = rcgen::date_time_ymd(2002, 3, 4);
+    let (identity, pem) = self_signed(&expired);
+    let text = refusal(&only(&pem), "gw.example", identity);
+    assert!(text.contains("expired on 2002-03-04T00:00:00Z; the clock here says 20"));
+
+    let mut early = params("gw.example", false);
+    early.not_before = rcgen::date_time_ymd(3001, 1, 1);
+    early.not_after = rcgen::date_time_ymd(3002, 1, 1);
+    let (identity, pem) = self_signed(&early);
+    let text = refusal(&only(&pem), "gw.example", identity);
+    assert!(text.contains("valid from 3001-01-01T00:00:00Z on; the clock here says 20"));
+}
+
+#[test]
+fn a_self_signed_authority_is_believed_when_it_is_the_configured_certificate() {
+    let (identity, pem) = self_signed(&params("gw.example", true));
+    let agreed = handshake(
+        &only(&pem),
+        Alpn::H2,
+        "gw.example",
+        server(identity, &[b"h2"]),
+    );
+    assert_eq!(agreed, Ok(Some(b"h2".to_vec())));
+}
+
+#[test]
+fn a_self_signed_authority_is_still_held_to_its_name_its_dates_and_the_exact_certificate() {
+    let (identity, pem) = self_signed(&params("gw.example", true));
+    let text = refusal(&only(&pem), "other.example", identity);
+    assert!(text.contains("is not for other.example"), "{text}");
+
+    let mut expired = params("gw.example", true);
+    expired.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    expired.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    let (identity, pem) = self_signed(&expired);
+    let text = refusal(&only(&pem), "gw.example", identity);
+    assert!(text.contains("expired on 2002-01-01"), "{text}");
+
+    let (identity, _) = self_signed(&params("gw.example", true));
+    let (_, other_pem) = self_signed(&params("gw.example", true));
+    let text = refusal(&only(&other_pem), "gw.example", identity);
+    assert!(text.contains("HOOP_TLSCA"), "{text}");
+}
+
+#[test]
+fn skipping_verification_takes_any_certificate_but_checks_the_handshake_signature() {
+    let trust = Trust {
+        roots: Roots::Public,
+        skip_verify: true,
+    };
+    let (identity, _) = signed("gw.example");
+    let agreed = handshake(
+        &trust,
+        Alpn::H2,
+        "other.example",
+        server(identity, &[b"h2"]),
+    );
+    assert_eq!(agreed, Ok(Some(b"h2".to_vec())));
+
+    // A certificate whose key the server does not hold.
+    let (stolen, _) = signed("gw.example");
+    let (own, _) = signed("gw.example");
+    let mixed = Identity {
+        chain: stolen.chain,
+        key: own.key,
+    };
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(mixed.key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let signing = provider.key_provider.load_private_key(key).unwrap();
+    #[derive(Debug)]
+    struct Fixed(Arc<rustls::sign::CertifiedKey>);
+    impl rustls::server::ResolvesServerCert for Fixed {
+        fn resolve(
+            &self,
+            _: rustls::server::ClientHello<'_>,
+        ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+            Some(self.0.clone())
+        }
+    }
+    let certified = Arc::new(rustls::sign::CertifiedKey::new(mixed.chain, signing));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Fixed(certified)));
+    let server = ServerConnection::new(Arc::new(config)).unwrap();
+    let error = handshake(&trust, Alpn::None, "gw.example", server).unwrap_err();
+    assert!(explain(&error).contains("wrong signature"));
+}
+
+#[test]
+fn an_answer_that_is_not_tls_is_called_so() {
+    let config = client_config(&Trust::public(), Alpn::H2).unwrap();
+    let name = ServerName::try_from("gw.example").unwrap();
+    let mut client = ClientConnection::new(config, name).unwrap();
+    let mut answer: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+    client.read_tls(&mut answer).unwrap();
+    let error = client.process_new_packets().unwrap_err();
+    assert!(explain(&error).contains("does not speak TLS on this port"));
+}
+
+#[test]
+fn a_server_without_h2_is_told_apart() {
+    let (identity, pem) = signed("gw.example");
+    let server = server(identity, &[b"http/1.1"]);
+    let error = handshake(&only(&pem), Alpn::H2, "gw.example", server).unwrap_err();
+    assert_eq!(explain(&error), NO_ALPN);
+}
+
+#[test]
+fn pem_without_a_certificate_is_refused_in_upstreams_words() {
+    let (_, good) = signed("gw.example");
+    for pem in [
+        "",
+        "no pem at all",
+        "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        &good[..good.len() / 2],
+    ] {
+        let error = client_config(&only(pem), Alpn::H2).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("failed to append root CA into cert pool"),
+            "{pem}"
+        );
+    }
+}
+
+#[test]
+fn names_of_a_foreign_certificate_cannot_steer_a_terminal_or_fill_a_log() {
+    let presented: Vec<String> = (0..100)
+        .map(|_| format!("DnsName(\"a\u{1b}[2J{}\")", "b".repeat(999)))
+        .collect();
+    let text = explain(&rustls::Error::InvalidCertificate(
+        CertificateError::NotValidForNameContext {
+            expected: ServerName::try_from("gw.example").unwrap(),
+            presented,
+        },
+    ));
+    assert!(!text.contains('\u{1b}') && text.len() < 2000, "{text}");
+}
+
+#[test]
+fn the_local_clock_in_a_date_refusal_is_the_verifiers_own() {
+    let at = |days: u64| UnixTime::since_unix_epoch(Duration::from_secs(days * 86_400));
+    let text = explain(&rustls::Error::InvalidCertificate(
+        CertificateError::ExpiredContext {
+            time: at(11_000),
+            not_after: at(10_000),
+        },
+    ));
+    assert!(
+        text.contains("1997-05-19") && text.contains("2000-02-13"),
+        "{text}"
+    );
+}
