@@ -122,3 +122,10 @@ const _: () = assert!(STREAM_WINDOW as usize <= QUEUE_BYTES_MAX / 2);
 const _: () = assert!(STREAM_WINDOW_UNDER_PRESSURE < STREAM_WINDOW);
 const _: () = assert!(SESSION_OPEN_TIMEOUT.as_millis() < 5000);
 const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES);
+
+/// Bytes of one HTTP response body that `admin` accepts: some ten thousand agents in a list.
+pub const ADMIN_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one HTTP response head; a renewed token and cookies fit several times.
+pub const ADMIN_HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Header lines of one HTTP response.
+pub const ADMIN_HEADERS_MAX: usize = 64;

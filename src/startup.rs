@@ -116,7 +116,7 @@ fn endpoint(
     let (dialled, tunnel) = match &config.proxy {
         None => (gateway, None),
         Some(via) => {
-            let request = proxy::request(&gateway.authority, via.credentials.as_ref());
+            let request = proxy::request(&gateway.authority, via.login.as_ref());
             (&via.address, Some(request))
         }
     };

@@ -22,12 +22,14 @@ pub struct Answer {
     seen: Vec<u8>,
 }
 
-/// The request that asks for a tunnel to `authority`; `login` is `user:password`.
-pub fn request(authority: &str, login: Option<&Secret>) -> Vec<u8> {
-    let mut out = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
-    if let Some(login) = login {
+/// The request that asks for a tunnel to `authority`, with user and password where there are any.
+pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
+    let mut out =
+        format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
+    if let Some((user, password)) = login {
+        let pair = Secret::new([user.as_bytes(), b":", password.expose()].concat());
         out.extend_from_slice(b"Proxy-Authorization: Basic ");
-        out.extend_from_slice(base64::encode(login.expose()).as_bytes());
+        out.extend_from_slice(base64::encode(pair.expose()).as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
@@ -71,7 +73,7 @@ mod tests {
     fn credentials_go_into_the_request_only_when_there_are_some() {
         let plain = String::from_utf8(request("gw:443", None)).unwrap();
         assert_eq!(plain, "CONNECT gw:443 HTTP/1.1\r\nHost: gw:443\r\n\r\n");
-        let login = Secret::new("user:pa:ss");
+        let login = ("user".to_owned(), Secret::new("pa:ss"));
         let with = String::from_utf8(request("gw:443", Some(&login))).unwrap();
         assert!(with.contains("\r\nProxy-Authorization: Basic dXNlcjpwYTpzcw==\r\n\r\n"));
     }
