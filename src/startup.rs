@@ -11,8 +11,10 @@ use rustls::pki_types::ServerName;
 
 use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
 use crate::base::Rng;
-use crate::config::{Config, Mode, Surroundings, TlsMode};
-use crate::io::reactor::Reactor;
+use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
+use crate::io::health;
+use crate::io::notify::Notify;
+use crate::io::reactor::{Options, Reactor};
 use crate::io::sys;
 use crate::link::trust::{self, Alpn};
 use crate::link::{Identity, proxy};
@@ -64,7 +66,12 @@ pub fn serve(config: Config, variables: Vec<(OsString, OsString)>) -> Result<Exi
         Rng::new(seed()),
     );
     let failed = |error: io::Error| format!("the event loop failed: {error}");
-    Reactor::new(agent, search_path)
+    let options = Options {
+        search_path,
+        health,
+        notify,
+    };
+    Reactor::new(agent, options)
         .and_then(|mut reactor| reactor.run())
         .map_err(failed)
 }

@@ -24,8 +24,7 @@ pub struct Answer {
 
 /// The request that asks for a tunnel to `authority`, with user and password where there are any.
 pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
-    let mut out =
-        format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
+    let mut out = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
     if let Some((user, password)) = login {
         let pair = Secret::new([user.as_bytes(), b":", password.expose()].concat());
         out.extend_from_slice(b"Proxy-Authorization: Basic ");
