@@ -38,10 +38,16 @@ pub fn surroundings<'a>() -> Surroundings<'a> {
 /// Serves the gateway until told to stop. The process must have been prepared, and the key's
 /// variables wiped, before.
 pub fn serve(config: Config, variables: Vec<(OsString, OsString)>) -> Result<Exit, String> {
-    let search_path = variables.iter().find(|(name, _)| name == "PATH");
-    let search_path = search_path
-        .map(|(_, path)| path.clone())
-        .unwrap_or_default();
+    let environment = |wanted: &str| {
+        let found = variables.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.clone())
+    };
+    let watchdog = environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok());
+    let options = Options {
+        search_path: environment("PATH").unwrap_or_default(),
+        health: config.settings.health_listen.as_ref().map(health_address),
+        notify: Notify::new(environment("NOTIFY_SOCKET"), watchdog),
+    };
     let is_embedded = config.mode == Mode::Embedded;
     let settings = agent::Settings {
         is_embedded,
@@ -66,14 +72,16 @@ pub fn serve(config: Config, variables: Vec<(OsString, OsString)>) -> Result<Exi
         Rng::new(seed()),
     );
     let failed = |error: io::Error| format!("the event loop failed: {error}");
-    let options = Options {
-        search_path,
-        health,
-        notify,
-    };
     Reactor::new(agent, options)
         .and_then(|mut reactor| reactor.run())
         .map_err(failed)
+}
+
+fn health_address(setting: &HealthListen) -> health::Address {
+    match setting {
+        HealthListen::Tcp(address) => health::Address::Tcp(*address),
+        HealthListen::Unix(path) => health::Address::Unix(path.into()),
+    }
 }
 
 /// Jitter must differ between agents that start in the same second.
