@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use hoop_lite::cli::{self, AgentOptions, Command};
 use hoop_lite::config::{Config, Surroundings};
-use hoop_lite::io::files;
+use hoop_lite::io::{files, log};
 
 fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os().skip(1)) {
@@ -17,11 +17,9 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Help(text) => print(&text),
-        Command::Version { json: false } => print(concat!(
-            "hoop-lite ",
-            env!("CARGO_PKG_VERSION"),
-            "\n"
-        )),
+        Command::Version { json: false } => {
+            print(concat!("hoop-lite ", env!("CARGO_PKG_VERSION"), "\n"))
+        }
         Command::Version { json: true } => print(concat!(
             "{\"version\":\"",
             env!("CARGO_PKG_VERSION"),
@@ -41,6 +39,7 @@ fn start(options: &AgentOptions) -> ExitCode {
         let environment = || std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
         options.value(name).or_else(environment)
     };
+    log::start(log::Setup::for_stderr(&variable));
     let config = Config::load(Surroundings {
         variable: &variable,
         read_file: &files::read_small,
@@ -48,14 +47,15 @@ fn start(options: &AgentOptions) -> ExitCode {
     match config {
         Ok(config) => {
             for warning in &config.warnings {
-                eprintln!("hoop-lite: {warning}");
+                ::log::warn!("{warning}");
             }
             let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
             let line = config.start_line(env!("CARGO_PKG_VERSION"), &platform);
-            print(&(line + "\n"))
+            ::log::info!("{line}");
+            ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("hoop-lite: {error}");
+            ::log::error!("{error}");
             ExitCode::FAILURE
         }
     }

@@ -4,6 +4,7 @@
 pub mod child;
 pub mod children;
 pub mod files;
+pub mod log;
 pub mod pty;
 pub mod resolve;
 pub mod secret_files;
