@@ -8,6 +8,7 @@ pub mod health;
 pub mod notify;
 pub mod processes;
 pub mod files;
+pub mod log;
 pub mod pty;
 pub mod reactor;
 pub mod resolve;
