@@ -184,6 +184,11 @@ impl Agent {
         }
     }
 
+    /// It was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// When the gateway was last heard.
     pub fn last_received(&self) -> Option<Instant> {
         match &self.phase {

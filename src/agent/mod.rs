@@ -3,6 +3,8 @@
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod agent;
 mod endpoint;
+mod report;
 
 pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};
 pub use endpoint::{Endpoint, EndpointSource};
+pub use report::{Health, health, metrics};

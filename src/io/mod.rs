@@ -4,6 +4,8 @@
 pub mod child;
 pub mod children;
 pub mod dial;
+pub mod health;
+pub mod notify;
 pub mod processes;
 pub mod pty;
 pub mod reactor;

@@ -14,18 +14,23 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::dial::{self, Dial, Dialled};
+use super::health::{self, HealthServer, Question};
+use super::notify::Notify;
 use super::processes::Processes;
 use super::resolve::{Resolved, Resolver};
 use super::signal::{Signal, Signals};
 use super::sys;
-use super::targets::{Port, Targets};
-use crate::agent::{Agent, Exit, Output};
+use super::targets::{Port, TOKEN_BASE, Targets};
+use crate::agent::{Agent, Exit, Health, LinkState, Output};
 use crate::limits;
 use crate::session::Channel;
 
 const TOKEN_LINK: Token = Token(0);
 const TOKEN_WAKER: Token = Token(1);
 const TOKEN_SIGNALS: Token = Token(2);
+const TOKEN_HEALTH: usize = 3;
+
+const _: () = assert!(TOKEN_HEALTH + HealthServer::TOKENS <= TOKEN_BASE);
 
 /// Events taken from the kernel at once; more are ready at the next turn.
 const EVENTS_PER_TURN: usize = 1024;
@@ -58,6 +63,16 @@ pub(super) enum LinkSocket {
     },
 }
 
+/// What the reactor offers beside relaying.
+pub struct Options {
+    /// Where commands without a path are looked up.
+    pub search_path: OsString,
+    /// Where probes and metrics are served, if anywhere.
+    pub health: Option<health::Address>,
+    /// The service manager.
+    pub notify: Notify,
+}
+
 /// See the module.
 pub struct Reactor {
     pub(super) poll: Poll,
@@ -68,19 +83,33 @@ pub struct Reactor {
     pub(super) resolver: Resolver,
     signals: Signals,
     pub(super) discard: Box<[u8]>,
+    health: Option<HealthServer>,
+    notify: Notify,
+    notified: Option<LinkState>,
+    watchdog_at: Option<Instant>,
     last_traffic: Instant,
     has_released: bool,
     exit: Option<Exit>,
 }
 
 impl Reactor {
-    /// A reactor for `agent`. Commands are looked up in `search_path`.
-    pub fn new(agent: Agent, search_path: OsString) -> io::Result<Self> {
+    /// A reactor for `agent`.
+    pub fn new(agent: Agent, options: Options) -> io::Result<Self> {
+        let Options {
+            search_path,
+            health,
+            notify,
+        } = options;
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), TOKEN_WAKER)?);
         let mut signals = Signals::new()?;
         poll.registry()
             .register(&mut signals, TOKEN_SIGNALS, Interest::READABLE)?;
+        let health = match health {
+            None => None,
+            Some(address) => Some(HealthServer::new(&address, poll.registry(), TOKEN_HEALTH)?),
+        };
+        let watchdog_at = notify.watchdog().map(|every| Instant::now() + every);
         Ok(Self {
             poll,
             agent,
@@ -90,6 +119,10 @@ impl Reactor {
             resolver: Resolver::new(waker),
             signals,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
+            health,
+            notify,
+            notified: None,
+            watchdog_at,
             last_traffic: Instant::now(),
             has_released: true,
             exit: None,
@@ -100,6 +133,7 @@ impl Reactor {
     pub fn run(&mut self) -> io::Result<Exit> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         self.settle(Instant::now());
+        self.notify.send("READY=1");
         loop {
             let timeout = self.timeout(Instant::now());
             match self.poll.poll(&mut events, timeout) {
@@ -136,6 +170,7 @@ impl Reactor {
             self.processes.next_kill(),
             self.next_give_up(),
             idle,
+            self.watchdog_at,
         ];
         let next = deadlines.into_iter().flatten().min()?;
         // Rounded up: waking a moment early would only mean to wait again.
@@ -147,6 +182,7 @@ impl Reactor {
             TOKEN_LINK => self.note_link(event),
             TOKEN_WAKER => self.resolved(now),
             TOKEN_SIGNALS => self.signalled(now),
+            token if (TOKEN_HEALTH..TOKEN_BASE).contains(&token.0) => self.probed(now, token),
             token => {
                 let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                 let writable = event.is_writable() || event.is_write_closed() || event.is_error();
@@ -173,9 +209,51 @@ impl Reactor {
         self.read_link(now);
         self.read_targets(now);
         self.write_link(now);
+        self.tell_manager(now);
         if !self.has_released && now >= self.last_traffic + IDLE_AFTER {
             self.has_released = true;
             self.agent.release_idle();
+        }
+    }
+
+    /// Answers a probe, or takes a step towards it.
+    fn probed(&mut self, now: Instant, token: Token) {
+        let Some(server) = &mut self.health else {
+            return;
+        };
+        let (agent, processes) = (&self.agent, self.processes.len());
+        server.serve(now, token, self.poll.registry(), &mut |question| {
+            let health = crate::agent::health(agent, now);
+            let is_well = match question {
+                Question::Metrics => return (200, crate::agent::metrics(agent, now, processes)),
+                Question::Live => true,
+                Question::Health => matches!(health, Health::Connected | Health::Stopping),
+                Question::Ready => health == Health::Connected,
+            };
+            (
+                if is_well { 200 } else { 503 },
+                format!("{}\n", health.word()),
+            )
+        });
+    }
+
+    /// Keeps the service manager's idea of us current.
+    fn tell_manager(&mut self, now: Instant) {
+        let state = self.agent.link_state();
+        if self.notified != Some(state) {
+            self.notified = Some(state);
+            self.notify.send(match state {
+                LinkState::Waiting => "STATUS=not connected, will try again",
+                LinkState::Dialling => "STATUS=connecting",
+                LinkState::Connecting => "STATUS=reached the gateway",
+                LinkState::Live => "STATUS=connected",
+            });
+        }
+        if let (Some(at), Some(every)) = (self.watchdog_at, self.notify.watchdog())
+            && now >= at
+        {
+            self.notify.send("WATCHDOG=1");
+            self.watchdog_at = Some(now + every);
         }
     }
 
@@ -232,7 +310,10 @@ impl Reactor {
         for signal in self.signals.drain() {
             match signal {
                 Signal::Child => self.reap(now),
-                _ => self.agent.stop(now),
+                _ => {
+                    self.notify.send("STOPPING=1");
+                    self.agent.stop(now);
+                }
             }
         }
     }

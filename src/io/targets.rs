@@ -21,7 +21,7 @@ use super::sys;
 use crate::session::{Channel, TargetId};
 
 /// Tokens of targets begin here; below are the reactor's own sources.
-const TOKEN_BASE: usize = 16;
+pub(super) const TOKEN_BASE: usize = 16;
 /// Sources that one target can have: output (or everything), errors, input.
 const PORTS: usize = 4;
 const PORT_INPUT: usize = 2;

@@ -22,15 +22,13 @@ pub struct Answer {
     seen: Vec<u8>,
 }
 
-/// The request that asks for a tunnel to `authority`, with credentials where the proxy has them.
+/// The request that asks for a tunnel to `authority`, with user and password where there are any.
 pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
     let mut out = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
     if let Some((user, password)) = login {
-        let mut pair = user.clone().into_bytes();
-        pair.push(b':');
-        pair.extend_from_slice(password.expose());
+        let pair = Secret::new([user.as_bytes(), b":", password.expose()].concat());
         out.extend_from_slice(b"Proxy-Authorization: Basic ");
-        out.extend_from_slice(base64::encode(&pair).as_bytes());
+        out.extend_from_slice(base64::encode(pair.expose()).as_bytes());
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");

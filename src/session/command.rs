@@ -10,7 +10,11 @@ pub type Argv = Vec<OsString>;
 
 /// The command as it is shown to the client: unexpanded, joined by spaces.
 pub fn display(command: &[Vec<u8>], client_args: &[Vec<u8>]) -> Vec<u8> {
-    let words: Vec<&[u8]> = command.iter().chain(client_args).map(Vec::as_slice).collect();
+    let words: Vec<&[u8]> = command
+        .iter()
+        .chain(client_args)
+        .map(Vec::as_slice)
+        .collect();
     words.join(&b' ')
 }
 
@@ -47,7 +51,10 @@ fn missing_variable(arguments: &[Vec<u8>]) -> String {
         .filter(|argument| argument.contains(&b'$'))
         .map(|argument| String::from_utf8_lossy(argument).into_owned())
         .collect();
-    format!("could not find environment variable for commands [{}]", naming.join(","))
+    format!(
+        "could not find environment variable for commands [{}]",
+        naming.join(",")
+    )
 }
 
 /// `None`: the whole argument is one name, and the session has no such variable.
@@ -83,7 +90,10 @@ fn variable_name(reference: &[u8]) -> Option<(&str, usize)> {
             (&braced[..end], end + 3)
         }
         None => {
-            let end = after.iter().position(|byte| !is_name(byte)).unwrap_or(after.len());
+            let end = after
+                .iter()
+                .position(|byte| !is_name(byte))
+                .unwrap_or(after.len());
             (&after[..end], end + 1)
         }
     };
@@ -122,7 +132,11 @@ mod tests {
 
     #[test]
     fn an_argument_that_is_only_a_missing_name_is_an_error() {
-        let words = |list: &[&str]| list.iter().map(|w| w.as_bytes().to_vec()).collect::<Vec<_>>();
+        let words = |list: &[&str]| {
+            list.iter()
+                .map(|w| w.as_bytes().to_vec())
+                .collect::<Vec<_>>()
+        };
         let error = argv(
             &words(&["psql", "-h", "$HOST"]),
             &[],
@@ -145,8 +159,8 @@ mod tests {
     fn an_empty_command_is_refused() {
         assert!(argv(&[], &[], &Environment::default()).is_err());
         assert_eq!(
-            display(&["bash".into()], &["-c".into(), "x".into()]),
-            "bash -c x"
+            display(&[b"bash".to_vec()], &[b"-c".to_vec(), b"x".to_vec()]),
+            b"bash -c x"
         );
     }
 }

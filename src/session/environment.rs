@@ -144,11 +144,7 @@ impl Environment {
         Ok(())
     }
 
-    fn add_client(
-        &mut self,
-        params: &ConnectionParams,
-        client: &EnvVars,
-    ) -> Result<(), String> {
+    fn add_client(&mut self, params: &ConnectionParams, client: &EnvVars) -> Result<(), String> {
         for (key, encoded) in client {
             let (kind, name) = split_key(key)?;
             let taken = |key: &String| split_key(key).is_ok_and(|(_, known)| known == name);

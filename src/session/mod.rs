@@ -16,6 +16,8 @@ mod sessions;
 mod system;
 pub mod target;
 mod tcp;
+#[cfg(test)]
+mod tests;
 
 pub use environment::AgentEnvironment;
 pub use output::{Command, Output, Size};

@@ -45,32 +45,42 @@ impl Sessions {
     }
 
     fn prepare(&self, id: &str, packet: &Packet<'_>) -> Result<Session, String> {
-        if self.is_closing() {
-            return Err("the agent is shutting down, try again".into());
-        }
-        if self.sessions.is_full() || self.targets.is_full() {
-            return Err("the agent serves as many sessions as it can, try again later".into());
-        }
         let bad_params = |error: ParamsError| match error {
             ParamsError::EnvVar(_) => error.to_string(),
             _ => "internal error, failed decoding connection params".to_owned(),
         };
         let encoded = packet.spec(spec::CONNECTION_PARAMS).unwrap_or(b"");
         let params = ConnectionParams::decode(encoded).map_err(bad_params)?;
-        if let Some(demand) = policy::unmet_demand(
-            &params,
-            packet
-                .spec(spec::GCP_CREDENTIALS)
-                .is_some_and(|key| !key.is_empty()),
-        ) {
+        let has_gcp_key = packet
+            .spec(spec::GCP_CREDENTIALS)
+            .is_some_and(|key| !key.is_empty());
+        if let Some(demand) = policy::unmet_demand(&params, has_gcp_key) {
             return Err(demand);
         }
+        let request_port = packet.spec(spec::REQUEST_PORT).unwrap_or(b"").to_vec();
+        self.session_of(id, params, &client_variables(packet)?, request_port)
+    }
+
+    /// A session of these parameters, if there is room and the type is served.
+    pub(super) fn session_of(
+        &self,
+        id: &str,
+        params: ConnectionParams,
+        client: &EnvVars,
+        request_port: Vec<u8>,
+    ) -> Result<Session, String> {
+        if self.is_closing() {
+            return Err("the agent is shutting down, try again".into());
+        }
+        if self.sessions.is_full() || self.targets.is_full() {
+            return Err("the agent serves as many sessions as it can, try again later".into());
+        }
         let service = service::classify(&params).map_err(|refusal| refusal.0.to_owned())?;
-        let environment = Environment::build(&params, &client_variables(packet)?, id, &self.agent)?;
+        let environment = Environment::build(&params, client, id, &self.agent)?;
         Ok(Session {
             id: id.into(),
             connection_type: params.connection_type,
-            request_port: packet.spec(spec::REQUEST_PORT).unwrap_or(b"").to_vec(),
+            request_port,
             service,
             command: params.cmd_list,
             client_args: params.client_args,
@@ -82,7 +92,7 @@ impl Sessions {
         })
     }
 
-    fn admit(&mut self, now: Instant, session: Session, outbox: &mut Outbox) {
+    pub(super) fn admit(&mut self, now: Instant, session: Session, outbox: &mut Outbox) {
         let address = match service::liveness(&session.connection_type) {
             None => None,
             Some(liveness) => match address(&session, liveness) {

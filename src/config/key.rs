@@ -1,0 +1,110 @@
+//! Where the key comes from, and how it is read again.
+
+use super::dsn::{Dsn, is_jwt};
+use super::{ConfigError, Surroundings};
+use crate::base::Secret;
+
+/// Where the key comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// An environment variable: it stays what it was at start.
+    Variable(&'static str),
+    /// A file with a key (`HOOP_KEY_FILE`), read again before every connection attempt.
+    DsnFile {
+        /// The variable that names the file.
+        variable: &'static str,
+        /// The file.
+        path: String,
+    },
+    /// A file with a JWT (`HOOP_SPIFFE_KEY_FILE`), read again before every connection attempt.
+    JwtFile {
+        /// The file.
+        path: String,
+    },
+}
+
+/// A key as it was found.
+pub(super) struct Found {
+    /// The text that is sent.
+    pub token: Secret,
+    /// What the text says, for keys that are URLs.
+    pub dsn: Option<Dsn>,
+}
+
+impl KeySource {
+    /// The key as it is in the file now; `None` when there is no file to read.
+    pub fn load(&self, surroundings: Surroundings<'_>) -> Result<Option<Secret>, ConfigError> {
+        Ok(self.read(surroundings)?.map(|found| found.token))
+    }
+
+    pub(super) fn read(
+        &self,
+        surroundings: Surroundings<'_>,
+    ) -> Result<Option<Found>, ConfigError> {
+        match self {
+            Self::Variable(_) => Ok(None),
+            Self::DsnFile { variable, path } => {
+                let token = file_text(surroundings, variable, path)?;
+                let dsn = token
+                    .expose_text()
+                    .ok_or(super::DsnError::Character)
+                    .and_then(Dsn::parse);
+                let dsn = dsn.map_err(|reason| ConfigError::FileKey {
+                    variable,
+                    path: path.clone(),
+                    reason,
+                })?;
+                Ok(Some(Found {
+                    token,
+                    dsn: Some(dsn),
+                }))
+            }
+            Self::JwtFile { path } => {
+                let token = file_text(surroundings, SPIFFE_KEY_FILE, path)?;
+                let text = token.expose_text().unwrap_or_default();
+                if !is_jwt(text) || !is_header_text(text) {
+                    return Err(ConfigError::FileNotJwt { path: path.clone() });
+                }
+                Ok(Some(Found { token, dsn: None }))
+            }
+        }
+    }
+}
+
+/// A file's content without the white space around it.
+fn file_text(
+    surroundings: Surroundings<'_>,
+    variable: &'static str,
+    path: &str,
+) -> Result<Secret, ConfigError> {
+    let content = Secret::new(surroundings.read(variable, path)?);
+    let text = content.expose().trim_ascii();
+    if text.is_empty() {
+        return Err(ConfigError::FileEmpty {
+            variable,
+            path: path.to_owned(),
+        });
+    }
+    Ok(Secret::new(text))
+}
+
+/// What may stand behind `Bearer `.
+pub(super) fn is_header_text(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// The text looks like a key or a token, so no message may repeat it.
+pub fn looks_like_key(text: &str) -> bool {
+    let is_url = text
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.contains('@'));
+    is_url
+        || text.contains("xagt-")
+        || text.contains("x-agt-")
+        || text.contains("xapi-")
+        || text.contains("hpk_")
+        || (text.starts_with("eyJ") && is_jwt(text))
+}
+
+/// The variable that names the SPIFFE file.
+pub(super) const SPIFFE_KEY_FILE: &str = "HOOP_SPIFFE_KEY_FILE";

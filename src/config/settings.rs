@@ -1,0 +1,245 @@
+//! Settings of our own: each a variable `HOOP_LITE_<NAME>` and a flag `--<name>`.
+//!
+//! The flag comes in as if it were the variable (see `cli`), so both have one reader and one error.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{ConfigError, Surroundings, units};
+
+/// How the agent is tuned; every value has a default that suits most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long sessions may go on after the first signal to stop.
+    pub drain_timeout: Duration,
+    /// Bytes that all queues towards targets may hold together.
+    pub queue_budget: usize,
+    /// Time between two questions whether the key still stands.
+    pub key_check_interval: Duration,
+    /// End with status 3 when the gateway refuses the key, instead of trying again.
+    pub exit_on_revoked: bool,
+    /// Where health and metrics are served, if at all.
+    pub health_listen: Option<HealthListen>,
+    /// Our own log lines are sent to the gateway too.
+    pub log_ship: bool,
+    /// Relays open at one time.
+    pub relay_count_max: usize,
+    /// How long a target may take no byte while the queues are under pressure.
+    pub stall_max: Duration,
+}
+
+/// Where health and metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HealthListen {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(String),
+}
+
+impl HealthListen {
+    /// `127.0.0.1:PORT`, `[::1]:PORT`, `/path` or `unix:path`; `off` is `None`.
+    pub fn parse(text: &str) -> Option<Option<Self>> {
+        if text == "off" {
+            return Some(None);
+        }
+        let path = text
+            .strip_prefix("unix:")
+            .or_else(|| text.starts_with('/').then_some(text));
+        match path {
+            Some("") => None,
+            Some(path) => Some(Some(Self::Unix(path.to_owned()))),
+            None => text.parse().ok().map(|address| Some(Self::Tcp(address))),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            drain_timeout: Duration::from_secs(10),
+            queue_budget: 32 << 20,
+            key_check_interval: Duration::from_secs(15),
+            exit_on_revoked: false,
+            health_listen: None,
+            log_ship: false,
+            relay_count_max: 16_384,
+            stall_max: Duration::from_secs(3),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads every setting; what is unset keeps its default.
+    pub fn load(surroundings: Surroundings<'_>) -> Result<Self, ConfigError> {
+        let mut settings = Self::default();
+        let read = Reader(surroundings);
+        read.value(DRAIN_TIMEOUT, &mut settings.drain_timeout, |text| {
+            within(units::duration(text)?, Duration::ZERO, DRAIN_TIMEOUT_MAX)
+        })?;
+        read.value(QUEUE_BUDGET, &mut settings.queue_budget, |text| {
+            within(units::size(text)?, QUEUE_BUDGET_MIN, QUEUE_BUDGET_MAX)
+        })?;
+        read.value(
+            KEY_CHECK_INTERVAL,
+            &mut settings.key_check_interval,
+            |text| {
+                let range = (KEY_CHECK_INTERVAL_MIN, KEY_CHECK_INTERVAL_MAX);
+                within(units::duration(text)?, range.0, range.1)
+            },
+        )?;
+        read.value(
+            EXIT_ON_REVOKED,
+            &mut settings.exit_on_revoked,
+            units::switch,
+        )?;
+        read.value(
+            HEALTH_LISTEN,
+            &mut settings.health_listen,
+            HealthListen::parse,
+        )?;
+        read.value(LOG_SHIP, &mut settings.log_ship, units::switch)?;
+        read.value(RELAY_COUNT_MAX, &mut settings.relay_count_max, |text| {
+            within(units::count(text)?, 1, RELAY_COUNT_LIMIT)
+        })?;
+        read.value(STALL_MAX, &mut settings.stall_max, |text| {
+            within(units::duration(text)?, STALL_MIN, STALL_LIMIT)
+        })?;
+        Ok(settings)
+    }
+}
+
+/// What a value must look like, as errors and usage errors say it. `None` for a foreign variable.
+pub fn wanted(variable: &str) -> Option<&'static str> {
+    Some(match variable {
+        DRAIN_TIMEOUT => "a duration up to 10m, such as 10s or 1m",
+        QUEUE_BUDGET => "a size from 1MiB to 2GiB, such as 32MiB",
+        KEY_CHECK_INTERVAL => "a duration from 5s to 1h, such as 15s",
+        EXIT_ON_REVOKED | LOG_SHIP => "true or false",
+        HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
+        RELAY_COUNT_MAX => "a number from 1 to 1000000",
+        STALL_MAX => "a duration from 100ms to 10m, such as 3s",
+        _ => return None,
+    })
+}
+
+struct Reader<'a>(Surroundings<'a>);
+
+impl Reader<'_> {
+    fn value<T>(
+        &self,
+        variable: &'static str,
+        place: &mut T,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<(), ConfigError> {
+        if let Some(text) = self.0.get(variable) {
+            *place = parse(&text).ok_or(ConfigError::Setting { variable })?;
+        }
+        Ok(())
+    }
+}
+
+fn within<T: PartialOrd>(value: T, min: T, max: T) -> Option<T> {
+    (min <= value && value <= max).then_some(value)
+}
+
+/// See [`Settings::drain_timeout`].
+pub const DRAIN_TIMEOUT: &str = "HOOP_LITE_DRAIN_TIMEOUT";
+/// See [`Settings::queue_budget`].
+pub const QUEUE_BUDGET: &str = "HOOP_LITE_QUEUE_BUDGET";
+/// See [`Settings::key_check_interval`].
+pub const KEY_CHECK_INTERVAL: &str = "HOOP_LITE_KEY_CHECK_INTERVAL";
+/// See [`Settings::exit_on_revoked`].
+pub const EXIT_ON_REVOKED: &str = "HOOP_LITE_EXIT_ON_REVOKED";
+/// See [`Settings::health_listen`].
+pub const HEALTH_LISTEN: &str = "HOOP_LITE_HEALTH_LISTEN";
+/// See [`Settings::log_ship`].
+pub const LOG_SHIP: &str = "HOOP_LITE_LOG_SHIP";
+/// See [`Settings::relay_count_max`].
+pub const RELAY_COUNT_MAX: &str = "HOOP_LITE_RELAY_COUNT_MAX";
+/// See [`Settings::stall_max`].
+pub const STALL_MAX: &str = "HOOP_LITE_STALL_MAX";
+
+/// Service managers kill what takes longer.
+const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// One packet towards a target must fit many times.
+const QUEUE_BUDGET_MIN: usize = 1 << 20;
+/// The half of a 32-bit machine's address space.
+const QUEUE_BUDGET_MAX: usize = 2 << 30;
+/// Each check costs the gateway a database query.
+const KEY_CHECK_INTERVAL_MIN: Duration = Duration::from_secs(5);
+/// A revoked key must not live longer than an hour.
+const KEY_CHECK_INTERVAL_MAX: Duration = Duration::from_secs(3600);
+/// No machine has more descriptors for one process.
+const RELAY_COUNT_LIMIT: usize = 1_000_000;
+/// Less than a round trip on a slow line would kill healthy relays.
+const STALL_MIN: Duration = Duration::from_millis(100);
+/// Longer is as good as never.
+const STALL_LIMIT: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::surroundings;
+
+    fn load(variable: &str, value: &str) -> Result<Settings, ConfigError> {
+        surroundings(&[(variable, value)], &[], Settings::load)
+    }
+
+    #[test]
+    fn unset_and_empty_settings_keep_their_defaults() {
+        let settings = load(DRAIN_TIMEOUT, "").unwrap();
+        assert_eq!(settings, Settings::default());
+        assert_eq!(settings.drain_timeout, Duration::from_secs(10));
+        assert_eq!(settings.queue_budget, 33_554_432);
+    }
+
+    #[test]
+    fn each_setting_is_read() {
+        assert_eq!(
+            load(DRAIN_TIMEOUT, "1m").unwrap().drain_timeout.as_secs(),
+            60
+        );
+        assert_eq!(load(QUEUE_BUDGET, "1MiB").unwrap().queue_budget, 1 << 20);
+        let settings = load(KEY_CHECK_INTERVAL, "5s").unwrap();
+        assert_eq!(settings.key_check_interval.as_secs(), 5);
+        assert!(load(EXIT_ON_REVOKED, "true").unwrap().exit_on_revoked);
+        assert!(load(LOG_SHIP, "on").unwrap().log_ship);
+        assert_eq!(load(RELAY_COUNT_MAX, "7").unwrap().relay_count_max, 7);
+        assert_eq!(load(STALL_MAX, "500ms").unwrap().stall_max.as_millis(), 500);
+    }
+
+    #[test]
+    fn health_listens_on_tcp_or_a_unix_socket_or_not() {
+        let listen = |value| load(HEALTH_LISTEN, value).map(|s| s.health_listen);
+        let tcp = HealthListen::Tcp("127.0.0.1:9090".parse().unwrap());
+        assert_eq!(listen("127.0.0.1:9090").unwrap(), Some(tcp));
+        let unix = |path: &str| Some(HealthListen::Unix(path.to_owned()));
+        assert_eq!(listen("/run/h.sock").unwrap(), unix("/run/h.sock"));
+        assert_eq!(listen("unix:h.sock").unwrap(), unix("h.sock"));
+        assert_eq!(listen("off").unwrap(), None);
+        for value in ["9090", ":9090", "unix:", "localhost:9090"] {
+            assert!(listen(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_name_variable_flag_and_what_is_wanted() {
+        for (variable, value) in [
+            (DRAIN_TIMEOUT, "11m"),
+            (QUEUE_BUDGET, "1MB"),
+            (QUEUE_BUDGET, "5GiB"),
+            (KEY_CHECK_INTERVAL, "1s"),
+            (EXIT_ON_REVOKED, "perhaps"),
+            (RELAY_COUNT_MAX, "0"),
+            (STALL_MAX, "1ms"),
+        ] {
+            let message = load(variable, value).unwrap_err().to_string();
+            let flag = variable.trim_start_matches("HOOP_LITE_");
+            let flag = flag.to_ascii_lowercase().replace('_', "-");
+            assert!(message.starts_with(variable), "{message}");
+            assert!(message.contains(&format!("--{flag}")), "{message}");
+            assert!(message.contains(wanted(variable).unwrap()), "{message}");
+        }
+    }
+}
