@@ -14,7 +14,7 @@ use super::proxy::{self, ProxyError};
 use super::transport::{Progress, RECORD_PLAINTEXT_MAX, Transport, TransportError};
 use super::trust;
 use crate::base::{ByteBuf, Secret};
-use crate::grpc::{Reassembly, ReassemblyError, Status, metadata};
+use crate::grpc::{self, Reassembly, ReassemblyError, Status, metadata};
 use crate::h2::{self, Connection, StreamId};
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
@@ -22,6 +22,13 @@ use crate::packet::{DecodeError, Outbox, Packet, PreConnectResponse};
 
 const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
 const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
+
+/// The connection's own window never holds the stream back: only the stream's credit counts.
+const LOCAL_SETTINGS: h2::LocalSettings = h2::LocalSettings {
+    stream_window: limits::STREAM_WINDOW,
+    connection_window: limits::STREAM_WINDOW * 2,
+    header_list_bytes_max: limits::H2_HEADER_LIST_BYTES_MAX,
+};
 
 /// An answer to `PreConnect` is a status word and perhaps a sentence.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -64,7 +71,7 @@ pub enum Event<'a> {
     /// The unary call was answered.
     Answered(Result<Answer, Status>),
     /// The gateway asks us to leave, and why.
-    GoAway(h2::ErrorCode, &'a [u8]),
+    GoAway(h2::ErrorCode, Vec<u8>),
 }
 
 /// Why the link can't go on.
@@ -129,7 +136,7 @@ impl Link {
             incoming: ByteBuf::new(),
             outgoing,
             calls: Calls {
-                http2: Connection::new(&h2::LocalSettings::default()),
+                http2: Connection::new(&LOCAL_SETTINGS),
                 identity,
                 stream: None,
                 reassembly: Reassembly::new(limits::MESSAGE_BYTES_MAX),
@@ -218,7 +225,7 @@ impl Link {
     pub fn ask(&mut self) -> Result<(), h2::OpenError> {
         let calls = &mut self.calls;
         let stream = calls.open(PRECONNECT_PATH, false)?;
-        calls.http2.send_message(stream, &calls.identity.preconnect);
+        calls.send_request(stream);
         calls.unary = Some(Unary {
             stream,
             reassembly: Reassembly::new(ANSWER_BYTES_MAX),
@@ -269,7 +276,8 @@ impl Link {
             if size == 0 || self.outgoing.len() >= limits::LINK_WRITE_BYTES {
                 return Ok(());
             }
-            let head = self.calls.http2.data_head(stream, size, false);
+            let mut head = [0; FRAME_HEAD_BYTES];
+            self.calls.http2.write_data_head(stream, size, false, &mut head);
             self.transport
                 .send(outbox.frame(&head, size), &mut self.outgoing)?;
         }
@@ -300,7 +308,7 @@ impl Link {
         if let Some(stream) = self.calls.stream.take() {
             self.calls.http2.reset(stream, h2::ErrorCode::CANCEL);
         }
-        self.calls.http2.go_away(h2::ErrorCode::NO_ERROR);
+        self.calls.http2.go_away(h2::ErrorCode::NO_ERROR, b"");
         // What can't be encrypted any more would not have been heard either.
         let _ = self.transmit(outbox);
         self.transport.close(&mut self.outgoing);
@@ -331,6 +339,23 @@ impl Calls {
             fields.extend(identity.metadata.iter().map(|(k, v)| (*k, v.as_bytes())));
         }
         self.http2.open_stream(&fields, false)
+    }
+
+    /// The whole request of a unary call, in one frame: it is a few bytes long, and a peer whose
+    /// initial window does not even hold that gets no answer from us.
+    fn send_request(&mut self, stream: StreamId) {
+        let request = &self.identity.preconnect;
+        let prefix = grpc::write_prefix(request.len());
+        let size = prefix.len() + request.len();
+        if self.http2.send_room(stream) < size {
+            return self.http2.reset(stream, h2::ErrorCode::CANCEL);
+        }
+        let mut head = [0; FRAME_HEAD_BYTES];
+        self.http2.write_data_head(stream, size, true, &mut head);
+        let control = self.http2.control_output();
+        control.extend(&head);
+        control.extend(&prefix);
+        control.extend(request);
     }
 
     fn receive(
@@ -369,6 +394,7 @@ fn dispatch(
     on_event: &mut dyn FnMut(Event<'_>),
 ) -> Result<(), LinkError> {
     let (id, data, status) = match event {
+        h2::Event::Settings => return Ok(()),
         h2::Event::GoAway { code, debug, .. } => {
             on_event(Event::GoAway(code, debug));
             return Ok(());
