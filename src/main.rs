@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use hoop_lite::cli::{self, AgentOptions, Command};
-use hoop_lite::startup::{self, Foreground};
+use hoop_lite::cli::{self, Command};
+use hoop_lite::startup;
 
 fn main() -> ExitCode {
     let command = match cli::parse(std::env::args_os().skip(1)) {
@@ -20,7 +20,8 @@ fn main() -> ExitCode {
         Command::Version { json: true } => {
             print(&format!("{{\"version\":\"{}\"}}\n", startup::VERSION))
         }
-        Command::StartAgent(options) => start(&options, Foreground::default()),
+        Command::StartAgent(options) => exit(startup::run(&options, None)),
+        Command::Run(options) => exit(startup::run(&options.agent, Some(&options))),
         _ => {
             eprintln!("hoop-lite: this command is not in this build yet");
             ExitCode::FAILURE
@@ -28,8 +29,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(options: &AgentOptions, foreground: Foreground) -> ExitCode {
-    match startup::run(options, foreground) {
+fn exit(result: Result<u8, String>) -> ExitCode {
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("hoop-lite: {error}");

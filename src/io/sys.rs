@@ -20,7 +20,7 @@ mod terminal;
 pub mod testing;
 
 pub use children::{
-    ExitStatus, collect, detach_child, may_execute, peek_exit, signal_group, signal_process,
+    ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_group, signal_process,
 };
 pub use names::{LookupError, lookup};
 pub use own::{
