@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod children;
+pub mod files;
 pub mod pty;
 pub mod resolve;
 pub mod secret_files;
