@@ -17,11 +17,9 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Help(text) => print(&text),
-        Command::Version { json: false } => print(concat!(
-            "hoop-lite ",
-            env!("CARGO_PKG_VERSION"),
-            "\n"
-        )),
+        Command::Version { json: false } => {
+            print(concat!("hoop-lite ", env!("CARGO_PKG_VERSION"), "\n"))
+        }
         Command::Version { json: true } => print(concat!(
             "{\"version\":\"",
             env!("CARGO_PKG_VERSION"),
