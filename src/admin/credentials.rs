@@ -120,7 +120,7 @@ impl Credentials {
     /// Finds the credentials of a command.
     pub fn find(
         surroundings: Surroundings<'_>,
-        warnings: &mut Vec<Warning>,
+        warnings: &mut Vec<String>,
     ) -> Result<Self, AdminError> {
         let [api_url, grpc_url, token] = TRIO.map(|name| surroundings.get(name));
         let nothing = Table::default();
@@ -173,7 +173,7 @@ impl Credentials {
         surroundings: Surroundings<'_>,
         given: Option<&str>,
         file: &ConfigFile,
-        warnings: &mut Vec<Warning>,
+        warnings: &mut Vec<String>,
     ) -> Result<Self, AdminError> {
         let variable = surroundings.get("HOOP_APIURL");
         let (text, place) = if let Some(given) = given {
@@ -197,20 +197,25 @@ impl Credentials {
         api_url: BaseUrl,
         token: Option<Secret>,
         table: &Table,
-        warnings: &mut Vec<Warning>,
+        warnings: &mut Vec<String>,
     ) -> Result<Self, AdminError> {
-        let mut trust =
-            authority::load(surroundings, true, warnings).map_err(AdminError::Config)?;
+        let mut noticed = Vec::new();
+        let loaded = authority::load(surroundings, true, &mut noticed);
+        let mut trust = loaded.map_err(AdminError::Config)?;
         if let Some(encoded) = table.text("tls_ca") {
             let pem = base64::decode(encoded.as_bytes()).map_err(|_| AdminError::FileAuthority)?;
             trust.roots = Roots::Only(pem);
         }
         trust.skip_verify |= table.flag("skip_tls_verify").unwrap_or(false);
         if trust.skip_verify && api_url.is_tls {
-            warnings.push(Warning::SkipVerify);
+            noticed.push(Warning::SkipVerify);
         }
+        warnings.extend(noticed.iter().map(Warning::to_string));
         if !api_url.is_tls && !api_url.address.is_loopback() {
-            warnings.push(Warning::Plaintext(api_url.address.clone()));
+            warnings.push(format!(
+                "no TLS to {api_url}: the token crosses the network readable by anybody on the \
+                 way; write https:// into the API URL if the gateway has TLS"
+            ));
         }
         Ok(Self {
             source,

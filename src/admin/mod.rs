@@ -7,7 +7,7 @@
 use std::io::{BufRead, Write};
 use std::os::fd::AsFd;
 
-use crate::config::{Surroundings, Warning};
+use crate::config::Surroundings;
 
 pub mod agents;
 pub mod answers;
@@ -168,9 +168,9 @@ fn write_report(report: &Report, context: &mut Context<'_>) -> Result<(), AdminE
     Ok(())
 }
 
-fn warn(stderr: &mut dyn Write, warnings: &[Warning]) {
+fn warn(stderr: &mut dyn Write, warnings: &[String]) {
     for warning in warnings {
-        say(stderr, "warning: ", &warning.to_string());
+        say(stderr, "warning: ", warning);
     }
 }
 
