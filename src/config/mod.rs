@@ -11,7 +11,7 @@
 use std::{fmt, io};
 
 mod address;
-mod authority;
+pub mod authority;
 mod dsn;
 mod error;
 mod key;
