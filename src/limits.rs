@@ -80,8 +80,9 @@ pub const STALLED_BYTES_MAX: usize = 1024 * 1024;
 /// How long a target may take no byte while others wait for the memory that it holds.
 pub const STALL_MAX: Duration = Duration::from_secs(3);
 
-/// A queue above this size is given back once it is empty.
-pub const QUEUE_BYTES_IDLE: usize = 512;
+/// A queue keeps its memory for this long after it was last needed: giving it back between two
+/// packets would cost more than relaying them.
+pub const QUEUE_IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// A session must be open, or refused, within this: the gateway's fronts wait 5 s.
 pub const SESSION_OPEN_TIMEOUT: Duration = Duration::from_millis(4500);

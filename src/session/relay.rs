@@ -182,7 +182,11 @@ impl Sessions {
         if target.input_ended || bytes.is_empty() {
             return;
         }
+        let was_cold = target.queue.capacity() == 0;
         target.enqueue(now, bytes);
+        if was_cold {
+            self.note_warm(now, id);
+        }
         self.buffered += bytes.len();
         self.mark_dirty(id);
         self.watch_pressure(now, outbox);

@@ -69,6 +69,7 @@ pub(super) struct Session {
 pub(super) enum Deadline {
     Target(TargetId),
     Pressure,
+    Memory,
 }
 
 /// The table. See the module's promises.
@@ -84,6 +85,8 @@ pub struct Sessions {
     pub(super) dirty: Vec<TargetId>,
     pub(super) buffered: usize,
     pub(super) pressure_is_watched: bool,
+    /// Targets whose queue holds memory.
+    warm: Vec<TargetId>,
     is_closing: bool,
     pub(super) counters: Counters,
 }
@@ -107,6 +110,7 @@ impl Sessions {
             dirty: Vec::new(),
             buffered: 0,
             pressure_is_watched: false,
+            warm: Vec::new(),
             is_closing: false,
             counters: Counters::default(),
         }
@@ -164,11 +168,37 @@ impl Sessions {
         while let Some(deadline) = self.timers.fire(now) {
             match deadline {
                 Deadline::Target(id) => self.target_overdue(now, id, outbox),
+                Deadline::Memory => self.release_idle(now),
                 Deadline::Pressure => {
                     self.pressure_is_watched = false;
                     self.relieve_pressure(now, outbox);
                 }
             }
+        }
+    }
+
+    /// Notes that a queue is about to hold memory.
+    pub(super) fn note_warm(&mut self, now: Instant, id: TargetId) {
+        if self.warm.is_empty() {
+            self.timers
+                .arm(now + limits::QUEUE_IDLE_AFTER, Deadline::Memory);
+        }
+        self.warm.push(id);
+    }
+
+    /// Gives back what idle queues hold, and looks again while any is left.
+    fn release_idle(&mut self, now: Instant) {
+        let targets = &mut self.targets;
+        self.warm.retain(|id| {
+            targets
+                .get_mut(id.0)
+                .is_some_and(|target| !target.release_idle(now))
+        });
+        if self.warm.is_empty() {
+            self.warm = Vec::new();
+        } else {
+            self.timers
+                .arm(now + limits::QUEUE_IDLE_AFTER, Deadline::Memory);
         }
     }
 

@@ -141,9 +141,16 @@ impl Target {
     pub fn wrote(&mut self, now: Instant, size: usize) {
         self.queue.consume(size);
         self.progress = now;
-        if self.queue.is_empty() {
-            self.queue.shrink(limits::QUEUE_BYTES_IDLE);
+    }
+
+    /// Gives the queue's memory back when it has not been needed for a while; `true` when none is
+    /// held any more.
+    pub fn release_idle(&mut self, now: Instant) -> bool {
+        let is_idle = now.saturating_duration_since(self.progress) >= limits::QUEUE_IDLE_AFTER;
+        if self.queue.is_empty() && is_idle {
+            self.queue.shrink(0);
         }
+        self.queue.capacity() == 0
     }
 
     /// The write side is to be closed now.
