@@ -3,6 +3,8 @@
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod agent;
 mod endpoint;
+mod leaving;
+mod linking;
 mod report;
 
 pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};

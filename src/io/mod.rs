@@ -7,6 +7,7 @@ pub mod dial;
 pub mod files;
 pub mod foreground;
 pub mod health;
+mod link_socket;
 pub mod log;
 pub mod notify;
 pub mod processes;

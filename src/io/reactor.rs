@@ -5,29 +5,26 @@
 //! but the wait: names are resolved by helper threads, everything else is asynchronous.
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::dial::{self, Dial, Dialled};
+use super::dial::Dial;
 use super::foreground::Foreground;
 use super::health::{self, HealthServer, Question};
+use super::link_socket::LinkSocket;
 use super::log;
 use super::notify::Notify;
 use super::processes::Processes;
 use super::resolve::{Resolved, Resolver};
 use super::signal::{Signal, Signals};
-use super::sys;
 use super::targets::{Port, TOKEN_BASE, Targets};
 use crate::agent::{Agent, Exit, Health, LinkState, Output};
-use crate::limits;
 use crate::session::Channel;
 
-const TOKEN_LINK: Token = Token(0);
+pub(super) const TOKEN_LINK: Token = Token(0);
 const TOKEN_WAKER: Token = Token(1);
 const TOKEN_SIGNALS: Token = Token(2);
 const TOKEN_HEALTH: usize = 3;
@@ -40,31 +37,14 @@ const _: () = assert!(TOKEN_HEALTH + HealthServer::TOKENS <= TOKEN_BASE);
 /// Events taken from the kernel at once; more are ready at the next turn.
 const EVENTS_PER_TURN: usize = 1024;
 
-/// Reads of the link in one turn, so that targets are served in between.
-const LINK_READS_PER_TURN: usize = 4;
-
 /// Request number of the link at the resolver; targets use their keys, which are never this.
-const LINK_REQUEST: u64 = u64::MAX;
+pub(super) const LINK_REQUEST: u64 = u64::MAX;
 
 /// Without traffic for this long, the memory of the last burst is given back.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// Bytes that nobody wants are read into this.
 const DISCARD_BYTES: usize = 16 * 1024;
-
-/// After a goodbye: how long the socket may take the last bytes.
-const LAST_WRITE_MAX: Duration = Duration::from_secs(1);
-
-pub(super) enum LinkSocket {
-    None,
-    Resolving,
-    Dialling(Dial),
-    Open {
-        socket: TcpStream,
-        is_readable: bool,
-        is_writable: bool,
-    },
-}
 
 /// What the reactor offers beside relaying.
 pub struct Options {
@@ -363,164 +343,8 @@ impl Reactor {
         }
     }
 
-    // -- the link ----------------------------------------------------------------------------------
-
-    fn note_link(&mut self, event: &mio::event::Event) {
-        if let LinkSocket::Open {
-            is_readable,
-            is_writable,
-            ..
-        } = &mut self.link
-        {
-            *is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
-            *is_writable |= event.is_writable() || event.is_write_closed();
-        }
-    }
-
-    pub(super) fn advance_link_dial(&mut self, now: Instant) {
-        let LinkSocket::Dialling(dial) = &mut self.link else {
-            return;
-        };
-        match dial.advance(now, self.poll.registry()) {
-            Dialled::Pending => {}
-            Dialled::Connected(socket) => {
-                tune_link(&socket);
-                self.link = LinkSocket::Open {
-                    socket,
-                    is_readable: true,
-                    is_writable: true,
-                };
-                self.agent.link_connected(now);
-            }
-            Dialled::Failed(error) => {
-                self.link = LinkSocket::None;
-                self.agent.link_unreachable(now, &dial::reason(&error));
-            }
-        }
-    }
-
-    fn read_link(&mut self, now: Instant) {
-        for _ in 0..LINK_READS_PER_TURN {
-            let LinkSocket::Open {
-                socket,
-                is_readable,
-                ..
-            } = &mut self.link
-            else {
-                return;
-            };
-            if !*is_readable {
-                return;
-            }
-            let Some(buffer) = self.agent.link_read_buffer() else {
-                return;
-            };
-            match socket.read(buffer) {
-                Ok(0) => {
-                    *is_readable = false;
-                    self.agent
-                        .link_broke(now, "the gateway closed the connection");
-                }
-                Ok(size) => {
-                    // Less than asked for: the socket is empty, and more makes a new event.
-                    *is_readable = size == buffer.len();
-                    self.saw_traffic(now);
-                    self.agent.link_received(now, size);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_readable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    *is_readable = false;
-                    self.agent.link_broke(now, &error.to_string());
-                }
-            }
-            self.settle(now);
-        }
-    }
-
-    pub(super) fn write_link(&mut self, now: Instant) {
-        loop {
-            let pending = self.agent.link_pending(now);
-            let LinkSocket::Open {
-                socket,
-                is_writable,
-                ..
-            } = &mut self.link
-            else {
-                break;
-            };
-            if pending.is_empty() || !*is_writable {
-                break;
-            }
-            match socket.write(pending) {
-                Ok(size) => {
-                    self.agent.link_sent(now, size);
-                    self.saw_traffic(now);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_writable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    *is_writable = false;
-                    self.agent.link_broke(now, &error.to_string());
-                }
-            }
-        }
-        self.settle(now);
-    }
-
-    /// One attempt to send what is pending, then the end of the socket.
-    fn close_link(&mut self, now: Instant) {
-        self.resolver.cancel(LINK_REQUEST);
-        if let LinkSocket::Open { mut socket, .. } =
-            std::mem::replace(&mut self.link, LinkSocket::None)
-        {
-            // The peer may be past listening; nothing depends on it.
-            let _ = socket.write(self.agent.link_pending(now));
-        }
-        self.agent.link_closed();
-    }
-
-    /// Gives the socket a moment to take the goodbye, then ends every process.
-    fn last_words(&mut self, events: &mut Events) {
-        let until = Instant::now() + LAST_WRITE_MAX;
-        loop {
-            let now = Instant::now();
-            self.write_link(now);
-            let is_done = !matches!(self.link, LinkSocket::Open { .. })
-                || self.agent.link_pending(now).is_empty();
-            let left = until.saturating_duration_since(now);
-            if is_done || left.is_zero() || self.poll.poll(events, Some(left)).is_err() {
-                break;
-            }
-            for event in events.iter().filter(|event| event.token() == TOKEN_LINK) {
-                self.note_link(event);
-            }
-        }
-        self.link = LinkSocket::None;
-        self.end_processes(events);
-    }
-
     pub(super) fn saw_traffic(&mut self, now: Instant) {
         self.last_traffic = now;
         self.has_released = false;
-    }
-}
-
-/// TCP keep-alive, for the time in which nothing is under way that could time out: first probe,
-/// further probes, and how many of them may go unanswered.
-const PROBE_AFTER_S: i32 = 10;
-const PROBE_EVERY_S: i32 = 5;
-const PROBES_MAX: i32 = 2;
-
-/// Keystrokes leave at once, a vanished peer is noticed, and little waits unsent in the kernel.
-fn tune_link(socket: &TcpStream) {
-    let silence_ms = u32::try_from(limits::LINK_SILENCE_MAX.as_millis()).unwrap_or(u32::MAX);
-    let results = [
-        socket.set_nodelay(true),
-        sys::set_user_timeout(socket.as_fd(), silence_ms),
-        sys::set_keepalive(socket.as_fd(), PROBE_AFTER_S, PROBE_EVERY_S, PROBES_MAX),
-    ];
-    for error in results.into_iter().filter_map(Result::err) {
-        ::log::debug!("a socket option of the link was refused: {error}");
     }
 }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use mio::Events;
 
 use super::dial::{self, Dial, Dialled};
+use super::link_socket::LinkSocket;
 use super::processes::{self, Spawned};
-use super::reactor::{LinkSocket, Reactor};
+use super::reactor::Reactor;
 use super::resolve::LookupError;
 use super::targets::{Endpoint, Entry, Targets};
 use crate::base::Key;
