@@ -142,7 +142,7 @@ pub const H2_HEADER_BLOCK_BYTES_MAX: usize = 2 * H2_HEADER_LIST_BYTES_MAX as usi
 /// CONTINUATION frames of one header block; a list within bounds needs two of full size.
 pub const H2_CONTINUATIONS_MAX: u32 = 8;
 /// HPACK dynamic table that the gateway may fill: the protocol's default.
-pub const H2_TABLE_BYTES_MAX: usize = 4096;
+pub const H2_TABLE_BYTES_MAX: u32 = 4096;
 /// Table size updates in front of one block: the least and the final size (RFC 7541 section 4.2).
 pub const H2_TABLE_UPDATES_MAX: usize = 2;
 /// Entries of one SETTINGS frame; six are defined.
@@ -172,7 +172,7 @@ pub const H2_DEBUG_BYTES_MAX: usize = 256;
 pub const H2_CONTROL_BYTES_HIGH: usize = 4096;
 
 const _: () = assert!(H2_HEADER_BLOCK_BYTES_MAX <= 9 * H2_FRAME_BYTES_MAX as usize);
-const _: () = assert!(H2_TABLE_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(H2_TABLE_BYTES_MAX <= u16::MAX as u32);
 
 /// One gRPC message of the gateway: its own limit of 17 MiB, and some more because it adds to
 /// what a client sent (gateway protocol 1.3).
