@@ -4,7 +4,10 @@
 pub mod child;
 pub mod children;
 pub mod dial;
+pub mod files;
+pub mod foreground;
 pub mod health;
+pub mod log;
 pub mod notify;
 pub mod processes;
 pub mod pty;
