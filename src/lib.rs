@@ -16,4 +16,5 @@ pub mod limits;
 pub mod link;
 pub mod packet;
 pub mod session;
+pub mod startup;
 pub mod wire;

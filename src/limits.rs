@@ -1,5 +1,125 @@
 //! Every bound of the program, with its reason. Nothing that a peer can make us remember is
-//! without a constant here.
+//! without a constant here or, where only one file needs it, in that file.
+
+use std::time::Duration;
+
+// -- the link ------------------------------------------------------------------------------------
+
+/// Credit for the agent's one stream while nobody is under pressure: a 100 ms, 1 Gbit/s path holds
+/// 12.5 MB, so this keeps it full.
+pub const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
+
+/// Credit outstanding while more than half of the queue budget is used: a neighbour's packet never
+/// waits behind more than this.
+pub const STREAM_WINDOW_UNDER_PRESSURE: u32 = 256 * 1024;
+
+/// Read from the link's socket at once: 16 full TLS records.
+pub const LINK_READ_BYTES: usize = 256 * 1024;
+
+/// Encrypted bytes kept ready for the link's socket: enough for one large write, little enough
+/// that what is queued behind can still be reordered.
+pub const LINK_WRITE_BYTES: usize = 256 * 1024;
+
+/// Answers waiting for the gateway above which the link reads nothing more: a peer that asks
+/// without listening gets no further.
+pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Buffers of the link above this size are given back when the link falls silent.
+pub const LINK_BUFFER_BYTES_IDLE: usize = 4 * 1024;
+
+/// Largest payload towards the gateway: fewer, larger packets are what its speed depends on.
+pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
+
+/// Smallest cap of a payload: bulk data on a slow line must not hold up a keystroke.
+pub const PAYLOAD_BYTES_MIN: usize = 16 * 1024;
+
+/// The payload cap follows what the link drained in this time.
+pub const PAYLOAD_PERIOD: Duration = Duration::from_millis(5);
+
+/// TCP, TLS and HTTP/2 must stand within this.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One address gets this long before the next one is tried beside it.
+pub const CONNECT_ATTEMPT: Duration = Duration::from_secs(2);
+
+/// The protocol's own keep-alive packet; upstream sends it at this pace.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// No answer to the key check and nothing else received: the link is dead.
+pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// Embedded mode asks at this pace whether somebody waits; the gateway forgets after 5 s.
+pub const PRECONNECT_INTERVAL: Duration = Duration::from_secs(4);
+
+/// First and last wait between attempts; the real wait is drawn below it.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+/// See [`BACKOFF_FIRST`].
+pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A link that lived this long starts the back-off anew.
+pub const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(60);
+/// A refused key is tried again this seldom: somebody has to act first.
+pub const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
+
+/// After the sessions were closed by packet, the gateway gets this long to confirm.
+pub const FAREWELL_MAX: Duration = Duration::from_secs(1);
+
+// -- sessions and relays -------------------------------------------------------------------------
+
+/// Sessions at once.
+pub const SESSION_COUNT_MAX: usize = 4096;
+
+/// Relays at once, of all sessions.
+pub const RELAY_COUNT_MAX: usize = 16384;
+
+/// Bytes waiting for all targets together.
+pub const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Under pressure a relay that holds more than this must make progress.
+pub const STALLED_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a target may take no byte while others wait for the memory that it holds.
+pub const STALL_MAX: Duration = Duration::from_secs(3);
+
+/// A queue keeps its memory for this long after it was last needed: giving it back between two
+/// packets would cost more than relaying them.
+pub const QUEUE_IDLE_AFTER: Duration = Duration::from_secs(1);
+
+/// A session must be open, or refused, within this: the gateway's fronts wait 5 s.
+pub const SESSION_OPEN_TIMEOUT: Duration = Duration::from_millis(4500);
+
+/// Resolving and connecting for a relay.
+pub const TARGET_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// After its client left, a target may read what is still queued and say goodbye for this long
+/// without progress.
+pub const LINGER_MAX: Duration = Duration::from_secs(10);
+
+/// Output of a command whose leader has ended is read for this long at most: a background child
+/// may hold the pipe for ever.
+pub const OUTPUT_DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// Between the polite and the last signal to a session's processes.
+pub const KILL_GRACE: Duration = Duration::from_secs(5);
+
+/// Closed connection ids remembered per session, so that a late packet does not dial again.
+pub const CLOSED_CONNECTIONS_KEPT: usize = 64;
+
+/// Ended session ids remembered, so that late packets are told from unknown ones.
+pub const ENDED_SESSIONS_KEPT: usize = 1024;
+
+/// Length of a session or connection id; upstream's are UUIDs and counters.
+pub const ID_BYTES_MAX: usize = 256;
+
+/// Bytes read from one target in one go before the next one's turn.
+pub const READ_BYTES_PER_TURN: usize = PAYLOAD_BYTES_MAX;
+
+// -- relations -----------------------------------------------------------------------------------
+
+const _: () = assert!(PAYLOAD_BYTES_MIN <= PAYLOAD_BYTES_MAX);
+const _: () = assert!(STREAM_WINDOW as usize <= QUEUE_BYTES_MAX / 2);
+const _: () = assert!(STREAM_WINDOW_UNDER_PRESSURE < STREAM_WINDOW);
+const _: () = assert!(SESSION_OPEN_TIMEOUT.as_millis() < 5000);
+const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES);
 
 /// Bytes of one HTTP response body that `admin` accepts: some ten thousand agents in a list.
 pub const ADMIN_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;

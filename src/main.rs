@@ -1,14 +1,18 @@
 //! The program: arguments to configuration to reactor to exit code.
 
-use std::io::Write;
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use hoop_lite::cli::{self, AgentOptions, Command};
-use hoop_lite::config::{Config, Surroundings};
+use hoop_lite::admin::{self, AgentMode, CreateAgent, Login, OutputForm};
+use hoop_lite::cli::{self, Command};
+use hoop_lite::config::Surroundings;
 use hoop_lite::io::files;
+use hoop_lite::{doctor, startup};
 
 fn main() -> ExitCode {
-    let command = match cli::parse(std::env::args_os().skip(1)) {
+    let command = match cli::parse(env::args_os().skip(1)) {
         Ok(command) => command,
         Err(error) => {
             eprintln!("hoop-lite: {error}\nTry `hoop-lite help`.");
@@ -17,41 +21,72 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Help(text) => print(&text),
-        Command::Version { json: false } => {
-            print(concat!("hoop-lite ", env!("CARGO_PKG_VERSION"), "\n"))
+        Command::Version { json: false } => print(&format!("hoop-lite {}\n", startup::VERSION)),
+        Command::Version { json: true } => {
+            print(&format!("{{\"version\":\"{}\"}}\n", startup::VERSION))
         }
-        Command::Version { json: true } => print(concat!(
-            "{\"version\":\"",
-            env!("CARGO_PKG_VERSION"),
-            "\"}\n"
-        )),
-        Command::StartAgent(options) => start(&options),
-        Command::Run(options) => start(&options.agent),
-        _ => {
-            eprintln!("hoop-lite: this command is not in this build yet");
-            ExitCode::FAILURE
+        Command::StartAgent(options) => exit(startup::run(&options, None)),
+        Command::Run(options) => exit(startup::run(&options.agent, Some(&options))),
+        Command::Doctor { json } => {
+            let code = doctor::run(form(json), surroundings(), &mut io::stdout());
+            ExitCode::from(u8::try_from(code).unwrap_or(1))
+        }
+        Command::AdminCreateAgent { name, mode, json } => {
+            let mode = match mode.as_deref() {
+                Some("embedded") => AgentMode::Embedded,
+                _ => AgentMode::Standard,
+            };
+            administer(&admin::Command::CreateAgent(CreateAgent {
+                name,
+                mode,
+                output: form(json),
+            }))
+        }
+        Command::AdminGetAgents { json } => administer(&admin::Command::GetAgents(form(json))),
+        Command::AdminGetAgent { name, json } => {
+            administer(&admin::Command::GetAgent(name, form(json)))
+        }
+        Command::AdminDeleteAgent { name } => administer(&admin::Command::DeleteAgent(name)),
+        Command::AdminLogin { api_url, email } => {
+            administer(&admin::Command::Login(Login { email, api_url }))
         }
     }
 }
 
-fn start(options: &AgentOptions) -> ExitCode {
-    let variable = |name: &str| {
-        let environment = || std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
-        options.value(name).or_else(environment)
-    };
-    let config = Config::load(Surroundings {
-        variable: &variable,
+fn administer(command: &admin::Command) -> ExitCode {
+    let stdin = io::stdin();
+    let terminal = stdin.is_terminal().then_some(&stdin as &dyn AsFd);
+    let code = admin::run(
+        command,
+        &mut admin::Context {
+            surroundings: surroundings(),
+            stdin: &mut stdin.lock(),
+            terminal,
+            stdout: &mut io::stdout(),
+            stderr: &mut io::stderr(),
+        },
+    );
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn form(json: bool) -> OutputForm {
+    if json {
+        OutputForm::Json
+    } else {
+        OutputForm::Text
+    }
+}
+
+fn surroundings<'a>() -> Surroundings<'a> {
+    Surroundings {
+        variable: &|name| env::var(name).ok(),
         read_file: &files::read_small,
-    });
-    match config {
-        Ok(config) => {
-            for warning in &config.warnings {
-                eprintln!("hoop-lite: {warning}");
-            }
-            let platform = format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH);
-            let line = config.start_line(env!("CARGO_PKG_VERSION"), &platform);
-            print(&(line + "\n"))
-        }
+    }
+}
+
+fn exit(result: Result<u8, String>) -> ExitCode {
+    match result {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("hoop-lite: {error}");
             ExitCode::FAILURE
@@ -61,7 +96,7 @@ fn start(options: &AgentOptions) -> ExitCode {
 
 /// A reader that went away, as in `hoop-lite help | head`, is no reason to complain.
 fn print(text: &str) -> ExitCode {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
 

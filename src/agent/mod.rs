@@ -1,1 +1,12 @@
-//! (to be written)
+//! The root machine: link, sessions and shutdown, sans-IO. Start reading at [`Agent`].
+
+#[allow(clippy::module_inception, reason = "a file's name says what is in it")]
+mod agent;
+mod endpoint;
+mod leaving;
+mod linking;
+mod report;
+
+pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};
+pub use endpoint::{Endpoint, EndpointSource};
+pub use report::{Health, health, metrics};

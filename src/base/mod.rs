@@ -2,11 +2,16 @@
 
 pub mod bytebuf;
 pub mod civil;
+pub mod plain;
 pub mod rng;
 pub mod secret;
+pub mod slab;
+pub mod timers;
 pub mod trust;
 
 pub use bytebuf::ByteBuf;
 pub use rng::Rng;
 pub use secret::Secret;
+pub use slab::{Key, Slab};
+pub use timers::{TimerId, Timers};
 pub use trust::{Roots, Trust};

@@ -15,7 +15,7 @@ pub mod authority;
 mod dsn;
 mod error;
 mod key;
-mod percent;
+pub mod percent;
 pub mod proxy;
 pub mod settings;
 pub mod units;

@@ -139,7 +139,8 @@ impl Status {
         })
     }
 
-    fn missing() -> Self {
+    /// The call ended without a status.
+    pub fn missing() -> Self {
         Self {
             code: Code::Unknown,
             message: String::from("response ended without a gRPC status"),

@@ -3,12 +3,22 @@
 
 pub mod child;
 pub mod children;
+pub mod dial;
 pub mod files;
+pub mod foreground;
+pub mod health;
+mod link_socket;
+pub mod log;
+pub mod notify;
+pub mod processes;
 pub mod pty;
+pub mod reactor;
 pub mod resolve;
 pub mod secret_files;
+mod serving;
 pub mod signal;
 pub mod sys;
+pub mod targets;
 
 #[cfg(test)]
 mod tests;

@@ -1,3 +1,15 @@
-//! (to be written)
+//! The path to the gateway: TLS, HTTP/2, gRPC calls, and how long to wait between attempts.
+//!
+//! Sans-IO like everything below it. Knows packets, but no session.
 
+mod backoff;
+#[allow(clippy::module_inception, reason = "a file's name says what is in it")]
+mod link;
+mod pace;
+pub mod proxy;
+mod transport;
 pub mod trust;
+
+pub use backoff::{Backoff, Cause};
+pub use link::{Answer, Event, Identity, Link, LinkError};
+pub use transport::{Transport, TransportError};

@@ -5,6 +5,7 @@
 //! allowed when is left to `session` and `agent`.
 
 pub mod kind;
+pub mod outbox;
 #[expect(
     clippy::module_inception,
     reason = "the packet is what this folder is about"
@@ -15,6 +16,10 @@ pub mod preconnect;
 pub mod spec;
 
 pub use kind::Kind;
+pub use outbox::Outbox;
 pub use packet::{DecodeError, Packet, encode, header_len, write_header};
 pub use params::{ConnectionParams, EnvVars, ParamsError};
 pub use preconnect::{HealthCheckResponse, PreConnectRequest, PreConnectResponse};
+
+/// One entry of a packet's spec: key and value.
+pub type SpecEntry<'a> = (&'a str, &'a [u8]);

@@ -1,1 +1,47 @@
-//! (to be written)
+//! Sessions and their relays: everything between a packet of the gateway and a target's bytes.
+//!
+//! Sans-IO: packets and reports go in, [`Output`]s and packets come out; the time is an argument.
+//! What it leaves to others: sockets and processes (`io`), the link and its credit (`agent`).
+
+pub mod command;
+pub mod environment;
+mod opening;
+pub mod output;
+pub mod policy;
+mod pressure;
+mod process;
+mod relay;
+pub mod service;
+mod sessions;
+mod system;
+pub mod target;
+mod tcp;
+#[cfg(test)]
+mod tests;
+
+pub use environment::AgentEnvironment;
+pub use output::{Command, Output, Size};
+pub use pressure::STALLED;
+pub use sessions::{EXIT_INTERNAL, Sessions, Settings};
+pub use target::{Channel, Exit, TargetId};
+
+/// What happened since the start; for logs and metrics.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counters {
+    /// Sessions opened.
+    pub sessions: u64,
+    /// TCP relays opened.
+    pub relays: u64,
+    /// Commands started.
+    pub commands: u64,
+    /// Sessions, relays and packets refused by policy or limit.
+    pub refused: u64,
+    /// Addresses that did not answer.
+    pub dial_failures: u64,
+    /// Relays closed because their target stalled under pressure.
+    pub stalls: u64,
+    /// Payload bytes from targets.
+    pub bytes_to_gateway: u64,
+    /// Payload bytes to targets.
+    pub bytes_to_target: u64,
+}

@@ -5,6 +5,7 @@
 
 pub mod base64;
 pub mod gob;
+pub mod json;
 pub mod protobuf;
 pub mod sink;
 pub mod varint;

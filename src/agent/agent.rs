@@ -1,0 +1,243 @@
+//! The root machine: one link at a time, all sessions, and when to leave.
+//!
+//! ```text
+//!              dialled           TLS + HTTP/2            stream open
+//!  Waiting --------> Dialling --------> Connecting ----------------> Live
+//!     ^                 |                   |  ^ embedded: asks until |
+//!     |                 |                   |  | somebody waits       |
+//!     +---- back-off ---+-------------------+--+----------------------+
+//! ```
+//!
+//! Every mutation is followed by a drain of [`Agent::poll_output`] and [`Agent::poll_dirty`].
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::endpoint::{Endpoint, EndpointSource};
+use crate::base::{Rng, TimerId, Timers};
+use crate::link::{Backoff, Cause, Link};
+use crate::packet::{Kind, Outbox};
+use crate::session::{self, Sessions};
+
+/// What an operator may set, beside the sessions' own settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Ask for the stream only while somebody waits for it.
+    pub is_embedded: bool,
+    /// How often the gateway is asked whether the key still stands.
+    pub key_check_interval: Duration,
+    /// How long running sessions may go on after the request to stop.
+    pub drain_timeout: Duration,
+    /// End the program when the gateway refuses the key.
+    pub exit_on_revoked: bool,
+}
+
+/// Why the program ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// It was asked to, and drained.
+    Stopped,
+    /// The key was refused, and the operator wants to know by the exit code.
+    KeyRefused,
+}
+
+/// What the reactor shall do.
+pub enum Output {
+    /// Resolve and connect the link's socket.
+    DialLink {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Send what is pending, then close the link's socket.
+    CloseLink,
+    /// A session's request.
+    Session(session::Output),
+    /// Send what is pending, then end the program.
+    Exit(Exit),
+}
+
+/// What people and probes want to know about the link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkState {
+    /// Between attempts.
+    Waiting,
+    /// Resolving and connecting.
+    Dialling,
+    /// TLS, HTTP/2, or waiting for somebody to need us.
+    Connecting,
+    /// Packets flow.
+    Live,
+}
+
+/// Totals of the link; for logs and metrics.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct LinkCounters {
+    /// Streams that the gateway accepted.
+    pub connects: u64,
+    /// Attempts that failed and links that ended.
+    pub failures: u64,
+    /// Key checks that were not answered or failed for another reason than the key.
+    pub check_failures: u64,
+}
+
+pub(super) enum Phase {
+    Waiting,
+    Dialling(Box<Endpoint>),
+    Connected(Box<Link>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deadline {
+    Retry,
+    Connect,
+    KeepAlive,
+    Ask,
+    Drain,
+    Leave,
+}
+
+/// See the module.
+pub struct Agent {
+    pub(super) settings: Settings,
+    pub(super) endpoints: EndpointSource,
+    pub(super) phase: Phase,
+    pub(super) sessions: Sessions,
+    pub(super) outbox: Outbox,
+    pub(super) backoff: Backoff,
+    pub(super) rng: Rng,
+    pub(super) timers: Timers<Deadline>,
+    pub(super) connect_timer: Option<TimerId>,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) check_due: Instant,
+    pub(super) check_asked: Option<Instant>,
+    pub(super) is_accepted: bool,
+    pub(super) has_log_view: bool,
+    pub(super) stopping: bool,
+    /// Closes that the gateway has not confirmed yet, once we are leaving.
+    pub(super) unconfirmed: Option<usize>,
+    pub(super) exit: Option<Exit>,
+    pub(super) counters: LinkCounters,
+}
+
+impl Agent {
+    /// Dials at once.
+    pub fn new(
+        now: Instant,
+        settings: Settings,
+        sessions: Sessions,
+        endpoints: EndpointSource,
+        rng: Rng,
+    ) -> Self {
+        let mut agent = Self {
+            settings,
+            endpoints,
+            phase: Phase::Waiting,
+            sessions,
+            outbox: Outbox::new(),
+            backoff: Backoff::default(),
+            rng,
+            timers: Timers::default(),
+            connect_timer: None,
+            outputs: VecDeque::new(),
+            check_due: now,
+            check_asked: None,
+            is_accepted: false,
+            has_log_view: false,
+            stopping: false,
+            unconfirmed: None,
+            exit: None,
+            counters: LinkCounters::default(),
+        };
+        agent.dial(now);
+        agent
+    }
+
+    /// The next request to the reactor.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        self.sessions.poll_output().map(Output::Session)
+    }
+
+    /// When [`Agent::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match (self.timers.next(), self.sessions.poll_timeout()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// The state of the link.
+    pub fn link_state(&self) -> LinkState {
+        match &self.phase {
+            Phase::Waiting => LinkState::Waiting,
+            Phase::Dialling(_) => LinkState::Dialling,
+            Phase::Connected(_) if self.is_accepted => LinkState::Live,
+            Phase::Connected(_) => LinkState::Connecting,
+        }
+    }
+
+    /// It was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// When the gateway was last heard.
+    pub fn last_received(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Connected(link) => Some(link.last_received()),
+            _ => None,
+        }
+    }
+
+    /// The gateway has a view for the agent's log lines.
+    pub fn has_log_view(&self) -> bool {
+        self.has_log_view && self.is_accepted
+    }
+
+    /// Sends log lines (a JSON array) to the gateway's view.
+    pub fn ship_logs(&mut self, lines: &[u8]) {
+        if self.has_log_view() {
+            self.outbox.push(Kind::ClientAgentLogs, &[], lines);
+        }
+    }
+
+    /// Totals of the link.
+    pub fn counters(&self) -> LinkCounters {
+        self.counters
+    }
+
+    /// All sessions, to be looked at.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// All sessions and the packets that they produce, for the reactor's reports.
+    pub fn sessions_mut(&mut self) -> (&mut Sessions, &mut Outbox) {
+        (&mut self.sessions, &mut self.outbox)
+    }
+
+    /// Carries out what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.sessions.handle_timeout(now, &mut self.outbox);
+        while let Some(deadline) = self.timers.fire(now) {
+            match deadline {
+                Deadline::Retry => self.dial(now),
+                Deadline::Connect => {
+                    self.connect_timer = None;
+                    self.link_lost(now, "no answer from the gateway in time", Cause::Passing);
+                }
+                Deadline::KeepAlive => self.keep_alive(now),
+                Deadline::Ask => self.ask(now),
+                Deadline::Drain => self.leave(now),
+                Deadline::Leave => self.farewell(),
+            }
+        }
+        self.leave_when_drained(now);
+    }
+}

@@ -1,0 +1,26 @@
+//! Where the gateway is and how to present ourselves there; made anew for every attempt, so that a
+//! rotated key or certificate is picked up without a restart.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::link::Identity;
+
+/// Everything that one attempt needs.
+pub struct Endpoint {
+    /// What is dialled: the gateway, or the proxy that leads to it.
+    pub host: String,
+    /// See [`Endpoint::host`].
+    pub port: u16,
+    /// The request for a tunnel, when `host` is a proxy.
+    pub tunnel: Option<Vec<u8>>,
+    /// TLS, unless the key says plaintext.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// Calls.
+    pub identity: Identity,
+}
+
+/// Makes an [`Endpoint`], or says why it can't (an unreadable key file).
+pub type EndpointSource = Box<dyn FnMut() -> Result<Endpoint, String>>;

@@ -1,0 +1,67 @@
+//! How the agent leaves: sessions first, then the stream, then the link.
+
+use std::time::Instant;
+
+use super::agent::{Agent, Deadline, Exit, Output, Phase};
+use crate::limits;
+
+impl Agent {
+    /// Asked to stop: no new sessions; running ones may finish within the drain time-out. Asked a
+    /// second time: leaves at once.
+    pub fn stop(&mut self, now: Instant) {
+        if self.stopping {
+            return self.leave(now);
+        }
+        self.stopping = true;
+        self.sessions.stop_opening();
+        if !self.sessions.is_empty() {
+            log::info!("stopping: {} sessions may finish", self.sessions.len());
+        }
+        self.timers
+            .arm(now + self.settings.drain_timeout, Deadline::Drain);
+        self.leave_when_drained(now);
+    }
+
+    /// Leaves at once: closes what is open, waits for nobody's work.
+    pub fn stop_now(&mut self, now: Instant) {
+        self.stopping = true;
+        self.sessions.stop_opening();
+        self.leave(now);
+    }
+
+    pub(super) fn leave_when_drained(&mut self, now: Instant) {
+        if self.stopping && self.unconfirmed.is_none() && self.sessions.is_empty() {
+            self.leave(now);
+        }
+    }
+
+    /// Closes sessions by packet and gives the gateway a moment to confirm: what it has not read
+    /// when the stream ends is lost on it. Called again, leaves at once.
+    pub(super) fn leave(&mut self, now: Instant) {
+        let open = self.sessions.len();
+        let is_connected = matches!(self.phase, Phase::Connected(_));
+        if self.unconfirmed.is_some() || open == 0 || !is_connected {
+            return self.farewell();
+        }
+        self.unconfirmed = Some(open);
+        self.sessions
+            .close_all(now, "the agent was stopped", &mut self.outbox);
+        self.timers.arm(now + limits::FAREWELL_MAX, Deadline::Leave);
+    }
+
+    /// Ends the stream, then the link, then the program.
+    pub(super) fn farewell(&mut self) {
+        self.unconfirmed.get_or_insert(0);
+        if let Phase::Connected(link) = &mut self.phase {
+            link.close(&mut self.outbox);
+        }
+        self.exit(Exit::Stopped);
+    }
+
+    pub(super) fn exit(&mut self, exit: Exit) {
+        if self.exit.is_none() {
+            self.exit = Some(exit);
+            self.outputs.push_back(Output::Exit(exit));
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The life of the link, seen from the agent: dial, accept, check, lose.
+
+use std::time::{Duration, Instant};
+
+use super::agent::{Agent, Deadline, Exit, Output, Phase};
+use super::endpoint::Endpoint;
+use crate::grpc::{Code, Status};
+use crate::limits;
+use crate::link::{Answer, Cause, Event, Link, LinkError, Transport};
+use crate::packet::Kind;
+
+impl Agent {
+    pub(super) fn dial(&mut self, now: Instant) {
+        match (self.endpoints)() {
+            Ok(endpoint) => {
+                log::info!("connecting to {}:{}", endpoint.host, endpoint.port);
+                self.outputs.push_back(Output::DialLink {
+                    host: endpoint.host.clone(),
+                    port: endpoint.port,
+                });
+                self.phase = Phase::Dialling(Box::new(endpoint));
+                self.connect_timer = Some(
+                    self.timers
+                        .arm(now + limits::CONNECT_TIMEOUT, Deadline::Connect),
+                );
+            }
+            Err(reason) => self.link_lost(now, &reason, Cause::Passing),
+        }
+    }
+
+    /// The socket is connected.
+    pub fn link_connected(&mut self, now: Instant) {
+        let phase = std::mem::replace(&mut self.phase, Phase::Waiting);
+        let Phase::Dialling(endpoint) = phase else {
+            self.phase = phase;
+            return;
+        };
+        let Endpoint {
+            tunnel,
+            tls,
+            identity,
+            ..
+        } = *endpoint;
+        let transport = match tls {
+            None => Ok(Transport::plaintext()),
+            Some((config, name)) => Transport::tls(config, name),
+        };
+        match transport {
+            Ok(transport) => {
+                let link = Link::new(now, transport, identity, tunnel);
+                self.phase = Phase::Connected(Box::new(link));
+                self.link_received(now, 0);
+            }
+            Err(error) => self.link_failed(now, &LinkError::Transport(error)),
+        }
+    }
+
+    /// No address of the gateway took the connection.
+    pub fn link_unreachable(&mut self, now: Instant, reason: &str) {
+        if matches!(self.phase, Phase::Dialling(_)) {
+            self.link_lost(now, reason, Cause::Passing);
+        }
+    }
+
+    /// The socket ended or broke.
+    pub fn link_broke(&mut self, now: Instant, reason: &str) {
+        if matches!(self.phase, Phase::Connected(_)) {
+            self.link_lost(now, reason, Cause::Passing);
+        }
+    }
+
+    /// Where to read the socket into; `None` while nothing more shall be read.
+    pub fn link_read_buffer(&mut self) -> Option<&mut [u8]> {
+        match &mut self.phase {
+            Phase::Connected(link) if self.outbox.len() < limits::OUTBOX_BYTES_MAX => {
+                Some(link.read_buffer())
+            }
+            _ => None,
+        }
+    }
+
+    /// `size` bytes were read into [`Agent::link_read_buffer`].
+    pub fn link_received(&mut self, now: Instant, size: usize) {
+        let Phase::Connected(link) = &mut self.phase else {
+            return;
+        };
+        let Self {
+            sessions, outbox, ..
+        } = self;
+        let is_leaving = self.unconfirmed.is_some();
+        let mut news = News::default();
+        let result = link.received(now, size, &mut |event| match event {
+            Event::Packet(packet) => {
+                news.packet_seen = true;
+                match packet.kind {
+                    Some(Kind::AgentSessionClose) if is_leaving => news.confirmed += 1,
+                    Some(Kind::AgentGatewayConnectOK) => {}
+                    Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
+                    _ => sessions.handle_packet(now, &packet, outbox),
+                }
+            }
+            Event::Ready => news.is_ready = true,
+            Event::StreamEnded(status) => news.ended = Some(status),
+            Event::Answered(answer) => news.answer = Some(answer),
+            Event::GoAway(code, debug) => {
+                log::info!("the gateway says goodbye: {code}, {}", debug.escape_ascii());
+                news.goes_away = true;
+            }
+        });
+        self.digest(now, news);
+        match (result, &self.phase) {
+            (Err(error), Phase::Connected(_)) => self.link_failed(now, &error),
+            _ => self.leave_when_drained(now),
+        }
+    }
+
+    /// Carries out what a read brought, in the order of consequence.
+    fn digest(&mut self, now: Instant, news: News) {
+        if news.is_ready {
+            self.link_ready(now);
+        }
+        if news.packet_seen && !self.is_accepted {
+            self.accepted(now);
+        }
+        self.has_log_view |= news.flags_seen;
+        if let Some(unconfirmed) = &mut self.unconfirmed {
+            *unconfirmed = unconfirmed.saturating_sub(news.confirmed);
+            if *unconfirmed == 0 {
+                self.farewell();
+            }
+        }
+        if let Some(answer) = news.answer {
+            self.answered(now, answer);
+        }
+        if let Some(status) = news.ended {
+            self.stream_ended(now, &status);
+        } else if news.goes_away && self.sessions.is_empty() {
+            self.link_lost(now, "the gateway asked us to reconnect", Cause::Passing);
+        }
+    }
+
+    fn link_ready(&mut self, now: Instant) {
+        let Phase::Connected(link) = &mut self.phase else {
+            return;
+        };
+        if let Some((version, suite)) = link.describe() {
+            log::debug!("TLS established, {version} {suite}");
+        }
+        if self.settings.is_embedded {
+            self.disarm_connect();
+            self.ask(now);
+        } else {
+            self.open_stream(now);
+        }
+    }
+
+    fn open_stream(&mut self, now: Instant) {
+        let Phase::Connected(link) = &mut self.phase else {
+            return;
+        };
+        if link.open_stream().is_err() {
+            return self.link_lost(now, "the gateway takes no further stream", Cause::Passing);
+        }
+        if self.connect_timer.is_none() {
+            self.connect_timer = Some(
+                self.timers
+                    .arm(now + limits::CONNECT_TIMEOUT, Deadline::Connect),
+            );
+        }
+        self.outbox.clear();
+        self.outbox.push(Kind::GatewayKeepAlive, &[], b"");
+    }
+
+    /// The first packet shows that the gateway knows us.
+    fn accepted(&mut self, now: Instant) {
+        self.disarm_connect();
+        self.is_accepted = true;
+        self.counters.connects += 1;
+        self.backoff.connected(now);
+        log::info!("connected with success to the gateway");
+        self.timers
+            .arm(now + limits::KEEPALIVE_INTERVAL, Deadline::KeepAlive);
+        self.check_due = now + self.check_interval();
+        self.check_asked = None;
+    }
+
+    fn disarm_connect(&mut self) {
+        if let Some(timer) = self.connect_timer.take() {
+            self.timers.cancel(timer);
+        }
+    }
+
+    fn check_interval(&mut self) -> Duration {
+        let third_ms =
+            u64::try_from(self.settings.key_check_interval.as_millis() / 3).unwrap_or(u64::MAX);
+        self.settings.key_check_interval - Duration::from_millis(self.rng.below(third_ms + 1))
+    }
+
+    /// One wake-up: the keep-alive packet, and with it the key check when that is due.
+    pub(super) fn keep_alive(&mut self, now: Instant) {
+        let Phase::Connected(link) = &mut self.phase else {
+            return;
+        };
+        if !self.is_accepted {
+            return;
+        }
+        self.outbox.push(Kind::GatewayKeepAlive, &[], b"");
+        if self.check_asked.is_none() && now + limits::KEEPALIVE_INTERVAL / 2 >= self.check_due {
+            if link.ask().is_ok() {
+                self.check_asked = Some(now);
+                let silent_at = link.last_received() + limits::LINK_SILENCE_MAX;
+                let patience = now + limits::LINK_SILENCE_MAX / 3;
+                self.timers.arm(silent_at.max(patience), Deadline::Ask);
+            } else {
+                self.counters.check_failures += 1;
+            }
+        }
+        self.timers
+            .arm(now + limits::KEEPALIVE_INTERVAL, Deadline::KeepAlive);
+    }
+
+    /// Embedded and unused: asks whether somebody waits. Live: judges the unanswered key check.
+    pub(super) fn ask(&mut self, now: Instant) {
+        let Phase::Connected(link) = &mut self.phase else {
+            return;
+        };
+        if self.is_accepted {
+            let Some(asked) = self.check_asked else {
+                return;
+            };
+            let silent_at = link.last_received().max(asked - limits::LINK_SILENCE_MAX)
+                + limits::LINK_SILENCE_MAX;
+            if now >= silent_at {
+                return self.link_lost(now, "the gateway has fallen silent", Cause::Passing);
+            }
+            self.timers.arm(silent_at, Deadline::Ask);
+        } else if !link.has_stream() && !link.is_asking() {
+            match link.ask() {
+                Ok(()) => {
+                    let timer = self
+                        .timers
+                        .arm(now + limits::CONNECT_TIMEOUT, Deadline::Connect);
+                    self.connect_timer = Some(timer);
+                }
+                Err(_) => self.link_lost(now, "the gateway takes no further call", Cause::Passing),
+            }
+        }
+    }
+
+    /// `PreConnect` was answered: the key stands, or somebody waits, or neither.
+    fn answered(&mut self, now: Instant, answer: Result<Answer, Status>) {
+        let is_check = self.check_asked.take().is_some();
+        if !is_check {
+            self.disarm_connect();
+        }
+        match answer {
+            Err(status) if status.code == Code::Unauthenticated => self.key_refused(now, &status),
+            Err(status) if is_check => {
+                self.counters.check_failures += 1;
+                log::debug!("key check failed: {status}");
+            }
+            Err(status) => self.link_lost(now, &status.to_string(), Cause::Passing),
+            Ok(_) if is_check => {}
+            Ok(answer) if answer.connect => self.open_stream(now),
+            Ok(answer) => {
+                if !answer.message.is_empty() {
+                    log::info!(
+                        "the gateway has no use for this agent yet: {}",
+                        answer.message
+                    );
+                }
+                self.backoff.connected(now);
+                self.timers
+                    .arm(now + limits::PRECONNECT_INTERVAL, Deadline::Ask);
+            }
+        }
+        self.check_due = now + self.check_interval();
+    }
+
+    fn stream_ended(&mut self, now: Instant, status: &Status) {
+        if status.code == Code::Unauthenticated {
+            return self.key_refused(now, status);
+        }
+        self.link_lost(
+            now,
+            &format!("the gateway ended the stream: {status}"),
+            Cause::Passing,
+        );
+    }
+
+    fn key_refused(&mut self, now: Instant, status: &Status) {
+        let text = format!(
+            "the gateway refuses the key ({status}): it was deleted, replaced or mistyped; create \
+             a new one with 'hoop-lite admin create agent NAME'"
+        );
+        self.link_lost(now, &text, Cause::Refused);
+        if self.settings.exit_on_revoked {
+            self.exit(Exit::KeyRefused);
+        }
+    }
+
+    fn link_failed(&mut self, now: Instant, error: &LinkError) {
+        if let Phase::Connected(link) = &mut self.phase {
+            link.abort();
+        }
+        self.link_lost(now, &error.to_string(), Cause::Passing);
+    }
+
+    /// The link is over: so is every session behind it. Dialled anew after a while.
+    pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: Cause) {
+        self.sessions.end_all();
+        if !matches!(self.phase, Phase::Waiting) {
+            self.outputs.push_back(Output::CloseLink);
+        }
+        self.counters.failures += 1;
+        self.is_accepted = false;
+        self.check_asked = None;
+        self.timers.clear();
+        self.connect_timer = None;
+        if self.stopping {
+            return self.exit(Exit::Stopped);
+        }
+        let wait = self.backoff.next_wait(now, cause, &mut self.rng);
+        log::warn!(
+            "disconnected: {reason}; next attempt in {:.1} s",
+            wait.as_secs_f32()
+        );
+        self.timers.arm(now + wait, Deadline::Retry);
+        // The old link must still be able to send what it has to say: see `link_pending`.
+        if let Phase::Dialling(_) = self.phase {
+            self.phase = Phase::Waiting;
+        }
+    }
+
+    /// Forgets the link after the reactor carried out [`Output::CloseLink`].
+    pub fn link_closed(&mut self) {
+        self.phase = Phase::Waiting;
+        self.outbox.clear();
+    }
+
+    /// Bytes for the link's socket.
+    pub fn link_pending(&mut self, now: Instant) -> &[u8] {
+        let Phase::Connected(link) = &mut self.phase else {
+            return &[];
+        };
+        link.grant(self.sessions.credit_wanted());
+        if let Err(error) = link.transmit(&mut self.outbox) {
+            self.link_failed(now, &error);
+        }
+        match &self.phase {
+            Phase::Connected(link) => link.pending(),
+            _ => &[],
+        }
+    }
+
+    /// The socket took `size` of them.
+    pub fn link_sent(&mut self, now: Instant, size: usize) {
+        if let Phase::Connected(link) = &mut self.phase {
+            link.sent(now, size, &self.outbox);
+        }
+    }
+
+    /// Targets may be read: the link takes more.
+    pub fn has_room(&self) -> bool {
+        match &self.phase {
+            Phase::Connected(link) => link.has_room(&self.outbox),
+            _ => false,
+        }
+    }
+
+    /// The largest payload worth reading now.
+    pub fn payload_max(&self) -> usize {
+        match &self.phase {
+            Phase::Connected(link) => link.payload_max(),
+            _ => limits::PAYLOAD_BYTES_MIN,
+        }
+    }
+
+    /// Nothing has moved for a while: gives memory back.
+    pub fn release_idle(&mut self) {
+        self.outbox.release_idle();
+        if let Phase::Connected(link) = &mut self.phase {
+            link.release_idle();
+        }
+    }
+}
+
+/// What one read of the link's socket brought, gathered while the link is borrowed.
+#[derive(Default)]
+struct News {
+    is_ready: bool,
+    packet_seen: bool,
+    confirmed: usize,
+    flags_seen: bool,
+    goes_away: bool,
+    answer: Option<Result<Answer, Status>>,
+    ended: Option<Status>,
+}

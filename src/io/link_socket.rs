@@ -1,0 +1,194 @@
+//! The reactor's half that serves the link: one socket, read before and written after everything else.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use mio::Events;
+use mio::net::TcpStream;
+
+use super::dial::{self, Dial, Dialled};
+use super::reactor::{LINK_REQUEST, Reactor, TOKEN_LINK};
+use super::sys;
+use crate::limits;
+
+/// Reads of the link in one turn, so that targets are served in between.
+const LINK_READS_PER_TURN: usize = 4;
+
+/// After a goodbye: how long the socket may take the last bytes.
+const LAST_WRITE_MAX: Duration = Duration::from_secs(1);
+
+/// The link's socket.
+pub enum LinkSocket {
+    /// There is none.
+    None,
+    /// The gateway's name is being resolved.
+    Resolving,
+    /// One of its addresses is being connected.
+    Dialling(Dial),
+    /// Connected, with what the kernel said last.
+    Open {
+        /// The connection.
+        socket: TcpStream,
+        /// A read is worth trying.
+        is_readable: bool,
+        /// A write is worth trying.
+        is_writable: bool,
+    },
+}
+
+impl Reactor {
+    pub(super) fn note_link(&mut self, event: &mio::event::Event) {
+        if let LinkSocket::Open {
+            is_readable,
+            is_writable,
+            ..
+        } = &mut self.link
+        {
+            *is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+            *is_writable |= event.is_writable() || event.is_write_closed();
+        }
+    }
+
+    pub(super) fn advance_link_dial(&mut self, now: Instant) {
+        let LinkSocket::Dialling(dial) = &mut self.link else {
+            return;
+        };
+        match dial.advance(now, self.poll.registry()) {
+            Dialled::Pending => {}
+            Dialled::Connected(socket) => {
+                tune_link(&socket);
+                self.link = LinkSocket::Open {
+                    socket,
+                    is_readable: true,
+                    is_writable: true,
+                };
+                self.agent.link_connected(now);
+            }
+            Dialled::Failed(error) => {
+                self.link = LinkSocket::None;
+                self.agent.link_unreachable(now, &dial::reason(&error));
+            }
+        }
+    }
+
+    pub(super) fn read_link(&mut self, now: Instant) {
+        for _ in 0..LINK_READS_PER_TURN {
+            let LinkSocket::Open {
+                socket,
+                is_readable,
+                ..
+            } = &mut self.link
+            else {
+                return;
+            };
+            if !*is_readable {
+                return;
+            }
+            let Some(buffer) = self.agent.link_read_buffer() else {
+                return;
+            };
+            match socket.read(buffer) {
+                Ok(0) => {
+                    *is_readable = false;
+                    self.agent
+                        .link_broke(now, "the gateway closed the connection");
+                }
+                Ok(size) => {
+                    // Less than asked for: the socket is empty, and more makes a new event.
+                    *is_readable = size == buffer.len();
+                    self.saw_traffic(now);
+                    self.agent.link_received(now, size);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    *is_readable = false;
+                    self.agent.link_broke(now, &error.to_string());
+                }
+            }
+            self.settle(now);
+        }
+    }
+
+    pub(super) fn write_link(&mut self, now: Instant) {
+        loop {
+            let pending = self.agent.link_pending(now);
+            let LinkSocket::Open {
+                socket,
+                is_writable,
+                ..
+            } = &mut self.link
+            else {
+                break;
+            };
+            if pending.is_empty() || !*is_writable {
+                break;
+            }
+            match socket.write(pending) {
+                Ok(size) => {
+                    self.agent.link_sent(now, size);
+                    self.saw_traffic(now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    *is_writable = false;
+                    self.agent.link_broke(now, &error.to_string());
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// One attempt to send what is pending, then the end of the socket.
+    pub(super) fn close_link(&mut self, now: Instant) {
+        self.resolver.cancel(LINK_REQUEST);
+        if let LinkSocket::Open { mut socket, .. } =
+            std::mem::replace(&mut self.link, LinkSocket::None)
+        {
+            // The peer may be past listening; nothing depends on it.
+            let _ = socket.write(self.agent.link_pending(now));
+        }
+        self.agent.link_closed();
+    }
+
+    /// Gives the socket a moment to take the goodbye, then ends every process.
+    pub(super) fn last_words(&mut self, events: &mut Events) {
+        let until = Instant::now() + LAST_WRITE_MAX;
+        loop {
+            let now = Instant::now();
+            self.write_link(now);
+            let is_done = !matches!(self.link, LinkSocket::Open { .. })
+                || self.agent.link_pending(now).is_empty();
+            let left = until.saturating_duration_since(now);
+            if is_done || left.is_zero() || self.poll.poll(events, Some(left)).is_err() {
+                break;
+            }
+            for event in events.iter().filter(|event| event.token() == TOKEN_LINK) {
+                self.note_link(event);
+            }
+        }
+        self.link = LinkSocket::None;
+        self.end_processes(events);
+    }
+}
+
+/// TCP keep-alive, for the time in which nothing is under way that could time out: first probe,
+/// further probes, and how many of them may go unanswered.
+const PROBE_AFTER_S: i32 = 10;
+const PROBE_EVERY_S: i32 = 5;
+const PROBES_MAX: i32 = 2;
+
+/// Keystrokes leave at once, a vanished peer is noticed, and little waits unsent in the kernel.
+fn tune_link(socket: &TcpStream) {
+    let silence_ms = u32::try_from(limits::LINK_SILENCE_MAX.as_millis()).unwrap_or(u32::MAX);
+    let results = [
+        socket.set_nodelay(true),
+        sys::set_user_timeout(socket.as_fd(), silence_ms),
+        sys::set_keepalive(socket.as_fd(), PROBE_AFTER_S, PROBE_EVERY_S, PROBES_MAX),
+    ];
+    for error in results.into_iter().filter_map(Result::err) {
+        ::log::debug!("a socket option of the link was refused: {error}");
+    }
+}

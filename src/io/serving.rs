@@ -1,0 +1,323 @@
+//! The reactor's half that serves targets: dial, spawn, read, write, reap.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::Events;
+
+use super::dial::{self, Dial, Dialled};
+use super::link_socket::LinkSocket;
+use super::processes::{self, Spawned};
+use super::reactor::Reactor;
+use super::resolve::LookupError;
+use super::targets::{Endpoint, Entry, Targets};
+use crate::base::Key;
+use crate::limits;
+use crate::session::{Channel, Output, TargetId};
+
+/// Reads of all targets together in one turn, so that the link is written in between.
+const READS_PER_TURN: usize = 64;
+
+/// After the goodbye, processes get this long before they are killed.
+const LAST_GRACE: Duration = Duration::from_millis(500);
+
+impl Reactor {
+    pub(super) fn carry_out_session(&mut self, now: Instant, output: Output) {
+        match output {
+            Output::Dial { target, host, port } => self.dial(now, target, &host, port),
+            Output::Spawn { target, command } => {
+                let spawned = self.processes.spawn(*command);
+                let (sessions, outbox) = self.agent.sessions_mut();
+                match spawned {
+                    Ok(spawned) => self.started(now, target, spawned),
+                    Err(failure) => {
+                        sessions.spawn_failed(now, target, failure.code, &failure.text, outbox);
+                    }
+                }
+            }
+            Output::Resize { target, size } => {
+                if let Some(Entry {
+                    endpoint: Endpoint::Terminal(master, _),
+                    ..
+                }) = self.targets.get(target)
+                {
+                    processes::resize(master, size);
+                }
+            }
+            Output::Close { target, reset } => self.close_target(now, target, reset),
+        }
+    }
+
+    fn dial(&mut self, now: Instant, target: TargetId, host: &str, port: u16) {
+        self.targets.insert(target, Endpoint::Resolving, Vec::new());
+        if self
+            .resolver
+            .submit(target.0.to_bits(), host, port)
+            .is_err()
+        {
+            let (sessions, outbox) = self.agent.sessions_mut();
+            sessions.target_failed(now, target, "too many names are being resolved", outbox);
+        }
+    }
+
+    pub(super) fn target_resolved(
+        &mut self,
+        now: Instant,
+        request: u64,
+        outcome: Result<Vec<SocketAddr>, LookupError>,
+    ) {
+        let target = TargetId(Key::from_bits(request));
+        let Some(entry) = self.targets.get(target) else {
+            return;
+        };
+        match outcome {
+            Ok(addresses) => {
+                entry.endpoint = Endpoint::Dialling(Dial::new(Targets::token(target), addresses));
+                self.advance_dial(now, target);
+            }
+            Err(error) => self.target_failed(now, target, &error.to_string()),
+        }
+    }
+
+    /// Gives up addresses that do not answer, of the link and of every target that is dialled.
+    pub(super) fn advance_dials(&mut self, now: Instant) {
+        self.advance_link_dial(now);
+        while let Some(target) = self.targets.overdue_dial(now) {
+            self.advance_dial(now, target);
+        }
+    }
+
+    pub(super) fn next_give_up(&self) -> Option<Instant> {
+        let link = match &self.link {
+            LinkSocket::Dialling(dial) => dial.give_up_at(),
+            _ => None,
+        };
+        link.into_iter().chain(self.targets.next_give_up()).min()
+    }
+
+    fn advance_dial(&mut self, now: Instant, target: TargetId) {
+        let Some(entry) = self.targets.get(target) else {
+            return;
+        };
+        let Endpoint::Dialling(dial) = &mut entry.endpoint else {
+            return;
+        };
+        match dial.advance(now, self.poll.registry()) {
+            Dialled::Pending => {
+                let at = dial.give_up_at();
+                self.targets.watch_dial(target, at);
+            }
+            Dialled::Connected(socket) => {
+                // Interactive protocols suffer from delayed small writes; nothing else would.
+                let _ = socket.set_nodelay(true);
+                entry.endpoint = Endpoint::Socket(socket);
+                entry.mark_writable();
+                let (sessions, outbox) = self.agent.sessions_mut();
+                sessions.target_started(now, target, outbox);
+                self.targets.mark_readable(target, Channel::Output);
+            }
+            Dialled::Failed(error) => self.target_failed(now, target, &dial::reason(&error)),
+        }
+    }
+
+    fn target_failed(&mut self, now: Instant, target: TargetId, reason: &str) {
+        let (sessions, outbox) = self.agent.sessions_mut();
+        sessions.target_failed(now, target, reason, outbox);
+    }
+
+    fn started(&mut self, now: Instant, target: TargetId, spawned: Spawned) {
+        let registry = self.poll.registry();
+        let (pid, endpoint, files) = match spawned {
+            Spawned::Pipes(child, files) => {
+                (child.pid, Entry::pipes(child, target, registry), files)
+            }
+            Spawned::Terminal(child, files) => {
+                (child.pid, Entry::terminal(child, target, registry), files)
+            }
+        };
+        let owner = target.0.index();
+        self.processes.track(pid, owner);
+        let (sessions, outbox) = self.agent.sessions_mut();
+        match endpoint {
+            Ok(endpoint) => {
+                self.targets.insert(target, endpoint, files);
+                sessions.target_started(now, target, outbox);
+            }
+            Err(error) => {
+                self.processes.end(now, pid, false, false);
+                let text = format!("failed starting command, reason={error}");
+                sessions.spawn_failed(now, target, 1, &text, outbox);
+            }
+        }
+    }
+
+    pub(super) fn note_target(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        readable: bool,
+        writable: bool,
+    ) {
+        let Some(entry) = self.targets.get(id) else {
+            return;
+        };
+        if matches!(entry.endpoint, Endpoint::Dialling(_)) {
+            return self.advance_dial(now, id);
+        }
+        if writable {
+            entry.mark_writable();
+            self.flush_target(now, id);
+        }
+        if readable {
+            self.targets.mark_readable(id, Channel::Output);
+        }
+    }
+
+    /// Writes what waits for a target, as far as it takes it.
+    pub(super) fn flush_target(&mut self, now: Instant, id: TargetId) {
+        let (sessions, outbox) = self.agent.sessions_mut();
+        let Some(entry) = self.targets.get(id) else {
+            return;
+        };
+        while entry.is_writable() {
+            let bytes = sessions.pending_write(id);
+            if bytes.is_empty() {
+                break;
+            }
+            match entry.write(bytes) {
+                Ok(0) => break,
+                Ok(size) => sessions.wrote(now, id, size),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    sessions.target_broke(now, id, outbox);
+                    break;
+                }
+            }
+        }
+        if sessions.take_shutdown(id) {
+            entry.shut_write();
+            sessions.drop_when_done(id);
+        }
+    }
+
+    /// Reads ready targets in rotation while the link takes more.
+    pub(super) fn read_targets(&mut self, now: Instant) {
+        for _ in 0..READS_PER_TURN {
+            if !self.agent.has_room() {
+                // The link may have been waiting for exactly this.
+                self.write_link(now);
+                if !self.agent.has_room() {
+                    return;
+                }
+            }
+            let Some((id, channel)) = self.targets.next_ready() else {
+                return;
+            };
+            self.read_target(now, id, channel);
+            self.settle(now);
+        }
+    }
+
+    fn read_target(&mut self, now: Instant, id: TargetId, channel: Channel) {
+        let size_max = self.agent.payload_max();
+        let (sessions, outbox) = self.agent.sessions_mut();
+        let Some(entry) = self.targets.get(id) else {
+            return;
+        };
+        if !sessions.wants_read(id, channel) {
+            return;
+        }
+        let result = match sessions.read_slot(id, channel, size_max, outbox) {
+            Some(slot) => entry.read(channel, slot),
+            // Nobody listens any more, but the end must be seen.
+            None => match entry.read(channel, &mut self.discard) {
+                Ok(size @ 1..) => {
+                    debug_assert!(size <= limits::PAYLOAD_BYTES_MAX);
+                    return self.targets.queue_read(id, channel);
+                }
+                other => other,
+            },
+        };
+        match result {
+            Ok(0) => sessions.read_ended(now, id, channel, outbox),
+            Ok(size) => {
+                sessions.received(id, channel, size, outbox);
+                self.saw_traffic(now);
+                self.targets.queue_read(id, channel);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.targets.queue_read(id, channel);
+            }
+            Err(_) => {
+                sessions.read_ended(now, id, channel, outbox);
+                sessions.target_broke(now, id, outbox);
+            }
+        }
+    }
+
+    fn close_target(&mut self, now: Instant, id: TargetId, reset: bool) {
+        self.resolver.cancel(id.0.to_bits());
+        let Some(entry) = self.targets.remove(id) else {
+            return;
+        };
+        if reset {
+            entry.arm_reset();
+        }
+        let is_over = entry.is_over();
+        let process = entry.pid();
+        let was_on_terminal = matches!(entry.endpoint, Endpoint::Terminal(..));
+        // The terminal hangs up, pipes and files go, before anybody is signalled.
+        drop(entry);
+        if let Some(pid) = process {
+            self.processes.end(now, pid, was_on_terminal, is_over);
+        }
+    }
+
+    /// Tells the core which processes have ended.
+    pub(super) fn reap(&mut self, now: Instant) {
+        while let Some(ended) = self.processes.poll_ended() {
+            if self
+                .foreground
+                .as_ref()
+                .is_some_and(|program| program.pid() == ended.pid)
+            {
+                self.processes.release(ended.pid);
+                self.foreground_ended(now, ended.exit.code());
+                continue;
+            }
+            let found = self
+                .targets
+                .by_index(ended.owner)
+                .filter(|e| e.pid() == Some(ended.pid));
+            let Some(entry) = found else {
+                self.processes.leader_gone(now, ended.pid);
+                continue;
+            };
+            entry.has_exited = true;
+            let id = entry.id;
+            // What it said last may be unread still, and the read finds out that it was the last.
+            let (sessions, outbox) = self.agent.sessions_mut();
+            sessions.target_exited(now, id, ended.exit, outbox);
+        }
+    }
+
+    /// The program is leaving: processes get a moment, then none is left.
+    pub(super) fn end_processes(&mut self, events: &mut Events) {
+        self.settle(Instant::now());
+        let until = Instant::now() + LAST_GRACE;
+        loop {
+            while self.processes.poll_ended().is_some() {}
+            let left = until.saturating_duration_since(Instant::now());
+            if !self.processes.has_running() || left.is_zero() {
+                break;
+            }
+            if self.poll.poll(events, Some(left)).is_err() {
+                break;
+            }
+        }
+        self.processes.kill_all();
+    }
+}

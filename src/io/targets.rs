@@ -1,0 +1,303 @@
+//! The descriptors of every target, and the readiness that is remembered for them.
+//!
+//! Edge-triggered: what the kernel said once is kept here until a read or a write finds the source
+//! exhausted. Which bytes go where is the core's; this table only knows who they belong to.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+use mio::unix::pipe::{Receiver, Sender};
+use mio::{Interest, Registry, Token};
+
+use super::child::{Pid, PipedChild};
+use super::dial::Dial;
+use super::pty::{Master, PtyChild};
+use super::secret_files::SecretFile;
+use super::sys;
+use crate::session::{Channel, TargetId};
+
+/// Tokens of targets begin here; below are the reactor's own sources.
+pub(super) const TOKEN_BASE: usize = 16;
+/// Sources that one target can have: output (or everything), errors, input.
+const PORTS: usize = 4;
+const PORT_INPUT: usize = 2;
+
+/// What a target's descriptors are.
+pub enum Endpoint {
+    /// Its name is being resolved.
+    Resolving,
+    /// One of its addresses is being connected.
+    Dialling(Dial),
+    /// A connection.
+    Socket(TcpStream),
+    /// A process with pipes.
+    Pipes(Pipes),
+    /// A process on a terminal: our side of it, and the process.
+    Terminal(Master, Pid),
+}
+
+/// The pipes of a process; one that was closed is gone.
+pub struct Pipes {
+    input: Option<Sender>,
+    output: Receiver,
+    error: Receiver,
+    pid: Pid,
+}
+
+/// One target.
+pub struct Entry {
+    /// Whose.
+    pub id: TargetId,
+    /// Its descriptors.
+    pub endpoint: Endpoint,
+    /// Files that its process reads; removed with it.
+    pub files: Vec<SecretFile>,
+    /// The leader of its processes has ended.
+    pub has_exited: bool,
+    is_ended: [bool; 2],
+    is_writable: bool,
+    is_readable: [bool; 2],
+    is_queued: [bool; 2],
+}
+
+/// All of them, by slot.
+#[derive(Default)]
+pub struct Targets {
+    entries: Vec<Option<Box<Entry>>>,
+    ready: VecDeque<(TargetId, Channel)>,
+    /// Dials that have another address to try, by when they will.
+    impatient: BTreeSet<(Instant, TargetId)>,
+}
+
+/// What a token stands for.
+pub enum Port {
+    /// A channel that is read, or a socket in both directions.
+    Output(TargetId),
+    /// Standard error.
+    Error(TargetId),
+    /// Standard input.
+    Input(TargetId),
+}
+
+impl Targets {
+    /// The token of a target's main source.
+    pub fn token(id: TargetId) -> Token {
+        Token(TOKEN_BASE + id.0.index() * PORTS)
+    }
+
+    /// The target of a token, unless it is gone.
+    pub fn port(&self, token: Token) -> Option<Port> {
+        let number = token.0.checked_sub(TOKEN_BASE)?;
+        let id = self.entries.get(number / PORTS)?.as_ref()?.id;
+        Some(match number % PORTS {
+            0 => Port::Output(id),
+            PORT_INPUT => Port::Input(id),
+            _ => Port::Error(id),
+        })
+    }
+
+    /// Adds a target.
+    pub fn insert(&mut self, id: TargetId, endpoint: Endpoint, files: Vec<SecretFile>) {
+        let index = id.0.index();
+        if self.entries.len() <= index {
+            self.entries.resize_with(index + 1, || None);
+        }
+        self.entries[index] = Some(Box::new(Entry {
+            id,
+            endpoint,
+            files,
+            has_exited: false,
+            is_ended: [false; 2],
+            is_writable: false,
+            is_readable: [false; 2],
+            is_queued: [false; 2],
+        }));
+    }
+
+    /// The entry of `id`, unless it is gone.
+    pub fn get(&mut self, id: TargetId) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(id.0.index())?.as_deref_mut()?;
+        if entry.id == id { Some(entry) } else { None }
+    }
+
+    /// Takes a target out.
+    pub fn remove(&mut self, id: TargetId) -> Option<Box<Entry>> {
+        self.get(id)?;
+        self.entries.get_mut(id.0.index())?.take()
+    }
+
+    /// The entry in a slot, whoever it is.
+    pub fn by_index(&mut self, index: usize) -> Option<&mut Entry> {
+        self.entries.get_mut(index)?.as_deref_mut()
+    }
+
+    /// A dial goes on to its next address at `at`.
+    pub fn watch_dial(&mut self, id: TargetId, at: Option<Instant>) {
+        if let Some(at) = at {
+            self.impatient.insert((at, id));
+        }
+    }
+
+    /// When the next dial loses its patience.
+    pub fn next_give_up(&self) -> Option<Instant> {
+        self.impatient.first().map(|(at, _)| *at)
+    }
+
+    /// A dial whose current address had its time; call until `None`.
+    pub fn overdue_dial(&mut self, now: Instant) -> Option<TargetId> {
+        let (at, id) = self.impatient.first().copied()?;
+        if at > now {
+            return None;
+        }
+        self.impatient.remove(&(at, id));
+        Some(id)
+    }
+
+    /// The kernel says that there is something to read.
+    pub fn mark_readable(&mut self, id: TargetId, channel: Channel) {
+        let Some(entry) = self.get(id) else { return };
+        entry.is_readable[channel.index()] = true;
+        self.queue_read(id, channel);
+    }
+
+    /// Puts a readable channel in line for its turn.
+    pub fn queue_read(&mut self, id: TargetId, channel: Channel) {
+        let Some(entry) = self.get(id) else { return };
+        let slot = channel.index();
+        if entry.is_readable[slot] && !entry.is_queued[slot] {
+            entry.is_queued[slot] = true;
+            self.ready.push_back((id, channel));
+        }
+    }
+
+    /// The next channel whose turn it is.
+    pub fn next_ready(&mut self) -> Option<(TargetId, Channel)> {
+        while let Some((id, channel)) = self.ready.pop_front() {
+            if let Some(entry) = self.get(id) {
+                entry.is_queued[channel.index()] = false;
+                return Some((id, channel));
+            }
+        }
+        None
+    }
+
+    /// Channels in line.
+    pub fn ready_count(&self) -> usize {
+        self.ready.len()
+    }
+}
+
+impl Entry {
+    /// The kernel says that there is room.
+    pub fn mark_writable(&mut self) {
+        self.is_writable = true;
+    }
+
+    /// A write is worth trying.
+    pub fn is_writable(&self) -> bool {
+        self.is_writable
+    }
+
+    /// The process behind it.
+    pub fn pid(&self) -> Option<Pid> {
+        match &self.endpoint {
+            Endpoint::Pipes(Pipes { pid, .. }) | Endpoint::Terminal(_, pid) => Some(*pid),
+            _ => None,
+        }
+    }
+
+    /// Reads a channel; `WouldBlock` is remembered.
+    pub fn read(&mut self, channel: Channel, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = match (&mut self.endpoint, channel) {
+            (Endpoint::Socket(socket), Channel::Output) => socket.read(buffer),
+            (Endpoint::Terminal(master, _), Channel::Output) => master.read(buffer),
+            (Endpoint::Pipes(pipes), Channel::Output) => pipes.output.read(buffer),
+            (Endpoint::Pipes(pipes), Channel::Error) => pipes.error.read(buffer),
+            _ => Ok(0),
+        };
+        let (is_exhausted, is_ended) = match &result {
+            Ok(0) => (true, true),
+            Ok(_) => (false, false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (true, false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (false, false),
+            Err(_) => (true, true),
+        };
+        self.is_readable[channel.index()] &= !is_exhausted;
+        self.is_ended[channel.index()] |= is_ended;
+        result
+    }
+
+    /// Writes; `WouldBlock` is remembered.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = match &mut self.endpoint {
+            Endpoint::Socket(socket) => socket.write(bytes),
+            Endpoint::Terminal(master, _) => master.write(bytes),
+            Endpoint::Pipes(Pipes {
+                input: Some(pipe), ..
+            }) => pipe.write(bytes),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.is_writable = false;
+        }
+        result
+    }
+
+    /// The leader has ended, and nobody holds its outputs.
+    pub fn is_over(&self) -> bool {
+        let has_errors = matches!(self.endpoint, Endpoint::Pipes(_));
+        self.has_exited && self.is_ended[0] && (self.is_ended[1] || !has_errors)
+    }
+
+    /// Tells the target that nothing more will come. A terminal has no such notion.
+    pub fn shut_write(&mut self) {
+        match &mut self.endpoint {
+            Endpoint::Socket(socket) => {
+                // A peer that is gone needs no telling.
+                let _ = socket.shutdown(Shutdown::Write);
+            }
+            Endpoint::Pipes(pipes) => pipes.input = None,
+            _ => {}
+        }
+    }
+
+    /// Lets the peer see a reset when the descriptor closes.
+    pub fn arm_reset(&self) {
+        if let Endpoint::Socket(socket) = &self.endpoint {
+            // Without it the end is merely more polite.
+            let _ = sys::reset_on_close(socket.as_fd());
+        }
+    }
+
+    /// Registers the pipes of a new process.
+    pub fn pipes(child: PipedChild, id: TargetId, registry: &Registry) -> io::Result<Endpoint> {
+        let PipedChild {
+            pid,
+            mut stdin,
+            mut stdout,
+            mut stderr,
+        } = child;
+        let base = Targets::token(id).0;
+        registry.register(&mut stdout, Token(base), Interest::READABLE)?;
+        registry.register(&mut stderr, Token(base + 1), Interest::READABLE)?;
+        registry.register(&mut stdin, Token(base + PORT_INPUT), Interest::WRITABLE)?;
+        Ok(Endpoint::Pipes(Pipes {
+            input: Some(stdin),
+            output: stdout,
+            error: stderr,
+            pid,
+        }))
+    }
+
+    /// Registers the terminal of a new process.
+    pub fn terminal(child: PtyChild, id: TargetId, registry: &Registry) -> io::Result<Endpoint> {
+        let PtyChild { pid, mut master } = child;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut master, Targets::token(id), interest)?;
+        Ok(Endpoint::Terminal(master, pid))
+    }
+}

@@ -1,0 +1,127 @@
+//! HTTP CONNECT through an outbound proxy (RFC 9110, section 9.3.6), before anything else is said.
+
+use crate::base::{ByteBuf, Secret};
+use crate::wire::base64;
+
+/// The head of a proxy's answer; those seen in the field have a few hundred bytes.
+const ANSWER_BYTES_MAX: usize = 8 * 1024;
+const ANSWER_FIELDS_MAX: usize = 64;
+
+/// Why the proxy is of no use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProxyError {
+    /// It answered with this HTTP status.
+    Status(u16),
+    /// What it said is not an HTTP answer.
+    NotHttp,
+}
+
+/// Waits for the proxy's answer to [`request`].
+#[derive(Default)]
+pub struct Answer {
+    seen: Vec<u8>,
+}
+
+/// The request that asks for a tunnel to `authority`, with user and password where there are any.
+pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
+    let mut out = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
+    if let Some((user, password)) = login {
+        let pair = Secret::new([user.as_bytes(), b":", password.expose()].concat());
+        out.extend_from_slice(b"Proxy-Authorization: Basic ");
+        out.extend_from_slice(base64::encode(pair.expose()).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+impl Answer {
+    /// Takes the answer's bytes from `incoming` and leaves what follows them there. `true`: the
+    /// tunnel stands.
+    pub fn receive(&mut self, incoming: &mut ByteBuf) -> Result<bool, ProxyError> {
+        let before = self.seen.len();
+        let room = ANSWER_BYTES_MAX - before;
+        let taken = incoming.len().min(room);
+        self.seen.extend_from_slice(&incoming.filled()[..taken]);
+        let mut fields = [httparse::EMPTY_HEADER; ANSWER_FIELDS_MAX];
+        let mut response = httparse::Response::new(&mut fields);
+        match response.parse(&self.seen) {
+            Ok(httparse::Status::Complete(head)) => {
+                incoming.consume(head - before);
+                match response.code {
+                    Some(200..=299) => Ok(true),
+                    Some(code) => Err(ProxyError::Status(code)),
+                    None => Err(ProxyError::NotHttp),
+                }
+            }
+            Ok(httparse::Status::Partial) if self.seen.len() < ANSWER_BYTES_MAX => {
+                incoming.consume(taken);
+                Ok(false)
+            }
+            _ => Err(ProxyError::NotHttp),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn credentials_go_into_the_request_only_when_there_are_some() {
+        let plain = String::from_utf8(request("gw:443", None)).unwrap();
+        assert_eq!(plain, "CONNECT gw:443 HTTP/1.1\r\nHost: gw:443\r\n\r\n");
+        let login = ("user".to_owned(), Secret::new("pa:ss"));
+        let with = String::from_utf8(request("gw:443", Some(&login))).unwrap();
+        assert!(with.contains("\r\nProxy-Authorization: Basic dXNlcjpwYTpzcw==\r\n\r\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_answer_may_come_in_any_pieces_and_the_rest_is_kept(piece in 1usize..60) {
+            let bytes = b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nhello";
+            let mut answer = Answer::default();
+            let mut incoming = ByteBuf::new();
+            let mut stands = false;
+            let mut rest = Vec::new();
+            for part in bytes.chunks(piece) {
+                incoming.extend(part);
+                if !stands {
+                    stands = answer.receive(&mut incoming).unwrap();
+                }
+                if stands {
+                    rest.extend_from_slice(incoming.filled());
+                    incoming.clear();
+                }
+            }
+            prop_assert!(stands);
+            prop_assert_eq!(&rest, b"hello");
+        }
+
+        #[test]
+        fn arbitrary_answers_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..10_000)) {
+            let mut incoming = ByteBuf::new();
+            incoming.extend(&bytes);
+            let mut answer = Answer::default();
+            let _ = answer.receive(&mut incoming);
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_status_and_an_endless_head_ends() {
+        let mut incoming = ByteBuf::new();
+        incoming.extend(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+        assert_eq!(
+            Answer::default().receive(&mut incoming),
+            Err(ProxyError::Status(407))
+        );
+        let mut incoming = ByteBuf::new();
+        incoming.extend(b"HTTP/1.1 200 OK\r\nx: ");
+        incoming.extend(&[b'y'; ANSWER_BYTES_MAX]);
+        assert_eq!(
+            Answer::default().receive(&mut incoming),
+            Err(ProxyError::NotHttp)
+        );
+    }
+}

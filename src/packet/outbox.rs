@@ -1,0 +1,188 @@
+//! Packets on their way to the gateway: one contiguous queue of length-prefixed messages.
+//!
+//! Bytes of a target are read straight behind their packet's header ([`Outbox::slot`]), and a
+//! DATA frame's head is written over bytes that have left already ([`Outbox::frame`]), so nothing
+//! is moved between the target's socket and the cipher. Order is first in, first out; that
+//! control packets do not wait long follows from how little its owner lets pile up here.
+
+use super::packet;
+use super::{Kind, SpecEntry};
+use crate::limits;
+
+/// A frame's head always fits before the oldest waiting byte.
+pub const FRAME_HEAD_BYTES: usize = 9;
+
+/// Flag and length in front of every message (the gRPC length prefix).
+const PREFIX_BYTES: usize = 5;
+
+/// The queue. Invariant: `FRAME_HEAD_BYTES <= head <= tail <= memory.len()` once memory is held.
+#[derive(Default)]
+pub struct Outbox {
+    memory: Vec<u8>,
+    head: usize,
+    tail: usize,
+}
+
+impl Outbox {
+    /// An empty queue without memory.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes waiting.
+    pub fn len(&self) -> usize {
+        self.tail - self.head
+    }
+
+    /// Nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.head == self.tail
+    }
+
+    /// Memory held.
+    pub fn capacity(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Appends a packet.
+    pub fn push(&mut self, kind: Kind, spec: &[SpecEntry<'_>], payload: &[u8]) {
+        let slot = self.slot(kind, spec, payload.len());
+        slot[..payload.len()].copy_from_slice(payload);
+        self.fill(kind, spec, payload.len());
+    }
+
+    /// Room for a payload of up to `size_max` bytes behind the header that `kind` and `spec` will
+    /// need. Nothing is queued until [`Outbox::fill`].
+    pub fn slot(&mut self, kind: Kind, spec: &[SpecEntry<'_>], size_max: usize) -> &mut [u8] {
+        let header = PREFIX_BYTES + packet::header_len(kind, spec);
+        self.reserve(header + size_max);
+        let start = self.tail + header;
+        &mut self.memory[start..start + size_max]
+    }
+
+    /// Queues the packet whose first `size` payload bytes were put into the last [`Outbox::slot`]
+    /// of the same `kind` and `spec`.
+    pub fn fill(&mut self, kind: Kind, spec: &[SpecEntry<'_>], size: usize) {
+        let header = packet::header_len(kind, spec);
+        let end = self.tail + PREFIX_BYTES + header + size;
+        let message = u32::try_from(header + size).unwrap_or(u32::MAX);
+        self.memory[self.tail] = 0;
+        self.memory[self.tail + 1..self.tail + PREFIX_BYTES]
+            .copy_from_slice(&message.to_be_bytes());
+        let at = self.tail + PREFIX_BYTES;
+        packet::write_header(&mut self.memory[at..at + header], kind, spec, size);
+        self.tail = end;
+    }
+
+    /// Takes `size` bytes, preceded by `head`, which is written over bytes that left before.
+    pub fn frame(&mut self, head: &[u8; FRAME_HEAD_BYTES], size: usize) -> &[u8] {
+        let size = size.min(self.len());
+        let start = self.head - FRAME_HEAD_BYTES;
+        self.memory[start..self.head].copy_from_slice(head);
+        let end = self.head + size;
+        self.head = end;
+        if self.head == self.tail {
+            self.head = FRAME_HEAD_BYTES;
+            self.tail = FRAME_HEAD_BYTES;
+        }
+        &self.memory[start..end]
+    }
+
+    /// Forgets everything: the stream it was meant for is gone.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Gives memory back when nothing waits.
+    pub fn release_idle(&mut self) {
+        if self.is_empty() && self.memory.len() > limits::LINK_BUFFER_BYTES_IDLE {
+            self.clear();
+        }
+    }
+
+    fn reserve(&mut self, size: usize) {
+        if self.memory.is_empty() {
+            self.head = FRAME_HEAD_BYTES;
+            self.tail = FRAME_HEAD_BYTES;
+        }
+        if self.memory.len() >= self.tail + size {
+            return;
+        }
+        let waiting = self.len();
+        if self.head > FRAME_HEAD_BYTES {
+            self.memory
+                .copy_within(self.head..self.tail, FRAME_HEAD_BYTES);
+            self.head = FRAME_HEAD_BYTES;
+            self.tail = FRAME_HEAD_BYTES + waiting;
+        }
+        if self.memory.len() < self.tail + size {
+            self.memory
+                .resize((self.tail + size).next_power_of_two(), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{Packet, spec};
+    use proptest::prelude::*;
+
+    fn drain(outbox: &mut Outbox, piece: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        while !outbox.is_empty() {
+            let frame = outbox.frame(b"HEADHEAD!", piece);
+            assert_eq!(&frame[..FRAME_HEAD_BYTES], b"HEADHEAD!");
+            out.extend_from_slice(&frame[FRAME_HEAD_BYTES..]);
+        }
+        out
+    }
+
+    #[test]
+    fn a_slot_becomes_a_packet_of_what_was_read() {
+        let entries = [(spec::SESSION_ID, b"s" as &[u8])];
+        let mut outbox = Outbox::new();
+        outbox.slot(Kind::ClientWriteStdout, &entries, 1000)[..3].copy_from_slice(b"abc");
+        outbox.fill(Kind::ClientWriteStdout, &entries, 3);
+        let bytes = drain(&mut outbox, 7);
+        let packet = Packet::decode(&bytes[5..]).unwrap();
+        assert_eq!(packet.payload, b"abc");
+        assert_eq!(packet.spec(spec::SESSION_ID), Some(b"s" as &[u8]));
+        assert_eq!(bytes[1..5], (bytes.len() as u32 - 5).to_be_bytes());
+    }
+
+    #[test]
+    fn an_idle_queue_gives_its_memory_back() {
+        let mut outbox = Outbox::new();
+        outbox.push(Kind::ClientWriteStdout, &[], &[1; 100_000]);
+        drain(&mut outbox, 16_375);
+        outbox.release_idle();
+        assert_eq!(outbox.capacity(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn every_packet_leaves_whole_and_in_order(
+            payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..500), 1..20),
+            piece in 1usize..300,
+            drained_between in any::<bool>(),
+        ) {
+            let mut outbox = Outbox::new();
+            let mut bytes = Vec::new();
+            for payload in &payloads {
+                outbox.push(Kind::ClientTCPConnectionWrite, &[(spec::SESSION_ID, b"x")], payload);
+                if drained_between {
+                    bytes.extend_from_slice(&outbox.frame(b"123456789", piece)[9..]);
+                }
+            }
+            bytes.extend(drain(&mut outbox, piece));
+            let mut rest = &bytes[..];
+            for payload in &payloads {
+                let size = u32::from_be_bytes(rest[1..5].try_into().unwrap()) as usize;
+                prop_assert_eq!(Packet::decode(&rest[5..5 + size]).unwrap().payload, &payload[..]);
+                rest = &rest[5 + size..];
+            }
+            prop_assert!(rest.is_empty());
+        }
+    }
+}

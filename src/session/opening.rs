@@ -1,0 +1,279 @@
+//! Opening a session: decode, refuse what can't be enforced, build the environment, check the
+//! address, answer. Nothing here blocks; the address check is an ordinary target.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use super::command;
+use super::environment::Environment;
+use super::output::{Output, Size};
+use super::policy;
+use super::service::{self, Liveness, Service};
+use super::sessions::{EXIT_INTERNAL, Session, Sessions, State, send_close};
+use super::target::{Kind as TargetKind, SessionKey, TargetId};
+use crate::limits;
+use crate::packet::params::{self, ParamsError};
+use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, spec};
+
+/// Where the address check goes.
+pub(super) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl Sessions {
+    /// `AgentSessionOpen`. A second one for a live session replaces it, as upstream does.
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        id: &str,
+        packet: &Packet<'_>,
+        outbox: &mut Outbox,
+    ) {
+        if let Some(key) = self.by_id.get(id).copied() {
+            self.end(now, key);
+        }
+        self.forget_ended(id);
+        match self.prepare(id, packet) {
+            Ok(session) => self.admit(now, session, outbox),
+            Err(text) => {
+                log::warn!("sid={id} session refused: {text}");
+                self.counters.refused += 1;
+                send_close(outbox, id, EXIT_INTERNAL, &text);
+            }
+        }
+    }
+
+    fn prepare(&self, id: &str, packet: &Packet<'_>) -> Result<Session, String> {
+        let bad_params = |error: ParamsError| match error {
+            ParamsError::EnvVar(_) => error.to_string(),
+            _ => "internal error, failed decoding connection params".to_owned(),
+        };
+        let encoded = packet.spec(spec::CONNECTION_PARAMS).unwrap_or(b"");
+        let params = ConnectionParams::decode(encoded).map_err(bad_params)?;
+        let has_gcp_key = packet
+            .spec(spec::GCP_CREDENTIALS)
+            .is_some_and(|key| !key.is_empty());
+        if let Some(demand) = policy::unmet_demand(&params, has_gcp_key) {
+            return Err(demand);
+        }
+        let request_port = packet.spec(spec::REQUEST_PORT).unwrap_or(b"").to_vec();
+        self.session_of(id, params, &client_variables(packet)?, request_port)
+    }
+
+    /// A session of these parameters, if there is room and the type is served.
+    pub(super) fn session_of(
+        &self,
+        id: &str,
+        params: ConnectionParams,
+        client: &EnvVars,
+        request_port: Vec<u8>,
+    ) -> Result<Session, String> {
+        if self.is_closing() {
+            return Err("the agent is shutting down, try again".into());
+        }
+        if self.sessions.is_full() || self.targets.is_full() {
+            return Err("the agent serves as many sessions as it can, try again later".into());
+        }
+        let service = service::classify(&params).map_err(|refusal| refusal.0.to_owned())?;
+        let environment = Environment::build(&params, client, id, &self.agent)?;
+        Ok(Session {
+            id: id.into(),
+            connection_type: params.connection_type,
+            request_port,
+            service,
+            command: params.cmd_list,
+            client_args: params.client_args,
+            environment,
+            state: State::Command {
+                target: None,
+                size: Size::DEFAULT,
+            },
+        })
+    }
+
+    pub(super) fn admit(&mut self, now: Instant, session: Session, outbox: &mut Outbox) {
+        let address = match service::liveness(&session.connection_type) {
+            None => None,
+            Some(liveness) => match address(&session, liveness) {
+                Ok(address) => Some(address),
+                Err(text) => {
+                    log::warn!("sid={} session refused: {text}", session.id);
+                    self.counters.refused += 1;
+                    return send_close(outbox, &session.id, EXIT_INTERNAL, &text);
+                }
+            },
+        };
+        let id = session.id.clone();
+        let Ok(key) = self.sessions.insert(Box::new(session)).map(SessionKey) else {
+            return;
+        };
+        self.by_id.insert(id, key);
+        self.counters.sessions += 1;
+        let Some(Address { host, port }) = address else {
+            return self.opened(key, outbox);
+        };
+        let timeout = Some(limits::SESSION_OPEN_TIMEOUT);
+        let Some(target) = self.new_target(now, key, TargetKind::Probe, timeout) else {
+            return self.close(
+                now,
+                key,
+                EXIT_INTERNAL,
+                "the agent has too many relays",
+                outbox,
+            );
+        };
+        if let Some(session) = self.session_mut(key) {
+            session.state = State::Opening(target);
+        }
+        self.outputs.push_back(Output::Dial { target, host, port });
+    }
+
+    /// The address answered (or none had to): the client may go on.
+    pub(super) fn opened(&mut self, key: SessionKey, outbox: &mut Outbox) {
+        let Some(session) = self.session_mut(key) else {
+            return;
+        };
+        session.state = match session.service {
+            Service::Tcp => State::Tcp {
+                open: BTreeMap::new(),
+                closed: VecDeque::new(),
+            },
+            Service::Command => State::Command {
+                target: None,
+                size: Size::DEFAULT,
+            },
+        };
+        log::info!(
+            "sid={} session opened, type {}",
+            session.id,
+            session.connection_type
+        );
+        let shown = command::display(&session.command, &session.client_args);
+        let entries = [
+            (spec::SESSION_ID, session.id.as_bytes()),
+            (spec::CONNECTION_TYPE, session.connection_type.as_bytes()),
+            (spec::REQUEST_PORT, &session.request_port[..]),
+            (spec::COMMAND, &shown[..]),
+        ];
+        outbox.push(Kind::ClientSessionOpenOK, &entries, b"");
+    }
+
+    /// The address check failed: the session ends with upstream's sentence.
+    pub(super) fn probe_failed(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        key: SessionKey,
+        reason: &str,
+        outbox: &mut Outbox,
+    ) {
+        self.drop_target(id, false);
+        let Some(session) = self.session(key) else {
+            return;
+        };
+        let liveness = service::liveness(&session.connection_type);
+        let Some(Ok(Address { host, port })) = liveness.map(|needed| address(session, needed))
+        else {
+            return;
+        };
+        self.counters.dial_failures += 1;
+        let text = format!("failed connecting to remote host={host}, port={port}, reason={reason}");
+        self.close(now, key, EXIT_INTERNAL, &text, outbox);
+    }
+}
+
+/// HOST and PORT of a session, or the sentence that names what is missing.
+pub(super) fn address(session: &Session, liveness: Liveness) -> Result<Address, String> {
+    let environment = &session.environment;
+    let is_missing = |name: &str| environment.text(name).is_empty();
+    if liveness.is_database
+        && session.connection_type == "mongodb"
+        && !is_missing("CONNECTION_STRING")
+    {
+        return mongo_address(environment.text("CONNECTION_STRING"))
+            .ok_or_else(|| "failed parsing mongodb connection string".into());
+    }
+    if liveness.is_database && ["HOST", "USER", "PASS"].iter().any(|name| is_missing(name)) {
+        return Err(format!(
+            "missing required secrets for {} connection [HOST, USER, PASS]",
+            session.connection_type
+        ));
+    }
+    let missing = || "missing required environment for connection [HOST, PORT]".to_owned();
+    let port = match (environment.text("PORT").trim(), liveness.default_port) {
+        ("", Some(port)) => port,
+        ("", None) => return Err(missing()),
+        (text, _) => text.parse().map_err(|_| {
+            format!(
+                "PORT is not a port number for connection {}",
+                session.connection_type
+            )
+        })?,
+    };
+    match environment.text("HOST").trim() {
+        "" => Err(missing()),
+        host => Ok(Address {
+            host: host.to_owned(),
+            port,
+        }),
+    }
+}
+
+/// The first host of `mongodb://user:pass@host:port,...` or the name of `mongodb+srv://`.
+fn mongo_address(text: &str) -> Option<Address> {
+    let rest = text
+        .strip_prefix("mongodb://")
+        .or_else(|| text.strip_prefix("mongodb+srv://"))?;
+    let authority = rest.split(['/', '?']).next()?;
+    let hosts = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, hosts)| hosts);
+    let first = hosts.split(',').next().filter(|host| !host.is_empty())?;
+    let (host, port) = match first.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (first, 27017),
+    };
+    Some(Address {
+        host: host.to_owned(),
+        port,
+    })
+}
+
+/// `terminal.envvars` of the client.
+fn client_variables(packet: &Packet<'_>) -> Result<EnvVars, String> {
+    match packet.spec(spec::CLIENT_ENV_VARS) {
+        None | Some(b"") => Ok(EnvVars::new()),
+        Some(encoded) => params::decode_string_map(encoded)
+            .map_err(|_| "internal error, failed decoding client env vars".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_host_of_a_mongo_uri_is_its_address() {
+        for (text, want) in [
+            ("mongodb://u:p%40@h1:1,h2:2/db?x=y", Some(("h1", 1))),
+            ("mongodb://h1", Some(("h1", 27017))),
+            (
+                "mongodb+srv://u:p@cluster.example/?a=b",
+                Some(("cluster.example", 27017)),
+            ),
+            ("mongodb://u@[::1]:9/x", Some(("[::1]", 9))),
+            ("mongodb://u@[::1]", Some(("[::1]", 27017))),
+            ("mongodb://", None),
+            ("postgres://h", None),
+            ("mongodb://h:port", None),
+        ] {
+            let found = mongo_address(text).map(|address| (address.host, address.port));
+            assert_eq!(
+                found,
+                want.map(|(host, port)| (host.to_owned(), port)),
+                "{text}"
+            );
+        }
+    }
+}

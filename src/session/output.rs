@@ -1,0 +1,127 @@
+//! What the sessions ask of the world.
+
+use std::ffi::OsString;
+
+use super::command::Argv;
+use super::target::TargetId;
+
+/// The size of a terminal: characters, and pixels where known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Size {
+    /// Lines.
+    pub rows: u16,
+    /// Columns.
+    pub columns: u16,
+    /// Width in pixels, 0 when unknown.
+    pub width: u16,
+    /// Height in pixels, 0 when unknown.
+    pub height: u16,
+}
+
+impl Size {
+    /// What a terminal has until its client says otherwise.
+    pub const DEFAULT: Self = Self {
+        rows: 24,
+        columns: 80,
+        width: 0,
+        height: 0,
+    };
+
+    /// Parses `rows,cols,x,y` of a resize packet; values beyond 16 bits are clamped.
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(payload).ok()?;
+        let mut numbers = text.split(',').map(|part| {
+            let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+            digits.then(|| part.parse::<u16>().unwrap_or(u16::MAX))
+        });
+        let mut next = || numbers.next().flatten();
+        let size = Self {
+            rows: next()?,
+            columns: next()?,
+            width: next()?,
+            height: next()?,
+        };
+        if numbers.next().is_some() {
+            None
+        } else {
+            Some(size)
+        }
+    }
+}
+
+/// A process to be started.
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Argv,
+    /// All of its variables.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Variables whose value is the path of a file with this content.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// The terminal's size; `None` for pipes.
+    pub terminal: Option<Size>,
+}
+
+/// One request to the reactor; each is answered by one of the `target_*` inputs, except
+/// [`Output::Resize`] and [`Output::Close`], which are final.
+pub enum Output {
+    /// Resolve and connect.
+    Dial {
+        /// For whom.
+        target: TargetId,
+        /// Name or literal address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Start a process.
+    Spawn {
+        /// For whom.
+        target: TargetId,
+        /// What.
+        command: Box<Command>,
+    },
+    /// Tell a terminal its new size.
+    Resize {
+        /// Whose.
+        target: TargetId,
+        /// The new size.
+        size: Size,
+    },
+    /// Close every descriptor of the target; end its processes.
+    Close {
+        /// Whose.
+        target: TargetId,
+        /// Let the peer see a reset instead of an orderly end.
+        reset: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_four_plain_numbers() {
+        let size = |rows, columns, width, height| {
+            Some(Size {
+                rows,
+                columns,
+                width,
+                height,
+            })
+        };
+        assert_eq!(Size::parse(b"30,100,0,0"), size(30, 100, 0, 0));
+        assert_eq!(Size::parse(b"70000,1,2,3"), size(u16::MAX, 1, 2, 3));
+        for wrong in [
+            "",
+            "30,100",
+            "30,100,0,0,0",
+            "30, 100,0,0",
+            "-1,1,1,1",
+            "a,b,c,d",
+            "1,,1,1",
+        ] {
+            assert_eq!(Size::parse(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+}

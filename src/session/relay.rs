@@ -1,0 +1,210 @@
+//! The reactor's side of every target: what connected, what was read, what was written.
+
+use std::time::Instant;
+
+use super::sessions::Sessions;
+use super::target::{Channel, Kind as TargetKind, Phase, TargetId};
+use crate::packet::{Kind, Outbox, SpecEntry, spec};
+
+impl Sessions {
+    /// The dialled address answered, or the process runs.
+    pub fn target_started(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
+        self.disarm(id);
+        let Some(target) = self.target_mut(id) else {
+            return;
+        };
+        let is_abandoned = target.session.is_none();
+        target.phase = Phase::Streaming;
+        target.progress = now;
+        match (&target.kind, target.session) {
+            (TargetKind::Probe, Some(key)) => {
+                self.drop_target(id, false);
+                return self.opened(key, outbox);
+            }
+            (TargetKind::Tcp(_), Some(key)) => {
+                let id = self.session(key).map_or("", |session| &session.id);
+                log::debug!("sid={id} connected to target");
+            }
+            _ => {}
+        }
+        if is_abandoned {
+            self.linger(now, id);
+        }
+        self.mark_dirty(id);
+    }
+
+    /// The address did not answer.
+    pub fn target_failed(&mut self, now: Instant, id: TargetId, reason: &str, outbox: &mut Outbox) {
+        let Some(target) = self.target(id) else {
+            return;
+        };
+        match (&target.kind, target.session) {
+            (TargetKind::Probe, Some(key)) => self.probe_failed(now, id, key, reason, outbox),
+            (TargetKind::Tcp(_), Some(key)) => {
+                let sid = self.session(key).map_or("", |session| &session.id);
+                log::warn!("sid={sid} failed connecting to internal service, reason={reason}");
+                self.counters.dial_failures += 1;
+                self.tcp_ended(now, id, outbox);
+                self.drop_target(id, false);
+            }
+            _ => self.drop_target(id, false),
+        }
+    }
+
+    /// Whether the reactor should read this channel at all.
+    pub fn wants_read(&self, id: TargetId, channel: Channel) -> bool {
+        self.target(id)
+            .is_some_and(|target| target.phase != Phase::Starting && target.open[channel.index()])
+    }
+
+    /// Room for up to `size_max` bytes of a target, in the packet that will carry them. `None`:
+    /// nobody listens; read and forget.
+    pub fn read_slot<'a>(
+        &self,
+        id: TargetId,
+        channel: Channel,
+        size_max: usize,
+        outbox: &'a mut Outbox,
+    ) -> Option<&'a mut [u8]> {
+        let (kind, entries, used) = self.header(id, channel)?;
+        Some(outbox.slot(kind, &entries[..used], size_max))
+    }
+
+    /// `size` bytes were read into the last [`Sessions::read_slot`] of the same target.
+    pub fn received(&mut self, id: TargetId, channel: Channel, size: usize, outbox: &mut Outbox) {
+        if let Some((kind, entries, used)) = self.header(id, channel) {
+            outbox.fill(kind, &entries[..used], size);
+            self.counters.bytes_to_gateway += size as u64;
+        }
+    }
+
+    /// A channel is at its end, orderly or not.
+    pub fn read_ended(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        channel: Channel,
+        outbox: &mut Outbox,
+    ) {
+        let Some(target) = self.target_mut(id) else {
+            return;
+        };
+        target.open[channel.index()] = false;
+        if target.kind.is_process() {
+            return self.process_silent(now, id, outbox);
+        }
+        match target.phase {
+            Phase::Lingering if target.queue.is_empty() => self.drop_target(id, false),
+            Phase::Lingering => {}
+            _ => {
+                self.tcp_ended(now, id, outbox);
+                self.drop_when_done(id);
+            }
+        }
+    }
+
+    /// The connection broke: nothing more goes either way.
+    pub fn target_broke(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
+        let Some(target) = self.target_mut(id) else {
+            return;
+        };
+        if target.kind.is_process() {
+            return self.input_refused(id);
+        }
+        self.tcp_ended(now, id, outbox);
+        self.drop_target(id, true);
+    }
+
+    /// A process closed its input: what waits for it is of no use any more.
+    fn input_refused(&mut self, id: TargetId) {
+        let Some(target) = self.target_mut(id) else {
+            return;
+        };
+        let dropped = target.queue.len();
+        target.queue.clear();
+        target.queue.shrink(0);
+        target.input_ended = true;
+        self.buffered -= dropped;
+        self.mark_dirty(id);
+    }
+
+    /// The bytes that wait for a target that can take them.
+    pub fn pending_write(&self, id: TargetId) -> &[u8] {
+        match self.target(id) {
+            Some(target) if target.phase != Phase::Starting => target.queue.filled(),
+            _ => &[],
+        }
+    }
+
+    /// `size` of the pending bytes left.
+    pub fn wrote(&mut self, now: Instant, id: TargetId, size: usize) {
+        let Some(target) = self.target_mut(id) else {
+            return;
+        };
+        target.wrote(now, size);
+        self.buffered -= size;
+        self.counters.bytes_to_target += size as u64;
+    }
+
+    /// The write side is to be closed now; asked once.
+    pub fn take_shutdown(&mut self, id: TargetId) -> bool {
+        let Some(target) = self.target_mut(id) else {
+            return false;
+        };
+        if !target.wants_shutdown() {
+            return false;
+        }
+        target.write_closed = true;
+        true
+    }
+
+    /// After everything was written and said: a target whose peer has ended too is done.
+    pub fn drop_when_done(&mut self, id: TargetId) {
+        let is_done = self.target(id).is_some_and(|target| {
+            target.phase == Phase::Lingering && target.queue.is_empty() && !target.open[0]
+        });
+        if is_done {
+            self.drop_target(id, false);
+        }
+    }
+
+    /// Bytes from the gateway for a target.
+    pub(super) fn enqueue(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        bytes: &[u8],
+        outbox: &mut Outbox,
+    ) {
+        let Some(target) = self.target_mut(id) else {
+            return;
+        };
+        if target.input_ended || bytes.is_empty() {
+            return;
+        }
+        let was_cold = target.queue.capacity() == 0;
+        target.enqueue(now, bytes);
+        if was_cold {
+            self.note_warm(now, id);
+        }
+        self.buffered += bytes.len();
+        self.mark_dirty(id);
+        self.watch_pressure(now, outbox);
+    }
+
+    /// Kind and spec of the packets that carry a channel.
+    fn header(&self, id: TargetId, channel: Channel) -> Option<(Kind, [SpecEntry<'_>; 2], usize)> {
+        let (session, target) = self.relaying(id)?;
+        let session_id = (spec::SESSION_ID, session.id.as_bytes());
+        Some(match (&target.kind, channel) {
+            (TargetKind::Probe, _) => return None,
+            (TargetKind::Tcp(connection), _) => (
+                Kind::ClientTCPConnectionWrite,
+                [session_id, (spec::CONNECTION_ID, connection)],
+                2,
+            ),
+            (_, Channel::Output) => (Kind::ClientWriteStdout, [session_id, session_id], 1),
+            (_, Channel::Error) => (Kind::ClientWriteStderr, [session_id, session_id], 1),
+        })
+    }
+}

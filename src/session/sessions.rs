@@ -1,0 +1,500 @@
+//! All sessions of the agent: routing of packets, and the life of a session from open to close.
+//!
+//! Promises: the first packet of a session is open-OK or close; close is sent once, after the last
+//! output; a packet whose kind does not fit the session's service is refused; nothing here waits.
+//! The reactor carries out [`Output`]s and reports; it never sees a packet.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::environment::AgentEnvironment;
+use super::output::{Output, Size};
+use super::service::Service;
+use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
+use super::{Counters, environment::Environment};
+use crate::base::{Slab, Timers};
+use crate::limits;
+use crate::packet::{Kind, Outbox, Packet, spec};
+
+/// What an operator may set.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Relays of all sessions.
+    pub relay_count_max: usize,
+    /// Bytes waiting for all targets.
+    pub queue_bytes_max: usize,
+    /// How long a target may take nothing while memory is short.
+    pub stall_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            relay_count_max: limits::RELAY_COUNT_MAX,
+            queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            stall_max: limits::STALL_MAX,
+        }
+    }
+}
+
+/// What a session is doing.
+pub(super) enum State {
+    /// Its address is being checked.
+    Opening(TargetId),
+    /// TCP: connections by the client's ids, and the latest closed ids.
+    Tcp {
+        open: BTreeMap<ConnectionId, TargetId>,
+        closed: VecDeque<ConnectionId>,
+    },
+    /// A command, once it was started.
+    Command {
+        target: Option<TargetId>,
+        size: Size,
+    },
+}
+
+/// One session.
+pub(super) struct Session {
+    pub(super) id: Box<str>,
+    pub(super) connection_type: String,
+    pub(super) request_port: Vec<u8>,
+    pub(super) service: Service,
+    pub(super) command: Vec<Vec<u8>>,
+    pub(super) client_args: Vec<Vec<u8>>,
+    pub(super) environment: Environment,
+    pub(super) state: State,
+}
+
+/// What a deadline is about.
+pub(super) enum Deadline {
+    Target(TargetId),
+    Pressure,
+    Memory,
+}
+
+/// The table. See the module's promises.
+pub struct Sessions {
+    pub(super) settings: Settings,
+    pub(super) agent: AgentEnvironment,
+    pub(super) sessions: Slab<Box<Session>>,
+    pub(super) by_id: BTreeMap<Box<str>, SessionKey>,
+    ended: VecDeque<Box<str>>,
+    pub(super) targets: Slab<Box<Target>>,
+    pub(super) timers: Timers<Deadline>,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) dirty: Vec<TargetId>,
+    pub(super) buffered: usize,
+    pub(super) pressure_is_watched: bool,
+    /// Targets whose queue holds memory.
+    warm: Vec<TargetId>,
+    is_closing: bool,
+    pub(super) counters: Counters,
+}
+
+/// Exit code of everything that went wrong before or beside the command (upstream's
+/// `internalExitCode`).
+pub const EXIT_INTERNAL: u16 = 254;
+
+impl Sessions {
+    /// An empty table.
+    pub fn new(settings: Settings, agent: AgentEnvironment) -> Self {
+        Self {
+            settings,
+            agent,
+            sessions: Slab::new(limits::SESSION_COUNT_MAX),
+            by_id: BTreeMap::new(),
+            ended: VecDeque::new(),
+            targets: Slab::new(settings.relay_count_max),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            dirty: Vec::new(),
+            buffered: 0,
+            pressure_is_watched: false,
+            warm: Vec::new(),
+            is_closing: false,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Sessions that are open or being opened.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// No session is open.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// Targets of all sessions, those included that only finish their queue.
+    pub fn target_count(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Bytes waiting for all targets, exactly.
+    pub fn buffered_bytes(&self) -> usize {
+        self.buffered
+    }
+
+    /// What happened so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The next request to the reactor; drain after every input.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// A target that has something to write, or a write side to close.
+    #[must_use]
+    pub fn poll_dirty(&mut self) -> Option<TargetId> {
+        let id = self.dirty.pop()?;
+        if let Some(target) = self.targets.get_mut(id.0) {
+            target.is_dirty = false;
+        }
+        Some(id)
+    }
+
+    /// When [`Sessions::handle_timeout`] wants to be called.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Carries out what is due at `now`.
+    pub fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
+        while let Some(deadline) = self.timers.fire(now) {
+            match deadline {
+                Deadline::Target(id) => self.target_overdue(now, id, outbox),
+                Deadline::Memory => self.release_idle(now),
+                Deadline::Pressure => {
+                    self.pressure_is_watched = false;
+                    self.relieve_pressure(now, outbox);
+                }
+            }
+        }
+    }
+
+    /// Notes that a queue is about to hold memory.
+    pub(super) fn note_warm(&mut self, now: Instant, id: TargetId) {
+        if self.warm.is_empty() {
+            self.timers
+                .arm(now + limits::QUEUE_IDLE_AFTER, Deadline::Memory);
+        }
+        self.warm.push(id);
+    }
+
+    /// Gives back what idle queues hold, and looks again while any is left.
+    fn release_idle(&mut self, now: Instant) {
+        let targets = &mut self.targets;
+        self.warm.retain(|id| {
+            targets
+                .get_mut(id.0)
+                .is_some_and(|target| !target.release_idle(now))
+        });
+        if self.warm.is_empty() {
+            self.warm = Vec::new();
+        } else {
+            self.timers
+                .arm(now + limits::QUEUE_IDLE_AFTER, Deadline::Memory);
+        }
+    }
+
+    /// One packet from the gateway.
+    pub fn handle_packet(&mut self, now: Instant, packet: &Packet<'_>, outbox: &mut Outbox) {
+        let Some(kind) = packet.kind else {
+            log::debug!(
+                "packet of unknown kind {:?} ignored",
+                short(packet.kind_name)
+            );
+            return;
+        };
+        if !is_for_session(kind) {
+            return;
+        }
+        let Some(id) = packet.spec(spec::SESSION_ID).and_then(session_id) else {
+            log::warn!("packet {} without a usable session id ignored", kind.name());
+            return;
+        };
+        if let Some((kind, payload)) = super::system::refuse(kind, id) {
+            log::info!("sid={id} system request refused: {}", kind.name());
+            outbox.push(
+                kind,
+                &[(spec::SESSION_ID, id.as_bytes())],
+                payload.as_bytes(),
+            );
+            return;
+        }
+        if kind == Kind::AgentSessionOpen {
+            return self.open(now, id, packet, outbox);
+        }
+        let Some(key) = self.by_id.get(id).copied() else {
+            return self.handle_stray(kind, id, outbox);
+        };
+        match kind {
+            Kind::AgentSessionClose => {
+                log::info!("sid={id} session closed by the gateway");
+                self.end(now, key);
+            }
+            Kind::AgentExecWriteStdin => self.exec(now, key, packet.payload, outbox),
+            Kind::AgentTerminalWriteStdin => self.terminal(now, key, packet.payload, outbox),
+            Kind::AgentTerminalResizeTTY => self.resize(key, packet.payload),
+            Kind::AgentTCPConnectionWrite => self.tcp_write(now, key, packet, outbox),
+            Kind::AgentCloseTCPConnection => self.tcp_close(now, key, packet),
+            Kind::AgentTerminalClose => {}
+            _ => self.refuse_kind(now, key, kind, outbox),
+        }
+    }
+
+    /// A packet for a session that is not open: late ones are normal, others hear of it.
+    fn handle_stray(&mut self, kind: Kind, id: &str, outbox: &mut Outbox) {
+        let is_late = self.ended.iter().any(|ended| &**ended == id);
+        let opens_nothing = matches!(
+            kind,
+            Kind::AgentSessionClose
+                | Kind::AgentCloseTCPConnection
+                | Kind::AgentTerminalResizeTTY
+                | Kind::AgentTerminalClose
+        );
+        if is_late || opens_nothing {
+            return;
+        }
+        let text = match kind {
+            Kind::AgentTCPConnectionWrite => {
+                "connection params not found, contact the administrator"
+            }
+            _ => "internal error, connection params not found",
+        };
+        self.remember_ended(id.into());
+        send_close(outbox, id, EXIT_INTERNAL, text);
+    }
+
+    /// A packet that this session's service does not know: the session ends with a word for it.
+    pub(super) fn refuse_kind(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        kind: Kind,
+        outbox: &mut Outbox,
+    ) {
+        self.counters.refused += 1;
+        let text = match self.session(key) {
+            Some(session) => format!(
+                "this session of type {} does not accept {} packets",
+                session.connection_type,
+                kind.name()
+            ),
+            None => return,
+        };
+        self.close(now, key, EXIT_INTERNAL, &text, outbox);
+    }
+
+    /// Sends the one close packet of a session and ends it.
+    pub(super) fn close(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        code: u16,
+        text: &str,
+        outbox: &mut Outbox,
+    ) {
+        if let Some(session) = self.session(key) {
+            log::info!("sid={} session ended, exit code {code}", session.id);
+            send_close(outbox, &session.id, code, text);
+            self.end(now, key);
+        }
+    }
+
+    /// Ends a session without a word: its processes, its connections, its memory. Bytes that a
+    /// client had sent before it left still reach their target.
+    pub(super) fn end(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.remove(key.0) else {
+            return;
+        };
+        self.by_id.remove(&session.id);
+        self.remember_ended(session.id.clone());
+        match session.state {
+            State::Opening(target) => self.drop_target(target, false),
+            State::Command { target, .. } => {
+                if let Some(target) = target {
+                    self.drop_target(target, false);
+                }
+            }
+            State::Tcp { open, .. } => {
+                for target in open.into_values() {
+                    self.linger(now, target);
+                }
+            }
+        }
+    }
+
+    /// Refuses new sessions from now on.
+    pub fn stop_opening(&mut self) {
+        self.is_closing = true;
+    }
+
+    /// New sessions are refused.
+    pub(super) fn is_closing(&self) -> bool {
+        self.is_closing
+    }
+
+    /// Closes every session by packet: the agent is leaving.
+    pub fn close_all(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
+        for key in self.sessions.keys() {
+            self.close(now, SessionKey(key), EXIT_INTERNAL, text, outbox);
+        }
+    }
+
+    /// Ends everything at once, queues included: the gateway is gone or has revoked the key.
+    pub fn end_all(&mut self) {
+        if !self.is_empty() {
+            log::warn!("{} sessions ended with the link", self.len());
+        }
+        for key in self.sessions.keys() {
+            self.sessions.remove(key);
+        }
+        self.by_id.clear();
+        self.ended.clear();
+        for key in self.targets.keys() {
+            self.drop_target(TargetId(key), true);
+        }
+    }
+
+    pub(super) fn session(&self, key: SessionKey) -> Option<&Session> {
+        self.sessions.get(key.0).map(Box::as_ref)
+    }
+
+    pub(super) fn session_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions.get_mut(key.0).map(Box::as_mut)
+    }
+
+    pub(super) fn target(&self, id: TargetId) -> Option<&Target> {
+        self.targets.get(id.0).map(Box::as_ref)
+    }
+
+    pub(super) fn target_mut(&mut self, id: TargetId) -> Option<&mut Target> {
+        self.targets.get_mut(id.0).map(Box::as_mut)
+    }
+
+    /// A new target with its deadline, or `None` when the table is full.
+    pub(super) fn new_target(
+        &mut self,
+        now: Instant,
+        session: SessionKey,
+        kind: TargetKind,
+        timeout: Option<Duration>,
+    ) -> Option<TargetId> {
+        let id = TargetId(
+            self.targets
+                .insert(Box::new(Target::new(session, kind, now)))
+                .ok()?,
+        );
+        if let Some(timeout) = timeout {
+            self.arm(id, now + timeout);
+        }
+        Some(id)
+    }
+
+    /// Replaces a target's deadline.
+    pub(super) fn arm(&mut self, id: TargetId, at: Instant) {
+        self.disarm(id);
+        let timer = self.timers.arm(at, Deadline::Target(id));
+        if let Some(target) = self.target_mut(id) {
+            target.timer = Some(timer);
+        }
+    }
+
+    /// Takes a target's deadline back.
+    pub(super) fn disarm(&mut self, id: TargetId) {
+        if let Some(timer) = self.target_mut(id).and_then(|target| target.timer.take()) {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// Puts a target on the list that the reactor looks at.
+    pub(super) fn mark_dirty(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.get_mut(id.0)
+            && !target.is_dirty
+        {
+            target.is_dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// Removes a target, whatever it still holds.
+    pub(super) fn drop_target(&mut self, id: TargetId, reset: bool) {
+        self.disarm(id);
+        if let Some(target) = self.targets.remove(id.0) {
+            self.buffered -= target.queue.len();
+            self.outputs.push_back(Output::Close { target: id, reset });
+        }
+    }
+
+    /// The session that relays `id`, if its bytes are still wanted.
+    pub(super) fn relaying(&self, id: TargetId) -> Option<(&Session, &Target)> {
+        let target = self.target(id)?;
+        if !target.is_relayed() {
+            return None;
+        }
+        Some((self.session(target.session?)?, target))
+    }
+
+    fn target_overdue(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
+        let Some(target) = self.target_mut(id) else {
+            return;
+        };
+        target.timer = None;
+        match (&target.kind, target.phase) {
+            (TargetKind::Probe, _) => {
+                self.target_failed(now, id, "i/o timeout", outbox);
+            }
+            (_, Phase::Starting) => self.target_failed(now, id, "i/o timeout", outbox),
+            (_, Phase::Lingering) => self.linger_overdue(now, id),
+            (kind, Phase::Streaming) if kind.is_process() => self.finish_process(now, id, outbox),
+            (_, Phase::Streaming) => {}
+        }
+    }
+
+    fn remember_ended(&mut self, id: Box<str>) {
+        if self.ended.len() >= limits::ENDED_SESSIONS_KEPT {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(id);
+    }
+
+    pub(super) fn forget_ended(&mut self, id: &str) {
+        self.ended.retain(|ended| &**ended != id);
+    }
+}
+
+/// A request of the gateway or of a session's client; everything else is ours to send, not to get.
+fn is_for_session(kind: Kind) -> bool {
+    let name = kind.name();
+    (name.starts_with("Agent") && kind != Kind::AgentGatewayConnectOK) || name.starts_with("Sys")
+}
+
+/// A session id as it came: opaque text of bounded length.
+fn session_id(bytes: &[u8]) -> Option<&str> {
+    let usable = !bytes.is_empty() && bytes.len() <= limits::ID_BYTES_MAX;
+    std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| usable && !text.contains(char::is_control))
+}
+
+fn short(text: &str) -> &str {
+    text.char_indices()
+        .nth(40)
+        .map_or(text, |(end, _)| &text[..end])
+}
+
+/// The one close packet of a session.
+pub(super) fn send_close(outbox: &mut Outbox, id: &str, code: u16, text: &str) {
+    let code = code.to_string();
+    let entries = [
+        (spec::SESSION_ID, id.as_bytes()),
+        (spec::EXIT_CODE, code.as_bytes()),
+    ];
+    outbox.push(Kind::ClientSessionClose, &entries, text.as_bytes());
+}

@@ -1,0 +1,658 @@
+//! Scenarios of the sessions, with a world that answers at once or not at all.
+
+use std::time::{Duration, Instant};
+
+use super::sessions::{Sessions, Settings};
+use super::target::{Channel, Exit};
+use super::{AgentEnvironment, Output, STALLED, Size, TargetId};
+use crate::base::Secret;
+use crate::limits;
+use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
+use crate::wire::base64;
+
+/// The sessions under test, their outbox, and a clock.
+struct World {
+    sessions: Sessions,
+    outbox: Outbox,
+    now: Instant,
+}
+
+/// A packet that the agent sent.
+#[derive(Debug, PartialEq, Eq)]
+struct Sent {
+    kind: Kind,
+    session: String,
+    connection: String,
+    code: String,
+    payload: String,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    fn with(settings: Settings) -> Self {
+        Self {
+            sessions: Sessions::new(settings, AgentEnvironment::default()),
+            outbox: Outbox::new(),
+            now: Instant::now(),
+        }
+    }
+
+    fn open(&mut self, id: &str, params: ConnectionParams) {
+        match self
+            .sessions
+            .session_of(id, params, &EnvVars::new(), Vec::new())
+        {
+            Ok(session) => self.sessions.admit(self.now, session, &mut self.outbox),
+            Err(text) => super::sessions::send_close(&mut self.outbox, id, 254, &text),
+        }
+    }
+
+    /// An open TCP session whose address check was answered.
+    fn open_tcp(&mut self, id: &str) {
+        self.open(id, tcp());
+        let probe = self.dialled();
+        self.sessions
+            .target_started(self.now, probe, &mut self.outbox);
+        assert!(matches!(
+            self.sessions.poll_output(),
+            Some(Output::Close { .. })
+        ));
+        assert_eq!(
+            self.sent().pop().map(|sent| sent.kind),
+            Some(Kind::ClientSessionOpenOK)
+        );
+    }
+
+    fn packet(&mut self, kind: Kind, entries: &[SpecEntry<'_>], payload: &[u8]) {
+        let mut bytes = Vec::new();
+        encode(&mut bytes, kind, entries, payload);
+        let packet = Packet::decode(&bytes).unwrap();
+        self.sessions
+            .handle_packet(self.now, &packet, &mut self.outbox);
+    }
+
+    fn to_session(&mut self, kind: Kind, id: &str, payload: &[u8]) {
+        self.packet(kind, &[(spec::SESSION_ID, id.as_bytes())], payload);
+    }
+
+    fn to_connection(&mut self, kind: Kind, id: &str, connection: &str, payload: &[u8]) {
+        let entries = [
+            (spec::SESSION_ID, id.as_bytes()),
+            (spec::CONNECTION_ID, connection.as_bytes()),
+        ];
+        self.packet(kind, &entries, payload);
+    }
+
+    fn tcp_write(&mut self, id: &str, connection: &str, payload: &[u8]) {
+        self.to_connection(Kind::AgentTCPConnectionWrite, id, connection, payload);
+    }
+
+    fn dialled(&mut self) -> TargetId {
+        match self.sessions.poll_output() {
+            Some(Output::Dial { target, .. }) => target,
+            _ => panic!("nothing is dialled"),
+        }
+    }
+
+    fn connected(&mut self) -> TargetId {
+        let target = self.dialled();
+        self.sessions
+            .target_started(self.now, target, &mut self.outbox);
+        target
+    }
+
+    fn spawned(&mut self) -> (TargetId, Box<super::Command>) {
+        match self.sessions.poll_output() {
+            Some(Output::Spawn { target, command }) => {
+                self.sessions
+                    .target_started(self.now, target, &mut self.outbox);
+                (target, command)
+            }
+            _ => panic!("nothing is spawned"),
+        }
+    }
+
+    fn closed(&mut self) -> (TargetId, bool) {
+        match self.sessions.poll_output() {
+            Some(Output::Close { target, reset }) => (target, reset),
+            _ => panic!("nothing is closed"),
+        }
+    }
+
+    fn says(&mut self, target: TargetId, channel: Channel, bytes: &[u8]) {
+        let slot = self
+            .sessions
+            .read_slot(target, channel, 4096, &mut self.outbox)
+            .unwrap();
+        slot[..bytes.len()].copy_from_slice(bytes);
+        self.sessions
+            .received(target, channel, bytes.len(), &mut self.outbox);
+    }
+
+    fn ends(&mut self, target: TargetId, channel: Channel) {
+        self.sessions
+            .read_ended(self.now, target, channel, &mut self.outbox);
+    }
+
+    fn takes(&mut self, target: TargetId, size: usize) -> Vec<u8> {
+        let bytes = self.sessions.pending_write(target);
+        let bytes = bytes[..size.min(bytes.len())].to_vec();
+        self.sessions.wrote(self.now, target, bytes.len());
+        bytes
+    }
+
+    fn later(&mut self, time: Duration) {
+        self.now += time;
+        self.sessions.handle_timeout(self.now, &mut self.outbox);
+    }
+
+    fn sent(&mut self) -> Vec<Sent> {
+        let mut bytes = Vec::new();
+        while !self.outbox.is_empty() {
+            bytes.extend_from_slice(&self.outbox.frame(&[0; 9], 16_000)[9..]);
+        }
+        let mut rest = &bytes[..];
+        let mut sent = Vec::new();
+        while let Some((prefix, after)) = rest.split_at_checked(5) {
+            let size = u32::from_be_bytes(prefix[1..].try_into().unwrap()) as usize;
+            let packet = Packet::decode(&after[..size]).unwrap();
+            let text = |key| String::from_utf8(packet.spec(key).unwrap_or(b"").to_vec()).unwrap();
+            sent.push(Sent {
+                kind: packet.kind.unwrap(),
+                session: text(spec::SESSION_ID),
+                connection: text(spec::CONNECTION_ID),
+                code: text(spec::EXIT_CODE),
+                payload: String::from_utf8_lossy(packet.payload).into_owned(),
+            });
+            rest = &after[size..];
+        }
+        sent
+    }
+
+    /// The one packet that was sent.
+    fn one(&mut self) -> Sent {
+        let mut sent = self.sent();
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        sent.remove(0)
+    }
+}
+
+fn params(
+    connection_type: &str,
+    environment: &[(&str, &str)],
+    command: &[&str],
+) -> ConnectionParams {
+    ConnectionParams {
+        connection_type: connection_type.into(),
+        client_verb: "exec".into(),
+        env_vars: environment
+            .iter()
+            .map(|(k, v)| {
+                (
+                    format!("envvar:{k}"),
+                    Secret::new(base64::encode(v.as_bytes())),
+                )
+            })
+            .collect(),
+        cmd_list: command
+            .iter()
+            .map(|word| word.as_bytes().to_vec())
+            .collect(),
+        ..ConnectionParams::default()
+    }
+}
+
+fn tcp() -> ConnectionParams {
+    params("tcp", &[("HOST", "db.internal"), ("PORT", "9000")], &[])
+}
+
+fn shell() -> ConnectionParams {
+    params("command-line", &[("FOO", "bar")], &["bash"])
+}
+
+#[test]
+fn a_tcp_session_opens_only_after_its_address_answered() {
+    let mut world = World::new();
+    world.open("s", tcp());
+    assert!(world.sent().is_empty());
+    let Some(Output::Dial { target, host, port }) = world.sessions.poll_output() else {
+        panic!("nothing is dialled")
+    };
+    assert_eq!((host.as_str(), port), ("db.internal", 9000));
+    world.sessions.target_failed(
+        world.now,
+        target,
+        "connect: connection refused",
+        &mut world.outbox,
+    );
+    let close = world.one();
+    assert_eq!(
+        (close.kind, close.code.as_str()),
+        (Kind::ClientSessionClose, "254")
+    );
+    assert_eq!(
+        close.payload,
+        "failed connecting to remote host=db.internal, port=9000, reason=connect: connection refused"
+    );
+    assert!(world.sessions.is_empty() && world.sessions.target_count() == 0);
+}
+
+#[test]
+fn an_address_that_never_answers_fails_within_five_seconds() {
+    let mut world = World::new();
+    world.open("s", tcp());
+    world.later(Duration::from_millis(4600));
+    assert_eq!(world.one().kind, Kind::ClientSessionClose);
+}
+
+#[test]
+fn missing_settings_are_named() {
+    let mut world = World::new();
+    world.open("s", params("tcp", &[("HOST", "x")], &[]));
+    assert_eq!(
+        world.one().payload,
+        "missing required environment for connection [HOST, PORT]"
+    );
+    world.open("s", params("postgres", &[("HOST", "x")], &["psql"]));
+    let want = "missing required secrets for postgres connection [HOST, USER, PASS]";
+    assert_eq!(world.one().payload, want);
+    world.open("s", params("ssh", &[], &[]));
+    assert_eq!(
+        world.one().payload,
+        "this agent does not serve ssh connections"
+    );
+    assert!(world.sessions.is_empty());
+}
+
+#[test]
+fn bytes_wait_for_the_connection_and_both_sides_hear_of_the_end() {
+    let mut world = World::new();
+    world.open_tcp("s");
+    world.tcp_write("s", "1", b"early ");
+    world.tcp_write("s", "1", b"bytes");
+    let target = world.connected();
+    assert_eq!(world.sessions.poll_dirty(), Some(target));
+    assert_eq!(world.takes(target, 100), b"early bytes");
+    world.says(target, Channel::Output, b"last words");
+    world.ends(target, Channel::Output);
+    let sent = world.sent();
+    assert_eq!(sent[0].payload, "last words");
+    assert_eq!(
+        (sent[1].kind, sent[1].connection.as_str()),
+        (Kind::ClientTCPConnectionClose, "1")
+    );
+    assert_eq!(sent.len(), 2);
+    assert_eq!(world.closed(), (target, false));
+    world.tcp_write("s", "1", b"late");
+    assert!(world.sessions.poll_output().is_none() && world.sent().is_empty());
+}
+
+#[test]
+fn a_client_that_leaves_has_its_bytes_delivered_before_the_end() {
+    let mut world = World::new();
+    world.open_tcp("s");
+    world.tcp_write("s", "1", b"all of it");
+    let target = world.connected();
+    world.to_connection(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    world.to_session(Kind::AgentSessionClose, "s", b"");
+    assert!(!world.sessions.take_shutdown(target), "bytes still wait");
+    assert_eq!(world.takes(target, 100), b"all of it");
+    assert!(world.sessions.take_shutdown(target));
+    assert!(world.sessions.wants_read(target, Channel::Output));
+    let slot = world
+        .sessions
+        .read_slot(target, Channel::Output, 10, &mut world.outbox);
+    assert!(slot.is_none(), "nobody listens any more");
+    world.ends(target, Channel::Output);
+    assert_eq!(world.closed(), (target, false));
+    assert!(world.sent().is_empty());
+}
+
+#[test]
+fn a_lingering_target_is_reset_when_it_does_not_move() {
+    let mut world = World::new();
+    world.open_tcp("s");
+    world.tcp_write("s", "1", b"xxxx");
+    let target = world.connected();
+    world.to_connection(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    world.later(limits::LINGER_MAX - Duration::from_secs(1));
+    assert_eq!(world.takes(target, 1), b"x");
+    world.later(Duration::from_secs(2));
+    assert!(world.sessions.poll_output().is_none(), "it moved");
+    world.later(limits::LINGER_MAX);
+    assert_eq!(world.closed(), (target, true));
+    assert_eq!(world.sessions.buffered_bytes(), 0);
+}
+
+#[test]
+fn ids_are_compared_whole() {
+    let mut world = World::new();
+    world.open_tcp("s");
+    world.open_tcp("s2");
+    world.tcp_write("s", "1", b"a");
+    let first = world.connected();
+    world.tcp_write("s", "10", b"b");
+    let tenth = world.connected();
+    world.tcp_write("s2", "1", b"c");
+    let other = world.connected();
+    world.to_connection(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    world.takes(first, 1);
+    assert!(world.sessions.take_shutdown(first));
+    world.takes(tenth, 1);
+    world.takes(other, 1);
+    assert!(!world.sessions.take_shutdown(tenth) && !world.sessions.take_shutdown(other));
+}
+
+#[test]
+fn a_failed_connect_ends_the_connection_and_not_the_session() {
+    let mut world = World::new();
+    world.open_tcp("s");
+    world.tcp_write("s", "1", b"x");
+    let target = world.dialled();
+    world.sessions.target_failed(
+        world.now,
+        target,
+        "connect: connection refused",
+        &mut world.outbox,
+    );
+    assert_eq!(world.one().kind, Kind::ClientTCPConnectionClose);
+    assert_eq!(world.closed().0, target);
+    assert!(world.sessions.poll_output().is_none());
+    world.tcp_write("s", "2", b"y");
+    world.connected();
+}
+
+#[test]
+fn packets_that_do_not_fit_a_session_end_it() {
+    for kind in [
+        Kind::AgentExecWriteStdin,
+        Kind::AgentTerminalWriteStdin,
+        Kind::AgentPGConnectionWrite,
+    ] {
+        let mut world = World::new();
+        world.open_tcp("s");
+        world.to_session(kind, "s", b"x");
+        let close = world.one();
+        assert_eq!(close.kind, Kind::ClientSessionClose);
+        assert!(close.payload.contains(kind.name()), "{}", close.payload);
+    }
+    let mut world = World::new();
+    world.open("s", shell());
+    world.sent();
+    world.tcp_write("s", "1", b"x");
+    assert_eq!(world.one().kind, Kind::ClientSessionClose);
+    assert!(world.sessions.poll_output().is_none());
+}
+
+#[test]
+fn a_command_gets_its_whole_input_and_closes_once_after_its_output() {
+    let mut world = World::new();
+    world.open("s", shell());
+    assert_eq!(world.one().kind, Kind::ClientSessionOpenOK);
+    world.to_session(Kind::AgentExecWriteStdin, "s", b"echo $FOO");
+    let (target, command) = world.spawned();
+    assert_eq!(command.argv, ["bash"]);
+    assert!(command.environment.contains(&("FOO".into(), "bar".into())));
+    assert!(command.terminal.is_none());
+    assert_eq!(world.takes(target, 100), b"echo $FOO");
+    assert!(world.sessions.take_shutdown(target));
+    world.to_session(Kind::AgentExecWriteStdin, "s", b"again");
+    assert!(world.sessions.poll_output().is_none());
+    world.says(target, Channel::Output, b"bar\n");
+    world.says(target, Channel::Error, b"oops");
+    world
+        .sessions
+        .target_exited(world.now, target, Exit::Code(3), &mut world.outbox);
+    world.ends(target, Channel::Output);
+    assert_eq!(world.sent().len(), 2, "errors may still come");
+    world.ends(target, Channel::Error);
+    let close = world.one();
+    assert_eq!(
+        (close.kind, close.code.as_str()),
+        (Kind::ClientSessionClose, "3")
+    );
+    assert_eq!(
+        close.payload,
+        "failed executing command, reason=exit status 3"
+    );
+    assert_eq!(world.closed().0, target);
+    world.to_session(Kind::AgentSessionClose, "s", b"");
+    world.to_session(Kind::AgentExecWriteStdin, "s", b"late");
+    assert!(world.sent().is_empty());
+}
+
+#[test]
+fn a_background_child_does_not_keep_the_session_open() {
+    let mut world = World::new();
+    world.open("s", shell());
+    world.to_session(Kind::AgentExecWriteStdin, "s", b"");
+    let (target, _) = world.spawned();
+    world.sent();
+    world.ends(target, Channel::Error);
+    world
+        .sessions
+        .target_exited(world.now, target, Exit::Code(0), &mut world.outbox);
+    world.later(limits::OUTPUT_DRAIN_MAX - Duration::from_millis(1));
+    assert!(world.sent().is_empty());
+    world.says(target, Channel::Output, b"tail");
+    world.later(Duration::from_millis(2));
+    let sent = world.sent();
+    assert_eq!(
+        (sent[0].payload.as_str(), sent[1].code.as_str()),
+        ("tail", "0")
+    );
+}
+
+#[test]
+fn a_terminal_starts_with_its_first_keystroke_and_the_last_size() {
+    let mut world = World::new();
+    world.open(
+        "s",
+        ConnectionParams {
+            client_verb: "connect".into(),
+            ..shell()
+        },
+    );
+    world.sent();
+    world.to_session(Kind::AgentTerminalResizeTTY, "s", b"30,100,0,0");
+    world.to_session(Kind::AgentTerminalWriteStdin, "s", b"\n");
+    let (target, command) = world.spawned();
+    assert_eq!(
+        command.terminal,
+        Some(Size {
+            rows: 30,
+            columns: 100,
+            width: 0,
+            height: 0
+        })
+    );
+    assert!(
+        command
+            .environment
+            .contains(&("TERM".into(), "xterm-256color".into()))
+    );
+    assert_eq!(
+        world.takes(target, 10),
+        b"",
+        "the starter was typed by nobody"
+    );
+    world.to_session(Kind::AgentTerminalWriteStdin, "s", b"\n");
+    assert_eq!(world.takes(target, 10), b"\n");
+    world.to_session(Kind::AgentTerminalResizeTTY, "s", b"1,2,3,4");
+    assert!(matches!(
+        world.sessions.poll_output(),
+        Some(Output::Resize { .. })
+    ));
+    world.ends(target, Channel::Output);
+    world
+        .sessions
+        .target_exited(world.now, target, Exit::Signal(9), &mut world.outbox);
+    assert_eq!(world.one().code, "137");
+}
+
+#[test]
+fn the_first_bytes_typed_are_kept_unless_they_are_the_starter() {
+    let mut world = World::new();
+    world.open("s", shell());
+    world.to_session(Kind::AgentTerminalWriteStdin, "s", b"ls\n");
+    let (target, _) = world.spawned();
+    assert_eq!(world.takes(target, 10), b"ls\n");
+}
+
+#[test]
+fn unknown_sessions_hear_of_it_and_late_packets_do_not() {
+    let mut world = World::new();
+    world.to_session(Kind::AgentExecWriteStdin, "never", b"x");
+    assert_eq!(
+        world.one().payload,
+        "internal error, connection params not found"
+    );
+    world.to_session(Kind::AgentExecWriteStdin, "never", b"x");
+    world.to_session(Kind::AgentSessionClose, "never", b"");
+    world.to_session(Kind::AgentExecWriteStdin, "", b"x");
+    assert!(world.sent().is_empty());
+}
+
+#[test]
+fn system_requests_are_refused_with_their_own_id() {
+    let mut world = World::new();
+    world.to_session(Kind::SysBareExecRequest, "r\"1", b"{}");
+    let answer = world.one();
+    assert_eq!(answer.kind, Kind::SysBareExecResponse);
+    let json: serde_json::Value = serde_json::from_str(&answer.payload).unwrap();
+    assert_eq!(
+        (json["sid"].as_str(), json["status"].as_str()),
+        (Some("r\"1"), Some("failed"))
+    );
+}
+
+#[test]
+fn the_end_of_the_link_ends_everything_without_a_word() {
+    let mut world = World::new();
+    world.open_tcp("t");
+    world.tcp_write("t", "1", b"queued");
+    let connection = world.connected();
+    world.open("s", shell());
+    world.to_session(Kind::AgentExecWriteStdin, "s", b"input");
+    let (process, _) = world.spawned();
+    world.sent();
+    world.sessions.end_all();
+    assert_eq!(world.closed(), (connection, true));
+    assert_eq!(world.closed(), (process, true));
+    assert_eq!(
+        (world.sessions.len(), world.sessions.target_count()),
+        (0, 0)
+    );
+    assert_eq!(world.sessions.buffered_bytes(), 0);
+    assert!(world.sent().is_empty());
+}
+
+#[test]
+fn a_stalled_relay_goes_under_pressure_and_a_slow_one_stays() {
+    let settings = Settings {
+        queue_bytes_max: 8 << 20,
+        ..Settings::default()
+    };
+    let mut world = World::with(settings);
+    world.open_tcp("s");
+    world.tcp_write("s", "stalled", &vec![0; 3 << 20]);
+    let stalled = world.connected();
+    world.tcp_write("s", "slow", &vec![0; 2 << 20]);
+    let slow = world.connected();
+    assert!(world.sessions.is_under_pressure());
+    assert_eq!(
+        world.sessions.credit_wanted(),
+        limits::STREAM_WINDOW_UNDER_PRESSURE
+    );
+    for _ in 0..3 {
+        world.later(Duration::from_millis(900));
+        world.takes(slow, 1);
+    }
+    assert!(world.sent().is_empty());
+    world.later(Duration::from_millis(400));
+    let close = world.one();
+    assert_eq!(close.connection, "stalled");
+    assert_eq!(world.closed(), (stalled, true));
+    assert!(!world.sessions.is_under_pressure());
+    world.later(Duration::from_secs(60));
+    assert!(
+        world.sent().is_empty(),
+        "without pressure a target may pause for ever"
+    );
+}
+
+#[test]
+fn a_stalled_command_tells_its_user_why_it_was_closed() {
+    let settings = Settings {
+        queue_bytes_max: 4 << 20,
+        ..Settings::default()
+    };
+    let mut world = World::with(settings);
+    world.open("s", shell());
+    world.to_session(Kind::AgentExecWriteStdin, "s", &vec![b'x'; 3 << 20]);
+    world.spawned();
+    world.sent();
+    world.later(limits::STALL_MAX);
+    assert_eq!(world.one().payload, STALLED);
+}
+
+#[test]
+fn many_small_stalled_relays_cannot_hold_the_whole_budget_for_ever() {
+    let settings = Settings {
+        queue_bytes_max: 4 << 20,
+        ..Settings::default()
+    };
+    let mut world = World::with(settings);
+    world.open_tcp("s");
+    for i in 0..8 {
+        world.tcp_write("s", &i.to_string(), &vec![0; 512 << 10]);
+        world.connected();
+    }
+    assert_eq!(world.sessions.credit_wanted(), 0);
+    world.later(limits::STALL_MAX);
+    assert!(world.sessions.credit_wanted() >= limits::STREAM_WINDOW_UNDER_PRESSURE);
+    assert!(
+        world.sessions.target_count() > 0,
+        "only as many as needed go"
+    );
+}
+
+#[test]
+fn leaving_closes_every_session_by_packet_and_takes_no_new_one() {
+    let mut world = World::new();
+    world.open_tcp("t");
+    world.open("s", shell());
+    world.sent();
+    world.sessions.stop_opening();
+    world.open("new", shell());
+    assert_eq!(world.one().payload, "the agent is shutting down, try again");
+    world
+        .sessions
+        .close_all(world.now, "the agent was stopped", &mut world.outbox);
+    let sent = world.sent();
+    assert_eq!(sent.len(), 2);
+    assert!(
+        sent.iter()
+            .all(|sent| sent.payload == "the agent was stopped")
+    );
+}
+
+#[test]
+fn a_full_table_refuses_the_relay_and_says_so() {
+    let mut world = World::with(Settings {
+        relay_count_max: 1,
+        ..Settings::default()
+    });
+    world.open_tcp("s");
+    world.tcp_write("s", "1", b"x");
+    world.connected();
+    world.tcp_write("s", "2", b"x");
+    let close = world.one();
+    assert_eq!(
+        (close.kind, close.connection.as_str()),
+        (Kind::ClientTCPConnectionClose, "2")
+    );
+}
