@@ -63,9 +63,6 @@ pub const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
 /// After the sessions were closed by packet, the gateway gets this long to confirm.
 pub const FAREWELL_MAX: Duration = Duration::from_secs(1);
 
-/// One message of the gateway: its own limit is 17 MiB, and it may add to what a client sent.
-pub const MESSAGE_BYTES_MAX: usize = 17 * 1024 * 1024 + 64 * 1024;
-
 // -- sessions and relays -------------------------------------------------------------------------
 
 /// Sessions at once.
@@ -129,6 +126,8 @@ pub const ADMIN_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const ADMIN_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Header lines of one HTTP response.
 pub const ADMIN_HEADERS_MAX: usize = 64;
+/// Largest frame payload we take: the protocol's default and least value (RFC 9113 section 4.2).
+/// grpc-go never sends larger ones, so asking for more would only cost memory.
 pub const H2_FRAME_BYTES_MAX: u32 = 16_384;
 /// Largest decoded header list in RFC 9113 section 6.5.2 units; a status message fits many times.
 pub const H2_HEADER_LIST_BYTES_MAX: u32 = 16_384;

@@ -1,29 +1,47 @@
 //! The program: arguments to configuration to reactor to exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
-use hoop_lite::agent::Exit;
-use hoop_lite::config::Config;
-use hoop_lite::io::sys;
-use hoop_lite::startup;
+use hoop_lite::cli::{self, AgentOptions, Command};
+use hoop_lite::startup::{self, Foreground};
 
 fn main() -> ExitCode {
-    sys::prepare_process();
-    let config = match Config::load(startup::surroundings()) {
-        Ok(config) => config,
+    let command = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
         Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::from(1);
+            eprintln!("hoop-lite: {error}\nTry `hoop-lite help`.");
+            return ExitCode::from(STATUS_USAGE);
         }
     };
-    let variables = std::env::vars_os().collect();
-    sys::wipe_environment(&startup::KEY_VARIABLES);
-    match startup::serve(config, variables) {
-        Ok(Exit::Stopped) => ExitCode::SUCCESS,
-        Ok(Exit::KeyRefused) => ExitCode::from(3),
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(1)
+    match command {
+        Command::Help(text) => print(&text),
+        Command::Version { json: false } => print(&format!("hoop-lite {}\n", startup::VERSION)),
+        Command::Version { json: true } => {
+            print(&format!("{{\"version\":\"{}\"}}\n", startup::VERSION))
+        }
+        Command::StartAgent(options) => start(&options, Foreground::default()),
+        _ => {
+            eprintln!("hoop-lite: this command is not in this build yet");
+            ExitCode::FAILURE
         }
     }
 }
+
+fn start(options: &AgentOptions, foreground: Foreground) -> ExitCode {
+    match startup::run(options, foreground) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("hoop-lite: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A reader that went away, as in `hoop-lite help | head`, is no reason to complain.
+fn print(text: &str) -> ExitCode {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+const STATUS_USAGE: u8 = 2;

@@ -149,7 +149,7 @@ fn endpoint(
         port: dialled.port,
         tunnel,
         identity: Identity {
-            scheme: if tls.is_some() { "https" } else { "http" },
+            is_encrypted: tls.is_some(),
             authority: match has_other_name {
                 true => config.server_name().to_owned(),
                 false => gateway.authority.clone(),

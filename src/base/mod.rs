@@ -2,6 +2,7 @@
 
 pub mod bytebuf;
 pub mod civil;
+pub mod plain;
 pub mod rng;
 pub mod secret;
 pub mod slab;

@@ -263,7 +263,13 @@ impl Connection {
             && active.send_open
         {
             active.send_open = false;
-            frame::write(&mut self.output, Kind::DATA, frame::END_STREAM, stream.0, &[]);
+            frame::write(
+                &mut self.output,
+                Kind::DATA,
+                frame::END_STREAM,
+                stream.0,
+                &[],
+            );
             self.streams.close_if_ended(stream.0);
         }
     }
@@ -280,7 +286,9 @@ impl Connection {
     pub fn go_away(&mut self, code: ErrorCode, debug: &[u8]) {
         if self.failed.is_none() {
             self.going_away = true;
-            let debug = debug.get(..H2_FRAME_BYTES_MAX as usize / 2).unwrap_or(debug);
+            let debug = debug
+                .get(..H2_FRAME_BYTES_MAX as usize / 2)
+                .unwrap_or(debug);
             frame::write_go_away(&mut self.output, code, debug);
         }
     }

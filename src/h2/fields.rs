@@ -172,7 +172,10 @@ mod tests {
 
     #[test]
     fn status_comes_once_first_and_with_three_digits() {
-        assert_eq!(list(&[(":status", "200"), ("a", "b")]).check_response(), Ok(200));
+        assert_eq!(
+            list(&[(":status", "200"), ("a", "b")]).check_response(),
+            Ok(200)
+        );
         for bad in [
             &[("a", "b")][..],
             &[("a", "b"), (":status", "200")],
@@ -190,7 +193,11 @@ mod tests {
 
     #[test]
     fn zero_length_header_name_is_malformed() {
-        assert!(list(&[(":status", "200"), ("", "x")]).check_response().is_err());
+        assert!(
+            list(&[(":status", "200"), ("", "x")])
+                .check_response()
+                .is_err()
+        );
         assert!(list(&[("", "x")]).check_trailers().is_err());
     }
 
@@ -210,9 +217,15 @@ mod tests {
             ("transfer-encoding", "chunked"),
             ("te", "gzip"),
         ] {
-            assert!(list(&[(name, value)]).check_trailers().is_err(), "{name:?}: {value:?}");
+            assert!(
+                list(&[(name, value)]).check_trailers().is_err(),
+                "{name:?}: {value:?}"
+            );
         }
-        assert_eq!(list(&[("te", "trailers"), ("x-1_a.b", "\u{e9}\t x")]).check_trailers(), Ok(()));
+        assert_eq!(
+            list(&[("te", "trailers"), ("x-1_a.b", "\u{e9}\t x")]).check_trailers(),
+            Ok(())
+        );
     }
 
     #[test]

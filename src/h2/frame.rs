@@ -104,7 +104,13 @@ pub fn write_reset(out: &mut ByteBuf, stream: u32, code: ErrorCode) {
 
 /// Appends WINDOW_UPDATE; `stream` 0 is the connection's window.
 pub fn write_window_update(out: &mut ByteBuf, stream: u32, increment: u32) {
-    write(out, Kind::WINDOW_UPDATE, 0, stream, &increment.to_be_bytes());
+    write(
+        out,
+        Kind::WINDOW_UPDATE,
+        0,
+        stream,
+        &increment.to_be_bytes(),
+    );
 }
 
 /// Appends GOAWAY. The last stream is always 0: a server opens none with us.
@@ -159,12 +165,20 @@ mod tests {
     fn reserved_bit_is_ignored() {
         let head = Head::parse(&[0, 0, 1, 0, 0, 0xff, 0xff, 0xff, 0xff]);
         assert_eq!(head.stream, 0x7fff_ffff);
-        assert_eq!(parse_go_away(&[0x80, 0, 0, 1, 0, 0, 0, 2, b'x']), Some((1, ErrorCode(2), &b"x"[..])));
+        assert_eq!(
+            parse_go_away(&[0x80, 0, 0, 1, 0, 0, 0, 2, b'x']),
+            Some((1, ErrorCode(2), &b"x"[..]))
+        );
     }
 
     #[test]
     fn header_fragment_leaves_padding_and_priority_out() {
-        let head = |flags| Head { len: 0, kind: Kind::HEADERS, flags, stream: 1 };
+        let head = |flags| Head {
+            len: 0,
+            kind: Kind::HEADERS,
+            flags,
+            stream: 1,
+        };
         let fragment = |flags, payload| header_fragment(head(flags), payload).ok();
         assert_eq!(fragment(0, b"abc"), Some(&b"abc"[..]));
         assert_eq!(fragment(PADDED, b"\x02abc"), Some(&b"a"[..]));

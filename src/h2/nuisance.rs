@@ -31,8 +31,7 @@ impl Nuisances {
             self.earned = left;
             return Ok(());
         }
-        let over =
-            |since: Instant| now.saturating_duration_since(since) >= Duration::from_secs(1);
+        let over = |since: Instant| now.saturating_duration_since(since) >= Duration::from_secs(1);
         if self.since.is_none_or(over) {
             self.since = Some(now);
             self.spent = 0;

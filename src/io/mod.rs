@@ -7,6 +7,8 @@ pub mod dial;
 pub mod health;
 pub mod notify;
 pub mod processes;
+pub mod files;
+pub mod log;
 pub mod pty;
 pub mod reactor;
 pub mod resolve;

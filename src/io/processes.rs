@@ -13,7 +13,7 @@ use super::secret_files::{SecretFile, SecretFiles};
 use super::signal::Signal;
 use super::sys::{ExitStatus, Pid};
 use crate::limits;
-use crate::session::{Command, EXIT_INTERNAL, Exit, Size, TargetId};
+use crate::session::{Command, EXIT_INTERNAL, Exit, Size};
 
 /// A process that runs, and what it needs while it does.
 pub enum Spawned {

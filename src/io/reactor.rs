@@ -52,9 +52,7 @@ const LAST_WRITE_MAX: Duration = Duration::from_secs(1);
 
 pub(super) enum LinkSocket {
     None,
-    Resolving {
-        port: u16,
-    },
+    Resolving,
     Dialling(Dial),
     Open {
         socket: TcpStream,
@@ -274,7 +272,7 @@ impl Reactor {
     fn carry_out(&mut self, now: Instant, output: Output) {
         match output {
             Output::DialLink { host, port } => {
-                self.link = LinkSocket::Resolving { port };
+                self.link = LinkSocket::Resolving;
                 if self.resolver.submit(LINK_REQUEST, &host, port).is_err() {
                     self.link = LinkSocket::None;
                     self.agent
@@ -293,7 +291,7 @@ impl Reactor {
                 self.target_resolved(now, request, outcome);
                 continue;
             }
-            let LinkSocket::Resolving { .. } = self.link else {
+            let LinkSocket::Resolving = self.link else {
                 continue;
             };
             match outcome {

@@ -37,7 +37,7 @@ impl Reactor {
             }
             Output::Resize { target, size } => {
                 if let Some(Entry {
-                    endpoint: Endpoint::Terminal { master, .. },
+                    endpoint: Endpoint::Terminal(master, _),
                     ..
                 }) = self.targets.get(target)
                 {
@@ -49,8 +49,7 @@ impl Reactor {
     }
 
     fn dial(&mut self, now: Instant, target: TargetId, host: &str, port: u16) {
-        self.targets
-            .insert(target, Endpoint::Resolving { port }, Vec::new());
+        self.targets.insert(target, Endpoint::Resolving, Vec::new());
         if self
             .resolver
             .submit(target.0.to_bits(), host, port)
@@ -268,7 +267,7 @@ impl Reactor {
         }
         let is_over = entry.is_over();
         let process = entry.pid();
-        let was_on_terminal = matches!(entry.endpoint, Endpoint::Terminal { .. });
+        let was_on_terminal = matches!(entry.endpoint, Endpoint::Terminal(..));
         // The terminal hangs up, pipes and files go, before anybody is signalled.
         drop(entry);
         if let Some(pid) = process {

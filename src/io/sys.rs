@@ -12,6 +12,7 @@ use std::io;
 mod children;
 mod names;
 mod own;
+mod readiness;
 mod signals;
 mod sockets;
 mod terminal;
@@ -25,6 +26,7 @@ pub use names::{LookupError, lookup};
 pub use own::{
     effective_user, open_files_max, prepare_process, random_bytes, try_lock, wipe_environment,
 };
+pub use readiness::takes_output;
 pub use signals::{catch_signal, is_ignored, take_signals, wake_on_signals};
 pub use sockets::{reset_on_close, set_keepalive, set_user_timeout};
 pub use terminal::{open_terminal, set_utf8_input, set_window_size};

@@ -29,20 +29,23 @@ const PORT_INPUT: usize = 2;
 /// What a target's descriptors are.
 pub enum Endpoint {
     /// Its name is being resolved.
-    Resolving { port: u16 },
+    Resolving,
     /// One of its addresses is being connected.
     Dialling(Dial),
     /// A connection.
     Socket(TcpStream),
-    /// A process with pipes; a closed one is gone.
-    Pipes {
-        input: Option<Sender>,
-        output: Option<Receiver>,
-        error: Option<Receiver>,
-        pid: Pid,
-    },
-    /// A process on a terminal.
-    Terminal { master: Master, pid: Pid },
+    /// A process with pipes.
+    Pipes(Pipes),
+    /// A process on a terminal: our side of it, and the process.
+    Terminal(Master, Pid),
+}
+
+/// The pipes of a process; one that was closed is gone.
+pub struct Pipes {
+    input: Option<Sender>,
+    output: Receiver,
+    error: Receiver,
+    pid: Pid,
 }
 
 /// One target.
@@ -202,7 +205,7 @@ impl Entry {
     /// The process behind it.
     pub fn pid(&self) -> Option<Pid> {
         match &self.endpoint {
-            Endpoint::Pipes { pid, .. } | Endpoint::Terminal { pid, .. } => Some(*pid),
+            Endpoint::Pipes(Pipes { pid, .. }) | Endpoint::Terminal(_, pid) => Some(*pid),
             _ => None,
         }
     }
@@ -211,30 +214,20 @@ impl Entry {
     pub fn read(&mut self, channel: Channel, buffer: &mut [u8]) -> io::Result<usize> {
         let result = match (&mut self.endpoint, channel) {
             (Endpoint::Socket(socket), Channel::Output) => socket.read(buffer),
-            (Endpoint::Terminal { master, .. }, Channel::Output) => master.read(buffer),
-            (
-                Endpoint::Pipes {
-                    output: Some(pipe), ..
-                },
-                Channel::Output,
-            )
-            | (
-                Endpoint::Pipes {
-                    error: Some(pipe), ..
-                },
-                Channel::Error,
-            ) => pipe.read(buffer),
+            (Endpoint::Terminal(master, _), Channel::Output) => master.read(buffer),
+            (Endpoint::Pipes(pipes), Channel::Output) => pipes.output.read(buffer),
+            (Endpoint::Pipes(pipes), Channel::Error) => pipes.error.read(buffer),
             _ => Ok(0),
         };
-        let is_exhausted =
-            matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        let is_ended = !is_exhausted && !matches!(result, Ok(1..));
-        if is_ended {
-            self.is_ended[channel.index()] = true;
-        }
-        if is_exhausted || is_ended {
-            self.is_readable[channel.index()] = false;
-        }
+        let (is_exhausted, is_ended) = match &result {
+            Ok(0) => (true, true),
+            Ok(_) => (false, false),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (true, false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (false, false),
+            Err(_) => (true, true),
+        };
+        self.is_readable[channel.index()] &= !is_exhausted;
+        self.is_ended[channel.index()] |= is_ended;
         result
     }
 
@@ -242,10 +235,10 @@ impl Entry {
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = match &mut self.endpoint {
             Endpoint::Socket(socket) => socket.write(bytes),
-            Endpoint::Terminal { master, .. } => master.write(bytes),
-            Endpoint::Pipes {
+            Endpoint::Terminal(master, _) => master.write(bytes),
+            Endpoint::Pipes(Pipes {
                 input: Some(pipe), ..
-            } => pipe.write(bytes),
+            }) => pipe.write(bytes),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         };
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
@@ -256,12 +249,8 @@ impl Entry {
 
     /// The leader has ended, and nobody holds its outputs.
     pub fn is_over(&self) -> bool {
-        let needed = if matches!(self.endpoint, Endpoint::Terminal { .. }) {
-            1
-        } else {
-            2
-        };
-        self.has_exited && self.is_ended[..needed].iter().all(|ended| *ended)
+        let has_errors = matches!(self.endpoint, Endpoint::Pipes(_));
+        self.has_exited && self.is_ended[0] && (self.is_ended[1] || !has_errors)
     }
 
     /// Tells the target that nothing more will come. A terminal has no such notion.
@@ -271,7 +260,7 @@ impl Entry {
                 // A peer that is gone needs no telling.
                 let _ = socket.shutdown(Shutdown::Write);
             }
-            Endpoint::Pipes { input, .. } => *input = None,
+            Endpoint::Pipes(pipes) => pipes.input = None,
             _ => {}
         }
     }
@@ -296,12 +285,12 @@ impl Entry {
         registry.register(&mut stdout, Token(base), Interest::READABLE)?;
         registry.register(&mut stderr, Token(base + 1), Interest::READABLE)?;
         registry.register(&mut stdin, Token(base + PORT_INPUT), Interest::WRITABLE)?;
-        Ok(Endpoint::Pipes {
+        Ok(Endpoint::Pipes(Pipes {
             input: Some(stdin),
-            output: Some(stdout),
-            error: Some(stderr),
+            output: stdout,
+            error: stderr,
             pid,
-        })
+        }))
     }
 
     /// Registers the terminal of a new process.
@@ -309,6 +298,6 @@ impl Entry {
         let PtyChild { pid, mut master } = child;
         let interest = Interest::READABLE | Interest::WRITABLE;
         registry.register(&mut master, Targets::token(id), interest)?;
-        Ok(Endpoint::Terminal { master, pid })
+        Ok(Endpoint::Terminal(master, pid))
     }
 }

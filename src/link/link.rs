@@ -14,7 +14,7 @@ use super::proxy::{self, ProxyError};
 use super::transport::{Progress, RECORD_PLAINTEXT_MAX, Transport, TransportError};
 use super::trust;
 use crate::base::{ByteBuf, Secret};
-use crate::grpc::{self, Reassembly, ReassemblyError, Status, metadata};
+use crate::grpc::{self, Call, Code, MessageError, Reassembly, Status};
 use crate::h2::{self, Connection, StreamId};
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
@@ -30,16 +30,13 @@ const LOCAL_SETTINGS: h2::LocalSettings = h2::LocalSettings {
     header_list_bytes_max: limits::H2_HEADER_LIST_BYTES_MAX,
 };
 
-/// An answer to `PreConnect` is a status word and perhaps a sentence.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
-
 /// A frame that fills one TLS record.
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
 
 /// How calls present themselves.
 pub struct Identity {
-    /// `http` or `https`.
-    pub scheme: &'static str,
+    /// The calls go over TLS.
+    pub is_encrypted: bool,
     /// `host:port`, or the TLS server name that was asked for.
     pub authority: String,
     /// The token, sent as it was configured.
@@ -84,7 +81,7 @@ pub enum LinkError {
     /// HTTP/2: the peer broke the protocol.
     Http2(h2::ConnectionError),
     /// A message that is none, or too large.
-    Message(ReassemblyError),
+    Message(MessageError),
     /// A message that is no packet.
     Packet(DecodeError),
     /// The peer closed its side.
@@ -139,7 +136,7 @@ impl Link {
                 http2: Connection::new(&LOCAL_SETTINGS),
                 identity,
                 stream: None,
-                reassembly: Reassembly::new(limits::MESSAGE_BYTES_MAX),
+                reassembly: Reassembly::new(),
                 unary: None,
             },
             pace: Pace::new(now),
@@ -217,7 +214,7 @@ impl Link {
     pub fn open_stream(&mut self) -> Result<(), h2::OpenError> {
         let calls = &mut self.calls;
         calls.stream = Some(calls.open(CONNECT_PATH, true)?);
-        calls.reassembly = Reassembly::new(limits::MESSAGE_BYTES_MAX);
+        calls.reassembly = Reassembly::new();
         Ok(())
     }
 
@@ -228,7 +225,7 @@ impl Link {
         calls.send_request(stream);
         calls.unary = Some(Unary {
             stream,
-            reassembly: Reassembly::new(ANSWER_BYTES_MAX),
+            reassembly: Reassembly::new(),
             answer: None,
         });
         Ok(())
@@ -277,7 +274,9 @@ impl Link {
                 return Ok(());
             }
             let mut head = [0; FRAME_HEAD_BYTES];
-            self.calls.http2.write_data_head(stream, size, false, &mut head);
+            self.calls
+                .http2
+                .write_data_head(stream, size, false, &mut head);
             self.transport
                 .send(outbox.frame(&head, size), &mut self.outgoing)?;
         }
@@ -324,20 +323,28 @@ impl Link {
 impl Calls {
     fn open(&mut self, path: &str, is_connect: bool) -> Result<StreamId, h2::OpenError> {
         let identity = &self.identity;
-        let mut bearer = b"Bearer ".to_vec();
-        bearer.extend_from_slice(identity.token.expose());
-        let bearer = Secret::new(bearer);
-        let mut fields = metadata::request(
-            identity.scheme,
-            &identity.authority,
+        let call = Call {
+            tls: identity.is_encrypted,
+            authority: &identity.authority,
             path,
-            &identity.user_agent,
-        );
-        fields.push(("authorization", bearer.expose()));
-        fields.push(("origin", b"agent"));
+            user_agent: &identity.user_agent,
+        };
+        let mut metadata = vec![("origin", "agent")];
         if is_connect {
-            fields.extend(identity.metadata.iter().map(|(k, v)| (*k, v.as_bytes())));
+            metadata.extend(
+                identity
+                    .metadata
+                    .iter()
+                    .map(|(name, value)| (*name, &value[..])),
+            );
         }
+        let fields = grpc::request_fields(call, &metadata);
+        let bearer = Secret::new([b"Bearer ", identity.token.expose()].concat());
+        let mut fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| (*name, &value[..]))
+            .collect();
+        fields.push(("authorization", bearer.expose()));
         self.http2.open_stream(&fields, false)
     }
 
@@ -403,7 +410,7 @@ fn dispatch(
             stream,
             bytes,
             end_stream,
-        } => (stream, bytes, end_stream.then(Status::ended_without_status)),
+        } => (stream, bytes, end_stream.then(Status::missing)),
         h2::Event::Headers {
             stream,
             fields,
@@ -438,7 +445,7 @@ fn dispatch(
             let answer = answer.take();
             *unary = None;
             on_event(Event::Answered(match answer {
-                Some(answer) if status.is_ok() => Ok(answer),
+                Some(answer) if status.code == Code::Ok => Ok(answer),
                 _ => Err(status),
             }));
         }

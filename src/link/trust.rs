@@ -17,6 +17,7 @@ use rustls::{
 };
 
 use crate::base::civil::Rfc3339;
+use crate::base::plain::{beginning, plain};
 pub use crate::base::{Roots, Trust};
 
 /// The protocol that is offered inside TLS (RFC 7301).
@@ -59,7 +60,7 @@ impl std::error::Error for TrustError {}
 /// Build it once and keep it: it holds the session cache that makes reconnecting cheap.
 pub fn client_config(trust: &Trust, alpn: Alpn) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = verifier(trust, &provider)?;
+    let verifier = Arc::new(verifier(trust, provider.clone())?);
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| TrustError::Provider)?
@@ -75,32 +76,32 @@ pub fn client_config(trust: &Trust, alpn: Alpn) -> Result<Arc<ClientConfig>, Tru
     Ok(Arc::new(config))
 }
 
-fn verifier(
-    trust: &Trust,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, TrustError> {
+fn verifier(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Verifier, TrustError> {
     if trust.skip_verify {
-        return Ok(Arc::new(Unverified(provider.clone())));
+        return Ok(Verifier {
+            provider,
+            authorities: None,
+            own: Vec::new(),
+        });
     }
     let mut store = RootCertStore::empty();
-    let own = match &trust.roots {
-        Roots::Public => {
-            store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            Vec::new()
-        }
+    let mut own = Vec::new();
+    match &trust.roots {
+        Roots::Public => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Roots::Only(pem) => {
-            let own = certificates(pem)?;
+            own = certificates(pem)?;
             store.add_parsable_certificates(own.iter().cloned());
-            own
         }
-    };
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone())
+    }
+    let store = Arc::new(store);
+    let authorities = WebPkiServerVerifier::builder_with_provider(store, provider.clone())
         .build()
         .map_err(|_| TrustError::NoCertificate)?;
-    if own.is_empty() {
-        return Ok(inner);
-    }
-    Ok(Arc::new(OwnRoots { inner, own }))
+    Ok(Verifier {
+        provider,
+        authorities: Some(authorities),
+        own,
+    })
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
@@ -113,17 +114,20 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> 
     Ok(own)
 }
 
-/// Believes the configured certificates as authorities, and also as the server's own.
+/// Believes whom the authorities vouch for, and also the configured certificates as the server's
+/// own. Without authorities it believes anybody, but still wants proof that the other side holds
+/// its certificate's key.
 ///
 /// `openssl req -x509` marks what it makes as an authority, and webpki refuses an authority's
 /// certificate from a server. Operators put just that one into `HOOP_TLSCA`, and Go takes it.
 #[derive(Debug)]
-struct OwnRoots {
-    inner: Arc<WebPkiServerVerifier>,
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    authorities: Option<Arc<WebPkiServerVerifier>>,
     own: Vec<CertificateDer<'static>>,
 }
 
-impl ServerCertVerifier for OwnRoots {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -132,7 +136,10 @@ impl ServerCertVerifier for OwnRoots {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        match self.inner.verify_server_cert(
+        let Some(authorities) = &self.authorities else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        match authorities.verify_server_cert(
             end_entity,
             intermediates,
             server_name,
@@ -157,51 +164,7 @@ impl ServerCertVerifier for OwnRoots {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// rustls hands this reason of webpki on as an opaque error, so its text is all there is.
-fn is_authority_as_server(error: &CertificateError) -> bool {
-    matches!(error, CertificateError::Other(reason) if reason.to_string() == "CaUsedAsEndEntity")
-}
-
-/// Takes any certificate, but still wants proof that the other side holds its key.
-#[derive(Debug)]
-struct Unverified(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
     }
 
@@ -211,13 +174,20 @@ impl ServerCertVerifier for Unverified {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
+}
+
+/// rustls hands this reason of webpki on as an opaque error, so its text is all there is.
+fn is_authority_as_server(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(reason) if reason.to_string() == "CaUsedAsEndEntity")
 }
 
 /// Said when the handshake went well and no protocol was agreed on.
@@ -337,17 +307,14 @@ fn names(presented: &[String]) -> String {
 
 /// Foreign text, cut short and without anything that could steer a terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .filter(char::is_ascii_graphic)
-        .take(NAME_SHOWN_MAX)
-        .collect()
+    plain(beginning(text, NAME_SHOWN_MAX))
 }
 
 /// One gateway is enough: rustls keeps eight tickets for each server.
 const SESSIONS_KEPT: usize = 1;
 /// Names of a certificate in one sentence; a certificate may carry hundreds.
 const NAMES_SHOWN: usize = 5;
-/// Characters of one name: the longest DNS name.
+/// Bytes of one name: the longest DNS name.
 const NAME_SHOWN_MAX: usize = 253;
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ fn octets(hex: &str) -> Vec<u8> {
         .filter(|b| !b.is_ascii_whitespace())
         .map(|b| u8::try_from(char::from(b).to_digit(16).unwrap()).unwrap())
         .collect();
-    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    digits
+        .chunks(2)
+        .map(|pair| pair[0] << 4 | pair[1])
+        .collect()
 }
 
 fn decode_with(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(String, String)>, HpackError> {
@@ -62,11 +65,19 @@ fn c2_single_fields() {
     );
     check(
         4096,
-        &[("040c 2f73 616d 706c 652f 7061 7468", &[(":path", "/sample/path")], 0)],
+        &[(
+            "040c 2f73 616d 706c 652f 7061 7468",
+            &[(":path", "/sample/path")],
+            0,
+        )],
     );
     check(
         4096,
-        &[("1008 7061 7373 776f 7264 0673 6563 7265 74", &[("password", "secret")], 0)],
+        &[(
+            "1008 7061 7373 776f 7264 0673 6563 7265 74",
+            &[("password", "secret")],
+            0,
+        )],
     );
     check(4096, &[("82", &[(":method", "GET")], 0)]);
 }
@@ -97,7 +108,11 @@ fn c3_requests_without_huffman_code() {
     check(
         4096,
         &[
-            ("8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d", REQUEST_1, 57),
+            (
+                "8286 8441 0f77 7777 2e65 7861 6d70 6c65 2e63 6f6d",
+                REQUEST_1,
+                57,
+            ),
             ("8286 84be 5808 6e6f 2d63 6163 6865", REQUEST_2, 110),
             (
                 "8287 85bf 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65",
@@ -115,7 +130,11 @@ fn c4_requests_with_huffman_code() {
         &[
             ("8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff", REQUEST_1, 57),
             ("8286 84be 5886 a8eb 1064 9cbf", REQUEST_2, 110),
-            ("8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf", REQUEST_3, 164),
+            (
+                "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf",
+                REQUEST_3,
+                164,
+            ),
         ],
     );
 }
@@ -211,7 +230,11 @@ fn unknown_indices_are_refused() {
 
 #[test]
 fn integers_out_of_range_are_refused() {
-    for hex in ["ff ff ff ff ff 7f", "ff 80 80 80 80 80 00", "7f ff ff ff ff 10"] {
+    for hex in [
+        "ff ff ff ff ff 7f",
+        "ff 80 80 80 80 80 00",
+        "7f ff ff ff ff 10",
+    ] {
         assert_eq!(decode(&octets(hex)), Err(HpackError::Integer), "{hex}");
     }
 }
@@ -223,7 +246,10 @@ fn truncated_fields_are_refused() {
         assert_eq!(decode(&block[..len]), Err(HpackError::Truncated), "{len}");
     }
     // A length that nothing backs allocates nothing.
-    assert_eq!(decode(&octets("00 7f ff ff ff 7f")), Err(HpackError::Truncated));
+    assert_eq!(
+        decode(&octets("00 7f ff ff ff 7f")),
+        Err(HpackError::Truncated)
+    );
 }
 
 #[test]
@@ -234,7 +260,10 @@ fn hpack_bomb_of_many_tiny_fields_is_refused() {
     block.extend(vec![0xbe; H2_HEADER_FIELDS_MAX]);
     let mut fields = Fields::new(16_384);
     let mut decoder = Decoder::new();
-    assert_eq!(decoder.decode(&block, &mut fields), Err(HpackError::FieldCount));
+    assert_eq!(
+        decoder.decode(&block, &mut fields),
+        Err(HpackError::FieldCount)
+    );
     assert!(fields.iter().map(|(n, v)| n.len() + v.len()).sum::<usize>() <= 16_384);
 }
 

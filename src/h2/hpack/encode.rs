@@ -72,11 +72,7 @@ mod tests {
 
     #[test]
     fn static_entries_take_one_octet() {
-        let block = encoded(&[
-            (":method", b"POST"),
-            (":scheme", b"https"),
-            (":path", b"/"),
-        ]);
+        let block = encoded(&[(":method", b"POST"), (":scheme", b"https"), (":path", b"/")]);
         assert_eq!(block, [0x83, 0x87, 0x84]);
     }
 

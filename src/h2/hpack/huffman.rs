@@ -167,7 +167,8 @@ mod tests {
             let first = group.first_symbol as usize;
             let offset = code - group.first_code;
             assert_eq!(
-                TABLE.symbols[first + offset as usize] as usize, symbol,
+                TABLE.symbols[first + offset as usize] as usize,
+                symbol,
                 "code {code:#x} of {len} bits"
             );
         }

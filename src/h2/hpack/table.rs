@@ -70,8 +70,7 @@ impl Table {
     /// Adds an entry; one that is larger than the table empties it (RFC 7541 section 4.4).
     pub fn insert(&mut self, name: &[u8], value: &[u8]) {
         let size = name.len() + value.len() + ENTRY_OVERHEAD;
-        let (Ok(name_len), Ok(value_len)) =
-            (u16::try_from(name.len()), u16::try_from(value.len()))
+        let (Ok(name_len), Ok(value_len)) = (u16::try_from(name.len()), u16::try_from(value.len()))
         else {
             self.evict(0);
             return;

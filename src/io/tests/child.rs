@@ -112,7 +112,7 @@ fn child_leads_its_own_session_and_group() {
 #[test]
 fn working_directory_counts_for_relative_programs_too() {
     let scratch = Scratch::new();
-    scratch.file("here", "#!/bin/sh\npwd\n", 0o755);
+    scratch.file("here", "#!/bin/sh\npwd\n", "755");
     let mut spec = command(&["./here"]);
     spec.working_directory = Some(scratch.0.clone());
     assert_eq!(output_of(&spec).trim_end(), scratch.0.to_str().unwrap());
@@ -134,8 +134,8 @@ fn exit_codes_are_the_programs_own_or_the_signals() {
 #[test]
 fn missing_program_is_told_from_one_that_cannot_run() {
     let scratch = Scratch::new();
-    let plain = scratch.file("plain", "no program\n", 0o644);
-    let bad = scratch.file("bad", "#!/no/such/interpreter\n", 0o755);
+    let plain = scratch.file("plain", "no program\n", "644");
+    let bad = scratch.file("bad", "#!/no/such/interpreter\n", "755");
     let directory = scratch.0.to_str().unwrap();
     for (program, code) in [
         ("no-such-program", 127),
@@ -179,12 +179,12 @@ fn search_skips_what_cannot_run_and_what_is_relative() {
     for directory in ["first", "second"] {
         std::fs::create_dir(scratch.0.join(directory)).unwrap();
     }
-    scratch.file("first/tool", "#!/bin/sh\necho first\n", 0o644);
+    scratch.file("first/tool", "#!/bin/sh\necho first\n", "644");
     let base = scratch.0.to_str().unwrap();
     let mut spec = command(&["tool"]);
     spec.search_path = format!("{base}/first:{base}/second").into();
     assert_eq!(failure_of(&spec).code(), 126);
-    scratch.file("second/tool", "#!/bin/sh\necho second\n", 0o755);
+    scratch.file("second/tool", "#!/bin/sh\necho second\n", "755");
     assert_eq!(output_of(&spec), "second\n");
     spec.search_path = "::.:relative".into();
     assert_eq!(failure_of(&spec).code(), 127);

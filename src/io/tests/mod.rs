@@ -119,11 +119,16 @@ impl Scratch {
         Self(path)
     }
 
-    fn file(&self, name: &str, content: &str, mode: u32) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt;
+    /// Written by another process: a child that a test beside this one has just forked would
+    /// hold our descriptor open for writing, and nobody executes such a file.
+    fn file(&self, name: &str, content: &str, mode: &str) -> PathBuf {
         let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let status = Command::new("sh")
+            .args(["-c", "printf %s \"$1\" > \"$0\" && chmod $2 \"$0\""])
+            .arg(&path)
+            .args([content, mode])
+            .status();
+        assert!(status.unwrap().success());
         path
     }
 }

@@ -70,7 +70,7 @@ fn size_given_at_start_is_there_from_the_first_moment() {
 #[test]
 fn resize_reaches_the_program_as_a_signal() {
     let mut child = start(&shell(
-        "trap 'echo got $(stty size)' WINCH; echo ready; sleep 1000 & wait; kill $!",
+        "trap 'echo got $(stty size)' WINCH; sleep 1000 & echo ready; while :; do wait; done",
     ));
     child.expect("ready\r\n");
     let size = Size {
@@ -80,7 +80,8 @@ fn resize_reaches_the_program_as_a_signal() {
     };
     child.master.resize(size).unwrap();
     child.expect("got 40 100\r\n");
-    end_of(child.pid);
+    sys::signal_group(child.pid, libc::SIGKILL).unwrap();
+    assert_eq!(end_of(child.pid), ExitStatus::Signaled(libc::SIGKILL));
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn killed_with_a_file_open() {
 fn clean_up_follows_no_links_and_touches_nothing_of_others() {
     let base = Scratch::new();
     let victim = Scratch::new();
-    victim.file("precious", "", 0o600);
+    victim.file("precious", "", "600");
     let prefix = format!("hoop-lite-{}-", sys::effective_user());
     symlink(&victim.0, base.0.join(prefix.clone() + "link")).unwrap();
     let leftover = base.0.join(prefix.clone() + "left");

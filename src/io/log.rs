@@ -1,0 +1,259 @@
+//! Log lines on standard error, in the forms of upstream, and a copy for the gateway's log view.
+//!
+//! Promises: never waits for standard error (what it does not take is dropped and counted), one
+//! line per message, nothing in it that could steer a terminal, an identical line at most once a
+//! second. A message that begins with `sid=ID ` has `sid` as a field. Leaves it to the callers
+//! that no secret is in a message.
+
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use log::{Level, LevelFilter, Metadata, Record};
+
+mod line;
+mod repeats;
+mod shipment;
+
+pub use line::Encoding;
+use line::Line;
+use repeats::Repeats;
+use shipment::Shipment;
+
+use super::sys;
+use crate::base::civil::Rfc3339;
+
+/// How and how much is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The least important level that is written.
+    pub level: LevelFilter,
+    /// The form of a line.
+    pub encoding: Encoding,
+    /// Colour the level, in the human forms.
+    pub colours: bool,
+    /// A variable with a value that nobody knows; logged as a warning at the start.
+    pub complaint: Option<&'static str>,
+}
+
+impl Setup {
+    /// Reads `LOG_LEVEL`, `LOG_ENCODING` and `NO_COLOR`; what is unset or unknown gets the default.
+    pub fn read(variable: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> Self {
+        let value = |name: &str| {
+            let value = variable(name)?.trim().to_ascii_lowercase();
+            Some(value).filter(|value| !value.is_empty())
+        };
+        let mut complaint = None;
+        let mut level = LevelFilter::Info;
+        if let Some(text) = value("LOG_LEVEL") {
+            match level_of(&text) {
+                Some(found) => level = found,
+                None => complaint = Some("LOG_LEVEL wants trace, debug, info, warn or error"),
+            }
+        }
+        let mut encoding = if is_terminal {
+            Encoding::Human
+        } else {
+            Encoding::Json
+        };
+        if let Some(text) = value("LOG_ENCODING") {
+            match Encoding::parse(&text) {
+                Some(found) => encoding = found,
+                None => complaint = Some("LOG_ENCODING wants json, console, human or verbose"),
+            }
+        }
+        Self {
+            level,
+            encoding,
+            colours: is_terminal && value("NO_COLOR").is_none(),
+            complaint,
+        }
+    }
+
+    /// As [`Setup::read`], for standard error as it is.
+    pub fn for_stderr(variable: &dyn Fn(&str) -> Option<String>) -> Self {
+        Self::read(variable, io::stderr().is_terminal())
+    }
+}
+
+fn level_of(text: &str) -> Option<LevelFilter> {
+    Some(match text {
+        "trace" => LevelFilter::Trace,
+        "debug" => LevelFilter::Debug,
+        "info" => LevelFilter::Info,
+        "warn" | "warning" => LevelFilter::Warn,
+        "error" => LevelFilter::Error,
+        _ => return None,
+    })
+}
+
+/// Makes the macros of the `log` crate write to standard error. A second call changes nothing.
+pub fn start(setup: Setup) {
+    let complaint = setup.complaint;
+    let level = setup.level;
+    let logger = LOGGER.get_or_init(|| Logger(Mutex::new(State::new(setup, Box::new(Stderr)))));
+    if log::set_logger(logger).is_ok() {
+        log::set_max_level(level);
+        if let Some(complaint) = complaint {
+            log::warn!("{complaint}");
+        }
+    }
+}
+
+/// Starts or stops keeping lines for [`take_shipment`].
+pub fn ship(on: bool) {
+    with_state(|state| state.shipment = on.then(Shipment::default));
+}
+
+/// The lines since the last call as the JSON array that `ClientAgentLogs` carries, at most 1 MiB;
+/// `None` when there are none or nothing is kept.
+pub fn take_shipment() -> Option<Vec<u8>> {
+    with_state(|state| state.shipment.as_mut()?.take())?
+}
+
+/// Writes what is still held back of repeated lines; to be called before the end.
+pub fn flush() {
+    with_state(|state| state.write_repeats(None));
+}
+
+static LOGGER: OnceLock<Logger> = OnceLock::new();
+
+fn with_state<T>(f: impl FnOnce(&mut State) -> T) -> Option<T> {
+    let state = &LOGGER.get()?.0;
+    Some(f(&mut state.lock().unwrap_or_else(PoisonError::into_inner)))
+}
+
+struct Logger(Mutex<State>);
+
+impl log::Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        // mio tells of every registration.
+        metadata.level() <= log::max_level() && !metadata.target().starts_with("mio")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        // Made before the lock is taken: a `Display` may log too.
+        let message = record.args().to_string();
+        let logger = record.target().trim_start_matches("hoop_lite::");
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.log(Instant::now(), record.level(), logger, &message);
+    }
+
+    fn flush(&self) {}
+}
+
+/// Where lines go.
+trait Sink: Send {
+    /// A line can be written without waiting.
+    fn takes_output(&self) -> bool;
+    /// Writes once.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+}
+
+struct Stderr;
+
+impl Sink for Stderr {
+    fn takes_output(&self) -> bool {
+        sys::takes_output(io::stderr().as_fd())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stderr().write(bytes)
+    }
+}
+
+struct State {
+    setup: Setup,
+    sink: Box<dyn Sink>,
+    repeats: Repeats,
+    shipment: Option<Shipment>,
+    /// The line being made; kept for its memory.
+    buffer: String,
+    /// The last line was written in part.
+    is_torn: bool,
+    /// Lines that standard error did not take.
+    lost: u32,
+}
+
+impl State {
+    fn new(setup: Setup, sink: Box<dyn Sink>) -> Self {
+        Self {
+            setup,
+            sink,
+            repeats: Repeats::default(),
+            shipment: None,
+            buffer: String::new(),
+            is_torn: false,
+            lost: 0,
+        }
+    }
+
+    fn log(&mut self, now: Instant, level: Level, logger: &str, message: &str) {
+        self.write_repeats(Some(now));
+        if self.repeats.holds_back(now, level, logger, message) {
+            return;
+        }
+        self.write_repeats(Some(now));
+        self.write(level, logger, message, 0);
+    }
+
+    /// Writes the repeated lines whose second is over, or all without `now`.
+    fn write_repeats(&mut self, now: Option<Instant>) {
+        while let Some(line) = self.repeats.take(now) {
+            self.write(line.level, &line.logger, &line.message, line.count);
+        }
+    }
+
+    fn write(&mut self, level: Level, logger: &str, message: &str, repeated: u32) {
+        let line = Line::new(time_now(), level, logger, message, repeated);
+        if let Some(shipment) = &mut self.shipment {
+            shipment.push(&line);
+        }
+        if !self.sink.takes_output() {
+            self.lost = self.lost.saturating_add(1);
+            return;
+        }
+        if self.lost > 0 {
+            let message = format!("{} log lines lost: standard error took none", self.lost);
+            self.lost = 0;
+            let told = Line::new(time_now(), Level::Warn, "log", &message, 0);
+            self.emit(&told);
+            if !self.sink.takes_output() {
+                self.lost = 1;
+                return;
+            }
+        }
+        self.emit(&line);
+    }
+
+    fn emit(&mut self, line: &Line) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        if self.is_torn {
+            buffer.push('\n');
+        }
+        line.encode(&mut buffer, self.setup.encoding, self.setup.colours);
+        self.is_torn = match self.sink.write(buffer.as_bytes()) {
+            Ok(written) => written < buffer.len(),
+            Err(_) => self.is_torn,
+        };
+        self.buffer = buffer;
+    }
+}
+
+fn time_now() -> Rfc3339 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Rfc3339 {
+        seconds: since.as_secs(),
+        millis: u16::try_from(since.subsec_millis()).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

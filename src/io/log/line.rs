@@ -1,0 +1,203 @@
+//! One log line and its forms.
+
+use std::fmt::Write;
+
+use log::Level;
+
+use crate::base::civil::Rfc3339;
+use crate::base::plain::{beginning, push_plain};
+use crate::wire::json;
+
+/// The form of a line, in the words of `LOG_ENCODING`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Time of day, level, message.
+    Human,
+    /// Date and time, level, logger, message.
+    Verbose,
+    /// Fields separated by tabs, the last one JSON.
+    Console,
+    /// One object a line.
+    Json,
+}
+
+impl Encoding {
+    /// The encoding of this name, in lower case.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "human" => Self::Human,
+            "verbose" => Self::Verbose,
+            "console" => Self::Console,
+            "json" => Self::Json,
+            _ => return None,
+        })
+    }
+}
+
+/// One line, cleaned and cut to size.
+pub(super) struct Line {
+    at: Rfc3339,
+    level: Level,
+    logger: String,
+    sid: Option<String>,
+    message: String,
+    /// How often it came again since it was last written.
+    repeated: u32,
+}
+
+impl Line {
+    /// Takes `sid=ID ` at the beginning of the message out into a field of its own.
+    pub fn new(at: Rfc3339, level: Level, logger: &str, message: &str, repeated: u32) -> Self {
+        let (sid, message) = match message.strip_prefix("sid=").and_then(|m| m.split_once(' ')) {
+            Some((sid, message)) => (Some(sid), message),
+            None => (None, message),
+        };
+        Self {
+            at,
+            level,
+            logger: shortened(logger, NAME_BYTES_MAX),
+            sid: sid.map(|sid| shortened(sid, NAME_BYTES_MAX)),
+            message: shortened(message, MESSAGE_BYTES_MAX),
+            repeated,
+        }
+    }
+
+    /// Appends the line with its end.
+    pub fn encode(&self, out: &mut String, encoding: Encoding, colours: bool) {
+        match encoding {
+            Encoding::Human => self.encode_human(out, colours),
+            Encoding::Verbose => self.encode_verbose(out, colours),
+            Encoding::Console => self.encode_console(out),
+            Encoding::Json => self.encode_json(out),
+        }
+        out.push('\n');
+    }
+
+    fn encode_human(&self, out: &mut String, colours: bool) {
+        let at = self.at_text();
+        out.push_str(at.get(TIME_OF_DAY).unwrap_or(&at));
+        out.push_str("Z ");
+        self.push_level(out, colours);
+        self.push_message(out);
+    }
+
+    fn encode_verbose(&self, out: &mut String, colours: bool) {
+        out.push_str(&self.at_text());
+        out.push(' ');
+        self.push_level(out, colours);
+        out.push_str(&self.logger);
+        out.push_str(": ");
+        self.push_message(out);
+    }
+
+    fn encode_console(&self, out: &mut String) {
+        let at = self.at_text();
+        for part in [&at, self.level_name(), &self.logger, &self.message] {
+            out.push_str(part);
+            out.push('\t');
+        }
+        out.push('{');
+        self.push_fields(out, "");
+        out.push('}');
+    }
+
+    fn encode_json(&self, out: &mut String) {
+        out.push_str("{\"level\":");
+        json::write_string(out, self.level_name());
+        out.push_str(",\"timestamp\":");
+        json::write_string(out, &self.at_text());
+        out.push_str(",\"logger\":");
+        json::write_string(out, &self.logger);
+        out.push_str(",\"msg\":");
+        json::write_string(out, &self.message);
+        self.push_fields(out, ",");
+        out.push('}');
+    }
+
+    /// Appends the object that the gateway's log view takes.
+    pub fn encode_shipped(&self, out: &mut String) {
+        out.push_str("{\"timestamp\":");
+        json::write_string(out, &self.at_text());
+        out.push_str(",\"level\":");
+        json::write_string(out, self.level_name());
+        out.push_str(",\"message\":");
+        json::write_string(out, &self.message);
+        out.push_str(",\"logger\":");
+        json::write_string(out, &self.logger);
+        out.push_str(",\"fields\":{");
+        self.push_fields(out, "");
+        out.push_str("}}");
+    }
+
+    fn push_fields(&self, out: &mut String, before: &str) {
+        let mut before = before;
+        if let Some(sid) = &self.sid {
+            out.push_str(before);
+            out.push_str("\"sid\":");
+            json::write_string(out, sid);
+            before = ",";
+        }
+        if self.repeated > 0 {
+            out.push_str(before);
+            let _ = write!(out, "\"repeated\":{}", self.repeated);
+        }
+    }
+
+    fn push_message(&self, out: &mut String) {
+        out.push_str(&self.message);
+        if let Some(sid) = &self.sid {
+            out.push_str(" sid=");
+            out.push_str(sid);
+        }
+        if self.repeated > 0 {
+            let _ = write!(out, " (repeated {}x)", self.repeated);
+        }
+    }
+
+    fn push_level(&self, out: &mut String, colours: bool) {
+        let (colour, name) = match self.level {
+            Level::Error => ("31", "ERROR"),
+            Level::Warn => ("33", "WARN "),
+            Level::Info => ("32", "INFO "),
+            Level::Debug => ("36", "DEBUG"),
+            Level::Trace => ("35", "TRACE"),
+        };
+        if colours {
+            let _ = write!(out, "\u{1b}[{colour}m{name}\u{1b}[0m ");
+        } else {
+            out.push_str(name);
+            out.push(' ');
+        }
+    }
+
+    fn level_name(&self) -> &'static str {
+        match self.level {
+            Level::Error => "error",
+            Level::Warn => "warn",
+            Level::Info => "info",
+            Level::Debug => "debug",
+            Level::Trace => "trace",
+        }
+    }
+
+    fn at_text(&self) -> String {
+        self.at.to_string()
+    }
+}
+
+fn shortened(text: &str, bytes_max: usize) -> String {
+    let mut out = String::new();
+    push_plain(&mut out, beginning(text, bytes_max));
+    if text.len() > bytes_max {
+        out.push_str("...");
+    }
+    out
+}
+
+/// Where hours, minutes and seconds stand in RFC 3339.
+const TIME_OF_DAY: std::ops::Range<usize> = 11..19;
+/// With every character escaped, a line must still fit the 4096 bytes that a pipe takes at once.
+const MESSAGE_BYTES_MAX: usize = 1700;
+/// Session ids have 36.
+const NAME_BYTES_MAX: usize = 100;
+const _: () = assert!(2 * (MESSAGE_BYTES_MAX + 2 * NAME_BYTES_MAX) + 200 <= 4096);

@@ -1,0 +1,80 @@
+//! The real binary: exit codes, and what goes to which stream.
+
+use std::process::{Command, Output};
+
+fn hoop_lite(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hoop-lite"))
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+#[test]
+fn help_and_version_go_to_standard_output_and_succeed() {
+    for arguments in [
+        &["help"][..],
+        &["--help"],
+        &["run", "-h"],
+        &["version"],
+        &["-V"],
+    ] {
+        let output = hoop_lite(arguments, &[]);
+        assert_eq!(code(&output), 0);
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn usage_errors_go_to_standard_error_with_status_2() {
+    for arguments in [
+        &["docter"][..],
+        &["--stall-max", "soon"],
+        &["admin"],
+        &["--key", "x"],
+    ] {
+        let output = hoop_lite(arguments, &[]);
+        assert_eq!(code(&output), 2);
+        assert!(output.stdout.is_empty() && output.stderr.starts_with(b"hoop-lite: "));
+    }
+}
+
+#[test]
+fn wrong_configuration_ends_with_status_1_and_does_not_show_the_key() {
+    for (variables, text) in [
+        (&[][..], "missing HOOP_KEY environment variable"),
+        (
+            &[("HOOP_KEY", "grpcs://dev:xagt-S3cr3t@gw")],
+            "server address is in wrong format",
+        ),
+        (
+            &[("HOOP_KEY", "grpsc://dev:xagt-S3cr3t@gw:1")],
+            "unknown scheme grpsc://",
+        ),
+        (
+            &[("HOOP_KEY_FILE", "/nonexistent/key")],
+            "failed reading HOOP_KEY_FILE",
+        ),
+        (
+            &[
+                ("HOOP_KEY", "grpcs://d:xagt-S3cr3t@gw:1"),
+                ("HOOP_LITE_STALL_MAX", "x"),
+            ],
+            "HOOP_LITE_STALL_MAX (--stall-max) wants a duration",
+        ),
+    ] {
+        let output = hoop_lite(&["start", "agent"], variables);
+        let errors = String::from_utf8(output.stderr.clone()).unwrap();
+        assert_eq!(code(&output), 1, "{errors}");
+        assert!(
+            output.stdout.is_empty() && errors.contains(text),
+            "{errors}"
+        );
+        assert!(!errors.contains("S3cr3t"), "{errors}");
+    }
+}

@@ -1,0 +1,78 @@
+//! What an agent may send in a session, and in which order (gateway-protocol 7.6, 8.1, 9).
+
+use std::collections::HashSet;
+
+use crate::packet::{Packet, spec};
+
+/// Payloads of agents stay within this (gateway-protocol 1.3).
+const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+
+/// What a session's packets have been so far.
+#[derive(Default)]
+pub(crate) struct Conduct {
+    connection_type: String,
+    is_console: bool,
+    opened: bool,
+    closed: HashSet<String>,
+}
+
+impl Conduct {
+    pub fn new(connection_type: &str, is_console: bool) -> Self {
+        Self {
+            connection_type: connection_type.to_owned(),
+            is_console,
+            ..Self::default()
+        }
+    }
+
+    /// What is wrong with this packet of a live session, if anything is.
+    pub fn check(&mut self, packet: &Packet) -> Option<String> {
+        let wrong = |what: &str| Some(format!("{what}: {}", packet.summary()));
+        if packet.payload.len() > PAYLOAD_BYTES_MAX {
+            return wrong("payload over 1 MiB");
+        }
+        match packet.kind.as_str() {
+            "ClientSessionOpenOK" => {
+                self.opened = true;
+                if packet.text(spec::CONNECTION_TYPE).as_deref() != Some(&self.connection_type) {
+                    return wrong("open-OK without the type of the request");
+                }
+                if !packet.spec.contains_key(spec::REQUEST_PORT) {
+                    return wrong("open-OK without the request port's key");
+                }
+                None
+            }
+            "ClientSessionClose" => {
+                match packet.text(spec::EXIT_CODE).map(|code| code.parse::<u32>()) {
+                    Some(Ok(_)) => None,
+                    _ => wrong("close whose exit code is not a number from 0"),
+                }
+            }
+            _ if !self.opened => wrong("first packet is neither open-OK nor close"),
+            "ClientWriteStdout" => None,
+            "ClientWriteStderr" if self.is_console => wrong("standard error in a console"),
+            "ClientWriteStderr" | "ClientSessionAnalyzerMetrics" => None,
+            "ClientTCPConnectionClose" => {
+                let id = packet.connection_id();
+                if id.is_empty() {
+                    return wrong("no connection id");
+                }
+                if !self.closed.insert(id) {
+                    return wrong("connection closed twice");
+                }
+                None
+            }
+            kind if kind.ends_with("ConnectionWrite") => {
+                let id = packet.connection_id();
+                if id.is_empty() {
+                    return wrong("no connection id");
+                }
+                if self.closed.contains(&id) {
+                    return wrong("data after the connection's close");
+                }
+                None
+            }
+            _ => wrong("no packet for an agent to send"),
+        }
+    }
+}
