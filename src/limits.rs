@@ -126,6 +126,9 @@ pub const ADMIN_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const ADMIN_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Header lines of one HTTP response.
 pub const ADMIN_HEADERS_MAX: usize = 64;
+
+// HTTP/2 and gRPC (`h2`, `grpc`)
+
 /// Largest frame payload we take: the protocol's default and least value (RFC 9113 section 4.2).
 /// grpc-go never sends larger ones, so asking for more would only cost memory.
 pub const H2_FRAME_BYTES_MAX: u32 = 16_384;

@@ -1,13 +1,18 @@
 //! The program: arguments to configuration to reactor to exit code.
 
-use std::io::Write;
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use hoop_lite::cli::{self, AgentOptions, Command};
-use hoop_lite::startup::{self, Foreground};
+use hoop_lite::admin::{self, AgentMode, CreateAgent, Login, OutputForm};
+use hoop_lite::cli::{self, Command};
+use hoop_lite::config::Surroundings;
+use hoop_lite::io::files;
+use hoop_lite::{doctor, startup};
 
 fn main() -> ExitCode {
-    let command = match cli::parse(std::env::args_os().skip(1)) {
+    let command = match cli::parse(env::args_os().skip(1)) {
         Ok(command) => command,
         Err(error) => {
             eprintln!("hoop-lite: {error}\nTry `hoop-lite help`.");
@@ -20,16 +25,67 @@ fn main() -> ExitCode {
         Command::Version { json: true } => {
             print(&format!("{{\"version\":\"{}\"}}\n", startup::VERSION))
         }
-        Command::StartAgent(options) => start(&options, Foreground::default()),
-        _ => {
-            eprintln!("hoop-lite: this command is not in this build yet");
-            ExitCode::FAILURE
+        Command::StartAgent(options) => exit(startup::run(&options, None)),
+        Command::Run(options) => exit(startup::run(&options.agent, Some(&options))),
+        Command::Doctor { json } => {
+            let code = doctor::run(form(json), surroundings(), &mut io::stdout());
+            ExitCode::from(u8::try_from(code).unwrap_or(1))
+        }
+        Command::AdminCreateAgent { name, mode, json } => {
+            let mode = match mode.as_deref() {
+                Some("embedded") => AgentMode::Embedded,
+                _ => AgentMode::Standard,
+            };
+            administer(&admin::Command::CreateAgent(CreateAgent {
+                name,
+                mode,
+                output: form(json),
+            }))
+        }
+        Command::AdminGetAgents { json } => administer(&admin::Command::GetAgents(form(json))),
+        Command::AdminGetAgent { name, json } => {
+            administer(&admin::Command::GetAgent(name, form(json)))
+        }
+        Command::AdminDeleteAgent { name } => administer(&admin::Command::DeleteAgent(name)),
+        Command::AdminLogin { api_url, email } => {
+            administer(&admin::Command::Login(Login { email, api_url }))
         }
     }
 }
 
-fn start(options: &AgentOptions, foreground: Foreground) -> ExitCode {
-    match startup::run(options, foreground) {
+fn administer(command: &admin::Command) -> ExitCode {
+    let stdin = io::stdin();
+    let terminal = stdin.is_terminal().then_some(&stdin as &dyn AsFd);
+    let code = admin::run(
+        command,
+        &mut admin::Context {
+            surroundings: surroundings(),
+            stdin: &mut stdin.lock(),
+            terminal,
+            stdout: &mut io::stdout(),
+            stderr: &mut io::stderr(),
+        },
+    );
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn form(json: bool) -> OutputForm {
+    if json {
+        OutputForm::Json
+    } else {
+        OutputForm::Text
+    }
+}
+
+fn surroundings<'a>() -> Surroundings<'a> {
+    Surroundings {
+        variable: &|name| env::var(name).ok(),
+        read_file: &files::read_small,
+    }
+}
+
+fn exit(result: Result<u8, String>) -> ExitCode {
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("hoop-lite: {error}");
@@ -40,7 +96,7 @@ fn start(options: &AgentOptions, foreground: Foreground) -> ExitCode {
 
 /// A reader that went away, as in `hoop-lite help | head`, is no reason to complain.
 fn print(text: &str) -> ExitCode {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
 

@@ -1,8 +1,10 @@
 use super::*;
 use proptest::prelude::*;
 
+type Parts = (u16, Vec<(String, String)>, Vec<u8>);
+
 /// The outcome of feeding `pieces` and then closing, when the response did not end before.
-fn read(pieces: &[&[u8]]) -> Result<(u16, Vec<(String, String)>, Vec<u8>), HttpError> {
+fn read(pieces: &[&[u8]]) -> Result<Parts, HttpError> {
     let mut reader = ResponseReader::default();
     for piece in pieces {
         reader.handle_bytes(piece)?;

@@ -637,6 +637,13 @@ impl Agent {
         self.leave_when_drained(now);
     }
 
+    /// Leaves at once: closes what is open, waits for nobody's work.
+    pub fn stop_now(&mut self, now: Instant) {
+        self.stopping = true;
+        self.sessions.stop_opening();
+        self.leave(now);
+    }
+
     fn leave_when_drained(&mut self, now: Instant) {
         if self.stopping && self.unconfirmed.is_none() && self.sessions.is_empty() {
             self.leave(now);

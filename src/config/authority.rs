@@ -5,7 +5,7 @@ use crate::base::{Roots, Trust};
 use crate::wire::base64;
 
 /// What the environment says about trust. `use_own` is false where `HOOP_TLSCA` has no effect.
-pub(super) fn load(
+pub fn load(
     surroundings: Surroundings<'_>,
     use_own: bool,
     warnings: &mut Vec<Warning>,

@@ -11,11 +11,11 @@
 use std::{fmt, io};
 
 mod address;
-mod authority;
+pub mod authority;
 mod dsn;
 mod error;
 mod key;
-mod percent;
+pub mod percent;
 pub mod proxy;
 pub mod settings;
 pub mod units;

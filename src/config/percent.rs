@@ -1,7 +1,7 @@
 //! Percent-decoding as URLs use it (RFC 3986, section 2.1).
 
 /// The bytes that `text` stands for; `None` when a `%` is not followed by two hex digits.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

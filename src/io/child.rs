@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use mio::unix::pipe::{Receiver, Sender};
 
-use super::sys;
+use super::sys::{self, Place};
 pub use super::sys::{ExitStatus, Pid};
 
 /// What to start. Nothing that is not in here reaches the child.
@@ -94,7 +94,7 @@ pub fn spawn_pipes(spec: &CommandSpec) -> Result<PipedChild, SpawnError> {
     let pid = spawn(
         spec,
         [stdin_read.into(), stdout_write.into(), stderr_write.into()],
-        false,
+        Place::Session,
     )?;
     Ok(PipedChild {
         pid,
@@ -119,12 +119,20 @@ fn pipe_from_child() -> io::Result<(Receiver, io::PipeWriter)> {
     Ok((reader, writer))
 }
 
-/// Starts `spec` with the given standard input, output and error; with `terminal` the first of
-/// them becomes its controlling terminal.
+/// Starts a program beside us: in our session, with our standard streams.
+pub fn spawn_beside(spec: &CommandSpec) -> Result<Pid, SpawnError> {
+    spawn(
+        spec,
+        [Stdio::inherit(), Stdio::inherit(), Stdio::inherit()],
+        Place::Beside,
+    )
+}
+
+/// Starts `spec` in its place with the given standard input, output and error.
 pub(super) fn spawn(
     spec: &CommandSpec,
     [stdin, stdout, stderr]: [Stdio; 3],
-    terminal: bool,
+    place: Place,
 ) -> Result<Pid, SpawnError> {
     let path = find_program(spec)?;
     let mut command = Command::new(path);
@@ -143,7 +151,7 @@ pub(super) fn spawn(
         }
         command.current_dir(directory);
     }
-    sys::detach_child(&mut command, terminal);
+    sys::detach_child(&mut command, place);
     // The handle is dropped without a wait: `Children` collects the process.
     let child = command.spawn().map_err(exec_error)?;
     Pid::try_from(child.id()).map_err(|_| SpawnError::Other(io::ErrorKind::Other.into()))

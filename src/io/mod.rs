@@ -4,11 +4,12 @@
 pub mod child;
 pub mod children;
 pub mod dial;
+pub mod files;
+pub mod foreground;
 pub mod health;
+pub mod log;
 pub mod notify;
 pub mod processes;
-pub mod files;
-pub mod log;
 pub mod pty;
 pub mod reactor;
 pub mod resolve;

@@ -168,6 +168,11 @@ impl Processes {
         }
     }
 
+    /// Lets go of a process that has ended and leads no session.
+    pub fn release(&mut self, pid: Pid) {
+        self.children.release(pid);
+    }
+
     /// The leader of a session that was asked to end is gone; its id stays taken until nobody
     /// else of the session runs.
     pub fn leader_gone(&mut self, now: Instant, pid: Pid) {

@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::child::{CommandSpec, Pid, SpawnError, spawn};
-use super::sys;
+use super::sys::{self, Place};
 
 /// The size of a terminal's window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,11 @@ pub fn spawn_pty(spec: &CommandSpec, size: Size) -> Result<PtyChild, SpawnError>
     set_size(slave.as_fd(), size)?;
     sys::set_utf8_input(slave.as_fd())?;
     let (second, third) = (slave.try_clone()?, slave.try_clone()?);
-    let pid = spawn(spec, [slave.into(), second.into(), third.into()], true)?;
+    let pid = spawn(
+        spec,
+        [slave.into(), second.into(), third.into()],
+        Place::Terminal,
+    )?;
     let master = Master(File::from(master));
     Ok(PtyChild { pid, master })
 }

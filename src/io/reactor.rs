@@ -14,7 +14,9 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::dial::{self, Dial, Dialled};
+use super::foreground::Foreground;
 use super::health::{self, HealthServer, Question};
+use super::log;
 use super::notify::Notify;
 use super::processes::Processes;
 use super::resolve::{Resolved, Resolver};
@@ -29,6 +31,9 @@ const TOKEN_LINK: Token = Token(0);
 const TOKEN_WAKER: Token = Token(1);
 const TOKEN_SIGNALS: Token = Token(2);
 const TOKEN_HEALTH: usize = 3;
+
+/// Stands for the foreground program among the owners of processes.
+const FOREGROUND_OWNER: usize = usize::MAX;
 
 const _: () = assert!(TOKEN_HEALTH + HealthServer::TOKENS <= TOKEN_BASE);
 
@@ -69,6 +74,10 @@ pub struct Options {
     pub health: Option<health::Address>,
     /// The service manager.
     pub notify: Notify,
+    /// The program beside which we run.
+    pub foreground: Option<Foreground>,
+    /// Ship our log lines to the gateway's view, where it has one.
+    pub ships_logs: bool,
 }
 
 /// See the module.
@@ -84,6 +93,9 @@ pub struct Reactor {
     health: Option<HealthServer>,
     notify: Notify,
     notified: Option<LinkState>,
+    pub(super) foreground: Option<Foreground>,
+    foreground_exit: Option<u8>,
+    ships_logs: bool,
     watchdog_at: Option<Instant>,
     last_traffic: Instant,
     has_released: bool,
@@ -97,6 +109,8 @@ impl Reactor {
             search_path,
             health,
             notify,
+            foreground,
+            ships_logs,
         } = options;
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), TOKEN_WAKER)?);
@@ -107,19 +121,26 @@ impl Reactor {
             None => None,
             Some(address) => Some(HealthServer::new(&address, poll.registry(), TOKEN_HEALTH)?),
         };
+        let mut processes = Processes::new(search_path);
+        if let Some(program) = &foreground {
+            processes.track(program.pid(), FOREGROUND_OWNER);
+        }
         let watchdog_at = notify.watchdog().map(|every| Instant::now() + every);
         Ok(Self {
             poll,
             agent,
             link: LinkSocket::None,
             targets: Targets::default(),
-            processes: Processes::new(search_path),
+            processes,
             resolver: Resolver::new(waker),
             signals,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
             health,
             notify,
             notified: None,
+            foreground,
+            foreground_exit: None,
+            ships_logs,
             watchdog_at,
             last_traffic: Instant::now(),
             has_released: true,
@@ -127,8 +148,8 @@ impl Reactor {
         })
     }
 
-    /// Runs until the agent is done.
-    pub fn run(&mut self) -> io::Result<Exit> {
+    /// Runs until the agent is done, or the foreground program has ended.
+    pub fn run(&mut self) -> io::Result<(Exit, Option<u8>)> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         self.settle(Instant::now());
         self.notify.send("READY=1");
@@ -145,7 +166,7 @@ impl Reactor {
             self.turn(now);
             if let Some(exit) = self.exit {
                 self.last_words(&mut events);
-                return Ok(exit);
+                return Ok((exit, self.foreground_exit));
             }
         }
     }
@@ -169,6 +190,7 @@ impl Reactor {
             self.next_give_up(),
             idle,
             self.watchdog_at,
+            self.foreground.as_ref().and_then(Foreground::kill_at),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         // Rounded up: waking a moment early would only mean to wait again.
@@ -202,10 +224,14 @@ impl Reactor {
     fn turn(&mut self, now: Instant) {
         self.agent.handle_timeout(now);
         self.processes.kill_overdue(now);
+        if let Some(program) = &mut self.foreground {
+            program.kill_overdue(now);
+        }
         self.advance_dials(now);
         self.settle(now);
         self.read_link(now);
         self.read_targets(now);
+        self.ship_logs();
         self.write_link(now);
         self.tell_manager(now);
         if !self.has_released && now >= self.last_traffic + IDLE_AFTER {
@@ -308,11 +334,32 @@ impl Reactor {
         for signal in self.signals.drain() {
             match signal {
                 Signal::Child => self.reap(now),
-                _ => {
-                    self.notify.send("STOPPING=1");
-                    self.agent.stop(now);
-                }
+                signal => match &mut self.foreground {
+                    Some(program) => program.signal(now, signal),
+                    None => {
+                        self.notify.send("STOPPING=1");
+                        self.agent.stop(now);
+                    }
+                },
             }
+        }
+    }
+
+    /// The foreground program has ended, and with it the reason to be here.
+    pub(super) fn foreground_ended(&mut self, now: Instant, code: u16) {
+        self.foreground = None;
+        self.foreground_exit = Some(u8::try_from(code).unwrap_or(u8::MAX));
+        self.agent.stop_now(now);
+    }
+
+    /// Hands the lines logged since the last time to the gateway's view; with the link's own
+    /// wake-ups, never for their own sake.
+    fn ship_logs(&mut self) {
+        if self.ships_logs
+            && self.agent.has_log_view()
+            && let Some(lines) = log::take_shipment()
+        {
+            self.agent.ship_logs(&lines);
         }
     }
 
@@ -474,6 +521,6 @@ fn tune_link(socket: &TcpStream) {
         sys::set_keepalive(socket.as_fd(), PROBE_AFTER_S, PROBE_EVERY_S, PROBES_MAX),
     ];
     for error in results.into_iter().filter_map(Result::err) {
-        log::debug!("a socket option of the link was refused: {error}");
+        ::log::debug!("a socket option of the link was refused: {error}");
     }
 }

@@ -196,6 +196,18 @@ fn answer_questions(shared: &Shared) {
     state.threads -= 1;
 }
 
+/// The addresses of `host`, waiting as long as the system's resolver takes: for commands that have
+/// no loop to hold up. Order as in [`Resolved`]; literals are answered at once.
+pub fn resolve_now(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
+    if let Some(address) = literal(host) {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    if !is_name(host) {
+        return Err(LookupError::NotFound);
+    }
+    look_up(host, port)
+}
+
 fn literal(host: &str) -> Option<IpAddr> {
     let inner = host
         .strip_prefix('[')

@@ -278,6 +278,15 @@ impl Reactor {
     /// Tells the core which processes have ended.
     pub(super) fn reap(&mut self, now: Instant) {
         while let Some(ended) = self.processes.poll_ended() {
+            if self
+                .foreground
+                .as_ref()
+                .is_some_and(|program| program.pid() == ended.pid)
+            {
+                self.processes.release(ended.pid);
+                self.foreground_ended(now, ended.exit.code());
+                continue;
+            }
             let found = self
                 .targets
                 .by_index(ended.owner)

@@ -20,7 +20,7 @@ mod terminal;
 pub mod testing;
 
 pub use children::{
-    ExitStatus, collect, detach_child, may_execute, peek_exit, signal_group, signal_process,
+    ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_group, signal_process,
 };
 pub use names::{LookupError, lookup};
 pub use own::{
@@ -29,7 +29,7 @@ pub use own::{
 pub use readiness::takes_output;
 pub use signals::{catch_signal, is_ignored, take_signals, wake_on_signals};
 pub use sockets::{reset_on_close, set_keepalive, set_user_timeout};
-pub use terminal::{open_terminal, set_utf8_input, set_window_size};
+pub use terminal::{open_terminal, set_echo, set_utf8_input, set_window_size};
 
 /// A process id; the id of a process group is that of its leader.
 pub type Pid = libc::pid_t;

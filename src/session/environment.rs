@@ -62,7 +62,8 @@ impl AgentEnvironment {
     }
 }
 
-fn is_private(name: &str) -> bool {
+/// The agent's own variables: no session and no program beside it gets to see them.
+pub fn is_private(name: &str) -> bool {
     name.starts_with(PRIVATE_PREFIX) || PRIVATE_NAMES.contains(&name)
 }
 

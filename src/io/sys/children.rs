@@ -32,17 +32,29 @@ impl ExitStatus {
     }
 }
 
-/// Makes `command` start in a session and process group of its own, with the limits and umask
-/// that we were started with, default signals, an empty signal mask and no descriptor but 0, 1
-/// and 2. With `terminal`, descriptor 0 becomes its controlling terminal.
-pub fn detach_child(command: &mut Command, terminal: bool) {
+/// Where a child lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In our own session, process group and terminal.
+    Beside,
+    /// In a session and process group of its own.
+    Session,
+    /// The same, with descriptor 0 as the controlling terminal.
+    Terminal,
+}
+
+/// Makes `command` start in its `place`, with the limits and umask that we were started with,
+/// default signals, an empty signal mask and no descriptor but 0, 1 and 2.
+pub fn detach_child(command: &mut Command, place: Place) {
     let inherited = INHERITED.get().copied();
     // SAFETY: between fork and exec the closure makes plain system calls only: it takes no lock,
     // allocates nothing and touches no state of other threads.
     unsafe {
         command.pre_exec(move || {
-            check(libc::setsid())?;
-            if terminal {
+            if place != Place::Beside {
+                check(libc::setsid())?;
+            }
+            if place == Place::Terminal {
                 check(libc::ioctl(0, libc::TIOCSCTTY as _, 0))?;
             }
             default_signals();

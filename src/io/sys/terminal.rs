@@ -91,17 +91,37 @@ pub fn set_window_size(
 /// characters. Everything else keeps the kernel's defaults.
 pub fn set_utf8_input(terminal: BorrowedFd<'_>) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    change_settings(terminal, |settings| settings.c_iflag |= libc::IUTF8)?;
+    let _ = terminal;
+    Ok(())
+}
+
+/// Lets a terminal show the line that is typed, or only its end.
+pub fn set_echo(terminal: BorrowedFd<'_>, shown: bool) -> io::Result<()> {
+    let (set, cleared) = if shown {
+        (libc::ECHO, libc::ECHONL)
+    } else {
+        (libc::ECHONL, libc::ECHO)
+    };
+    change_settings(terminal, |settings| {
+        settings.c_lflag = settings.c_lflag & !cleared | set;
+    })
+}
+
+fn change_settings(
+    terminal: BorrowedFd<'_>,
+    change: impl Fn(&mut libc::termios),
+) -> io::Result<()> {
     // SAFETY: the structure is valid when zeroed and outlives both calls.
     unsafe {
         let mut settings: libc::termios = std::mem::zeroed();
         check(libc::tcgetattr(terminal.as_raw_fd(), &raw mut settings))?;
-        settings.c_iflag |= libc::IUTF8;
+        change(&mut settings);
         check(libc::tcsetattr(
             terminal.as_raw_fd(),
             libc::TCSANOW,
             &raw const settings,
         ))?;
     }
-    let _ = terminal;
     Ok(())
 }

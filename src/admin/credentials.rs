@@ -1,0 +1,237 @@
+//! Who we are towards the REST API, found as upstream's CLI finds it, and kept by `login`.
+//!
+//! In this order: the three variables `HOOP_APIURL`, `HOOP_GRPCURL` and `HOOP_TOKEN`, if all are
+//! set; `~/.hoop/config.toml`, if it names a gateway; a gateway on this machine.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::Instant;
+
+use super::dial::{CONNECT_TIMEOUT, connect_to};
+use super::error::AdminError;
+use super::toml::Table;
+use super::url::BaseUrl;
+use crate::base::{Roots, Secret, Trust};
+use crate::config::{Surroundings, Warning, authority};
+use crate::wire::base64;
+
+/// The variables that together name a gateway and a token.
+pub const TRIO: [&str; 3] = ["HOOP_APIURL", "HOOP_GRPCURL", "HOOP_TOKEN"];
+/// gRPC port of a gateway on this machine: that it accepts is upstream's sign of one.
+const LOCAL_GRPC_PORT: u16 = 8010;
+const LOCAL_API_URL: &str = "http://127.0.0.1:8009";
+
+/// Where the credentials came from, which decides what to advise when they are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The three variables.
+    Environment,
+    /// `~/.hoop/config.toml`.
+    File,
+    /// A gateway on this machine.
+    Local,
+}
+
+/// What a call to the REST API needs.
+pub struct Credentials {
+    /// Where they came from.
+    pub source: Source,
+    /// The gateway.
+    pub api_url: BaseUrl,
+    /// What proves who we are; without it only a few routes answer.
+    pub token: Option<Secret>,
+    /// Whom TLS believes.
+    pub trust: Trust,
+    /// The name that the certificate must have, when it is not the URL's host.
+    pub server_name: Option<String>,
+}
+
+/// `~/.hoop/config.toml`.
+pub struct ConfigFile {
+    /// Its path.
+    pub path: String,
+    /// Its content; empty when there is none.
+    pub table: Table,
+}
+
+impl ConfigFile {
+    /// Reads the file; one that does not exist is empty.
+    pub fn read(surroundings: Surroundings<'_>) -> Result<Self, AdminError> {
+        let home = surroundings.get("HOME").ok_or(AdminError::NoHome)?;
+        let path = format!("{home}/.hoop/config.toml");
+        let bytes = match (surroundings.read_file)(&path) {
+            Ok(bytes) => Secret::new(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Secret::default(),
+            Err(error) => return Err(AdminError::FileRead(path, error.kind())),
+        };
+        let text = bytes.expose_text();
+        let text =
+            text.ok_or_else(|| AdminError::FileRead(path.clone(), io::ErrorKind::InvalidData))?;
+        let table =
+            Table::parse(text).map_err(|error| AdminError::FileToml(path.clone(), error))?;
+        Ok(Self { path, table })
+    }
+
+    fn names_gateway(&self) -> bool {
+        self.table.text("api_url").is_some() || self.table.text("grpc_url").is_some()
+    }
+
+    /// Writes the file anew, readable by its owner only; a crash leaves the old one.
+    pub fn write(&self) -> Result<(), AdminError> {
+        self.try_write()
+            .map_err(|error| AdminError::FileWrite(self.path.clone(), error.kind()))
+    }
+
+    fn try_write(&self) -> io::Result<()> {
+        let path = Path::new(&self.path);
+        if let Some(directory) = path.parent() {
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(0o700).create(directory)?;
+        }
+        let draft = format!("{}.{}", self.path, std::process::id());
+        let _ = fs::remove_file(&draft);
+        let written = self
+            .write_draft(&draft)
+            .and_then(|()| fs::rename(&draft, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&draft);
+        }
+        written
+    }
+
+    fn write_draft(&self, draft: &str) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(draft)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        let text = Secret::new(self.table.to_text());
+        file.write_all(text.expose())?;
+        file.sync_all()
+    }
+}
+
+impl Credentials {
+    /// Finds the credentials of a command.
+    pub fn find(
+        surroundings: Surroundings<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, AdminError> {
+        let [api_url, grpc_url, token] = TRIO.map(|name| surroundings.get(name));
+        let nothing = Table::default();
+        if let (Some(api_url), Some(_), Some(token)) = (&api_url, &grpc_url, &token) {
+            let url = parse_url(api_url, "HOOP_APIURL")?;
+            let token = Some(Secret::new(token.as_str()));
+            return Self::new(
+                surroundings,
+                Source::Environment,
+                url,
+                token,
+                &nothing,
+                warnings,
+            );
+        }
+        // A missing home is a missing file, but a broken file must not be passed over.
+        let file = match ConfigFile::read(surroundings) {
+            Ok(file) => Some(file),
+            Err(AdminError::NoHome) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(file) = file.filter(ConfigFile::names_gateway) {
+            let Some(api_url) = file.table.text("api_url") else {
+                return Err(AdminError::FileNoApiUrl(file.path));
+            };
+            let url = parse_url(api_url, "api_url of ~/.hoop/config.toml")?;
+            let token = file.table.text("token").map(Secret::new);
+            return Self::new(
+                surroundings,
+                Source::File,
+                url,
+                token,
+                &file.table,
+                warnings,
+            );
+        }
+        if !is_gateway_here() {
+            let missing = TRIO
+                .into_iter()
+                .filter(|name| surroundings.get(name).is_none());
+            return Err(AdminError::NoCredentials(missing.collect()));
+        }
+        let url = parse_url(LOCAL_API_URL, "the local address")?;
+        let token = token.map(Secret::new);
+        Self::new(surroundings, Source::Local, url, token, &nothing, warnings)
+    }
+
+    /// Where to log in: the address given, `HOOP_APIURL`, the file, or this machine. No token.
+    pub fn for_login(
+        surroundings: Surroundings<'_>,
+        given: Option<&str>,
+        file: &ConfigFile,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, AdminError> {
+        let variable = surroundings.get("HOOP_APIURL");
+        let (text, place) = if let Some(given) = given {
+            (given, "--api-url")
+        } else if let Some(variable) = &variable {
+            (variable.as_str(), "HOOP_APIURL")
+        } else if let Some(api_url) = file.table.text("api_url") {
+            (api_url, "api_url of ~/.hoop/config.toml")
+        } else if is_gateway_here() {
+            (LOCAL_API_URL, "the local address")
+        } else {
+            return Err(AdminError::LoginWhere);
+        };
+        let url = parse_url(text, place)?;
+        Self::new(surroundings, Source::File, url, None, &file.table, warnings)
+    }
+
+    fn new(
+        surroundings: Surroundings<'_>,
+        source: Source,
+        api_url: BaseUrl,
+        token: Option<Secret>,
+        table: &Table,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, AdminError> {
+        let mut noticed = Vec::new();
+        let loaded = authority::load(surroundings, true, &mut noticed);
+        let mut trust = loaded.map_err(AdminError::Config)?;
+        if let Some(encoded) = table.text("tls_ca") {
+            let pem = base64::decode(encoded.as_bytes()).map_err(|_| AdminError::FileAuthority)?;
+            trust.roots = Roots::Only(pem);
+        }
+        trust.skip_verify |= table.flag("skip_tls_verify").unwrap_or(false);
+        if trust.skip_verify && api_url.is_tls {
+            noticed.push(Warning::SkipVerify);
+        }
+        warnings.extend(noticed.iter().map(Warning::to_string));
+        if !api_url.is_tls && !api_url.address.is_loopback() {
+            warnings.push(format!(
+                "no TLS to {api_url}: the token crosses the network readable by anybody on the \
+                 way; write https:// into the API URL if the gateway has TLS"
+            ));
+        }
+        Ok(Self {
+            source,
+            api_url,
+            token,
+            trust,
+            server_name: surroundings.get("HOOP_TLSSERVERNAME"),
+        })
+    }
+}
+
+fn parse_url(text: &str, place: &'static str) -> Result<BaseUrl, AdminError> {
+    BaseUrl::parse(text).map_err(|error| AdminError::Url(place, error))
+}
+
+fn is_gateway_here() -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, LOCAL_GRPC_PORT));
+    connect_to(address, Instant::now() + CONNECT_TIMEOUT).is_ok()
+}

@@ -1,0 +1,308 @@
+//! A blocking connection with a deadline: names, addresses, a proxy and TLS.
+//!
+//! Serves the one-shot commands and `doctor`; the agent itself dials by the reactor. Promises that
+//! no step waits beyond the deadline (the system's resolver excepted), that every address is
+//! tried, and that no error quotes a secret.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use super::http1::{HttpError, ResponseReader};
+use crate::base::Secret;
+use crate::config::{GatewayAddress, Proxy};
+use crate::io::resolve::{LookupError, resolve_now};
+use crate::link::trust;
+use crate::wire::base64;
+
+/// Time for one address: a packet lost twice still arrives, a blackhole does not hold us long.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Failed addresses that one error names.
+const ADDRESSES_SHOWN: usize = 4;
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub enum DialError {
+    /// The name has no address.
+    Lookup(String, LookupError),
+    /// No address answered; each with its reason.
+    Connect(Vec<(SocketAddr, io::ErrorKind)>),
+    /// The proxy was reached and did not give a tunnel.
+    Proxy(ProxyRefusal),
+    /// The host is no name that a certificate could have.
+    ServerName(String),
+    /// The TLS handshake failed.
+    Tls(rustls::Error),
+    /// The connection ended, or fell silent, in the TLS handshake.
+    Handshake(io::ErrorKind),
+    /// The connection failed later.
+    Io(io::ErrorKind),
+}
+
+/// What a proxy did instead of giving a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyRefusal {
+    /// It answered with this status.
+    Status(u16),
+    /// It did not speak HTTP as it should.
+    Http(HttpError),
+    /// It broke the connection.
+    Io(io::ErrorKind),
+}
+
+impl fmt::Display for ProxyRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(407) => f.write_str(
+                "the proxy wants a user and password: write them into HTTPS_PROXY \
+                 (http://user:password@host:port)",
+            ),
+            Self::Status(status) => write!(
+                f,
+                "the proxy refused the tunnel with status {status}: let it allow CONNECT to this \
+                 host and port, or name the host in NO_PROXY"
+            ),
+            Self::Http(error) => {
+                write!(
+                    f,
+                    "the address in HTTPS_PROXY is not a usable proxy: {error}"
+                )
+            }
+            Self::Io(kind) => write!(f, "the proxy broke the connection: {kind}"),
+        }
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lookup(host, error) => write!(f, "{host}: {error}: {}", lookup_advice(*error)),
+            Self::Connect(failures) => {
+                for (index, (address, kind)) in failures.iter().take(ADDRESSES_SHOWN).enumerate() {
+                    let separator = if index == 0 { "" } else { ", " };
+                    write!(f, "{separator}{address}: {kind}")?;
+                }
+                let last = failures
+                    .last()
+                    .map_or(io::ErrorKind::Other, |(_, kind)| *kind);
+                write!(f, ": {}", connect_advice(last))
+            }
+            Self::Proxy(refusal) => write!(f, "{refusal}"),
+            Self::ServerName(host) => {
+                write!(f, "{host} is not a name that a certificate could have")
+            }
+            Self::Tls(error) => f.write_str(&trust::explain(error)),
+            Self::Handshake(io::ErrorKind::TimedOut) => f.write_str(
+                "no answer to the TLS handshake: a middlebox may drop it, or the other side \
+                 waits for something else than TLS on this port",
+            ),
+            Self::Handshake(kind) => write!(
+                f,
+                "the connection was closed in the TLS handshake ({kind}): the other side may not \
+                 speak TLS on this port, or a firewall cuts TLS"
+            ),
+            Self::Io(io::ErrorKind::TimedOut) => f.write_str("no answer in time"),
+            Self::Io(kind) => write!(f, "the connection broke: {kind}"),
+        }
+    }
+}
+
+/// What to do when a name has no address.
+pub fn lookup_advice(error: LookupError) -> &'static str {
+    match error {
+        LookupError::NotFound => "check the spelling of the host",
+        LookupError::Temporary | LookupError::Failed => {
+            "check /etc/resolv.conf and that the name server can be reached"
+        }
+    }
+}
+
+/// What to do when an address does not answer.
+pub fn connect_advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::ConnectionRefused => {
+            "nothing listens there: is the gateway running, and is this its port?"
+        }
+        io::ErrorKind::TimedOut => {
+            "no answer: a firewall may drop the packets, or the network needs HTTPS_PROXY"
+        }
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            "there is no route: check the network of this machine"
+        }
+        _ => "check host, port and network",
+    }
+}
+
+/// A TCP connection whose reads and writes fail with `TimedOut` at a deadline.
+pub struct TimedTcp {
+    stream: TcpStream,
+    deadline: Instant,
+}
+
+impl TimedTcp {
+    /// Wraps a connected socket.
+    pub fn new(stream: TcpStream, deadline: Instant) -> Self {
+        Self { stream, deadline }
+    }
+
+    /// Moves the deadline.
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(left)
+    }
+}
+
+/// A socket's timeout comes as `WouldBlock`.
+fn timed_out(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::ErrorKind::TimedOut.into(),
+        _ => error,
+    }
+}
+
+impl Read for TimedTcp {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.left()?))?;
+        self.stream.read(bytes).map_err(timed_out)
+    }
+}
+
+impl Write for TimedTcp {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.write(bytes).map_err(timed_out)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Both directions of a connection.
+pub trait Duplex: Read + Write {}
+
+impl<T: Read + Write> Duplex for T {}
+
+/// Connects to one address.
+pub fn connect_to(address: SocketAddr, deadline: Instant) -> Result<TimedTcp, io::ErrorKind> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(io::ErrorKind::TimedOut);
+    }
+    let stream = TcpStream::connect_timeout(&address, left.min(CONNECT_TIMEOUT))
+        .map_err(|error| timed_out(error).kind())?;
+    // Requests are written whole: waiting for more would only delay them.
+    let _ = stream.set_nodelay(true);
+    Ok(TimedTcp::new(stream, deadline))
+}
+
+/// Connects to the first address of `target` that answers.
+pub fn connect(target: &GatewayAddress, deadline: Instant) -> Result<TimedTcp, DialError> {
+    let addresses = resolve_now(&target.host, target.port)
+        .map_err(|error| DialError::Lookup(target.host.clone(), error))?;
+    let mut failures = Vec::new();
+    for address in addresses {
+        match connect_to(address, deadline) {
+            Ok(stream) => return Ok(stream),
+            Err(kind) => failures.push((address, kind)),
+        }
+    }
+    Err(DialError::Connect(failures))
+}
+
+/// Connects to `target`, through the proxy if there is one.
+pub fn connect_through(
+    proxy: Option<&Proxy>,
+    target: &GatewayAddress,
+    deadline: Instant,
+) -> Result<TimedTcp, DialError> {
+    let Some(proxy) = proxy else {
+        return connect(target, deadline);
+    };
+    let mut stream = connect(&proxy.address, deadline)?;
+    ask_for_tunnel(&mut stream, proxy, target).map_err(DialError::Proxy)?;
+    Ok(stream)
+}
+
+/// Asks a proxy for a tunnel to `target` by `CONNECT` (RFC 9110 section 9.3.6).
+pub fn ask_for_tunnel(
+    stream: &mut dyn Duplex,
+    proxy: &Proxy,
+    target: &GatewayAddress,
+) -> Result<(), ProxyRefusal> {
+    let broken = |error: io::Error| ProxyRefusal::Io(error.kind());
+    let request = connect_request(proxy, target);
+    stream.write_all(request.expose()).map_err(broken)?;
+    stream.flush().map_err(broken)?;
+    let mut reader = ResponseReader::of_connect();
+    // The other side of a tunnel may speak first, so not a byte beyond the head may be taken.
+    let mut byte = [0];
+    while !reader.is_done() {
+        match stream.read(&mut byte) {
+            Ok(0) => reader.handle_close().map_err(ProxyRefusal::Http)?,
+            Ok(_) => reader.handle_bytes(&byte).map_err(ProxyRefusal::Http)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(broken(error)),
+        }
+    }
+    match reader.into_response().status {
+        200..=299 => Ok(()),
+        status => Err(ProxyRefusal::Status(status)),
+    }
+}
+
+fn connect_request(proxy: &Proxy, target: &GatewayAddress) -> Secret {
+    let target = &target.authority;
+    let mut out = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
+    if let Some((user, password)) = &proxy.login {
+        let mut login = user.clone().into_bytes();
+        login.push(b':');
+        login.extend_from_slice(password.expose());
+        let login = Secret::new(login);
+        out.extend_from_slice(b"Proxy-Authorization: Basic ");
+        out.extend_from_slice(base64::encode(login.expose()).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    Secret::new(out)
+}
+
+/// A TLS connection that has shaken hands.
+pub type TlsStream = StreamOwned<ClientConnection, TimedTcp>;
+
+/// Shakes hands as a client that expects `server_name`.
+pub fn handshake(
+    mut stream: TimedTcp,
+    config: Arc<ClientConfig>,
+    server_name: &str,
+) -> Result<TlsStream, DialError> {
+    let name = ServerName::try_from(server_name.to_owned())
+        .map_err(|_| DialError::ServerName(server_name.to_owned()))?;
+    let mut connection = ClientConnection::new(config, name).map_err(DialError::Tls)?;
+    while connection.is_handshaking() {
+        if let Err(error) = connection.complete_io(&mut stream) {
+            return Err(match rustls_error(&error) {
+                Some(error) => DialError::Tls(error),
+                None => DialError::Handshake(error.kind()),
+            });
+        }
+    }
+    Ok(StreamOwned::new(connection, stream))
+}
+
+/// The TLS failure that an I/O error carries.
+pub fn rustls_error(error: &io::Error) -> Option<rustls::Error> {
+    error.get_ref()?.downcast_ref::<rustls::Error>().cloned()
+}

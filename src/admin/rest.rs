@@ -1,0 +1,234 @@
+//! Calls to the gateway's REST API: one connection each, no redirect followed, no retry.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::answers::Message;
+use super::credentials::Credentials;
+use super::dial::{DialError, Duplex, connect_through, handshake, rustls_error};
+use super::error::{AdminError, Refusal, What};
+use super::http1::{HttpError, Request, Response, ResponseReader, encode, is_field_value};
+use super::{json, table};
+use crate::base::Secret;
+use crate::config::{Surroundings, proxy};
+use crate::link::trust::{Alpn, client_config};
+
+/// One call from the first look-up to the last byte.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of one read.
+const READ_BYTES: usize = 16 * 1024;
+/// Characters shown of a foreign text.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// A gateway's REST API as seen with certain credentials.
+pub struct Api<'a> {
+    credentials: &'a Credentials,
+    surroundings: Surroundings<'a>,
+}
+
+impl<'a> Api<'a> {
+    /// Checks that the token can be sent at all.
+    pub fn new(
+        credentials: &'a Credentials,
+        surroundings: Surroundings<'a>,
+    ) -> Result<Self, AdminError> {
+        if let Some(token) = &credentials.token {
+            let is_sendable = |text: &str| is_field_value(text) && !text.contains(' ');
+            if !token.expose_text().is_some_and(is_sendable) {
+                return Err(AdminError::TokenForm(credentials.source));
+            }
+        }
+        Ok(Self {
+            credentials,
+            surroundings,
+        })
+    }
+
+    /// The gateway's URL.
+    pub fn url(&self) -> String {
+        self.credentials.api_url.to_string()
+    }
+
+    /// Asks for `path` (below `/api`) and returns the answer, whatever its status, unless it
+    /// points elsewhere.
+    pub fn call(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<&Secret>,
+    ) -> Result<Response, AdminError> {
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        let mut stream = self.dial(deadline)?;
+        let request = self.request(method, path, body);
+        let response = exchange(&mut *stream, &request).map_err(|failure| match failure {
+            Exchange::Http(error) => AdminError::Http(self.url(), error),
+            Exchange::Dial(error) => AdminError::Dial(self.url(), error),
+        })?;
+        if let 300..=399 = response.status {
+            let to = response.header("location").unwrap_or_default();
+            return Err(AdminError::Redirect(printable(to)));
+        }
+        if is_plain_on_tls(&response) {
+            return Err(AdminError::Http(self.url(), HttpError::Tls));
+        }
+        Ok(response)
+    }
+
+    /// As [`Api::call`], for a success with JSON text; anything else is an error.
+    pub fn call_json(
+        &self,
+        what: What,
+        method: &'static str,
+        path: &str,
+        body: Option<&Secret>,
+    ) -> Result<String, AdminError> {
+        let response = self.call(method, path, body)?;
+        if !matches!(response.status, 200 | 201) {
+            return Err(self.refusal(what, &response));
+        }
+        json_text(response).ok_or_else(|| AdminError::NotJson(self.url()))
+    }
+
+    /// The error for an answer that is no success.
+    pub fn refusal(&self, what: What, response: &Response) -> AdminError {
+        AdminError::Refused(Refusal {
+            what,
+            status: response.status,
+            message: message_of(response),
+            source: self.credentials.source,
+            has_token: self.credentials.token.is_some(),
+            url: self.url(),
+        })
+    }
+
+    fn dial(&self, deadline: Instant) -> Result<Box<dyn Duplex>, AdminError> {
+        let url = &self.credentials.api_url;
+        let failed = |error| AdminError::Dial(url.to_string(), error);
+        if !url.is_tls {
+            let stream = connect_through(None, &url.address, deadline).map_err(failed)?;
+            return Ok(Box::new(stream));
+        }
+        let trust = &self.credentials.trust;
+        let config = client_config(trust, Alpn::Http1).map_err(AdminError::Trust)?;
+        let proxy =
+            proxy::for_target(self.surroundings, &url.address).map_err(AdminError::Config)?;
+        let stream = connect_through(proxy.as_ref(), &url.address, deadline).map_err(failed)?;
+        let server_name = self.credentials.server_name.as_deref();
+        let server_name = server_name.unwrap_or(&url.address.host);
+        let stream = handshake(stream, config, server_name).map_err(failed)?;
+        Ok(Box::new(stream))
+    }
+
+    fn request(&self, method: &'static str, path: &str, body: Option<&Secret>) -> Secret {
+        let url = &self.credentials.api_url;
+        let path = format!("{}/api{path}", url.prefix);
+        let token = self.credentials.token.as_ref();
+        let token = token.and_then(Secret::expose_text).unwrap_or_default();
+        let bearer = Secret::new(format!("Bearer {token}"));
+        let mut headers = Vec::new();
+        if !token.is_empty() {
+            headers.push(("Authorization", bearer.expose_text().unwrap_or_default()));
+        }
+        if is_api_key(token) {
+            headers.push(("Api-Key", token));
+        }
+        encode(&Request {
+            method,
+            authority: &url.authority,
+            path: &path,
+            headers: &headers,
+            body: body.map(Secret::expose),
+        })
+    }
+}
+
+/// Static keys of the gateway go into a header of their own as well: `xapi-...` and `UUID|...`.
+fn is_api_key(token: &str) -> bool {
+    token.starts_with("xapi-") || token.split_once('|').is_some_and(|(id, _)| is_uuid(id))
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(index, byte)| match index {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+enum Exchange {
+    Http(HttpError),
+    Dial(DialError),
+}
+
+fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, Exchange> {
+    let broken = |error: &io::Error| {
+        Exchange::Dial(match rustls_error(error) {
+            Some(error) => DialError::Tls(error),
+            None => DialError::Io(error.kind()),
+        })
+    };
+    // A server may answer and close before it has read everything: the answer counts then.
+    let written = stream
+        .write_all(request.expose())
+        .and_then(|()| stream.flush());
+    let mut reader = ResponseReader::default();
+    let mut bytes = [0; READ_BYTES];
+    while !reader.is_done() {
+        let read = match stream.read(&mut bytes) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            // TLS without its closing alert: what was read may have been cut.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(Exchange::Http(HttpError::Truncated));
+            }
+            Err(error) => return Err(broken(written.as_ref().err().unwrap_or(&error))),
+        };
+        let taken = bytes.get(..read).unwrap_or_default();
+        let outcome = if taken.is_empty() {
+            reader.handle_close()
+        } else {
+            reader.handle_bytes(taken)
+        };
+        outcome.map_err(Exchange::Http)?;
+    }
+    Ok(reader.into_response())
+}
+
+/// Go's and nginx's answer to a plain request on a TLS port.
+fn is_plain_on_tls(response: &Response) -> bool {
+    const WORDS: [&str; 2] = [
+        "HTTP request to an HTTPS server",
+        "HTTP request was sent to HTTPS",
+    ];
+    response.status == 400
+        && std::str::from_utf8(&response.body)
+            .is_ok_and(|text| WORDS.iter().any(|words| text.contains(words)))
+}
+
+/// The body, if it is JSON.
+pub fn json_text(response: Response) -> Option<String> {
+    String::from_utf8(response.body)
+        .ok()
+        .filter(|text| json::is_json(text))
+}
+
+/// The gateway's own words: `message` of a JSON body, or a short plain text.
+fn message_of(response: &Response) -> String {
+    let text = std::str::from_utf8(&response.body)
+        .unwrap_or_default()
+        .trim();
+    match json::parse::<Message>(text) {
+        Some(Message { message }) => printable(&message.unwrap_or_default()),
+        None if text.starts_with('<') => String::new(),
+        None => printable(text.lines().next().unwrap_or_default()),
+    }
+}
+
+/// Foreign text, cut short and without anything that could steer a terminal.
+pub fn printable(text: &str) -> String {
+    let end = text.char_indices().nth(MESSAGE_CHARS_MAX);
+    let cut = end.and_then(|(end, _)| text.get(..end)).unwrap_or(text);
+    let mut out = String::new();
+    table::push_printable(&mut out, cut);
+    out
+}

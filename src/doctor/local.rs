@@ -1,0 +1,105 @@
+//! What sessions need of this machine.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::report::{Report, Verdict};
+use crate::config::Surroundings;
+use crate::io::secret_files::SecretFiles;
+use crate::io::sys;
+
+/// Fewer open files than this are few: a relay takes one, a session's process two or three.
+const OPEN_FILES_FEW: u64 = 4096;
+
+/// Adds a finding for each ability.
+pub fn check(report: &mut Report<'_>, surroundings: Surroundings<'_>) {
+    let mut add = |check, probe: &dyn Fn() -> (Verdict, String)| {
+        let start = Instant::now();
+        let (verdict, text) = probe();
+        report.add(check, verdict, start.elapsed(), &text);
+    };
+    add("pty", &terminal);
+    add("temp", &secret_file);
+    add("files", &open_files);
+    add("shell", &|| shell(surroundings));
+    add("pid", &process);
+    add("user", &user);
+}
+
+fn terminal() -> (Verdict, String) {
+    match sys::open_terminal() {
+        Ok(_) => (Verdict::Ok, "terminals can be opened".to_owned()),
+        Err(error) => (
+            Verdict::Warn,
+            format!(
+                "no terminal can be opened ({error}): mount /dev/pts, or interactive sessions fail"
+            ),
+        ),
+    }
+}
+
+/// The way of sessions: their secrets that come as files.
+fn secret_file() -> (Verdict, String) {
+    match SecretFiles::new(SecretFiles::default_bases()).create(b"") {
+        Ok(file) => {
+            let place = file.path().parent().and_then(Path::parent);
+            let place = place.unwrap_or(Path::new("/")).display();
+            (Verdict::Ok, format!("{place} is writable"))
+        }
+        Err(error) => (Verdict::Warn, error.to_string()),
+    }
+}
+
+fn open_files() -> (Verdict, String) {
+    match sys::open_files_max() {
+        u64::MAX => (Verdict::Ok, "any number of open files".to_owned()),
+        limit if limit < OPEN_FILES_FEW => (
+            Verdict::Warn,
+            format!(
+                "only {limit} open files, which bounds the connections at a time: raise \
+                 LimitNOFILE= in the unit, or ulimit -n"
+            ),
+        ),
+        limit => (Verdict::Ok, format!("{limit} open files")),
+    }
+}
+
+fn shell(surroundings: Surroundings<'_>) -> (Verdict, String) {
+    let path = surroundings.get("PATH").unwrap_or_default();
+    let in_path = ["bash", "sh"].into_iter().flat_map(|name| {
+        path.split(':')
+            .filter(|folder| !folder.is_empty())
+            .map(move |folder| Path::new(folder).join(name))
+    });
+    let own = surroundings.get("SHELL").map(PathBuf::from);
+    let usable = |shell: &PathBuf| shell.is_file() && sys::may_execute(shell);
+    match own.into_iter().chain(in_path).find(usable) {
+        Some(shell) => (Verdict::Ok, format!("{}", shell.display())),
+        None => (
+            Verdict::Warn,
+            "no shell in PATH: sessions that run commands need one, database and TCP sessions do \
+             not"
+            .to_owned(),
+        ),
+    }
+}
+
+fn process() -> (Verdict, String) {
+    let text = match std::process::id() {
+        1 => "PID 1: orphans of sessions are reaped",
+        _ => "not PID 1",
+    };
+    (Verdict::Ok, text.to_owned())
+}
+
+fn user() -> (Verdict, String) {
+    match sys::effective_user() {
+        0 => (
+            Verdict::Warn,
+            "root, and so is every session: give the agent a user of its own (User= in the unit, \
+             USER in the image) unless sessions need root"
+                .to_owned(),
+        ),
+        user => (Verdict::Ok, format!("user {user}")),
+    }
+}

@@ -1,0 +1,363 @@
+//! From a configuration to a running agent: the only place where all parts meet.
+
+mod publication;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+
+use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
+use crate::base::Rng;
+use crate::cli::{AgentOptions, RunOptions};
+use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
+use crate::io::child::{CommandSpec, SpawnError};
+use crate::io::foreground::Foreground;
+use crate::io::notify::Notify;
+use crate::io::reactor::{Options, Reactor};
+use crate::io::{files, health, log, sys};
+use crate::link::trust::{self, Alpn};
+use crate::link::{Identity, proxy};
+use crate::session::environment::is_private;
+use crate::session::{self, AgentEnvironment, Sessions};
+use publication::{ORGANISATION_AGENT, Publication};
+
+/// Our version, as the gateway's list and `hoop-lite version` show it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Variables that the program itself, or the C library below it, may ask for later. Every other
+/// one is wiped from the process once it was read: sessions can look at `/proc/PPID/environ`.
+const KEPT_VARIABLES: [&str; 8] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "TZ",
+    "RES_OPTIONS",
+    "LOCALDOMAIN",
+    "NO_COLOR",
+];
+
+/// Variables of the process as they were at its start.
+pub type Variables = Vec<(OsString, OsString)>;
+
+/// Runs the agent until it is told to stop, and the program of `run` beside it. Returns the exit
+/// code.
+///
+/// Call before any thread is started: this hardens the process and wipes its environment.
+pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, String> {
+    sys::prepare_process();
+    let variables: Variables = std::env::vars_os().collect();
+    wipe(&variables);
+    let variable = |wanted: &str| {
+        let found = variables.iter().find(|(name, _)| name == wanted);
+        let text = || found.map(|(_, value)| value.to_string_lossy().into_owned());
+        options.value(wanted).or_else(text)
+    };
+    log::start(log::Setup::for_stderr(&variable));
+    let surroundings = Surroundings {
+        variable: &variable,
+        read_file: &files::read_small,
+    };
+    let config = Config::load(surroundings).map_err(|error| error.to_string())?;
+    for warning in &config.warnings {
+        ::log::warn!("{warning}");
+    }
+    ::log::info!(
+        "{} - starting agent",
+        config.start_line(VERSION, &platform())
+    );
+    let publication = beside
+        .map(|options| published(options, &config, &variable))
+        .transpose()?;
+    let program = beside.map_or(&[][..], |options| &options.program);
+    let result = serve(config, &variables, publication.flatten(), program);
+    log::flush();
+    result
+}
+
+fn wipe(variables: &Variables) {
+    let names: Vec<&str> = variables
+        .iter()
+        .filter_map(|(name, _)| name.to_str())
+        .filter(|name| !KEPT_VARIABLES.contains(name))
+        .collect();
+    sys::wipe_environment(&names);
+}
+
+/// What `run` publishes: something with an organisation key, nothing with an agent's own.
+fn published(
+    options: &RunOptions,
+    config: &Config,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Publication>, String> {
+    if config.name.as_deref() != Some(ORGANISATION_AGENT) {
+        let wants_to = options.name.is_some()
+            || options.command.is_some()
+            || !(options.review.is_empty() && options.data_masking.is_empty());
+        if wants_to {
+            return Err(
+                "this key belongs to one agent and can't publish connections; use an \
+                        organisation key, or leave --name, --command, --review and \
+                        --data-masking away"
+                    .into(),
+            );
+        }
+        return Ok(None);
+    }
+    let shell = variable("SHELL").filter(|shell| !shell.is_empty());
+    let shell = shell.unwrap_or_else(|| "/bin/sh".into());
+    let publication = Publication::new(options, &host_name(), &shell)?;
+    ::log::info!("publishing the connection {}", publication.name);
+    Ok(Some(publication))
+}
+
+fn serve(
+    config: Config,
+    variables: &Variables,
+    publication: Option<Publication>,
+    program: &[OsString],
+) -> Result<u8, String> {
+    let environment = |wanted: &str| {
+        let found = variables.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.clone())
+    };
+    let search_path = environment("PATH").unwrap_or_default();
+    let waits_to_be_wanted = config.mode == Mode::Embedded || publication.is_some();
+    let settings = agent::Settings {
+        is_embedded: waits_to_be_wanted,
+        key_check_interval: config.settings.key_check_interval,
+        drain_timeout: config.settings.drain_timeout,
+        exit_on_revoked: config.settings.exit_on_revoked,
+    };
+    let published = publication
+        .iter()
+        .flat_map(|publication| publication.variables.clone());
+    let offered = variables.iter().cloned().chain(published);
+    let sessions = Sessions::new(
+        session::Settings {
+            relay_count_max: config.settings.relay_count_max,
+            queue_bytes_max: config.settings.queue_budget,
+            stall_max: config.settings.stall_max,
+        },
+        AgentEnvironment::new(offered, waits_to_be_wanted),
+    );
+    let started = start_program(program, variables, &search_path, settings.drain_timeout);
+    let foreground = match started {
+        Ok(foreground) => foreground,
+        Err(error) => {
+            let name = program
+                .first()
+                .map(|name| name.to_string_lossy())
+                .unwrap_or_default();
+            ::log::error!("{name}: {error}");
+            return Ok(u8::try_from(error.code()).unwrap_or(1));
+        }
+    };
+    let options = Options {
+        search_path,
+        health: config.settings.health_listen.as_ref().map(health_address),
+        notify: Notify::new(
+            environment("NOTIFY_SOCKET"),
+            environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok()),
+        ),
+        foreground,
+        ships_logs: config.settings.log_ship,
+    };
+    log::ship(config.settings.log_ship);
+    let endpoints = endpoint_source(config, publication)?;
+    let agent = Agent::new(
+        Instant::now(),
+        settings,
+        sessions,
+        endpoints,
+        Rng::new(seed()),
+    );
+    let mut reactor = Reactor::new(agent, options).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => format!("the health endpoint's address is taken: {error}"),
+        _ => format!("can not start: {error}"),
+    })?;
+    let (exit, program_code) = reactor
+        .run()
+        .map_err(|error| format!("the event loop failed: {error}"))?;
+    Ok(program_code.unwrap_or(match exit {
+        Exit::Stopped => 0,
+        Exit::KeyRefused => EXIT_KEY_REFUSED,
+    }))
+}
+
+/// The program of `run -- CMD`, with everything that we were started with but the keys.
+fn start_program(
+    program: &[OsString],
+    variables: &Variables,
+    search_path: &OsString,
+    kill_after: Duration,
+) -> Result<Option<Foreground>, SpawnError> {
+    let Some((name, args)) = program.split_first() else {
+        return Ok(None);
+    };
+    let is_shown = |name: &OsString| name.to_str().is_none_or(|name| !is_private(name));
+    let spec = CommandSpec {
+        program: name.clone(),
+        args: args.to_vec(),
+        environment: variables
+            .iter()
+            .filter(|(name, _)| is_shown(name))
+            .cloned()
+            .collect(),
+        search_path: search_path.clone(),
+        working_directory: None,
+    };
+    Foreground::start(&spec, kill_after).map(Some)
+}
+
+/// Exit code of `--exit-on-revoked`.
+const EXIT_KEY_REFUSED: u8 = 3;
+
+fn health_address(setting: &HealthListen) -> health::Address {
+    match setting {
+        HealthListen::Tcp(address) => health::Address::Tcp(*address),
+        HealthListen::Unix(path) => health::Address::Unix(path.into()),
+    }
+}
+
+/// Jitter must differ between agents that start in the same second.
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    match sys::random_bytes(&mut bytes) {
+        Ok(()) => u64::from_ne_bytes(bytes),
+        Err(_) => {
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| u64::from(since.subsec_nanos()))
+                ^ u64::from(std::process::id())
+        }
+    }
+}
+
+/// Makes endpoints; a key that lies in a file is read again for each.
+fn endpoint_source(
+    mut config: Config,
+    publication: Option<Publication>,
+) -> Result<EndpointSource, String> {
+    let tls = match &config.tls {
+        TlsMode::Plaintext => None,
+        TlsMode::Tls { trust, .. } => {
+            let name = config.server_name().to_owned();
+            let name = ServerName::try_from(name.clone())
+                .map_err(|_| format!("{name:?} is not a name that a certificate can have"))?;
+            let client =
+                trust::client_config(trust, Alpn::H2).map_err(|error| error.to_string())?;
+            Some((client, name))
+        }
+    };
+    let mut metadata = metadata();
+    let mut preconnect = Vec::new();
+    if let Some(publication) = publication {
+        publication.request().encode(&mut preconnect);
+        metadata.push(("connection-name", publication.name));
+    }
+    Ok(Box::new(move || {
+        let surroundings = Surroundings {
+            variable: &|_| None,
+            read_file: &files::read_small,
+        };
+        match config.reload_key(surroundings) {
+            Ok(true) => ::log::info!("the key's file has a new key"),
+            Ok(false) => {}
+            Err(error) => ::log::warn!("{error}; going on with the key as it was"),
+        }
+        Ok(endpoint(
+            &config,
+            tls.clone(),
+            metadata.clone(),
+            preconnect.clone(),
+        ))
+    }))
+}
+
+fn endpoint(
+    config: &Config,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    metadata: Vec<(&'static str, String)>,
+    preconnect: Vec<u8>,
+) -> Endpoint {
+    let gateway = &config.gateway;
+    let (dialled, tunnel) = match &config.proxy {
+        None => (gateway, None),
+        Some(via) => {
+            let request = proxy::request(&gateway.authority, via.login.as_ref());
+            (&via.address, Some(request))
+        }
+    };
+    let has_other_name = matches!(
+        &config.tls,
+        TlsMode::Tls {
+            server_name: Some(_),
+            ..
+        }
+    );
+    Endpoint {
+        host: dialled.host.clone(),
+        port: dialled.port,
+        tunnel,
+        identity: Identity {
+            is_encrypted: tls.is_some(),
+            authority: match has_other_name {
+                true => config.server_name().to_owned(),
+                false => gateway.authority.clone(),
+            },
+            token: config.token.clone(),
+            metadata,
+            preconnect,
+            user_agent: format!("hoop-lite/{VERSION}"),
+        },
+        tls,
+    }
+}
+
+/// What the gateway's list of agents shows. `version` stays empty: one that differs from a user's
+/// client would have the client warn at every connection.
+fn metadata() -> Vec<(&'static str, String)> {
+    let kernel = ["ostype", "hostname", "osrelease", "version"]
+        .map(|name| first_line(&format!("/proc/sys/kernel/{name}")))
+        .join(" ");
+    vec![
+        ("version", String::new()),
+        ("go-version", String::new()),
+        ("compiler", format!("hoop-lite/{VERSION}")),
+        ("platform", platform()),
+        ("hostname", host_name()),
+        ("machine-id", first_line("/sys/class/dmi/id/product_uuid")),
+        ("kernel-version", kernel.trim().to_owned()),
+    ]
+}
+
+fn host_name() -> String {
+    first_line("/proc/sys/kernel/hostname")
+}
+
+/// A small file of the kernel; empty where there is none, as in a container without /proc.
+fn first_line(path: &str) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().next().unwrap_or("").trim().to_owned()
+}
+
+/// System and processor, in the words of upstream's list.
+pub fn platform() -> String {
+    let processor = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    };
+    let system = match std::env::consts::OS {
+        "macos" => "darwin",
+        other => other,
+    };
+    format!("{system}/{processor}")
+}

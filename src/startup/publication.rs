@@ -1,0 +1,280 @@
+//! What `hoop-lite run` publishes with an organisation key: one connection of its own name, as
+//! upstream's `hoop run` does. The gateway creates or updates it at every `PreConnect`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use crate::admin::name;
+use crate::cli::RunOptions;
+use crate::config::percent;
+use crate::packet::PreConnectRequest;
+
+/// The gateway stores an organisation key under this agent name.
+pub const ORGANISATION_AGENT: &str = "_default";
+
+/// Upstream's bound for the name.
+const NAME_CHARS_MAX: usize = 252;
+
+/// A connection to be published.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Its name, as the gateway will have it.
+    pub name: String,
+    kind: &'static str,
+    subtype: &'static str,
+    command: Vec<String>,
+    review: Vec<String>,
+    data_masking: Vec<String>,
+    /// Variables that its sessions get beside the agent's own.
+    pub variables: Vec<(OsString, OsString)>,
+}
+
+/// A kind of database: URI schemes, our words for it, its port, and the command that upstream
+/// publishes for it.
+struct Dialect {
+    schemes: &'static [&'static str],
+    subtype: &'static str,
+    port: &'static str,
+    command: &'static [&'static str],
+}
+
+const DIALECTS: [Dialect; 4] = [
+    Dialect {
+        schemes: &["postgres", "postgresql"],
+        subtype: "postgres",
+        port: "5432",
+        command: &[
+            "psql",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-A",
+            "-F\t",
+            "-P",
+            "pager=off",
+            "-h",
+            "$HOST",
+            "-U",
+            "$USER",
+            "--port=$PORT",
+            "$DB",
+        ],
+    },
+    Dialect {
+        schemes: &["mysql"],
+        subtype: "mysql",
+        port: "3306",
+        command: &["mysql", "-h$HOST", "-u$USER", "--port=$PORT", "-D$DB"],
+    },
+    Dialect {
+        schemes: &["sqlserver", "mssql"],
+        subtype: "mssql",
+        port: "1433",
+        command: &[
+            "sqlcmd",
+            "--exit-on-error",
+            "--trim-spaces",
+            "-r",
+            "-S$HOST:$PORT",
+            "-U$USER",
+            "-d$DB",
+            "-i/dev/stdin",
+        ],
+    },
+    Dialect {
+        schemes: &["mongodb"],
+        subtype: "mongodb",
+        port: "27017",
+        command: &["mongo", "--quiet", "mongodb://$USER:$PASS@$HOST:$PORT/$DB"],
+    },
+];
+
+impl Publication {
+    /// What `options` ask for; `host_name` and `shell` are the defaults of upstream.
+    pub fn new(options: &RunOptions, host_name: &str, shell: &str) -> Result<Self, String> {
+        let name = name::normalise(options.name.as_deref().unwrap_or(host_name));
+        if name.is_empty() {
+            return Err("this host has no name: say --name NAME".into());
+        }
+        if name.chars().count() > NAME_CHARS_MAX {
+            return Err(format!("--name is longer than {NAME_CHARS_MAX} characters"));
+        }
+        let mut published = Self {
+            name,
+            kind: "custom",
+            subtype: "",
+            command: vec![shell.to_owned()],
+            review: options.review.clone(),
+            data_masking: options.data_masking.clone(),
+            variables: Vec::new(),
+        };
+        if let Some(uri) = &options.database_uri {
+            published.set_database(uri.expose_text().unwrap_or(""))?;
+        }
+        if let Some(command) = &options.command {
+            published.command = split_words(command)?;
+        }
+        Ok(published)
+    }
+
+    /// The request that publishes it.
+    pub fn request(&self) -> PreConnectRequest<'_> {
+        PreConnectRequest {
+            name: &self.name,
+            connection_type: self.kind,
+            connection_subtype: self.subtype,
+            command: &self.command,
+            reviewers: &self.review,
+            redact_types: &self.data_masking,
+        }
+    }
+
+    /// Errors name parts of the URI, never the URI: it holds a password.
+    fn set_database(&mut self, uri: &str) -> Result<(), String> {
+        let (scheme, rest) = uri
+            .split_once("://")
+            .ok_or("the database URI has no scheme")?;
+        let dialect = DIALECTS
+            .iter()
+            .find(|dialect| dialect.schemes.contains(&scheme));
+        let dialect = dialect.ok_or_else(|| format!("unknown database type, scheme={scheme}"))?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (login, host) = authority
+            .rsplit_once('@')
+            .ok_or("missing user credentials information on the connection string")?;
+        let (user, password) = login
+            .split_once(':')
+            .ok_or("password is not set on the connection string")?;
+        let (host, port) = match host.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port),
+            _ => (host, dialect.port),
+        };
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let mut queries = query.split('&').filter_map(|pair| pair.split_once('='));
+        let database = match dialect.subtype {
+            "mssql" => queries
+                .find(|(key, _)| *key == "database")
+                .map_or("", |(_, value)| value),
+            _ => path,
+        };
+        let mut set = |name: &str, value: &str| {
+            let value = percent::decode(value).ok_or_else(|| format!("{name} is badly escaped"))?;
+            self.variables
+                .push((name.into(), OsString::from_vec(value)));
+            Ok::<(), String>(())
+        };
+        set("HOST", host.trim_matches(['[', ']']))?;
+        set("PORT", port)?;
+        set("USER", user)?;
+        set("PASS", password)?;
+        set("DB", database)?;
+        self.kind = "database";
+        self.subtype = dialect.subtype;
+        self.command = dialect
+            .command
+            .iter()
+            .map(|word| (*word).to_owned())
+            .collect();
+        Ok(())
+    }
+}
+
+/// Splits as a shell does: blanks separate, quotes and backslashes keep. No expansion.
+fn split_words(text: &str) -> Result<Vec<String>, String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => {
+                let next = chars.next().ok_or("--command ends in a backslash")?;
+                word.get_or_insert_default().push(next);
+            }
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        return Err("--command has a quote that is not closed".into());
+    }
+    words.extend(word);
+    if words.is_empty() {
+        Err("--command is empty".into())
+    } else {
+        Ok(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Secret;
+
+    fn publish(options: &RunOptions) -> Result<Publication, String> {
+        Publication::new(options, "My Host", "/bin/sh")
+    }
+
+    #[test]
+    fn without_flags_the_host_publishes_its_shell() {
+        let published = publish(&RunOptions::default()).unwrap();
+        assert_eq!(
+            (published.name.as_str(), published.kind),
+            ("my_host", "custom")
+        );
+        assert_eq!(published.command, ["/bin/sh"]);
+    }
+
+    #[test]
+    fn a_database_uri_becomes_variables_and_upstreams_command() {
+        let uri = "postgres://app:p%40ss@db.internal/orders?sslmode=disable";
+        let options = RunOptions {
+            database_uri: Some(Secret::new(uri)),
+            ..RunOptions::default()
+        };
+        let published = publish(&options).unwrap();
+        assert_eq!(
+            (published.kind, published.subtype),
+            ("database", "postgres")
+        );
+        let variable = |name: &str| {
+            let found = published.variables.iter().find(|(known, _)| known == name);
+            found.map(|(_, value)| value.to_str().unwrap())
+        };
+        assert_eq!(variable("HOST"), Some("db.internal"));
+        assert_eq!(variable("PORT"), Some("5432"));
+        assert_eq!(variable("PASS"), Some("p@ss"));
+        assert_eq!(variable("DB"), Some("orders"));
+        assert_eq!(published.command[0], "psql");
+    }
+
+    #[test]
+    fn odd_uris_are_refused_without_quoting_them() {
+        for (uri, want) in [
+            ("nothing", "no scheme"),
+            ("redis://u:secret@h", "scheme=redis"),
+            ("mysql://h/db", "missing user credentials"),
+            ("mysql://u@h/db", "password is not set"),
+        ] {
+            let options = RunOptions {
+                database_uri: Some(Secret::new(uri)),
+                ..RunOptions::default()
+            };
+            let error = publish(&options).unwrap_err();
+            assert!(error.contains(want) && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn commands_are_split_as_a_shell_does() {
+        let words = split_words(r#"rails 'console now' "a \"b\"" c\ d '' x"y"z"#).unwrap();
+        assert_eq!(words, ["rails", "console now", "a \"b\"", "c d", "", "xyz"]);
+        for wrong in ["", "  ", "'open", "end\\"] {
+            assert!(split_words(wrong).is_err(), "{wrong}");
+        }
+    }
+}
