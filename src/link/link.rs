@@ -92,7 +92,6 @@ pub enum LinkError {
 pub struct Link {
     tunnel: Option<proxy::Answer>,
     transport: Transport,
-    incoming: ByteBuf,
     outgoing: ByteBuf,
     calls: Calls,
     pace: Pace,
@@ -130,7 +129,6 @@ impl Link {
         Self {
             tunnel: tunnel.map(|_| proxy::Answer::default()),
             transport,
-            incoming: ByteBuf::new(),
             outgoing,
             calls: Calls {
                 http2: Connection::new(&LOCAL_SETTINGS),
@@ -167,7 +165,7 @@ impl Link {
 
     /// Where the reactor puts what it reads from the socket.
     pub fn read_buffer(&mut self) -> &mut [u8] {
-        self.incoming.spare(limits::LINK_READ_BYTES)
+        self.transport.incoming().spare(limits::LINK_READ_BYTES)
     }
 
     /// `size` bytes were put into [`Link::read_buffer`]. Call with 0 to start the handshake.
@@ -177,13 +175,13 @@ impl Link {
         size: usize,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), LinkError> {
-        self.incoming.advance(size);
+        self.transport.incoming().advance(size);
         if size > 0 {
             self.last_received = now;
         }
         if let Some(tunnel) = &mut self.tunnel {
             if !tunnel
-                .receive(&mut self.incoming)
+                .receive(self.transport.incoming())
                 .map_err(LinkError::Proxy)?
             {
                 return Ok(());
@@ -192,14 +190,12 @@ impl Link {
         }
         let Self {
             transport,
-            incoming,
             outgoing,
             calls,
             ..
         } = self;
-        let progress = transport.receive(incoming, outgoing, &mut |bytes| {
-            calls.receive(now, bytes, on_event)
-        })?;
+        let progress =
+            transport.receive(outgoing, &mut |bytes| calls.receive(now, bytes, on_event))?;
         if self.transport.is_open() && !self.is_ready {
             self.is_ready = true;
             on_event(Event::Ready);
@@ -296,7 +292,9 @@ impl Link {
 
     /// Gives the memory of a burst back; called when nothing has moved for a while.
     pub fn release_idle(&mut self) {
-        self.incoming.shrink(limits::LINK_BUFFER_BYTES_IDLE);
+        self.transport
+            .incoming()
+            .shrink(limits::LINK_BUFFER_BYTES_IDLE);
         if self.outgoing.is_empty() {
             self.outgoing.shrink(limits::LINK_BUFFER_BYTES_IDLE);
         }
