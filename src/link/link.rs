@@ -96,6 +96,8 @@ pub struct Link {
     calls: Calls,
     pace: Pace,
     is_ready: bool,
+    /// Grows while reads fill it.
+    read_size: usize,
     last_received: Instant,
 }
 
@@ -139,6 +141,7 @@ impl Link {
             },
             pace: Pace::new(now),
             is_ready: false,
+            read_size: limits::LINK_READ_BYTES_MIN,
             last_received: now,
         }
     }
@@ -165,7 +168,7 @@ impl Link {
 
     /// Where the reactor puts what it reads from the socket.
     pub fn read_buffer(&mut self) -> &mut [u8] {
-        self.transport.incoming().spare(limits::LINK_READ_BYTES)
+        self.transport.incoming().spare(self.read_size)
     }
 
     /// `size` bytes were put into [`Link::read_buffer`]. Call with 0 to start the handshake.
@@ -178,6 +181,9 @@ impl Link {
         self.transport.incoming().advance(size);
         if size > 0 {
             self.last_received = now;
+        }
+        if size >= self.read_size {
+            self.read_size = (self.read_size * 2).min(limits::LINK_READ_BYTES_MAX);
         }
         if let Some(tunnel) = &mut self.tunnel {
             if !tunnel
@@ -290,8 +296,15 @@ impl Link {
             .sent(now, size, self.outgoing.is_empty() && outbox.is_empty());
     }
 
+    /// A burst has left memory behind.
+    pub fn holds_burst_memory(&mut self) -> bool {
+        let idle = limits::LINK_BUFFER_BYTES_IDLE;
+        self.transport.incoming().capacity() > idle || self.outgoing.capacity() > idle
+    }
+
     /// Gives the memory of a burst back; called when nothing has moved for a while.
     pub fn release_idle(&mut self) {
+        self.read_size = limits::LINK_READ_BYTES_MIN;
         self.transport
             .incoming()
             .shrink(limits::LINK_BUFFER_BYTES_IDLE);
