@@ -36,12 +36,16 @@ impl Sessions {
         self.forget_ended(id);
         match self.prepare(id, packet) {
             Ok(session) => self.admit(now, session, outbox),
-            Err(text) => {
-                log::warn!("sid={id} session refused: {text}");
-                self.counters.refused += 1;
-                send_close(outbox, id, EXIT_INTERNAL, &text);
-            }
+            Err(text) => self.refuse(id, &text, outbox),
         }
+    }
+
+    /// The one close packet of a session that never was; what its client has sent already is late.
+    fn refuse(&mut self, id: &str, text: &str, outbox: &mut Outbox) {
+        log::warn!("sid={id} session refused: {text}");
+        self.counters.refused += 1;
+        self.remember_ended(id.into());
+        send_close(outbox, id, EXIT_INTERNAL, text);
     }
 
     fn prepare(&self, id: &str, packet: &Packet<'_>) -> Result<Session, String> {
@@ -98,9 +102,7 @@ impl Sessions {
             Some(liveness) => match address(&session, liveness) {
                 Ok(address) => Some(address),
                 Err(text) => {
-                    log::warn!("sid={} session refused: {text}", session.id);
-                    self.counters.refused += 1;
-                    return send_close(outbox, &session.id, EXIT_INTERNAL, &text);
+                    return self.refuse(&session.id, &text, outbox);
                 }
             },
         };

@@ -38,7 +38,9 @@ pub fn classify(params: &ConnectionParams) -> Result<Service, NotServed> {
         )),
         "ssh" => Err(NotServed("this agent does not serve ssh connections")),
         "httpproxy" => Err(NotServed("this agent does not serve httpproxy connections")),
-        "mcpproxy" => Err(NotServed("this agent does not serve mcpproxy connections")),
+        "mcpproxy" | "mcp" | "claude-code" => {
+            Err(NotServed("this agent does not serve mcpproxy connections"))
+        }
         "aws-ssm" => Err(NotServed("this agent does not serve aws-ssm connections")),
         "rdp" => Err(NotServed("this agent does not serve rdp connections")),
         _ => Ok(Service::Command),

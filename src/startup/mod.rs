@@ -67,10 +67,7 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
     for warning in &config.warnings {
         ::log::warn!("{warning}");
     }
-    ::log::info!(
-        "{} - starting agent",
-        config.start_line(VERSION, &platform())
-    );
+    ::log::info!("{}", config.start_line(VERSION, &platform()));
     let publication = beside
         .map(|options| published(options, &config, &variable))
         .transpose()?;
