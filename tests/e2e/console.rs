@@ -10,8 +10,8 @@ use crate::world::World;
 const PROMPT: &str = "ready$ ";
 
 fn shell(world: &World) -> Session<'_> {
-    let request =
-        SessionRequest::console(&["bash", "--norc", "--noprofile", "-i"]).env("PS1", PROMPT);
+    let request = SessionRequest::console(&["bash", "--norc", "--noprofile", "--noediting", "-i"])
+        .env("PS1", PROMPT);
     let mut session = world.open(request);
     session.start_console();
     session.expect(PROMPT);
@@ -43,8 +43,8 @@ fn it_is_a_terminal_with_a_size_and_a_type() {
 #[test]
 fn a_resize_before_the_start_is_kept_and_one_after_it_is_told() {
     let world = World::start();
-    let request =
-        SessionRequest::console(&["bash", "--norc", "--noprofile", "-i"]).env("PS1", PROMPT);
+    let request = SessionRequest::console(&["bash", "--norc", "--noprofile", "--noediting", "-i"])
+        .env("PS1", PROMPT);
     let mut session = world.open(request);
     session.wait_open();
     session.resize(33, 101);
@@ -53,8 +53,10 @@ fn a_resize_before_the_start_is_kept_and_one_after_it_is_told() {
     assert!(ask(&mut session, "stty size").contains("33 101"));
     ask(&mut session, "trap 'echo size $(stty size)' WINCH");
     session.resize(50, 132);
+    // bash without line editing runs the trap only after its next command.
     session.write("\n");
     session.expect("size 50 132");
+    session.expect(PROMPT);
     session.send(loopback_gateway::Packet::new("AgentTerminalResizeTTY").carrying("rubbish,1"));
     assert!(ask(&mut session, "stty size").contains("50 132"));
 }

@@ -80,6 +80,8 @@ fn a_second_signal_ends_at_once() {
     console.write("x\n");
     console.expect("x\r\nx\r\n");
     world.agent.signal(libc::SIGTERM);
+    // Two pending signals of one kind would be one.
+    world.agent.wait_text("stopping");
     world.agent.signal(libc::SIGTERM);
     world.agent.wait_exit();
 }

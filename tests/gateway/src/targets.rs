@@ -127,6 +127,18 @@ impl Target {
         })
     }
 
+    /// Waits until a connection that received anything has ended: agents also connect and close just to
+    /// see whether somebody is there.
+    pub fn wait_fed_ending(&self) -> Ending {
+        self.wait("the end of a connection with data", |ledger| {
+            ledger
+                .endings
+                .iter()
+                .find(|ending| ending.count > 0)
+                .cloned()
+        })
+    }
+
     fn wait<T>(&self, what: &str, find: impl Fn(&Ledger) -> Option<T>) -> T {
         let give_up = Instant::now() + deadline();
         let mut ledger = self.shared.ledger.lock().unwrap();
