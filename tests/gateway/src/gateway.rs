@@ -429,9 +429,10 @@ impl Gateway {
     pub fn kill(&self) {
         self.stop_listening();
         self.drop_all_links();
-        let found = self
-            .hub
-            .wait(deadline(), |state| state.links.is_empty().then_some(()));
+        let found = self.hub.wait(deadline(), |state| {
+            let streams = state.agents.iter().filter(|agent| agent.stream.is_some());
+            (state.links.is_empty() && streams.count() == 0).then_some(())
+        });
         found.unwrap_or_else(|seen| panic!("connections outlive the gateway:{seen}"));
     }
 

@@ -307,12 +307,13 @@ async fn receive_all(hub: Arc<Hub>, stream: Arc<AgentStream>, mut incoming: Stre
         let is_stalled = *stalled.borrow_and_update();
         let received = tokio::select! {
             biased;
-            () = stream.outgoing.closed() => break "the agent ended the stream".to_owned(),
             changed = stalled.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => break "the gateway is gone".to_owned(),
             },
+            // Before the end, so that what came ahead of it is not lost.
             received = incoming.message(), if !is_stalled => received,
+            () = stream.outgoing.closed() => break "the agent ended the stream".to_owned(),
         };
         match received {
             Ok(Some(packet)) => {
