@@ -9,9 +9,11 @@ use crate::world::World;
 /// for it.
 const PROMPT: &str = "ready$ ";
 
+/// Without line editing, whose escape sequences would stand between the answers.
+const SHELL: &[&str] = &["bash", "--norc", "--noprofile", "--noediting", "-i"];
+
 fn shell(world: &World) -> Session<'_> {
-    let request = SessionRequest::console(&["bash", "--norc", "--noprofile", "--noediting", "-i"])
-        .env("PS1", PROMPT);
+    let request = SessionRequest::console(SHELL).env("PS1", PROMPT);
     let mut session = world.open(request);
     session.start_console();
     session.expect(PROMPT);
@@ -43,8 +45,7 @@ fn it_is_a_terminal_with_a_size_and_a_type() {
 #[test]
 fn a_resize_before_the_start_is_kept_and_one_after_it_is_told() {
     let world = World::start();
-    let request = SessionRequest::console(&["bash", "--norc", "--noprofile", "--noediting", "-i"])
-        .env("PS1", PROMPT);
+    let request = SessionRequest::console(SHELL).env("PS1", PROMPT);
     let mut session = world.open(request);
     session.wait_open();
     session.resize(33, 101);

@@ -261,7 +261,7 @@ fn every_way_to_lose_the_stream_leads_back_to_a_working_one() {
         assert_eq!(world.shell("echo again").out(), "again\n", "{name}");
         // Nothing of the old sessions is left.
         world.agent.wait_childless();
-        target.wait_endings(target.accepted());
+        target.wait_idle();
     }
 }
 
@@ -281,7 +281,7 @@ fn a_gateway_killed_in_the_middle_of_a_transfer_leaves_nothing_behind() {
     world.gateway.listen_again();
     drop(session);
     world.gateway.wait_online("demo");
-    target.wait_endings(target.accepted());
+    target.wait_idle();
     assert_eq!(world.shell("echo back").out(), "back\n");
     world.agent.wait_fds(before);
 }
@@ -350,10 +350,11 @@ fn an_embedded_agent_comes_when_somebody_waits_and_brings_its_environment() {
         &[("APP_SETTING", "of the app"), ("OVERRIDDEN", "by the app")],
     );
     let agent = AgentProcess::start(AGENT, &variables);
-    gateway.wait_event(0, "PreConnect", |event| match event {
-        Event::PreConnect { answer, .. } => Some(assert_eq!(answer.as_deref(), Ok("BACKOFF"))),
+    let answer = gateway.wait_event(0, "PreConnect", |event| match event {
+        Event::PreConnect { answer, .. } => Some(answer.clone()),
         _ => None,
     });
+    assert_eq!(answer.as_deref(), Ok("BACKOFF"));
     assert!(!gateway.is_online("demo"));
     let request = SessionRequest::exec(&["env"]).env("OVERRIDDEN", "by the connection");
     let outcome = gateway.open_session(request).run(b"");
@@ -385,7 +386,7 @@ fn a_deleted_key_ends_the_sessions_within_the_check_interval() {
     world.gateway.revoke("demo");
     world.gateway.wait_offline("demo");
     console.wait_end();
-    target.wait_endings(target.accepted());
+    target.wait_idle();
     world.agent.wait_childless();
     world.agent.wait_text("refuses the key");
 }

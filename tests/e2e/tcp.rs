@@ -33,7 +33,7 @@ fn an_echo_server_answers_through_a_local_port() {
     }
     drop(socket);
     assert!(
-        target.wait_fed_ending().in_order,
+        target.wait_endings(1)[0].in_order,
         "the target was not told in order"
     );
 }
@@ -97,7 +97,7 @@ fn fifty_megabytes_up_arrive_whole_and_then_the_end() {
     let content = pattern(6, 50_000_000);
     socket.write_all(&content).unwrap();
     socket.shutdown(Shutdown::Write).unwrap();
-    let ending = target.wait_fed_ending();
+    let ending = target.wait_endings(1).remove(0);
     assert_eq!(ending.count, content.len());
     assert_eq!(ending.checksum, checksum(&content));
     assert!(ending.in_order);
@@ -142,7 +142,7 @@ fn the_target_hears_of_the_clients_end_and_the_other_connections_go_on() {
         session.receive(id, 5);
     }
     session.disconnect("1");
-    let ending = target.wait_fed_ending();
+    let ending = target.wait_endings(1).remove(0);
     assert_eq!((ending.count, ending.in_order), (5, true));
     for id in ["10", "11"] {
         session.send_to(id, b"still here");
@@ -170,7 +170,7 @@ fn everything_sent_before_the_clients_end_reaches_the_target() {
         session.send_to("1", piece);
     }
     session.disconnect("1");
-    let ending = target.wait_fed_ending();
+    let ending = target.wait_endings(1).remove(0);
     assert_eq!(
         (ending.count, ending.checksum),
         (content.len(), checksum(&content))
@@ -186,7 +186,7 @@ fn the_target_hears_when_the_client_is_killed() {
     socket.write_all(b"x").unwrap();
     socket.read_exact(&mut [0]).unwrap();
     session.kill();
-    target.wait_endings(target.accepted());
+    target.wait_idle();
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn two_thousand_connections_leave_no_descriptor() {
     socket.write_all(b"warm").unwrap();
     socket.read_exact(&mut [0; 4]).unwrap();
     drop(socket);
-    target.wait_endings(target.accepted());
+    target.wait_idle();
     let before = world.agent.fds();
     for round in 0..20 {
         let mut sockets: Vec<_> = (0..100).map(|_| dial(address)).collect();

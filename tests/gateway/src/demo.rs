@@ -25,8 +25,7 @@ pub fn run(agent: &str) -> ExitCode {
         return ExitCode::from(2);
     }
     std::panic::set_hook(Box::new(|info| {
-        let text = info.payload_as_str().unwrap_or("a step failed");
-        println!("\nThe demo FAILED: {text}");
+        println!("\nThe demo FAILED: {info}");
         let pid = AGENT.load(Ordering::SeqCst);
         if pid != 0 {
             // SAFETY: kill takes no pointers; the pid is that of our own child.

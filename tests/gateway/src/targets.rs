@@ -120,23 +120,21 @@ impl Target {
         });
     }
 
-    /// Waits until so many connections have ended, and returns how.
+    /// Waits until so many connections have ended, and returns how. Those that brought nothing do
+    /// not count: the check of the address before a session opens is one.
     pub fn wait_endings(&self, count: usize) -> Vec<Ending> {
         self.wait("ended connections", |ledger| {
-            (ledger.endings.len() >= count).then(|| ledger.endings.clone())
+            let used = ledger.endings.iter().filter(|ending| ending.count > 0);
+            let used: Vec<Ending> = used.cloned().collect();
+            (used.len() >= count).then_some(used)
         })
     }
 
-    /// Waits until a connection that received anything has ended: agents also connect and close just to
-    /// see whether somebody is there.
-    pub fn wait_fed_ending(&self) -> Ending {
-        self.wait("the end of a connection with data", |ledger| {
-            ledger
-                .endings
-                .iter()
-                .find(|ending| ending.count > 0)
-                .cloned()
-        })
+    /// Waits until no connection is open.
+    pub fn wait_idle(&self) {
+        self.wait("the end of every connection", |ledger| {
+            (ledger.endings.len() == ledger.accepted).then_some(())
+        });
     }
 
     fn wait<T>(&self, what: &str, find: impl Fn(&Ledger) -> Option<T>) -> T {
