@@ -83,12 +83,19 @@ fn the_first_keys_are_typed_unless_they_are_the_lone_line_feed_that_starts_it() 
     assert_eq!(session.wait_close().code, Some(0));
 }
 
+/// Types a line that a running `cat` repeats: the terminal echoes it once, the program once more.
+fn expect_cat(session: &mut Session<'_>, word: &str) {
+    session.write(&format!("{word}\n"));
+    session.expect(&format!("{word}\r\n"));
+    session.expect(&format!("{word}\r\n"));
+}
+
 #[test]
 fn ctrl_c_interrupts_the_foreground_and_not_the_shell() {
     let world = World::start();
     let mut session = shell(&world);
-    session.write("sleep 300; echo never\n");
-    session.expect("never\r\n");
+    session.write("cat\n");
+    expect_cat(&mut session, "running");
     session.write("\x03");
     session.expect(PROMPT);
     assert_eq!(ask(&mut session, "echo code $?"), "code 130");
@@ -98,16 +105,15 @@ fn ctrl_c_interrupts_the_foreground_and_not_the_shell() {
 fn ctrl_z_stops_a_job_and_fg_brings_it_back() {
     let world = World::start();
     let mut session = shell(&world);
-    session.write("sleep 300\n");
-    session.expect("sleep 300\r\n");
-    // The terminal takes Ctrl-Z only once bash has made the job its foreground.
+    session.write("cat\n");
+    expect_cat(&mut session, "running");
     session.write("\x1a");
     session.expect("Stopped");
     session.expect(PROMPT);
     assert!(ask(&mut session, "jobs").contains("Stopped"));
     session.write("fg\n");
-    session.expect("sleep 300\r\n");
-    session.write("\x03");
+    expect_cat(&mut session, "again");
+    session.write("\x04");
     session.expect(PROMPT);
     assert_eq!(ask(&mut session, "jobs; echo none"), "none");
 }

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use loopback_gateway::event::{Event, header};
-use loopback_gateway::targets::{Manner, Target, pattern};
+use loopback_gateway::targets::{Manner, Target, checksum, pattern, sent_by_source};
 use loopback_gateway::{AgentProcess, Gateway, PreConnectMood, Security, SessionRequest, Setup};
 
 use crate::world::{AGENT, Folder, World, environment};
@@ -287,22 +287,32 @@ fn a_gateway_killed_in_the_middle_of_a_transfer_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_stalled_gateway_bounds_the_agents_memory_and_loses_nothing() {
-    let world = World::start();
+fn a_gateway_that_does_not_read_costs_bounded_memory_and_no_byte() {
+    let setup = Setup::new(Security::Tls);
+    let window = u64::from(setup.window);
+    let world = World::start_with(setup, &[]);
     let count = 64 << 20;
     let target = Target::start(Manner::Source { seed: 8, count });
     let mut session = world.open(SessionRequest::tcp("127.0.0.1", target.port()));
-    let mut socket = TcpStream::connect(session.listen()).unwrap();
+    session.wait_open();
+    let before = world.gateway.bytes_exchanged("demo").0;
     world.gateway.stall("demo", true);
-    let stalled = world.gateway.bytes_exchanged("demo").0;
-    let resident = world.agent.rss_kib();
-    world.gateway.stall("demo", false);
-    let mut received = vec![0; count];
-    socket.read_exact(&mut received).unwrap();
-    assert!(world.gateway.bytes_exchanged("demo").0 > stalled);
+    session.connect("1");
+    // The window is used up: from here on the agent has to keep what it reads, or stop reading.
+    world.gateway.wait_received("demo", before + window);
     assert!(
-        resident < 48 << 10,
-        "{resident} KiB resident while the gateway did not read"
+        world.agent.rss_kib() < 24 << 10,
+        "{} KiB resident",
+        world.agent.rss_kib()
+    );
+    world.gateway.stall("demo", false);
+    let received = session.receive_to_end("1");
+    assert_eq!(received.len(), count);
+    assert_eq!(checksum(&received), checksum(&sent_by_source(8, count)));
+    assert!(
+        world.agent.rss_kib() < 24 << 10,
+        "{} KiB resident",
+        world.agent.rss_kib()
     );
 }
 

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
-use loopback_gateway::targets::{Manner, Pattern, Target, checksum, pattern};
+use loopback_gateway::targets::{Manner, Target, checksum, pattern, sent_by_source};
 use loopback_gateway::{SessionRequest, deadline};
 
 use crate::world::World;
@@ -76,16 +76,6 @@ fn fifty_megabytes_down_arrive_whole_and_then_the_end() {
         checksum(&received) == checksum(&sent_by_source(5, COUNT)),
         "the content differs"
     );
-}
-
-/// What a source sends: whole buffers of the pattern.
-fn sent_by_source(seed: u64, count: usize) -> Vec<u8> {
-    let mut bytes = vec![0; count];
-    let mut pattern = Pattern::new(seed);
-    for piece in bytes.chunks_mut(64 << 10) {
-        pattern.fill(piece);
-    }
-    bytes
 }
 
 #[test]
