@@ -9,9 +9,11 @@ use crate::world::World;
 /// for it.
 const PROMPT: &str = "ready$ ";
 
+/// Without line editing, whose escape sequences would stand between the answers.
+const SHELL: &[&str] = &["bash", "--norc", "--noprofile", "--noediting", "-i"];
+
 fn shell(world: &World) -> Session<'_> {
-    let request =
-        SessionRequest::console(&["bash", "--norc", "--noprofile", "-i"]).env("PS1", PROMPT);
+    let request = SessionRequest::console(SHELL).env("PS1", PROMPT);
     let mut session = world.open(request);
     session.start_console();
     session.expect(PROMPT);
@@ -43,8 +45,7 @@ fn it_is_a_terminal_with_a_size_and_a_type() {
 #[test]
 fn a_resize_before_the_start_is_kept_and_one_after_it_is_told() {
     let world = World::start();
-    let request =
-        SessionRequest::console(&["bash", "--norc", "--noprofile", "-i"]).env("PS1", PROMPT);
+    let request = SessionRequest::console(SHELL).env("PS1", PROMPT);
     let mut session = world.open(request);
     session.wait_open();
     session.resize(33, 101);
@@ -53,8 +54,10 @@ fn a_resize_before_the_start_is_kept_and_one_after_it_is_told() {
     assert!(ask(&mut session, "stty size").contains("33 101"));
     ask(&mut session, "trap 'echo size $(stty size)' WINCH");
     session.resize(50, 132);
+    // bash without line editing runs the trap only after its next command.
     session.write("\n");
     session.expect("size 50 132");
+    session.expect(PROMPT);
     session.send(loopback_gateway::Packet::new("AgentTerminalResizeTTY").carrying("rubbish,1"));
     assert!(ask(&mut session, "stty size").contains("50 132"));
 }
@@ -80,12 +83,19 @@ fn the_first_keys_are_typed_unless_they_are_the_lone_line_feed_that_starts_it() 
     assert_eq!(session.wait_close().code, Some(0));
 }
 
+/// Types a line that a running `cat` repeats: the terminal echoes it once, the program once more.
+fn expect_cat(session: &mut Session<'_>, word: &str) {
+    session.write(&format!("{word}\n"));
+    session.expect(&format!("{word}\r\n"));
+    session.expect(&format!("{word}\r\n"));
+}
+
 #[test]
 fn ctrl_c_interrupts_the_foreground_and_not_the_shell() {
     let world = World::start();
     let mut session = shell(&world);
-    session.write("sleep 300; echo never\n");
-    session.expect("never\r\n");
+    session.write("cat\n");
+    expect_cat(&mut session, "running");
     session.write("\x03");
     session.expect(PROMPT);
     assert_eq!(ask(&mut session, "echo code $?"), "code 130");
@@ -95,16 +105,15 @@ fn ctrl_c_interrupts_the_foreground_and_not_the_shell() {
 fn ctrl_z_stops_a_job_and_fg_brings_it_back() {
     let world = World::start();
     let mut session = shell(&world);
-    session.write("sleep 300\n");
-    session.expect("sleep 300\r\n");
-    // The terminal takes Ctrl-Z only once bash has made the job its foreground.
+    session.write("cat\n");
+    expect_cat(&mut session, "running");
     session.write("\x1a");
     session.expect("Stopped");
     session.expect(PROMPT);
     assert!(ask(&mut session, "jobs").contains("Stopped"));
     session.write("fg\n");
-    session.expect("sleep 300\r\n");
-    session.write("\x03");
+    expect_cat(&mut session, "again");
+    session.write("\x04");
     session.expect(PROMPT);
     assert_eq!(ask(&mut session, "jobs; echo none"), "none");
 }

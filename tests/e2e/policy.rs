@@ -60,7 +60,7 @@ fn rules_that_say_nothing_demand_nothing() {
 #[test]
 fn a_type_that_is_not_served_is_refused_by_name() {
     let world = World::start();
-    for connection_type in ["rdp", "aws-ssm", "mcp"] {
+    for connection_type in ["rdp", "aws-ssm"] {
         let request = SessionRequest::new(connection_type, "connect")
             .env("HOST", "127.0.0.1")
             .env("PORT", "1");
@@ -181,7 +181,7 @@ fn sessions_are_told_apart_by_their_whole_name() {
     let world = World::start();
     let mut short = world.open(SessionRequest::console(&["cat"]).sid("a"));
     let mut long = world.open(SessionRequest::console(&["cat"]).sid("ab"));
-    let mut odd = world.open(SessionRequest::console(&["cat"]).sid("../a b\n%s"));
+    let mut odd = world.open(SessionRequest::console(&["cat"]).sid("../a b%s"));
     for session in [&mut short, &mut long, &mut odd] {
         session.start_console();
         session.write("x\n");

@@ -35,7 +35,7 @@ fn term_closes_open_sessions_by_packet_before_the_stream_ends() {
         assert!(!close.text.is_empty());
     }
     assert_eq!(world.agent.wait_exit().code(), Some(0));
-    target.wait_endings(target.accepted());
+    target.wait_idle();
     let reason = world
         .gateway
         .wait_event(0, "the stream's end", |event| match event {
@@ -80,6 +80,8 @@ fn a_second_signal_ends_at_once() {
     console.write("x\n");
     console.expect("x\r\nx\r\n");
     world.agent.signal(libc::SIGTERM);
+    // Two that come together are one.
+    world.agent.wait_text("may finish");
     world.agent.signal(libc::SIGTERM);
     world.agent.wait_exit();
 }

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
-use loopback_gateway::targets::{Manner, Pattern, Target, checksum, pattern};
+use loopback_gateway::targets::{Manner, Target, checksum, pattern, sent_by_source};
 use loopback_gateway::{SessionRequest, deadline};
 
 use crate::world::World;
@@ -76,16 +76,6 @@ fn fifty_megabytes_down_arrive_whole_and_then_the_end() {
         checksum(&received) == checksum(&sent_by_source(5, COUNT)),
         "the content differs"
     );
-}
-
-/// What a source sends: whole buffers of the pattern.
-fn sent_by_source(seed: u64, count: usize) -> Vec<u8> {
-    let mut bytes = vec![0; count];
-    let mut pattern = Pattern::new(seed);
-    for piece in bytes.chunks_mut(64 << 10) {
-        pattern.fill(piece);
-    }
-    bytes
 }
 
 #[test]
@@ -170,11 +160,7 @@ fn everything_sent_before_the_clients_end_reaches_the_target() {
         session.send_to("1", piece);
     }
     session.disconnect("1");
-    let endings = target.wait_endings(2);
-    let ending = endings
-        .iter()
-        .find(|ending| ending.count > 0)
-        .expect("the data");
+    let ending = target.wait_endings(1).remove(0);
     assert_eq!(
         (ending.count, ending.checksum),
         (content.len(), checksum(&content))
@@ -190,7 +176,7 @@ fn the_target_hears_when_the_client_is_killed() {
     socket.write_all(b"x").unwrap();
     socket.read_exact(&mut [0]).unwrap();
     session.kill();
-    target.wait_endings(target.accepted());
+    target.wait_idle();
 }
 
 #[test]
@@ -203,7 +189,7 @@ fn two_thousand_connections_leave_no_descriptor() {
     socket.write_all(b"warm").unwrap();
     socket.read_exact(&mut [0; 4]).unwrap();
     drop(socket);
-    target.wait_endings(target.accepted());
+    target.wait_idle();
     let before = world.agent.fds();
     for round in 0..20 {
         let mut sockets: Vec<_> = (0..100).map(|_| dial(address)).collect();
@@ -309,13 +295,11 @@ fn a_target_that_dies_during_the_session_ends_the_connection_and_not_the_session
 }
 
 #[test]
-fn a_target_on_ipv6_is_reached_by_address_and_by_name() {
+fn a_target_on_ipv6_is_reached() {
     let world = World::start();
     let target = Target::start_at("[::1]:0", Manner::Echo);
-    for host in ["::1", "localhost"] {
-        let mut session = world.open(SessionRequest::tcp(host, target.port()));
-        session.wait_open();
-        session.send_to("1", b"six");
-        assert_eq!(session.receive("1", 3), b"six", "by {host}");
-    }
+    let mut session = world.open(SessionRequest::tcp("::1", target.port()));
+    session.wait_open();
+    session.send_to("1", b"six");
+    assert_eq!(session.receive("1", 3), b"six");
 }

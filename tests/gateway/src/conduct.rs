@@ -76,3 +76,76 @@ impl Conduct {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(code: &str) -> Packet {
+        Packet::new("ClientSessionClose").with(spec::EXIT_CODE, code.to_owned())
+    }
+
+    fn open() -> Packet {
+        Packet::new("ClientSessionOpenOK")
+            .with(spec::CONNECTION_TYPE, "tcp")
+            .with(spec::REQUEST_PORT, "")
+    }
+
+    fn data(id: &str) -> Packet {
+        Packet::new("ClientTCPConnectionWrite").with(spec::CONNECTION_ID, id.to_owned())
+    }
+
+    fn end(id: &str) -> Packet {
+        Packet::new("ClientTCPConnectionClose").with(spec::CONNECTION_ID, id.to_owned())
+    }
+
+    #[test]
+    fn a_session_as_it_should_be_is_not_complained_about() {
+        let mut conduct = Conduct::new("tcp", false);
+        for packet in [
+            open(),
+            data("1"),
+            data("10"),
+            end("1"),
+            data("10"),
+            end("10"),
+            close("0"),
+        ] {
+            assert_eq!(conduct.check(&packet), None);
+        }
+        assert_eq!(Conduct::new("tcp", false).check(&close("254")), None);
+    }
+
+    #[test]
+    fn each_rule_that_is_broken_is_told() {
+        let big = Packet::new("ClientWriteStdout").carrying(vec![0; PAYLOAD_BYTES_MAX + 1]);
+        let cases: [(&[Packet], &str); 9] = [
+            (&[data("1")], "neither open-OK nor close"),
+            (&[Packet::new("ClientSessionOpenOK")], "type of the request"),
+            (&[open(), data("1"), end("1"), data("1")], "data after"),
+            (&[open(), end("1"), end("1")], "closed twice"),
+            (
+                &[open(), Packet::new("ClientTCPConnectionWrite")],
+                "no connection id",
+            ),
+            (&[close("-1")], "exit code"),
+            (&[Packet::new("ClientSessionClose")], "exit code"),
+            (&[open(), big], "1 MiB"),
+            (
+                &[open(), Packet::new("AgentSessionOpen")],
+                "no packet for an agent",
+            ),
+        ];
+        for (packets, wanted) in cases {
+            let mut conduct = Conduct::new("tcp", false);
+            let said: Vec<_> = packets
+                .iter()
+                .filter_map(|packet| conduct.check(packet))
+                .collect();
+            assert!(
+                said.len() == 1 && said[0].contains(wanted),
+                "{wanted}: {said:?}"
+            );
+        }
+    }
+}

@@ -25,8 +25,7 @@ pub fn run(agent: &str) -> ExitCode {
         return ExitCode::from(2);
     }
     std::panic::set_hook(Box::new(|info| {
-        let text = info.payload_as_str().unwrap_or("a step failed");
-        println!("\nThe demo FAILED: {text}");
+        println!("\nThe demo FAILED: {info}");
         let pid = AGENT.load(Ordering::SeqCst);
         if pid != 0 {
             // SAFETY: kill takes no pointers; the pid is that of our own child.
@@ -45,10 +44,17 @@ pub fn run(agent: &str) -> ExitCode {
     show_leaving(&gateway, &process);
     gateway.assert_clean();
     println!(
-        "\nAll six shown in {:.1} s: join, command, console, forwarded port, refused key, leave.",
+        "\nAll six shown in {:.2} s: join, command, console, forwarded port, refused key, leave.",
         started.elapsed().as_secs_f64()
     );
     ExitCode::SUCCESS
+}
+
+/// The agent's variables: its key, whom to trust, and lines for people.
+fn environment(gateway: &Gateway, key: &str) -> Vec<(String, String)> {
+    let mut variables = gateway.environment(key);
+    variables.push(("LOG_ENCODING".to_owned(), "human".to_owned()));
+    variables
 }
 
 fn title(text: &str) {
@@ -74,7 +80,7 @@ fn show_joining(gateway: &Gateway, agent: &Path) -> AgentProcess {
         &format!("HOOP_KEY='{}' {}", hidden(&key), agent.display()),
     );
     let started = Instant::now();
-    let process = AgentProcess::start(agent, &gateway.environment(&key));
+    let process = AgentProcess::start(agent, &environment(gateway, &key));
     AGENT.store(process.pid(), Ordering::SeqCst);
     let metadata = gateway.wait_online("demo");
     let took = started.elapsed().as_millis();
@@ -142,8 +148,9 @@ fn show_console(gateway: &Gateway) {
         tell("demo$", &format!("{command:<12} -> {answer}"));
         assert!(answer.starts_with(wanted), "{command} answered {output:?}");
     }
-    session.write("sleep 1000\n");
-    session.expect("sleep 1000");
+    // The quotes keep the echo of what is typed apart from what the command says.
+    session.write("echo run''ning; sleep 1000\n");
+    session.expect("running\r\n");
     session.write("\x03");
     session.expect("demo$ ");
     tell("demo$", "sleep 1000   -> interrupted with Ctrl-C");
@@ -182,7 +189,7 @@ fn show_refusal(gateway: &Gateway, agent: &Path) {
     title("5. A key that the gateway does not know");
     let key = gateway.key_for("stranger", "xagt-made-up", "standard");
     let from = gateway.mark();
-    let process = AgentProcess::start(agent, &gateway.environment(&key));
+    let process = AgentProcess::start(agent, &environment(gateway, &key));
     let refusal = gateway.wait_event(from, "a refusal", |event| match event {
         Event::Refused { end, .. }
         | Event::PreConnect {

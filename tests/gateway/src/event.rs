@@ -121,11 +121,7 @@ impl fmt::Display for Event {
                 payload_length,
                 ..
             } => {
-                write!(
-                    f,
-                    "{agent} -> {} ({payload_length} bytes)",
-                    packet.summary()
-                )
+                write!(f, "{agent} -> {}", packet.summary_with(*payload_length))
             }
             Self::Sent {
                 agent,
@@ -133,11 +129,7 @@ impl fmt::Display for Event {
                 payload_length,
                 ..
             } => {
-                write!(
-                    f,
-                    "{agent} <- {} ({payload_length} bytes)",
-                    packet.summary()
-                )
+                write!(f, "{agent} <- {}", packet.summary_with(*payload_length))
             }
             Self::Offline {
                 agent,

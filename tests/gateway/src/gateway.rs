@@ -40,8 +40,9 @@ pub struct Setup {
     pub port: u16,
     /// Names and addresses in the certificate.
     pub names: Vec<String>,
-    /// HTTP/2 windows in bytes; `None` lets them grow with the line, as the real gateway's do.
-    pub window: Option<u32>,
+    /// Bytes of each stream that an agent may send ahead. The connection as a whole is not limited,
+    /// since the real gateway gives its credit back whether or not a stream is read.
+    pub window: u32,
     /// Sent to every agent as it connects, JSON.
     pub feature_flags: String,
     /// Whether packets go into the journal; benchmarks do without.
@@ -57,7 +58,7 @@ impl Setup {
             names: ["localhost", "127.0.0.1", "::1"]
                 .map(str::to_owned)
                 .to_vec(),
-            window: None,
+            window: 1 << 20,
             feature_flags: r#"{"experimental.log_exec_input":true,"beta.oracle_native":true}"#
                 .to_owned(),
             records_packets: true,
@@ -301,6 +302,19 @@ impl Gateway {
         )
     }
 
+    /// Waits until this many bytes have come from the agent on its current connection.
+    pub fn wait_received(&self, agent: &str, count: u64) {
+        let give_up = Instant::now() + deadline();
+        while self.bytes_exchanged(agent).0 < count {
+            let received = self.bytes_exchanged(agent).0;
+            assert!(
+                Instant::now() < give_up,
+                "{received} bytes came from {agent}, not {count}"
+            );
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     pub(crate) fn stream(&self, agent: &str) -> Arc<AgentStream> {
         self.hub
             .lock()
@@ -429,9 +443,10 @@ impl Gateway {
     pub fn kill(&self) {
         self.stop_listening();
         self.drop_all_links();
-        let found = self
-            .hub
-            .wait(deadline(), |state| state.links.is_empty().then_some(()));
+        let found = self.hub.wait(deadline(), |state| {
+            let streams = state.agents.iter().filter(|agent| agent.stream.is_some());
+            (state.links.is_empty() && streams.count() == 0).then_some(())
+        });
         found.unwrap_or_else(|seen| panic!("connections outlive the gateway:{seen}"));
     }
 

@@ -71,6 +71,11 @@ impl Packet {
 
     /// One line for a failing test: kind, spec keys, and the head of the payload.
     pub fn summary(&self) -> String {
+        self.summary_with(self.payload.len())
+    }
+
+    /// Likewise, of a packet whose payload was cut from this length.
+    pub(crate) fn summary_with(&self, payload_length: usize) -> String {
         let mut keys: Vec<String> = self
             .spec
             .iter()
@@ -78,19 +83,18 @@ impl Packet {
             .map(|(key, value)| format!("{key}={}", head(value)))
             .collect();
         keys.sort();
-        let payload = head(&self.payload);
-        let length = self.payload.len();
+        let keys = keys.join(", ");
         format!(
-            "{} [{}] {length} bytes {payload}",
+            "{} [{keys}] {payload_length} bytes {}",
             self.kind,
-            keys.join(", ")
+            head(&self.payload)
         )
     }
 }
 
 /// The first bytes of something, quoted.
 pub(crate) fn head(bytes: &[u8]) -> String {
-    const SHOWN: usize = 120;
+    const SHOWN: usize = 60;
     let shown = bytes.get(..SHOWN).unwrap_or(bytes);
     let dots = if bytes.len() > SHOWN { ".." } else { "" };
     format!("\"{}\"{dots}", shown.escape_ascii())

@@ -18,14 +18,17 @@ use crate::hub::Hub;
 use crate::service::Service;
 use crate::socket::{Link, Order, Socket};
 
+/// Credit of a connection, the largest that HTTP/2 knows.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
 /// What every connection is served with.
 #[derive(Clone)]
 pub(crate) struct Server {
     pub hub: Arc<Hub>,
     pub tls: Option<Arc<ServerConfig>>,
     pub feature_flags: Arc<str>,
-    /// Fixed flow-control windows; `None` lets them follow the line.
-    pub window: Option<u32>,
+    /// Bytes of each stream that an agent may send ahead.
+    pub window: u32,
 }
 
 impl Server {
@@ -101,16 +104,9 @@ impl Server {
             async move { Ok::<_, Infallible>(service.answer(request).await) }
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        match self.window {
-            Some(bytes) => {
-                builder
-                    .initial_stream_window_size(bytes)
-                    .initial_connection_window_size(bytes);
-            }
-            None => {
-                builder.adaptive_window(true);
-            }
-        }
+        builder
+            .initial_stream_window_size(self.window)
+            .initial_connection_window_size(CONNECTION_WINDOW);
         let connection = builder.serve_connection(TokioIo::new(stream), answer);
         let mut connection = std::pin::pin!(connection);
         loop {

@@ -260,6 +260,14 @@ impl Service {
         let name = self.authenticate(metadata)?;
         let (outgoing, packets) = mpsc::channel(OUTGOING_PACKETS_MAX);
         let (end, ended) = oneshot::channel();
+        // Before anybody else can send.
+        let flags = self.feature_flags.as_bytes().to_vec();
+        for packet in [
+            Packet::new("AgentGatewayConnectOK"),
+            Packet::new("GatewayFeatureFlagUpdate").with(spec::FEATURE_FLAGS, flags),
+        ] {
+            outgoing.try_send(packet).expect("a new queue has room");
+        }
         let stream = self.hub.change(|state| {
             let id = state.next_id();
             let agent = state.agent(&name).filter(|agent| agent.stream.is_none());
@@ -284,16 +292,6 @@ impl Service {
             self.hub.write(state, event);
             Ok::<_, Status>(stream)
         })?;
-        let flags = self.feature_flags.as_bytes().to_vec();
-        for packet in [
-            Packet::new("AgentGatewayConnectOK"),
-            Packet::new("GatewayFeatureFlagUpdate").with(spec::FEATURE_FLAGS, flags),
-        ] {
-            stream
-                .outgoing
-                .try_send(packet)
-                .expect("a new queue has room");
-        }
         tokio::spawn(receive_all(self.hub.clone(), stream, incoming));
         Ok(Outgoing {
             packets,
@@ -309,12 +307,13 @@ async fn receive_all(hub: Arc<Hub>, stream: Arc<AgentStream>, mut incoming: Stre
         let is_stalled = *stalled.borrow_and_update();
         let received = tokio::select! {
             biased;
-            () = stream.outgoing.closed() => break "the agent ended the stream".to_owned(),
             changed = stalled.changed() => match changed {
                 Ok(()) => continue,
                 Err(_) => break "the gateway is gone".to_owned(),
             },
+            // Before the end, so that what came ahead of it is not lost.
             received = incoming.message(), if !is_stalled => received,
+            () = stream.outgoing.closed() => break "the agent ended the stream".to_owned(),
         };
         match received {
             Ok(Some(packet)) => {

@@ -10,6 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::gateway::deadline;
 
+/// Bytes that a source writes at a time.
+const SOURCE_BYTES: usize = 64 << 10;
+
 /// What a service does with each connection.
 #[derive(Clone, Debug)]
 pub enum Manner {
@@ -120,11 +123,21 @@ impl Target {
         });
     }
 
-    /// Waits until so many connections have ended, and returns how.
+    /// Waits until so many connections have ended, and returns how. Those that brought nothing do
+    /// not count: the check of the address before a session opens is one.
     pub fn wait_endings(&self, count: usize) -> Vec<Ending> {
         self.wait("ended connections", |ledger| {
-            (ledger.endings.len() >= count).then(|| ledger.endings.clone())
+            let used = ledger.endings.iter().filter(|ending| ending.count > 0);
+            let used: Vec<Ending> = used.cloned().collect();
+            (used.len() >= count).then_some(used)
         })
+    }
+
+    /// Waits until no connection is open.
+    pub fn wait_idle(&self) {
+        self.wait("the end of every connection", |ledger| {
+            (ledger.endings.len() == ledger.accepted).then_some(())
+        });
     }
 
     fn wait<T>(&self, what: &str, find: impl Fn(&Ledger) -> Option<T>) -> T {
@@ -227,7 +240,7 @@ async fn take_all(mut socket: TcpStream, echoes: bool) -> Ending {
 async fn send_pattern(socket: &mut TcpStream, seed: u64, count: usize) -> bool {
     let mut pattern = Pattern::new(seed);
     let mut left = count;
-    let mut buffer = vec![0; 64 << 10];
+    let mut buffer = vec![0; SOURCE_BYTES];
     while left > 0 {
         let size = buffer.len().min(left);
         pattern.fill(&mut buffer[..size]);
@@ -283,6 +296,16 @@ impl Pattern {
             group.copy_from_slice(&self.state.to_le_bytes()[..group.len()]);
         }
     }
+}
+
+/// What a `Source` sends: whole buffers of the pattern.
+pub fn sent_by_source(seed: u64, count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    let mut pattern = Pattern::new(seed);
+    for piece in bytes.chunks_mut(SOURCE_BYTES) {
+        pattern.fill(piece);
+    }
+    bytes
 }
 
 /// The first `count` bytes of the pattern with this seed.
