@@ -66,7 +66,7 @@ impl fmt::Display for CallError {
                  gateway's gRPC port"
             ),
             Self::Open(error) => write!(f, "{error}"),
-            Self::Message(_) => f.write_str("the answer is no gRPC message"),
+            Self::Message(error) => write!(f, "the answer cannot be read: {error}"),
             Self::Tls(error) => f.write_str(&trust::explain(error)),
             Self::Closed => f.write_str("the other side closed the connection"),
             Self::Io(io::ErrorKind::TimedOut) => {
