@@ -13,8 +13,11 @@ pub const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
 /// waits behind more than this.
 pub const STREAM_WINDOW_UNDER_PRESSURE: u32 = 256 * 1024;
 
-/// Read from the link's socket at once: 16 full TLS records.
-pub const LINK_READ_BYTES: usize = 256 * 1024;
+/// Read from the link's socket at once while it has that much: 16 full TLS records.
+pub const LINK_READ_BYTES_MAX: usize = 256 * 1024;
+
+/// Read from a link that has been quiet: any control traffic fits.
+pub const LINK_READ_BYTES_MIN: usize = 8 * 1024;
 
 /// Encrypted bytes kept ready for the link's socket: enough for one large write, little enough
 /// that what is queued behind can still be reordered.
@@ -25,7 +28,7 @@ pub const LINK_WRITE_BYTES: usize = 256 * 1024;
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Buffers of the link above this size are given back when the link falls silent.
-pub const LINK_BUFFER_BYTES_IDLE: usize = 4 * 1024;
+pub const LINK_BUFFER_BYTES_IDLE: usize = 16 * 1024;
 
 /// Largest payload towards the gateway: fewer, larger packets are what its speed depends on.
 pub const PAYLOAD_BYTES_MAX: usize = 1024 * 1024;
@@ -119,7 +122,8 @@ const _: () = assert!(PAYLOAD_BYTES_MIN <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(STREAM_WINDOW as usize <= QUEUE_BYTES_MAX / 2);
 const _: () = assert!(STREAM_WINDOW_UNDER_PRESSURE < STREAM_WINDOW);
 const _: () = assert!(SESSION_OPEN_TIMEOUT.as_millis() < 5000);
-const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES);
+const _: () = assert!(LINK_READ_BYTES_MIN < LINK_BUFFER_BYTES_IDLE);
+const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES_MAX);
 
 /// Bytes of one HTTP response body that `admin` accepts: some ten thousand agents in a list.
 pub const ADMIN_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -142,7 +146,7 @@ pub const H2_HEADER_BLOCK_BYTES_MAX: usize = 2 * H2_HEADER_LIST_BYTES_MAX as usi
 /// CONTINUATION frames of one header block; a list within bounds needs two of full size.
 pub const H2_CONTINUATIONS_MAX: u32 = 8;
 /// HPACK dynamic table that the gateway may fill: the protocol's default.
-pub const H2_TABLE_BYTES_MAX: usize = 4096;
+pub const H2_TABLE_BYTES_MAX: u32 = 4096;
 /// Table size updates in front of one block: the least and the final size (RFC 7541 section 4.2).
 pub const H2_TABLE_UPDATES_MAX: usize = 2;
 /// Entries of one SETTINGS frame; six are defined.
@@ -172,7 +176,7 @@ pub const H2_DEBUG_BYTES_MAX: usize = 256;
 pub const H2_CONTROL_BYTES_HIGH: usize = 4096;
 
 const _: () = assert!(H2_HEADER_BLOCK_BYTES_MAX <= 9 * H2_FRAME_BYTES_MAX as usize);
-const _: () = assert!(H2_TABLE_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(H2_TABLE_BYTES_MAX <= u16::MAX as u32);
 
 /// One gRPC message of the gateway: its own limit of 17 MiB, and some more because it adds to
 /// what a client sent (gateway protocol 1.3).

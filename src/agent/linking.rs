@@ -376,6 +376,15 @@ impl Agent {
         }
     }
 
+    /// A burst has left memory behind that is worth a wake-up to give back.
+    pub fn holds_burst_memory(&mut self) -> bool {
+        let is_held = match &mut self.phase {
+            Phase::Connected(link) => link.holds_burst_memory(),
+            _ => false,
+        };
+        is_held || self.outbox.capacity() > limits::LINK_BUFFER_BYTES_IDLE
+    }
+
     /// Nothing has moved for a while: gives memory back.
     pub fn release_idle(&mut self) {
         self.outbox.release_idle();

@@ -87,9 +87,8 @@ impl Status {
     /// Reads the header list of a response. `None` when it heads a gRPC response whose status is
     /// still to come; otherwise the call has ended, be it before the stream.
     pub fn from_headers(fields: &Fields, end_stream: bool) -> Option<Self> {
-        if let Some(status) = Self::from_fields(fields) {
-            // Some proxies send the status in front; it only counts at the end.
-            return end_stream.then_some(status);
+        if end_stream && let Some(status) = Self::from_fields(fields) {
+            return Some(status);
         }
         let http = fields.status().unwrap_or(0);
         if http != 200 {
@@ -139,7 +138,7 @@ impl Status {
         })
     }
 
-    /// The call ended without a status.
+    /// A response that ended without trailers.
     pub fn missing() -> Self {
         Self {
             code: Code::Unknown,
@@ -299,6 +298,7 @@ mod tests {
             ("grpc-message", "invalid authentication"),
         ];
         assert_eq!(headers(&fields, true), Some(Code::Unauthenticated));
+        // In front of content it does not count yet.
         assert_eq!(headers(&fields, false), None);
         // Some intermediaries change the HTTP status; the gRPC one counts.
         assert_eq!(

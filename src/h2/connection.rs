@@ -142,7 +142,7 @@ impl Connection {
             refuse_above: None,
             going_away: false,
             failed: None,
-            table_size: H2_TABLE_BYTES_MAX as u32,
+            table_size: H2_TABLE_BYTES_MAX,
             output,
             settings_acks: 0,
             ping_acks: Vec::new(),

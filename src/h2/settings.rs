@@ -39,11 +39,9 @@ impl LocalSettings {
 
     /// The payload of our SETTINGS frame.
     pub(super) fn payload(self) -> Vec<u8> {
-        #[allow(clippy::cast_possible_truncation)] // A constant, 4096.
-        let table = H2_TABLE_BYTES_MAX as u32;
         let mut payload = Vec::with_capacity(30);
         for (id, value) in [
-            (HEADER_TABLE_SIZE, table),
+            (HEADER_TABLE_SIZE, H2_TABLE_BYTES_MAX),
             (ENABLE_PUSH, 0),
             (MAX_CONCURRENT_STREAMS, 0),
             (INITIAL_WINDOW_SIZE, self.stream_window),
@@ -69,7 +67,7 @@ impl Default for PeerSettings {
     /// As before the first SETTINGS frame.
     fn default() -> Self {
         Self {
-            table_size: H2_TABLE_BYTES_MAX as u32,
+            table_size: H2_TABLE_BYTES_MAX,
             streams_max: u32::MAX,
             stream_window: WINDOW_DEFAULT,
             frame_bytes_max: H2_FRAME_BYTES_MAX,

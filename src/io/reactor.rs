@@ -345,6 +345,6 @@ impl Reactor {
 
     pub(super) fn saw_traffic(&mut self, now: Instant) {
         self.last_traffic = now;
-        self.has_released = false;
+        self.has_released = !self.agent.holds_burst_memory();
     }
 }

@@ -92,11 +92,12 @@ pub enum LinkError {
 pub struct Link {
     tunnel: Option<proxy::Answer>,
     transport: Transport,
-    incoming: ByteBuf,
     outgoing: ByteBuf,
     calls: Calls,
     pace: Pace,
     is_ready: bool,
+    /// Grows while reads fill it.
+    read_size: usize,
     last_received: Instant,
 }
 
@@ -130,7 +131,6 @@ impl Link {
         Self {
             tunnel: tunnel.map(|_| proxy::Answer::default()),
             transport,
-            incoming: ByteBuf::new(),
             outgoing,
             calls: Calls {
                 http2: Connection::new(&LOCAL_SETTINGS),
@@ -141,6 +141,7 @@ impl Link {
             },
             pace: Pace::new(now),
             is_ready: false,
+            read_size: limits::LINK_READ_BYTES_MIN,
             last_received: now,
         }
     }
@@ -167,7 +168,7 @@ impl Link {
 
     /// Where the reactor puts what it reads from the socket.
     pub fn read_buffer(&mut self) -> &mut [u8] {
-        self.incoming.spare(limits::LINK_READ_BYTES)
+        self.transport.incoming().spare(self.read_size)
     }
 
     /// `size` bytes were put into [`Link::read_buffer`]. Call with 0 to start the handshake.
@@ -177,13 +178,16 @@ impl Link {
         size: usize,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), LinkError> {
-        self.incoming.advance(size);
+        self.transport.incoming().advance(size);
         if size > 0 {
             self.last_received = now;
         }
+        if size >= self.read_size {
+            self.read_size = (self.read_size * 2).min(limits::LINK_READ_BYTES_MAX);
+        }
         if let Some(tunnel) = &mut self.tunnel {
             if !tunnel
-                .receive(&mut self.incoming)
+                .receive(self.transport.incoming())
                 .map_err(LinkError::Proxy)?
             {
                 return Ok(());
@@ -192,14 +196,12 @@ impl Link {
         }
         let Self {
             transport,
-            incoming,
             outgoing,
             calls,
             ..
         } = self;
-        let progress = transport.receive(incoming, outgoing, &mut |bytes| {
-            calls.receive(now, bytes, on_event)
-        })?;
+        let progress =
+            transport.receive(outgoing, &mut |bytes| calls.receive(now, bytes, on_event))?;
         if self.transport.is_open() && !self.is_ready {
             self.is_ready = true;
             on_event(Event::Ready);
@@ -294,9 +296,18 @@ impl Link {
             .sent(now, size, self.outgoing.is_empty() && outbox.is_empty());
     }
 
+    /// A burst has left memory behind.
+    pub fn holds_burst_memory(&mut self) -> bool {
+        let idle = limits::LINK_BUFFER_BYTES_IDLE;
+        self.transport.incoming().capacity() > idle || self.outgoing.capacity() > idle
+    }
+
     /// Gives the memory of a burst back; called when nothing has moved for a while.
     pub fn release_idle(&mut self) {
-        self.incoming.shrink(limits::LINK_BUFFER_BYTES_IDLE);
+        self.read_size = limits::LINK_READ_BYTES_MIN;
+        self.transport
+            .incoming()
+            .shrink(limits::LINK_BUFFER_BYTES_IDLE);
         if self.outgoing.is_empty() {
             self.outgoing.shrink(limits::LINK_BUFFER_BYTES_IDLE);
         }

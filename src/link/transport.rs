@@ -1,14 +1,15 @@
 //! Bytes of the link's socket <-> plaintext: TLS by rustls, or nothing at all.
 //!
 //! The unbuffered interface of rustls decrypts out of, and encrypts into, buffers that we own, so
-//! that the socket is read and written in pieces far larger than a record.
+//! that the socket is read and written in pieces far larger than a record. It keeps positions in
+//! the received bytes between two calls, so every call must be given the same ones: `incoming`.
 
 use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
+use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
 use crate::base::ByteBuf;
 
@@ -17,6 +18,9 @@ pub const RECORD_PLAINTEXT_MAX: usize = 16 * 1024;
 
 /// Header, authentication tag, content type and (TLS 1.2) explicit nonce of one record.
 const RECORD_OVERHEAD_MAX: usize = 5 + 16 + 1 + 8;
+
+/// A close_notify record, whatever the cipher.
+const CLOSE_BYTES_MAX: usize = 128;
 
 /// A handshake message of ours; the certificate we never send would be the only larger one.
 const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
@@ -49,6 +53,7 @@ pub enum Progress {
 /// The plaintext of the link, or the socket's bytes themselves.
 pub struct Transport {
     tls: Option<Box<UnbufferedClientConnection>>,
+    incoming: ByteBuf,
     is_open: bool,
 }
 
@@ -57,6 +62,7 @@ impl Transport {
     pub fn plaintext() -> Self {
         Self {
             tls: None,
+            incoming: ByteBuf::new(),
             is_open: true,
         }
     }
@@ -69,8 +75,14 @@ impl Transport {
         let tls = UnbufferedClientConnection::new(config, name).map_err(TransportError::Tls)?;
         Ok(Self {
             tls: Some(Box::new(tls)),
+            incoming: ByteBuf::new(),
             is_open: false,
         })
+    }
+
+    /// The socket's bytes that were not decoded yet; new ones go behind them.
+    pub fn incoming(&mut self) -> &mut ByteBuf {
+        &mut self.incoming
     }
 
     /// Plaintext can be sent.
@@ -86,14 +98,14 @@ impl Transport {
         Some((version, suite))
     }
 
-    /// Takes what it can from `incoming`, hands the plaintext to `sink`, writes what the
+    /// Decodes what it can of the incoming bytes, hands the plaintext to `sink`, writes what the
     /// handshake has to say to `outgoing`.
     pub fn receive<E: From<TransportError>>(
         &mut self,
-        incoming: &mut ByteBuf,
         outgoing: &mut ByteBuf,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<Progress, E> {
+        let incoming = &mut self.incoming;
         let Some(tls) = &mut self.tls else {
             let result = sink(incoming.filled());
             incoming.clear();
@@ -107,24 +119,22 @@ impl Transport {
                 Err(error) => {
                     // The alert that tells the peer why is queued behind the error.
                     incoming.consume(discard);
-                    flush_alert(tls, outgoing);
+                    flush_alert(tls, incoming, outgoing);
                     return Err(error.into());
                 }
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
                         let record = record.map_err(TransportError::Tls)?;
                         discard += record.discard;
-                        sink(record.payload)?;
+                        if let Err(error) = sink(record.payload) {
+                            incoming.consume(discard);
+                            return Err(error);
+                        }
                     }
                 }
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     let written = data.encode(outgoing.spare(HANDSHAKE_BYTES_MAX));
-                    match written {
-                        Ok(written) => outgoing.advance(written),
-                        Err(EncodeError::AlreadyEncoded | EncodeError::InsufficientSize(_)) => {
-                            return Err(TransportError::Exhausted.into());
-                        }
-                    }
+                    outgoing.advance(written.map_err(|_| TransportError::Exhausted)?);
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::BlockedHandshake) => outcome = Some(Progress::Handshaking),
@@ -158,31 +168,46 @@ impl Transport {
         let records = plaintext.len().div_ceil(RECORD_PLAINTEXT_MAX);
         // A key update may have to go first.
         let room = plaintext.len() + (records + 1) * RECORD_OVERHEAD_MAX + 64;
-        match tls
-            .process_tls_records(&mut [])
-            .state
-            .map_err(TransportError::Tls)?
-        {
-            ConnectionState::WriteTraffic(mut traffic) => {
-                match traffic.encrypt(plaintext, outgoing.spare(room)) {
-                    Ok(written) => outgoing.advance(written),
-                    Err(EncryptError::InsufficientSize(_) | EncryptError::EncryptExhausted) => {
-                        return Err(TransportError::Exhausted);
+        loop {
+            let UnbufferedStatus { mut discard, state } =
+                tls.process_tls_records(self.incoming.filled_mut());
+            let mut is_sent = false;
+            match state.map_err(TransportError::Tls)? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    let written = traffic.encrypt(plaintext, outgoing.spare(room));
+                    outgoing.advance(written.map_err(|_| TransportError::Exhausted)?);
+                    is_sent = true;
+                }
+                // The answer to a key update of the peer goes first.
+                ConnectionState::EncodeTlsData(mut data) => {
+                    let written = data.encode(outgoing.spare(HANDSHAKE_BYTES_MAX));
+                    outgoing.advance(written.map_err(|_| TransportError::Exhausted)?);
+                }
+                ConnectionState::TransmitTlsData(data) => data.done(),
+                // Only behind bytes that ended the link: there, nobody wants them any more.
+                ConnectionState::ReadTraffic(mut traffic) => {
+                    while let Some(Ok(record)) = traffic.next_record() {
+                        discard += record.discard;
                     }
                 }
-                Ok(())
+                _ => return Err(TransportError::Exhausted),
             }
-            _ => Err(TransportError::Exhausted),
+            self.incoming.consume(discard);
+            if is_sent {
+                return Ok(());
+            }
         }
     }
 
     /// Says that nothing more will be sent.
     pub fn close(&mut self, outgoing: &mut ByteBuf) {
         let Some(tls) = &mut self.tls else { return };
+        if !self.is_open {
+            return;
+        }
         if let Ok(ConnectionState::WriteTraffic(mut traffic)) =
-            tls.process_tls_records(&mut []).state
-            && let Ok(written) =
-                traffic.queue_close_notify(outgoing.spare(RECORD_OVERHEAD_MAX + 64))
+            tls.process_tls_records(self.incoming.filled_mut()).state
+            && let Ok(written) = traffic.queue_close_notify(outgoing.spare(CLOSE_BYTES_MAX))
         {
             outgoing.advance(written);
         }
@@ -190,10 +215,13 @@ impl Transport {
 }
 
 /// Writes what rustls wants the peer to know about the error that it has just reported.
-fn flush_alert(tls: &mut UnbufferedClientConnection, outgoing: &mut ByteBuf) {
-    let mut nothing = [0u8; 0];
+fn flush_alert(
+    tls: &mut UnbufferedClientConnection,
+    incoming: &mut ByteBuf,
+    outgoing: &mut ByteBuf,
+) {
     if let Ok(ConnectionState::EncodeTlsData(mut data)) =
-        tls.process_tls_records(&mut nothing).state
+        tls.process_tls_records(incoming.filled_mut()).state
         && let Ok(written) = data.encode(outgoing.spare(HANDSHAKE_BYTES_MAX))
     {
         outgoing.advance(written);

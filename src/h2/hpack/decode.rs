@@ -61,7 +61,7 @@ impl Decoder {
     /// A decoder with an empty table of [`H2_TABLE_BYTES_MAX`].
     pub fn new() -> Self {
         Self {
-            table: Table::new(H2_TABLE_BYTES_MAX),
+            table: Table::new(TABLE_SIZE_MAX),
             scratch: Vec::new(),
         }
     }
@@ -75,7 +75,7 @@ impl Decoder {
             if first & 0xe0 == 0x20 {
                 updates += 1;
                 let size = reader.integer(5)?;
-                if count > 0 || updates > H2_TABLE_UPDATES_MAX || size > H2_TABLE_BYTES_MAX {
+                if count > 0 || updates > H2_TABLE_UPDATES_MAX || size > TABLE_SIZE_MAX {
                     return Err(HpackError::SizeUpdate);
                 }
                 self.table.set_size_max(size);
@@ -122,6 +122,8 @@ impl Decoder {
         Ok(())
     }
 }
+
+const TABLE_SIZE_MAX: usize = H2_TABLE_BYTES_MAX as usize;
 
 /// What is left of a block.
 struct Reader<'a> {

@@ -10,6 +10,10 @@ use crate::io::signal::{Signal, Signals};
 use crate::io::sys;
 use crate::io::sys::testing::{adopt_orphans, wait_for_exit};
 
+fn next_status(children: &mut Children) -> Option<ExitStatus> {
+    children.poll_exited().map(|exited| exited.status)
+}
+
 #[test]
 fn exit_is_reported_once_and_the_id_stays_taken_until_release() {
     let mut children = Children::new();
@@ -41,8 +45,10 @@ fn running_child_is_not_released_and_not_reported() {
     assert_eq!(children.len(), 1);
     children.signal_group(child.pid, Signal::Terminate).unwrap();
     wait_for_exit(child.pid);
-    let status = children.poll_exited().map(|exited| exited.status);
-    assert_eq!(status, Some(ExitStatus::Signaled(libc::SIGTERM)));
+    assert_eq!(
+        next_status(&mut children),
+        Some(ExitStatus::Signaled(libc::SIGTERM))
+    );
     children.release(child.pid);
 }
 
@@ -55,8 +61,7 @@ fn child_that_is_not_in_the_table_is_never_signalled() {
     children.insert(child.pid, 1);
     drop(child.stdin);
     wait_for_exit(child.pid);
-    let status = children.poll_exited().map(|exited| exited.status);
-    assert_eq!(status, Some(ExitStatus::Exited(0)));
+    assert_eq!(next_status(&mut children), Some(ExitStatus::Exited(0)));
     children.release(child.pid);
 }
 
@@ -67,7 +72,7 @@ fn child_that_somebody_else_collected_counts_as_ended() {
     children.insert(child.pid, 1);
     wait_for_exit(child.pid);
     assert!(sys::collect(child.pid));
-    let status = children.poll_exited().map(|exited| exited.status);
+    let status = next_status(&mut children);
     assert_eq!(status, Some(ExitStatus::Unknown));
     assert_eq!(status.map(ExitStatus::code), Some(254));
     children.release(child.pid);
@@ -82,8 +87,10 @@ fn stopped_child_ends_on_terminate() {
     read_until(&mut child.stdout, |seen| seen.ends_with(b"\n"));
     children.signal_group(child.pid, Signal::Terminate).unwrap();
     wait_for_exit(child.pid);
-    let status = children.poll_exited().map(|exited| exited.status);
-    assert_eq!(status, Some(ExitStatus::Signaled(libc::SIGTERM)));
+    assert_eq!(
+        next_status(&mut children),
+        Some(ExitStatus::Signaled(libc::SIGTERM))
+    );
     children.release(child.pid);
 }
 

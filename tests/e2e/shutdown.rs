@@ -1,0 +1,114 @@
+//! How the program leaves.
+
+use loopback_gateway::SessionRequest;
+use loopback_gateway::event::Event;
+use loopback_gateway::targets::{Manner, Target};
+
+use crate::world::World;
+
+#[test]
+fn term_without_sessions_ends_with_0() {
+    for signal in [libc::SIGTERM, libc::SIGINT] {
+        let world = World::start();
+        world.agent.signal(signal);
+        assert_eq!(world.agent.wait_exit().code(), Some(0));
+        world.gateway.wait_offline("demo");
+    }
+}
+
+#[test]
+fn term_closes_open_sessions_by_packet_before_the_stream_ends() {
+    let world = World::with_variables(&[("HOOP_LITE_DRAIN_TIMEOUT", "1s")]);
+    let target = Target::start(Manner::Echo);
+    let mut tcp = world.open(SessionRequest::tcp("127.0.0.1", target.port()));
+    tcp.wait_open();
+    tcp.send_to("1", b"x");
+    tcp.receive("1", 1);
+    let mut console = world.open(SessionRequest::console(&["cat"]));
+    console.start_console();
+    console.write("x\n");
+    console.expect("x\r\nx\r\n");
+    world.agent.signal(libc::SIGTERM);
+    for session in [&mut tcp, &mut console] {
+        let close = session.wait_close();
+        assert!(close.code.is_some_and(|code| code > 0), "{close:?}");
+        assert!(!close.text.is_empty());
+    }
+    assert_eq!(world.agent.wait_exit().code(), Some(0));
+    target.wait_endings(target.accepted());
+    let reason = world
+        .gateway
+        .wait_event(0, "the stream's end", |event| match event {
+            Event::Offline { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+    assert!(!reason.contains("reset"), "{reason}");
+}
+
+#[test]
+fn a_command_that_ends_within_the_drain_keeps_its_output_and_code() {
+    let world = World::with_variables(&[("HOOP_LITE_DRAIN_TIMEOUT", "60s")]);
+    let folder = crate::world::Folder::new("drain");
+    let gate = folder.file("gate");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&gate)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let script = format!("echo started; cat {gate}; exit 9");
+    let mut session = world.open(SessionRequest::exec(&["sh", "-c", &script]));
+    session.wait_open();
+    session.send_stdin(b"");
+    session.expect("started\n");
+    world.agent.signal(libc::SIGTERM);
+    std::fs::write(&gate, "finished\n").unwrap();
+    let outcome = session.finish();
+    assert_eq!(
+        (outcome.out().as_str(), outcome.code),
+        ("started\nfinished\n", 9)
+    );
+    assert_eq!(world.agent.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let world = World::with_variables(&[("HOOP_LITE_DRAIN_TIMEOUT", "10m")]);
+    let mut console = world.open(SessionRequest::console(&["cat"]));
+    console.start_console();
+    console.write("x\n");
+    console.expect("x\r\nx\r\n");
+    world.agent.signal(libc::SIGTERM);
+    world.agent.signal(libc::SIGTERM);
+    world.agent.wait_exit();
+}
+
+#[test]
+fn an_agent_without_a_key_says_what_is_missing_and_ends_with_1() {
+    let agent = loopback_gateway::AgentProcess::start(crate::world::AGENT, &[]);
+    assert_eq!(agent.wait_exit().code(), Some(1));
+    agent.wait_text("missing HOOP_KEY environment variable");
+}
+
+#[test]
+fn a_key_that_is_no_key_ends_with_1_and_is_not_shown() {
+    for key in [
+        "grpcs://demo@host:8443",
+        "ftp://demo:xagt-secret@host:1",
+        "xagt-secret",
+    ] {
+        let variables = [("HOOP_KEY".to_owned(), key.to_owned())];
+        let agent = loopback_gateway::AgentProcess::start(crate::world::AGENT, &variables);
+        assert_eq!(agent.wait_exit().code(), Some(1), "{key}");
+        agent.wait_text("HOOP_KEY");
+        assert!(
+            agent
+                .lines()
+                .iter()
+                .all(|line| !line.contains("xagt-secret")),
+            "{:?}",
+            agent.lines()
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! A gateway and an agent that has come online.
+
+use std::path::Path;
+
+use loopback_gateway::{AgentProcess, Gateway, Outcome, Security, Session, SessionRequest, Setup};
+
+/// The program under test.
+pub const AGENT: &str = env!("CARGO_BIN_EXE_hoop-lite");
+
+/// One agent, named `demo`, and its gateway.
+pub struct World {
+    pub agent: AgentProcess,
+    pub gateway: Gateway,
+    pub key: String,
+}
+
+impl World {
+    /// Over TLS.
+    pub fn start() -> Self {
+        Self::start_with(Setup::new(Security::Tls), &[])
+    }
+
+    /// With these settings of the agent beside its key.
+    pub fn with_variables(variables: &[(&str, &str)]) -> Self {
+        Self::start_with(Setup::new(Security::Tls), variables)
+    }
+
+    /// In full.
+    pub fn start_with(setup: Setup, variables: &[(&str, &str)]) -> Self {
+        let gateway = Gateway::start_with(setup);
+        let key = gateway.register("demo", "standard");
+        let agent = AgentProcess::start(AGENT, &environment(&gateway, &key, variables));
+        gateway.wait_online("demo");
+        Self {
+            agent,
+            gateway,
+            key,
+        }
+    }
+
+    /// Opens a session.
+    pub fn open(&self, request: SessionRequest) -> Session<'_> {
+        self.gateway.open_session(request)
+    }
+
+    /// Runs a command to its end.
+    pub fn exec(&self, command: &[&str]) -> Outcome {
+        self.open(SessionRequest::exec(command)).run(b"")
+    }
+
+    /// Runs a shell script to its end. It travels as standard input, since the agent expands `$` in
+    /// arguments.
+    pub fn shell(&self, script: &str) -> Outcome {
+        self.open(SessionRequest::exec(&["sh"]))
+            .run(script.as_bytes())
+    }
+}
+
+/// The gateway's key and trust, with variables beside them.
+pub fn environment(gateway: &Gateway, key: &str, more: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut all = gateway.environment(key);
+    all.extend(
+        more.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    all
+}
+
+/// A folder of this test's own, removed when dropped.
+pub struct Folder {
+    path: std::path::PathBuf,
+}
+
+impl Folder {
+    /// An empty one.
+    pub fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("hoop-lite-e2e-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self { path }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file's path in it, as text.
+    pub fn file(&self, name: &str) -> String {
+        self.path.join(name).to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}

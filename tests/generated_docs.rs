@@ -1,0 +1,146 @@
+//! The man page and the completions, written from the one table of commands and flags.
+//!
+//! `scripts/generate-docs` writes the files; these tests fail when a checked-in file differs from what the
+//! table says now, and try the completions in the shells that are there.
+#![allow(clippy::unwrap_used)]
+
+#[path = "generated_docs/complete_bash.rs"]
+mod complete_bash;
+#[path = "generated_docs/complete_fish.rs"]
+mod complete_fish;
+#[path = "generated_docs/complete_zsh.rs"]
+mod complete_zsh;
+#[path = "generated_docs/man.rs"]
+mod man;
+#[path = "generated_docs/tree.rs"]
+mod tree;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Set by `scripts/generate-docs`: write instead of compare.
+const WRITE: &str = "HOOP_LITE_WRITE_DOCS";
+
+const MAN: &str = "man/hoop-lite.1";
+const BASH: &str = "completions/hoop-lite.bash";
+const ZSH: &str = "completions/_hoop-lite";
+const FISH: &str = "completions/hoop-lite.fish";
+
+#[test]
+fn the_man_page_is_what_the_table_says() {
+    is_current(MAN, &man::page());
+}
+
+#[test]
+fn the_completions_are_what_the_table_says() {
+    is_current(BASH, &complete_bash::script());
+    is_current(ZSH, &complete_zsh::script());
+    is_current(FISH, &complete_fish::script());
+}
+
+#[test]
+fn bash_completes_commands_flags_and_values() {
+    for (line, wanted) in [
+        ("hoop-lite ad", "admin"),
+        ("hoop-lite admin ", "create delete get login"),
+        ("hoop-lite admin create ", "agent"),
+        ("hoop-lite admin create agent --mo", "--mode"),
+        ("hoop-lite admin create agent --mode ", "embedded standard"),
+        ("hoop-lite admin create agent --mode=e", "embedded"),
+        ("hoop-lite help admin ", "create delete get login"),
+        ("hoop-lite --drain-timeout 10s sta", "start"),
+        ("hoop-lite --drain-ti", "--drain-timeout"),
+        ("hoop-lite run --postg", "--postgres"),
+        ("hoop-lite run -- tru", "true truncate"),
+        ("hoop-lite doctor --postg", ""),
+    ] {
+        let Some(output) = output_of(
+            Command::new("bash")
+                .args(["-c", BASH_DRIVER, "bash"])
+                .args([root().join(BASH).to_str().unwrap(), line]),
+        ) else {
+            return;
+        };
+        assert_eq!(output, wanted, "after: {line}");
+    }
+}
+
+#[test]
+fn fish_completes_commands_flags_and_values() {
+    for (line, wanted) in [
+        ("hoop-lite ad", "admin"),
+        ("hoop-lite admin ", "create delete get login"),
+        ("hoop-lite admin create agent --mo", "--mode"),
+        ("hoop-lite admin create agent --mode ", "embedded standard"),
+        ("hoop-lite help admin ", "create delete get login"),
+        ("hoop-lite --drain-timeout 10s sta", "start"),
+        ("hoop-lite run --postg", "--postgres"),
+        ("hoop-lite doctor --postg", ""),
+    ] {
+        let script = format!("source '{FISH}'; complete -C '{line}' | string split -f1 \\t | sort");
+        let Some(output) = output_of(Command::new("fish").args(["--no-config", "-c", &script]))
+        else {
+            return;
+        };
+        let output: Vec<&str> = output.split_whitespace().collect();
+        assert_eq!(output.join(" "), wanted, "after: {line}");
+    }
+}
+
+#[test]
+fn zsh_finds_no_fault_in_its_completion() {
+    output_of(Command::new("zsh").args(["-n", ZSH]));
+}
+
+#[test]
+fn mandoc_finds_no_fault_in_the_man_page() {
+    output_of(Command::new("mandoc").args(["-T", "lint", "-W", "warning", MAN]));
+}
+
+/// Completes `$2` by the script `$1` and prints the sorted candidates.
+const BASH_DRIVER: &str = r#"
+. "$1"
+COMP_LINE=$2
+COMP_POINT=${#2}
+# As readline does: `=` is a word of its own.
+read -r -a COMP_WORDS <<<"${2//=/ = }"
+case $2 in *' ' | *=) COMP_WORDS+=("") ;; esac
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+_hoop_lite hoop-lite "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+printf '%s\n' "${COMPREPLY[@]}" | sort -u | paste -s -d ' ' | sed 's/ *$//'
+"#;
+
+fn is_current(path: &str, wanted: &str) {
+    let path = root().join(path);
+    if std::env::var_os(WRITE).is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, wanted).unwrap();
+        return;
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == wanted,
+        "{} is not what the table of flags says now: run scripts/generate-docs",
+        path.display()
+    );
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+/// What a program that must succeed prints, `None` where it is not installed.
+fn output_of(command: &mut Command) -> Option<String> {
+    let output = match command.current_dir(root()).output() {
+        Ok(output) => output,
+        Err(error) => {
+            eprintln!("not tried: {command:?}: {error}");
+            return None;
+        }
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {text}{complaint}");
+    Some(text.trim_end().to_owned())
+}
