@@ -4,6 +4,8 @@
 
 mod admin_support;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use admin_support::{Mock, certificate, proxy_to, response, server_that_says};
@@ -301,6 +303,40 @@ fn other_services_on_the_port_are_told() {
         let seen = doctor(&[("HOOP_KEY", &key("grpc", &server_that_says(bytes)))]);
         seen.failed("http2", sentence);
     }
+}
+
+/// Answers the first request with status 404 and a text, as a web server does.
+fn web_server() -> String {
+    const PREFACE_LEN: usize = 24;
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    // HEADERS of stream 1 with `:status: 404` of the static table, then DATA that ends it.
+    const NOT_FOUND: [u8; 20] = *b"\0\0\x01\x01\x04\0\0\0\x01\x8d\0\0\x01\0\x01\0\0\0\x01?";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; PREFACE_LEN]).unwrap();
+        stream.write_all(&SETTINGS).unwrap();
+        let mut head = [0; 9];
+        while head[3] != 1 {
+            stream.read_exact(&mut head).unwrap();
+            let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            std::io::copy(&mut (&mut stream).take(len.into()), &mut std::io::sink()).unwrap();
+        }
+        stream.write_all(&NOT_FOUND).unwrap();
+        let _ = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+    address
+}
+
+#[test]
+fn a_web_server_that_speaks_http2_is_told() {
+    let seen = doctor(&[("HOOP_KEY", &key("grpc", &web_server()))]);
+    seen.ok("http2");
+    seen.failed(
+        "grpc",
+        "HTTP status 404 instead of gRPC: check that the gateway's gRPC port is",
+    );
 }
 
 #[test]
