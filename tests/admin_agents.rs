@@ -1,5 +1,7 @@
 //! `admin create`, `get` and `delete` against a server that answers as gateways do.
 
+#![allow(clippy::unwrap_used)]
+
 mod admin_support;
 
 use admin_support::{Mock, Outcome, Variables, response, response_with};

@@ -1,5 +1,7 @@
 //! `admin login`, the file it keeps, and where credentials are found.
 
+#![allow(clippy::unwrap_used)]
+
 mod admin_support;
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,13 +1,16 @@
 //! Every way in which a call can fail before the gateway's answer is read, and its sentence.
 
+#![allow(clippy::unwrap_used)]
+
 mod admin_support;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use admin_support::{Folder, Mock, Outcome, Variables, certificate, response};
+use admin_support::{
+    Folder, Mock, Outcome, Variables, certificate, proxy_to, response, server_that_says,
+};
 use hoop_lite::admin::dial::{self, DialError, ProxyRefusal};
 use hoop_lite::admin::{Command, OutputForm};
 use hoop_lite::base::Secret;
@@ -43,20 +46,6 @@ fn list_tls(params: rcgen::CertificateParams, host: &str) -> Outcome {
     Variables::trio(&url, "secret-token")
         .with("HOOP_TLSCA", &pem)
         .run(&LIST, "")
-}
-
-/// A server that reads a little, says `bytes` and closes.
-fn server_that_says(bytes: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut some = [0; 4096];
-            let _ = stream.read(&mut some);
-            let _ = stream.write_all(bytes);
-        }
-    });
-    address.to_string()
 }
 
 #[test]
@@ -200,11 +189,8 @@ fn a_body_cut_inside_tls_is_noticed() {
 
 #[test]
 fn unreachable_gateways_say_what_was_tried() {
-    // A port that was free a moment ago.
-    let address = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // The port of a service that nobody runs.
+    let address = "127.0.0.1:1";
     fails(
         &list(&format!("http://{address}")),
         &format!("{address}: connection refused: nothing listens there: is the gateway running"),
@@ -222,33 +208,6 @@ fn unusable_addresses_of_a_proxy_are_told_without_its_password() {
         .run(&LIST, "");
     fails(&outcome, "HTTPS_PROXY");
     assert!(!outcome.stderr.contains("hunter22"));
-}
-
-/// A proxy that answers with `answer` and then passes bytes to `target`; returns its address and
-/// the request that came.
-fn proxy_to(target: Option<String>, answer: &'static [u8]) -> (String, thread::JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let handle = thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        let mut byte = [0];
-        while !request.ends_with(b"\r\n\r\n") {
-            client.read_exact(&mut byte).unwrap();
-            request.push(byte[0]);
-        }
-        client.write_all(answer).unwrap();
-        if let Some(target) = target {
-            let mut server = std::net::TcpStream::connect(target).unwrap();
-            let (mut from_client, mut to_server) =
-                (client.try_clone().unwrap(), server.try_clone().unwrap());
-            thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
-            let _ = std::io::copy(&mut server, &mut client);
-            let _ = client.shutdown(std::net::Shutdown::Both);
-        }
-        String::from_utf8(request).unwrap()
-    });
-    (address, handle)
 }
 
 fn tunnel(proxy: &str, login: Option<(&str, &str)>) -> Result<dial::TimedTcp, DialError> {
@@ -295,16 +254,13 @@ fn proxies_that_refuse_have_their_sentence() {
             b"HTTP/1.1 403 Forbidden\r\n\r\n",
             "refused the tunnel with status 403: let it allow",
         ),
-        (
-            b"SSH-2.0-x\r\n",
-            "not a usable proxy: the server does not speak HTTP",
-        ),
+        (b"SSH-2.0-x\r\n", "does not answer as an HTTP proxy"),
     ] {
         let (proxy, _) = proxy_to(None, answer);
         let error = tunnel(&proxy, None).map(drop).unwrap_err();
         assert!(matches!(
             error,
-            DialError::Proxy(ProxyRefusal::Status(_) | ProxyRefusal::Http(_))
+            DialError::Proxy(ProxyRefusal::Status(_) | ProxyRefusal::NotHttp)
         ));
         assert!(error.to_string().contains(sentence), "{error}");
     }

@@ -13,12 +13,11 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use super::http1::{HttpError, ResponseReader};
-use crate::base::Secret;
+use crate::base::ByteBuf;
 use crate::config::{GatewayAddress, Proxy};
 use crate::io::resolve::{LookupError, resolve_now};
+use crate::link::proxy::{self, ProxyError};
 use crate::link::trust;
-use crate::wire::base64;
 
 /// Time for one address: a packet lost twice still arrives, a blackhole does not hold us long.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,8 +48,8 @@ pub enum DialError {
 pub enum ProxyRefusal {
     /// It answered with this status.
     Status(u16),
-    /// It did not speak HTTP as it should.
-    Http(HttpError),
+    /// It did not speak HTTP.
+    NotHttp,
     /// It broke the connection.
     Io(io::ErrorKind),
 }
@@ -67,12 +66,9 @@ impl fmt::Display for ProxyRefusal {
                 "the proxy refused the tunnel with status {status}: let it allow CONNECT to this \
                  host and port, or name the host in NO_PROXY"
             ),
-            Self::Http(error) => {
-                write!(
-                    f,
-                    "the address in HTTPS_PROXY is not a usable proxy: {error}"
-                )
-            }
+            Self::NotHttp => f.write_str(
+                "the address in HTTPS_PROXY does not answer as an HTTP proxy: check host and port",
+            ),
             Self::Io(kind) => write!(f, "the proxy broke the connection: {kind}"),
         }
     }
@@ -243,40 +239,23 @@ pub fn ask_for_tunnel(
     target: &GatewayAddress,
 ) -> Result<(), ProxyRefusal> {
     let broken = |error: io::Error| ProxyRefusal::Io(error.kind());
-    let request = connect_request(proxy, target);
-    stream.write_all(request.expose()).map_err(broken)?;
+    let request = proxy::request(&target.authority, proxy.login.as_ref());
+    stream.write_all(&request).map_err(broken)?;
     stream.flush().map_err(broken)?;
-    let mut reader = ResponseReader::of_connect();
-    // The other side of a tunnel may speak first, so not a byte beyond the head may be taken.
-    let mut byte = [0];
-    while !reader.is_done() {
-        match stream.read(&mut byte) {
-            Ok(0) => reader.handle_close().map_err(ProxyRefusal::Http)?,
-            Ok(_) => reader.handle_bytes(&byte).map_err(ProxyRefusal::Http)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(broken(error)),
-        }
+    let mut answer = proxy::Answer::default();
+    let mut incoming = ByteBuf::new();
+    let mut stands = false;
+    while !stands {
+        // The other side of a tunnel may speak first, so not a byte beyond the head may be taken.
+        let mut byte = [0];
+        stream.read_exact(&mut byte).map_err(broken)?;
+        incoming.extend(&byte);
+        stands = answer.receive(&mut incoming).map_err(|error| match error {
+            ProxyError::Status(status) => ProxyRefusal::Status(status),
+            ProxyError::NotHttp => ProxyRefusal::NotHttp,
+        })?;
     }
-    match reader.into_response().status {
-        200..=299 => Ok(()),
-        status => Err(ProxyRefusal::Status(status)),
-    }
-}
-
-fn connect_request(proxy: &Proxy, target: &GatewayAddress) -> Secret {
-    let target = &target.authority;
-    let mut out = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
-    if let Some((user, password)) = &proxy.login {
-        let mut login = user.clone().into_bytes();
-        login.push(b':');
-        login.extend_from_slice(password.expose());
-        let login = Secret::new(login);
-        out.extend_from_slice(b"Proxy-Authorization: Basic ");
-        out.extend_from_slice(base64::encode(login.expose()).as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b"\r\n");
-    Secret::new(out)
+    Ok(())
 }
 
 /// A TLS connection that has shaken hands.

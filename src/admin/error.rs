@@ -41,6 +41,8 @@ pub enum AdminError {
     Dial(String, DialError),
     /// No HTTP answer from this URL.
     Http(String, HttpError),
+    /// The gateway that was assumed on this machine failed so.
+    AssumedLocal(Box<AdminError>),
     /// The answer points elsewhere.
     Redirect(String),
     /// The gateway refused; status and its words.
@@ -145,6 +147,11 @@ impl fmt::Display for AdminError {
             ),
             Self::Dial(url, error) => fmt_dial(f, url, error),
             Self::Http(url, error) => fmt_http(f, url, *error),
+            Self::AssumedLocal(error) => write!(
+                f,
+                "{error}; nothing names a gateway, so the one on this machine was asked: name it \
+                 with `hoop-lite admin login --api-url URL`"
+            ),
             Self::Redirect(to) if to.is_empty() => f.write_str(
                 "the gateway points elsewhere without saying where: correct the API URL",
             ),

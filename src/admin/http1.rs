@@ -138,8 +138,6 @@ enum State {
 /// [`ResponseReader::handle_close`] when the connection ends before, then `into_response`.
 pub struct ResponseReader {
     state: State,
-    /// The request was `CONNECT`: what follows the head of a success is no body.
-    is_connect: bool,
     /// Bytes that have come and are not used yet.
     pending: ByteBuf,
     /// Bytes of `pending` that hold no end of head.
@@ -153,7 +151,6 @@ impl Default for ResponseReader {
     fn default() -> Self {
         Self {
             state: State::Head,
-            is_connect: false,
             pending: ByteBuf::new(),
             searched: 0,
             interim_count: 0,
@@ -164,14 +161,6 @@ impl Default for ResponseReader {
 }
 
 impl ResponseReader {
-    /// A reader for the answer to a `CONNECT`: done after the head.
-    pub fn of_connect() -> Self {
-        Self {
-            is_connect: true,
-            ..Self::default()
-        }
-    }
-
     /// The response is complete; further bytes are ignored.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
@@ -342,9 +331,6 @@ impl ResponseReader {
                 (h.name.to_ascii_lowercase(), value)
             })
             .collect();
-        if self.is_connect {
-            return Ok(State::Done);
-        }
         body_state(&self.response)
     }
 

@@ -25,7 +25,7 @@ pub mod url;
 
 pub use error::AdminError;
 
-use credentials::Credentials;
+use credentials::{Credentials, Source};
 use rest::Api;
 
 /// How results are written.
@@ -154,7 +154,13 @@ fn with_api(
     let mut warnings = Vec::new();
     let credentials = Credentials::find(context.surroundings, &mut warnings)?;
     warn(context.stderr, &warnings);
-    ask(&Api::new(&credentials, context.surroundings)?)
+    let outcome = ask(&Api::new(&credentials, context.surroundings)?);
+    outcome.map_err(|error| match error {
+        AdminError::Dial(..) | AdminError::Http(..) if credentials.source == Source::Local => {
+            AdminError::AssumedLocal(Box::new(error))
+        }
+        error => error,
+    })
 }
 
 fn write_report(report: &Report, context: &mut Context<'_>) -> Result<(), AdminError> {

@@ -24,6 +24,8 @@ const FIRST_WORDS: usize = 8;
 pub enum CallError {
     /// The call ended with another status than OK.
     Status(Status),
+    /// The answer is HTTP/2, but not gRPC.
+    NotGrpc(Status),
     /// The other side broke HTTP/2; its first words say what it speaks instead.
     Http2(ConnectionError, Speaks),
     /// No stream could be opened.
@@ -53,6 +55,7 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "{status}"),
+            Self::NotGrpc(status) => f.write_str(&status.message),
             Self::Http2(_, Speaks::Tls) => f.write_str(
                 "the gateway speaks TLS on this port: use a key whose scheme is grpcs://",
             ),
@@ -66,7 +69,7 @@ impl fmt::Display for CallError {
                  gateway's gRPC port"
             ),
             Self::Open(error) => write!(f, "{error}"),
-            Self::Message(_) => f.write_str("the answer is no gRPC message"),
+            Self::Message(error) => write!(f, "the answer cannot be read: {error}"),
             Self::Tls(error) => f.write_str(&trust::explain(error)),
             Self::Closed => f.write_str("the other side closed the connection"),
             Self::Io(io::ErrorKind::TimedOut) => {
@@ -265,6 +268,7 @@ struct Response {
     reassembly: Reassembly,
     date: Option<String>,
     broken: Option<MessageError>,
+    is_grpc: bool,
     /// Set when the call has ended.
     status: Option<Status>,
 }
@@ -281,6 +285,8 @@ impl Response {
                     .get("date")
                     .and_then(|date| std::str::from_utf8(date).ok());
                 self.date = date.map(str::to_owned);
+                let content_type = fields.get("content-type").unwrap_or_default();
+                self.is_grpc = content_type.starts_with(b"application/grpc");
                 self.status = Status::from_headers(&fields, end_stream);
             }
             Event::Data {
@@ -290,19 +296,28 @@ impl Response {
             } if stream.get() == wanted => {
                 self.take(bytes);
                 if end_stream {
-                    let code = Code::Unknown;
-                    let message = "response ended without a gRPC status".to_owned();
-                    self.status = Some(Status { code, message });
+                    self.end(Status {
+                        code: Code::Unknown,
+                        message: "response ended without a gRPC status".to_owned(),
+                    });
                 }
             }
             Event::Trailers { stream, fields } if stream.get() == wanted => {
-                self.status = Some(Status::from_trailers(&fields));
+                self.end(Status::from_trailers(&fields));
             }
             Event::Reset { stream, code, .. } if stream.get() == wanted => {
-                self.status.get_or_insert_with(|| Status::from_reset(code));
+                if self.status.is_none() {
+                    self.is_grpc = true;
+                }
+                self.end(Status::from_reset(code));
             }
             _ => {}
         }
+    }
+
+    /// The first end counts: an answer that is no gRPC ends with its headers, whatever follows.
+    fn end(&mut self, status: Status) {
+        self.status.get_or_insert(status);
     }
 
     fn take(&mut self, mut bytes: &[u8]) {
@@ -323,7 +338,10 @@ impl Response {
 
     fn into_answer(self) -> Result<Answer, CallError> {
         match (self.status, self.broken) {
-            (Some(status), _) if status.code != Code::Ok => Err(CallError::Status(status)),
+            (Some(status), _) if status.code != Code::Ok => Err(match self.is_grpc {
+                true => CallError::Status(status),
+                false => CallError::NotGrpc(status),
+            }),
             (_, Some(error)) => Err(CallError::Message(error)),
             _ => Ok(Answer {
                 message: self.message,

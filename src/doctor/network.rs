@@ -194,6 +194,9 @@ impl Walk<'_, '_> {
     }
 
     fn explain_handshake(&self, error: &DialError) -> String {
+        if matches!(error, DialError::Handshake(io::ErrorKind::TimedOut)) {
+            return error.to_string();
+        }
         if !matches!(error, DialError::Tls(rustls::Error::InvalidCertificate(_))) {
             let plain = self
                 .dial_again()
@@ -361,9 +364,10 @@ fn call_advice(error: &CallError) -> &'static str {
         CallError::Status(status) if status.code == Code::Unavailable => {
             "the proxy or load balancer in front does not reach the gateway"
         }
-        CallError::Status(_) => {
+        CallError::NotGrpc(_) => {
             "check that the gateway's gRPC port is behind this address, not its web page"
         }
+        CallError::Status(_) => "look into the gateway's log",
         _ => "check what stands between here and the gateway",
     }
 }

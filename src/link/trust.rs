@@ -286,7 +286,8 @@ fn moment(time: UnixTime) -> Rfc3339 {
     Rfc3339::whole(time.as_secs())
 }
 
-/// What the certificate calls itself; the words are rustls' (`DnsName("a.example")`).
+/// What the certificate calls itself; the words are rustls' (`DnsName("a.example")`,
+/// `IpAddress(192.0.2.1)`).
 fn names(presented: &[String]) -> String {
     if presented.is_empty() {
         return "it names no host at all".to_owned();
@@ -296,7 +297,8 @@ fn names(presented: &[String]) -> String {
         if index > 0 {
             text.push_str(", ");
         }
-        let bare = name.split('"').nth(1).unwrap_or(name);
+        let bare = name.split(['"', '(', ')']).rfind(|part| !part.is_empty());
+        let bare = bare.unwrap_or(name);
         text.push_str(&printable(bare));
     }
     if presented.len() > NAMES_SHOWN {

@@ -1,10 +1,10 @@
 //! An HTTP/1.1 server on loopback that answers as told and remembers what it was asked, and a
 //! command run against it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -90,6 +90,50 @@ fn serve(
         .push(String::from_utf8_lossy(&request).into_owned());
     stream.write_all(&answer(&line))?;
     stream.flush()
+}
+
+/// A server that reads a little, says `bytes` and closes.
+pub fn server_that_says(bytes: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut some = [0; 4096];
+            let _ = stream.read(&mut some);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    address.to_string()
+}
+
+/// A proxy that answers with `answer` and then passes bytes to `target`; returns its address and
+/// the request that came.
+pub fn proxy_to(
+    target: Option<String>,
+    answer: &'static [u8],
+) -> (String, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let handle = thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") {
+            client.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        client.write_all(answer).unwrap();
+        if let Some(target) = target {
+            let mut server = TcpStream::connect(target).unwrap();
+            let (mut from_client, mut to_server) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut from_client, &mut to_server));
+            let _ = std::io::copy(&mut server, &mut client);
+            let _ = client.shutdown(Shutdown::Both);
+        }
+        String::from_utf8(request).unwrap()
+    });
+    (address, handle)
 }
 
 /// A response with a length.

@@ -1,4 +1,6 @@
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 
 use super::{command, read_to_end, read_until, shell};
 use crate::io::child::{CommandSpec, ExitStatus, SpawnError};
@@ -169,4 +171,25 @@ fn every_byte_passes_a_raw_terminal() {
 fn failed_start_in_a_terminal_is_told_as_with_pipes() {
     let missing = spawn_pty(&command(&["no-such-program"]), Size::default());
     assert!(matches!(missing, Err(SpawnError::NotFound)));
+}
+
+/// Types a line, has it read, and returns what the terminal showed of it.
+fn shown_of(line: &str, master: &mut File, slave: &mut File) -> String {
+    master.write_all(line.as_bytes()).unwrap();
+    // The line can be read only after its echo was written.
+    let mut bytes = [0; 64];
+    let read = slave.read(&mut bytes).unwrap();
+    assert_eq!(&bytes[..read], line.as_bytes());
+    let shown = master.read(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes[..shown]).into_owned()
+}
+
+#[test]
+fn a_terminal_without_echo_shows_only_the_end_of_a_line() {
+    let (master, slave) = sys::open_terminal().unwrap();
+    let (mut master, mut slave) = (File::from(master), File::from(slave));
+    sys::set_echo(slave.as_fd(), false).unwrap();
+    assert_eq!(shown_of("secret\n", &mut master, &mut slave), "\r\n");
+    sys::set_echo(slave.as_fd(), true).unwrap();
+    assert_eq!(shown_of("seen\n", &mut master, &mut slave), "seen\r\n");
 }

@@ -305,3 +305,10 @@ fn the_local_clock_in_a_date_refusal_is_the_verifiers_own() {
         "{text}"
     );
 }
+
+#[test]
+fn an_address_in_a_certificate_is_listed_as_such() {
+    let (identity, pem) = signed("127.0.0.1");
+    let text = refusal(&only(&pem), "other.example", identity);
+    assert!(text.contains("it names 127.0.0.1;"), "{text}");
+}
