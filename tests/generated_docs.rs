@@ -55,10 +55,11 @@ fn bash_completes_commands_flags_and_values() {
         ("hoop-lite run -- tru", "true truncate"),
         ("hoop-lite doctor --postg", ""),
     ] {
-        let Some(output) = output_of(Command::new("bash").args(["-c", BASH_DRIVER, "bash"]).args([
-            root().join(BASH).to_str().unwrap(),
-            line,
-        ])) else {
+        let Some(output) = output_of(
+            Command::new("bash")
+                .args(["-c", BASH_DRIVER, "bash"])
+                .args([root().join(BASH).to_str().unwrap(), line]),
+        ) else {
             return;
         };
         assert_eq!(output, wanted, "after: {line}");
@@ -78,7 +79,8 @@ fn fish_completes_commands_flags_and_values() {
         ("hoop-lite doctor --postg", ""),
     ] {
         let script = format!("source '{FISH}'; complete -C '{line}' | string split -f1 \\t | sort");
-        let Some(output) = output_of(Command::new("fish").args(["--no-config", "-c", &script])) else {
+        let Some(output) = output_of(Command::new("fish").args(["--no-config", "-c", &script]))
+        else {
             return;
         };
         let output: Vec<&str> = output.split_whitespace().collect();

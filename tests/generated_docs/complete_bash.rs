@@ -59,7 +59,11 @@ pub fn script() -> String {
             CommandName::StartAgent => "\"\" | start | \"start agent\"".to_owned(),
             _ => format!("\"{0}\" | \"{0} \"*", entry.call),
         };
-        let _ = writeln!(out, "            {pattern}) next=\"{}\" ;;", flags.join(" "));
+        let _ = writeln!(
+            out,
+            "            {pattern}) next=\"{}\" ;;",
+            flags.join(" ")
+        );
     }
     out.push_str("        esac\n    else\n        path=${path#help}\n        case ${path# } in\n");
     for place in places() {

@@ -10,9 +10,11 @@ use crate::tree::{flags_of, operand};
 /// The whole page.
 pub fn page() -> String {
     let mut out = String::from(HEAD);
-    for entry in COMMANDS {
-        let _ = writeln!(out, ".br\n\\fBhoop\\-lite\\fR {}", synopsis(entry));
-    }
+    let synopses: Vec<String> = COMMANDS
+        .iter()
+        .map(|entry| format!("\\fBhoop\\-lite\\fR {}\n", synopsis(entry)))
+        .collect();
+    out.push_str(&synopses.join(".br\n"));
     out.push_str(DESCRIPTION);
     out.push_str(".SH COMMANDS\n");
     for entry in COMMANDS {
@@ -38,7 +40,11 @@ fn command(out: &mut String, entry: &CommandEntry) {
     for line in entry.details.split('\n').filter(|line| !line.is_empty()) {
         if line.starts_with("  ") != example {
             example = !example;
-            out.push_str(if example { ".PP\n.RS\n.nf\n" } else { ".fi\n.RE\n" });
+            out.push_str(if example {
+                ".PP\n.RS\n.nf\n"
+            } else {
+                ".fi\n.RE\n"
+            });
         } else if !example {
             out.push_str(".PP\n");
         }
@@ -93,7 +99,11 @@ fn synopsis(entry: &CommandEntry) -> String {
         Operand::None => String::new(),
         _ => format!(" \\fI{}\\fR", escaped(&operand(entry))),
     };
-    let flags = if flags_of(entry.name).count() > 1 { " [\\fIFLAGS\\fR]" } else { "" };
+    let flags = if flags_of(entry.name).count() > 1 {
+        " [\\fIFLAGS\\fR]"
+    } else {
+        ""
+    };
     let (before, after) = match entry.operand {
         Operand::Program => (flags, ""),
         _ => ("", flags),
@@ -114,7 +124,11 @@ fn bold(text: &str) -> String {
 /// A line of running text: a dot or quote at its start would be an instruction.
 fn text(line: &str) -> String {
     let line = escaped(line);
-    if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line }
+    if line.starts_with(['.', '\'']) {
+        format!("\\&{line}")
+    } else {
+        line
+    }
 }
 
 fn escaped(text: &str) -> String {

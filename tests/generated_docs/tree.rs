@@ -54,7 +54,9 @@ fn summary(words: &[&str], entry: &CommandEntry) -> &'static str {
 
 /// The flags of a command.
 pub fn flags_of(command: CommandName) -> impl Iterator<Item = &'static Flag> {
-    FLAGS.iter().filter(move |flag| flag.commands.contains(&command))
+    FLAGS
+        .iter()
+        .filter(move |flag| flag.commands.contains(&command))
 }
 
 /// `--name` and, where it has one, `-n`.
