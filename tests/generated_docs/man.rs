@@ -10,9 +10,11 @@ use crate::tree::{flags_of, operand};
 /// The whole page.
 pub fn page() -> String {
     let mut out = String::from(HEAD);
-    for entry in COMMANDS {
-        let _ = writeln!(out, ".br\n\\fBhoop\\-lite\\fR {}", synopsis(entry));
-    }
+    let synopses: Vec<String> = COMMANDS
+        .iter()
+        .map(|entry| format!("\\fBhoop\\-lite\\fR {}\n", synopsis(entry)))
+        .collect();
+    out.push_str(&synopses.join(".br\n"));
     out.push_str(DESCRIPTION);
     out.push_str(".SH COMMANDS\n");
     for entry in COMMANDS {

@@ -1,0 +1,106 @@
+# fish completion for hoop-lite. Written by scripts/generate-docs; do not change it here.
+
+# The words of the command so far, without flags and their values.
+function __hoop_lite_words
+    set -l skip 0
+    for word in (commandline -opc)[2..]
+        if test $skip = 1
+            set skip 0
+            continue
+        end
+        switch $word
+            case --
+                echo --
+                return
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --health-listen --queue-budget --relay-count-max --stall-max --format --log-level
+                set skip 1
+            case '-*'
+            case '*'
+                echo $word
+        end
+    end
+end
+
+# Is this the place where one of these words comes next?
+function __hoop_lite_at
+    set -l words (__hoop_lite_words)
+    if test "$words[1]" = help
+        set -e words[1]
+    end
+    test "$words" = "$argv"
+end
+
+# Are we behind this command?
+function __hoop_lite_in
+    set -l words (__hoop_lite_words)
+    string match -q -- "$argv *" "$words "
+end
+
+# The agent's flags also come without any command.
+function __hoop_lite_in_start_agent
+    contains -- (string join ' ' (__hoop_lite_words)) '' start 'start agent'
+end
+
+complete -c hoop-lite -f
+complete -c hoop-lite -n '__hoop_lite_in run --' -a '(__fish_complete_subcommand)'
+complete -c hoop-lite -n '__hoop_lite_at' -a start -d 'Run the agent; also without any command'
+complete -c hoop-lite -n '__hoop_lite_at' -a run -d 'Run the agent beside a program of yours'
+complete -c hoop-lite -n '__hoop_lite_at' -a admin -d 'Create, list and delete agents'
+complete -c hoop-lite -n '__hoop_lite_at' -a doctor -d 'Find out why the agent does not connect'
+complete -c hoop-lite -n '__hoop_lite_at' -a version -d 'Print the version'
+complete -c hoop-lite -n '__hoop_lite_at' -a help -d 'Explain a command'
+complete -c hoop-lite -n '__hoop_lite_at start' -a agent -d 'Run the agent; also without any command'
+complete -c hoop-lite -n '__hoop_lite_at admin' -a create -d 'Create an agent'
+complete -c hoop-lite -n '__hoop_lite_at admin' -a get -d 'List agents'
+complete -c hoop-lite -n '__hoop_lite_at admin' -a delete -d 'Delete an agent'
+complete -c hoop-lite -n '__hoop_lite_at admin' -a login -d 'Sign in with e-mail and password, for the admin commands'
+complete -c hoop-lite -n '__hoop_lite_at admin create' -a agent -d 'Create an agent and print its key'
+complete -c hoop-lite -n '__hoop_lite_at admin get' -a agents -d 'List the agents, or show one'
+complete -c hoop-lite -n '__hoop_lite_at admin delete' -a agent -d 'Delete an agent: its key stops working'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l drain-timeout -x -d 'How long sessions may go on after the first signal to stop (10s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l key-check-interval -x -d 'Time between two questions whether the key still stands (15s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l exit-on-revoked -d 'End with status 3 when the gateway refuses the key, instead of trying again.'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l health-listen -x -d 'Serve /healthz, /readyz and /metrics on HOST:PORT or a unix socket\'s path (off).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l queue-budget -x -d 'Memory for data that waits for slow targets (32MiB).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-level -x -a 'trace debug info warn error' -d 'The least important log lines that are written (info).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l debug -d 'The same as --log-level=debug.'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l version -s V -d 'Print the version.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l name -s n -x -d 'The connection\'s name; the host\'s name unless given.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l command -x -d 'What the connection runs; a shell, or the database\'s client, unless given.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l postgres -x -d 'Publish a PostgreSQL database: postgres://USER:PASSWORD@HOST/DB.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l mysql -x -d 'Publish a MySQL database: mysql://USER:PASSWORD@HOST/DB.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l mssql -x -d 'Publish a Microsoft SQL Server: sqlserver://USER:PASSWORD@HOST.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l mongodb -x -d 'Publish a MongoDB database: mongodb://USER:PASSWORD@HOST.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l review -x -d 'Groups whose approval each session needs, separated by commas.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l data-masking -x -d 'Kinds of data that the gateway masks, separated by commas.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l drain-timeout -x -d 'How long sessions may go on after the first signal to stop (10s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l key-check-interval -x -d 'Time between two questions whether the key still stands (15s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l exit-on-revoked -d 'End with status 3 when the gateway refuses the key, instead of trying again.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l health-listen -x -d 'Serve /healthz, /readyz and /metrics on HOST:PORT or a unix socket\'s path (off).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l queue-budget -x -d 'Memory for data that waits for slow targets (32MiB).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l log-level -x -a 'trace debug info warn error' -d 'The least important log lines that are written (info).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l debug -d 'The same as --log-level=debug.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in admin create agent' -l mode -x -a 'standard embedded' -d 'How the agent works: one stream held open (the default), or one opened on demand.'
+complete -c hoop-lite -n '__hoop_lite_in admin create agent' -l output -s o -x -a 'json' -d 'Print JSON instead of text.'
+complete -c hoop-lite -n '__hoop_lite_in admin create agent' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in admin get agents' -l output -s o -x -a 'json' -d 'Print JSON instead of text.'
+complete -c hoop-lite -n '__hoop_lite_in admin get agents' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in admin delete agent' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in admin login' -l api-url -x -d 'The gateway\'s REST address.'
+complete -c hoop-lite -n '__hoop_lite_in admin login' -l email -x -d 'Who signs in; asked for unless given.'
+complete -c hoop-lite -n '__hoop_lite_in admin login' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in doctor' -l output -s o -x -a 'json' -d 'Print JSON instead of text.'
+complete -c hoop-lite -n '__hoop_lite_in doctor' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in version' -l output -s o -x -a 'json' -d 'Print JSON instead of text.'
+complete -c hoop-lite -n '__hoop_lite_in version' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in help' -l help -s h -d 'Explain the command.'
