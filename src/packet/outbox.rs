@@ -148,7 +148,10 @@ mod tests {
         let packet = Packet::decode(&bytes[5..]).unwrap();
         assert_eq!(packet.payload, b"abc");
         assert_eq!(packet.spec(spec::SESSION_ID), Some(b"s" as &[u8]));
-        assert_eq!(bytes[1..5], (bytes.len() as u32 - 5).to_be_bytes());
+        assert_eq!(
+            bytes[1..5],
+            u32::try_from(bytes.len() - 5).unwrap().to_be_bytes()
+        );
     }
 
     #[test]

@@ -74,11 +74,11 @@ impl World {
             .handle_packet(self.now, &packet, &mut self.outbox);
     }
 
-    fn to_session(&mut self, kind: Kind, id: &str, payload: &[u8]) {
+    fn deliver(&mut self, kind: Kind, id: &str, payload: &[u8]) {
         self.packet(kind, &[(spec::SESSION_ID, id.as_bytes())], payload);
     }
 
-    fn to_connection(&mut self, kind: Kind, id: &str, connection: &str, payload: &[u8]) {
+    fn deliver_to(&mut self, kind: Kind, id: &str, connection: &str, payload: &[u8]) {
         let entries = [
             (spec::SESSION_ID, id.as_bytes()),
             (spec::CONNECTION_ID, connection.as_bytes()),
@@ -87,7 +87,7 @@ impl World {
     }
 
     fn tcp_write(&mut self, id: &str, connection: &str, payload: &[u8]) {
-        self.to_connection(Kind::AgentTCPConnectionWrite, id, connection, payload);
+        self.deliver_to(Kind::AgentTCPConnectionWrite, id, connection, payload);
     }
 
     fn dialled(&mut self) -> TargetId {
@@ -296,8 +296,8 @@ fn a_client_that_leaves_has_its_bytes_delivered_before_the_end() {
     world.open_tcp("s");
     world.tcp_write("s", "1", b"all of it");
     let target = world.connected();
-    world.to_connection(Kind::AgentCloseTCPConnection, "s", "1", b"");
-    world.to_session(Kind::AgentSessionClose, "s", b"");
+    world.deliver_to(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    world.deliver(Kind::AgentSessionClose, "s", b"");
     assert!(!world.sessions.take_shutdown(target), "bytes still wait");
     assert_eq!(world.takes(target, 100), b"all of it");
     assert!(world.sessions.take_shutdown(target));
@@ -317,7 +317,7 @@ fn a_lingering_target_is_reset_when_it_does_not_move() {
     world.open_tcp("s");
     world.tcp_write("s", "1", b"xxxx");
     let target = world.connected();
-    world.to_connection(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    world.deliver_to(Kind::AgentCloseTCPConnection, "s", "1", b"");
     world.later(limits::LINGER_MAX - Duration::from_secs(1));
     assert_eq!(world.takes(target, 1), b"x");
     world.later(Duration::from_secs(2));
@@ -338,7 +338,7 @@ fn ids_are_compared_whole() {
     let tenth = world.connected();
     world.tcp_write("s2", "1", b"c");
     let other = world.connected();
-    world.to_connection(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    world.deliver_to(Kind::AgentCloseTCPConnection, "s", "1", b"");
     world.takes(first, 1);
     assert!(world.sessions.take_shutdown(first));
     world.takes(tenth, 1);
@@ -374,7 +374,7 @@ fn packets_that_do_not_fit_a_session_end_it() {
     ] {
         let mut world = World::new();
         world.open_tcp("s");
-        world.to_session(kind, "s", b"x");
+        world.deliver(kind, "s", b"x");
         let close = world.one();
         assert_eq!(close.kind, Kind::ClientSessionClose);
         assert!(close.payload.contains(kind.name()), "{}", close.payload);
@@ -392,14 +392,14 @@ fn a_command_gets_its_whole_input_and_closes_once_after_its_output() {
     let mut world = World::new();
     world.open("s", shell());
     assert_eq!(world.one().kind, Kind::ClientSessionOpenOK);
-    world.to_session(Kind::AgentExecWriteStdin, "s", b"echo $FOO");
+    world.deliver(Kind::AgentExecWriteStdin, "s", b"echo $FOO");
     let (target, command) = world.spawned();
     assert_eq!(command.argv, ["bash"]);
     assert!(command.environment.contains(&("FOO".into(), "bar".into())));
     assert!(command.terminal.is_none());
     assert_eq!(world.takes(target, 100), b"echo $FOO");
     assert!(world.sessions.take_shutdown(target));
-    world.to_session(Kind::AgentExecWriteStdin, "s", b"again");
+    world.deliver(Kind::AgentExecWriteStdin, "s", b"again");
     assert!(world.sessions.poll_output().is_none());
     world.says(target, Channel::Output, b"bar\n");
     world.says(target, Channel::Error, b"oops");
@@ -419,8 +419,8 @@ fn a_command_gets_its_whole_input_and_closes_once_after_its_output() {
         "failed executing command, reason=exit status 3"
     );
     assert_eq!(world.closed().0, target);
-    world.to_session(Kind::AgentSessionClose, "s", b"");
-    world.to_session(Kind::AgentExecWriteStdin, "s", b"late");
+    world.deliver(Kind::AgentSessionClose, "s", b"");
+    world.deliver(Kind::AgentExecWriteStdin, "s", b"late");
     assert!(world.sent().is_empty());
 }
 
@@ -428,7 +428,7 @@ fn a_command_gets_its_whole_input_and_closes_once_after_its_output() {
 fn a_background_child_does_not_keep_the_session_open() {
     let mut world = World::new();
     world.open("s", shell());
-    world.to_session(Kind::AgentExecWriteStdin, "s", b"");
+    world.deliver(Kind::AgentExecWriteStdin, "s", b"");
     let (target, _) = world.spawned();
     world.sent();
     world.ends(target, Channel::Error);
@@ -457,8 +457,8 @@ fn a_terminal_starts_with_its_first_keystroke_and_the_last_size() {
         },
     );
     world.sent();
-    world.to_session(Kind::AgentTerminalResizeTTY, "s", b"30,100,0,0");
-    world.to_session(Kind::AgentTerminalWriteStdin, "s", b"\n");
+    world.deliver(Kind::AgentTerminalResizeTTY, "s", b"30,100,0,0");
+    world.deliver(Kind::AgentTerminalWriteStdin, "s", b"\n");
     let (target, command) = world.spawned();
     assert_eq!(
         command.terminal,
@@ -479,9 +479,9 @@ fn a_terminal_starts_with_its_first_keystroke_and_the_last_size() {
         b"",
         "the starter was typed by nobody"
     );
-    world.to_session(Kind::AgentTerminalWriteStdin, "s", b"\n");
+    world.deliver(Kind::AgentTerminalWriteStdin, "s", b"\n");
     assert_eq!(world.takes(target, 10), b"\n");
-    world.to_session(Kind::AgentTerminalResizeTTY, "s", b"1,2,3,4");
+    world.deliver(Kind::AgentTerminalResizeTTY, "s", b"1,2,3,4");
     assert!(matches!(
         world.sessions.poll_output(),
         Some(Output::Resize { .. })
@@ -497,7 +497,7 @@ fn a_terminal_starts_with_its_first_keystroke_and_the_last_size() {
 fn the_first_bytes_typed_are_kept_unless_they_are_the_starter() {
     let mut world = World::new();
     world.open("s", shell());
-    world.to_session(Kind::AgentTerminalWriteStdin, "s", b"ls\n");
+    world.deliver(Kind::AgentTerminalWriteStdin, "s", b"ls\n");
     let (target, _) = world.spawned();
     assert_eq!(world.takes(target, 10), b"ls\n");
 }
@@ -505,21 +505,21 @@ fn the_first_bytes_typed_are_kept_unless_they_are_the_starter() {
 #[test]
 fn unknown_sessions_hear_of_it_and_late_packets_do_not() {
     let mut world = World::new();
-    world.to_session(Kind::AgentExecWriteStdin, "never", b"x");
+    world.deliver(Kind::AgentExecWriteStdin, "never", b"x");
     assert_eq!(
         world.one().payload,
         "internal error, connection params not found"
     );
-    world.to_session(Kind::AgentExecWriteStdin, "never", b"x");
-    world.to_session(Kind::AgentSessionClose, "never", b"");
-    world.to_session(Kind::AgentExecWriteStdin, "", b"x");
+    world.deliver(Kind::AgentExecWriteStdin, "never", b"x");
+    world.deliver(Kind::AgentSessionClose, "never", b"");
+    world.deliver(Kind::AgentExecWriteStdin, "", b"x");
     assert!(world.sent().is_empty());
 }
 
 #[test]
 fn system_requests_are_refused_with_their_own_id() {
     let mut world = World::new();
-    world.to_session(Kind::SysBareExecRequest, "r\"1", b"{}");
+    world.deliver(Kind::SysBareExecRequest, "r\"1", b"{}");
     let answer = world.one();
     assert_eq!(answer.kind, Kind::SysBareExecResponse);
     let json: serde_json::Value = serde_json::from_str(&answer.payload).unwrap();
@@ -536,7 +536,7 @@ fn the_end_of_the_link_ends_everything_without_a_word() {
     world.tcp_write("t", "1", b"queued");
     let connection = world.connected();
     world.open("s", shell());
-    world.to_session(Kind::AgentExecWriteStdin, "s", b"input");
+    world.deliver(Kind::AgentExecWriteStdin, "s", b"input");
     let (process, _) = world.spawned();
     world.sent();
     world.sessions.end_all();
@@ -592,7 +592,7 @@ fn a_stalled_command_tells_its_user_why_it_was_closed() {
     };
     let mut world = World::with(settings);
     world.open("s", shell());
-    world.to_session(Kind::AgentExecWriteStdin, "s", &vec![b'x'; 3 << 20]);
+    world.deliver(Kind::AgentExecWriteStdin, "s", &vec![b'x'; 3 << 20]);
     world.spawned();
     world.sent();
     world.later(limits::STALL_MAX);

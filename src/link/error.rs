@@ -1,0 +1,56 @@
+//! Why a link can't go on, in words for an operator.
+
+use super::proxy::ProxyError;
+use super::transport::TransportError;
+use super::trust;
+use crate::grpc::MessageError;
+use crate::h2;
+use crate::packet::DecodeError;
+
+/// Why the link can't go on.
+#[derive(Debug)]
+pub enum LinkError {
+    /// TLS.
+    Transport(TransportError),
+    /// The proxy.
+    Proxy(ProxyError),
+    /// HTTP/2: the peer broke the protocol.
+    Http2(h2::ConnectionError),
+    /// A message that is none, or too large.
+    Message(MessageError),
+    /// A message that is no packet.
+    Packet(DecodeError),
+    /// The peer closed its side.
+    Closed,
+}
+
+impl From<TransportError> for LinkError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
+}
+
+impl std::fmt::Display for LinkError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Transport(TransportError::Tls(error)) => f.write_str(&trust::explain(error)),
+            Self::Transport(TransportError::NoHttp2) => f.write_str(trust::NO_ALPN),
+            Self::Transport(TransportError::Exhausted) => {
+                f.write_str("TLS can't go on: too much undecodable data, or its keys are used up")
+            }
+            Self::Proxy(ProxyError::Status(407)) => f.write_str(
+                "the proxy wants credentials: put them into HTTPS_PROXY (http://user:password@host:port)",
+            ),
+            Self::Proxy(ProxyError::Status(status)) => {
+                write!(f, "the proxy refused to connect to the gateway with HTTP status {status}")
+            }
+            Self::Proxy(ProxyError::NotHttp) => {
+                f.write_str("HTTPS_PROXY names something that is no HTTP proxy")
+            }
+            Self::Http2(error) => write!(f, "{error}"),
+            Self::Message(error) => write!(f, "{error}"),
+            Self::Packet(error) => write!(f, "the gateway sent a message that is no packet: {error}"),
+            Self::Closed => f.write_str("the gateway closed the connection"),
+        }
+    }
+}
