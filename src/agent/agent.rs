@@ -115,8 +115,8 @@ pub struct Agent {
     pub(super) is_accepted: bool,
     pub(super) has_log_view: bool,
     pub(super) stopping: bool,
-    /// Closes that the gateway has not confirmed yet, once we are leaving.
-    pub(super) unconfirmed: Option<usize>,
+    /// Every session is closed; only the gateway's confirmation is waited for.
+    pub(super) is_leaving: bool,
     pub(super) exit: Option<Exit>,
     pub(super) counters: LinkCounters,
 }
@@ -146,7 +146,7 @@ impl Agent {
             is_accepted: false,
             has_log_view: false,
             stopping: false,
-            unconfirmed: None,
+            is_leaving: false,
             exit: None,
             counters: LinkCounters::default(),
         };

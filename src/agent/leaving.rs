@@ -30,7 +30,7 @@ impl Agent {
     }
 
     pub(super) fn leave_when_drained(&mut self, now: Instant) {
-        if self.stopping && self.unconfirmed.is_none() && self.sessions.is_empty() {
+        if self.stopping && !self.is_leaving && self.sessions.is_empty() {
             self.leave(now);
         }
     }
@@ -38,20 +38,19 @@ impl Agent {
     /// Closes sessions by packet and gives the gateway a moment to confirm: what it has not read
     /// when the stream ends is lost on it. Called again, leaves at once.
     pub(super) fn leave(&mut self, now: Instant) {
-        let open = self.sessions.len();
-        let is_connected = matches!(self.phase, Phase::Connected(_));
-        if self.unconfirmed.is_some() || open == 0 || !is_connected {
-            return self.farewell();
-        }
-        self.unconfirmed = Some(open);
         self.sessions
             .close_all(now, "the agent was stopped", &mut self.outbox);
+        let has_stream = matches!(&self.phase, Phase::Connected(link) if link.has_stream());
+        if self.is_leaving || !has_stream || !self.sessions.awaits_confirmation() {
+            return self.farewell();
+        }
+        self.is_leaving = true;
         self.timers.arm(now + limits::FAREWELL_MAX, Deadline::Leave);
     }
 
     /// Ends the stream, then the link, then the program.
     pub(super) fn farewell(&mut self) {
-        self.unconfirmed.get_or_insert(0);
+        self.is_leaving = true;
         if let Phase::Connected(link) = &mut self.phase {
             link.close(&mut self.outbox);
         }

@@ -87,13 +87,11 @@ impl Agent {
         let Self {
             sessions, outbox, ..
         } = self;
-        let is_leaving = self.unconfirmed.is_some();
         let mut news = News::default();
         let result = link.received(now, size, &mut |event| match event {
             Event::Packet(packet) => {
                 news.packet_seen = true;
                 match packet.kind {
-                    Some(Kind::AgentSessionClose) if is_leaving => news.confirmed += 1,
                     Some(Kind::AgentGatewayConnectOK) => {}
                     Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
                     _ => sessions.handle_packet(now, &packet, outbox),
@@ -123,11 +121,8 @@ impl Agent {
             self.accepted(now);
         }
         self.has_log_view |= news.flags_seen;
-        if let Some(unconfirmed) = &mut self.unconfirmed {
-            *unconfirmed = unconfirmed.saturating_sub(news.confirmed);
-            if *unconfirmed == 0 {
-                self.farewell();
-            }
+        if self.is_leaving && !self.sessions.awaits_confirmation() {
+            self.farewell();
         }
         if let Some(answer) = news.answer {
             self.answered(now, answer);
@@ -399,7 +394,6 @@ impl Agent {
 struct News {
     is_ready: bool,
     packet_seen: bool,
-    confirmed: usize,
     flags_seen: bool,
     goes_away: bool,
     answer: Option<Result<Answer, Status>>,

@@ -44,7 +44,7 @@ impl Sessions {
     fn refuse(&mut self, id: &str, text: &str, outbox: &mut Outbox) {
         log::warn!("sid={id} session refused: {text}");
         self.counters.refused += 1;
-        self.remember_ended(id.into());
+        self.remember_ended(id.into(), true);
         send_close(outbox, id, EXIT_INTERNAL, text);
     }
 

@@ -65,6 +65,13 @@ pub(super) struct Session {
     pub(super) state: State,
 }
 
+/// A session that is over.
+struct Ended {
+    id: Box<str>,
+    /// We have closed it, and the gateway has not confirmed that yet.
+    is_unconfirmed: bool,
+}
+
 /// What a deadline is about.
 pub(super) enum Deadline {
     Target(TargetId),
@@ -78,7 +85,7 @@ pub struct Sessions {
     pub(super) agent: AgentEnvironment,
     pub(super) sessions: Slab<Box<Session>>,
     pub(super) by_id: BTreeMap<Box<str>, SessionKey>,
-    ended: VecDeque<Box<str>>,
+    ended: VecDeque<Ended>,
     pub(super) targets: Slab<Box<Target>>,
     pub(super) timers: Timers<Deadline>,
     pub(super) outputs: VecDeque<Output>,
@@ -124,6 +131,11 @@ impl Sessions {
     /// No session is open.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
+    }
+
+    /// Some close of ours may not have been read by the gateway yet.
+    pub fn awaits_confirmation(&self) -> bool {
+        self.ended.iter().any(|ended| ended.is_unconfirmed)
     }
 
     /// Targets of all sessions, those included that only finish their queue.
@@ -250,7 +262,13 @@ impl Sessions {
 
     /// A packet for a session that is not open: late ones are normal, others hear of it.
     fn handle_stray(&mut self, kind: Kind, id: &str, outbox: &mut Outbox) {
-        let is_late = self.ended.iter().any(|ended| &**ended == id);
+        let known = self.ended.iter_mut().find(|ended| &*ended.id == id);
+        let is_late = known.is_some();
+        if let Some(ended) = known
+            && kind == Kind::AgentSessionClose
+        {
+            ended.is_unconfirmed = false;
+        }
         let opens_nothing = matches!(
             kind,
             Kind::AgentSessionClose
@@ -267,7 +285,7 @@ impl Sessions {
             }
             _ => "internal error, connection params not found",
         };
-        self.remember_ended(id.into());
+        self.remember_ended(id.into(), true);
         send_close(outbox, id, EXIT_INTERNAL, text);
     }
 
@@ -304,6 +322,9 @@ impl Sessions {
             log::info!("sid={} session ended, exit code {code}", session.id);
             send_close(outbox, &session.id, code, text);
             self.end(now, key);
+            if let Some(ended) = self.ended.back_mut() {
+                ended.is_unconfirmed = true;
+            }
         }
     }
 
@@ -314,7 +335,7 @@ impl Sessions {
             return;
         };
         self.by_id.remove(&session.id);
-        self.remember_ended(session.id.clone());
+        self.remember_ended(session.id.clone(), false);
         match session.state {
             State::Opening(target) => self.drop_target(target, false),
             State::Command { target, .. } => {
@@ -457,15 +478,15 @@ impl Sessions {
         }
     }
 
-    pub(super) fn remember_ended(&mut self, id: Box<str>) {
+    pub(super) fn remember_ended(&mut self, id: Box<str>, is_unconfirmed: bool) {
         if self.ended.len() >= limits::ENDED_SESSIONS_KEPT {
             self.ended.pop_front();
         }
-        self.ended.push_back(id);
+        self.ended.push_back(Ended { id, is_unconfirmed });
     }
 
     pub(super) fn forget_ended(&mut self, id: &str) {
-        self.ended.retain(|ended| &**ended != id);
+        self.ended.retain(|ended| &*ended.id != id);
     }
 }
 
