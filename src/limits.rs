@@ -80,6 +80,9 @@ pub const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Under pressure a relay that holds more than this must make progress.
 pub const STALLED_BYTES_MAX: usize = 1024 * 1024;
 
+/// Under pressure the relays are looked at, and credit is given, this often.
+pub const PRESSURE_TICK: Duration = Duration::from_millis(25);
+
 /// How long a target may take no byte while others wait for the memory that it holds.
 pub const STALL_MAX: Duration = Duration::from_secs(3);
 
@@ -89,6 +92,9 @@ pub const QUEUE_IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// A session must be open, or refused, within this: the gateway's fronts wait 5 s.
 pub const SESSION_OPEN_TIMEOUT: Duration = Duration::from_millis(4500);
+
+/// Bytes that may wait unsent in the kernel for one target: more would hide that it has stalled.
+pub const TARGET_UNSENT_BYTES: u32 = 128 * 1024;
 
 /// Resolving and connecting for a relay.
 pub const TARGET_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -338,7 +338,10 @@ impl Agent {
         let Phase::Connected(link) = &mut self.phase else {
             return &[];
         };
-        link.grant(self.sessions.credit_wanted());
+        let missing = link.missing_credit(self.sessions.credit_wanted());
+        if missing > 0 {
+            link.grant(self.sessions.take_credit(now, missing));
+        }
         if let Err(error) = link.transmit(&mut self.outbox) {
             self.link_failed(now, &error);
         }

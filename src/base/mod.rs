@@ -1,6 +1,7 @@
 //! Leaf types that every layer may use. Nothing here knows a protocol, a socket or a clock.
 
 pub mod bytebuf;
+pub mod chunks;
 pub mod civil;
 pub mod plain;
 pub mod rng;
@@ -10,6 +11,7 @@ pub mod timers;
 pub mod trust;
 
 pub use bytebuf::ByteBuf;
+pub use chunks::Chunks;
 pub use rng::Rng;
 pub use secret::Secret;
 pub use slab::{Key, Slab};

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use mio::Events;
@@ -11,6 +12,7 @@ use super::link_socket::LinkSocket;
 use super::processes::{self, Spawned};
 use super::reactor::Reactor;
 use super::resolve::LookupError;
+use super::sys;
 use super::targets::{Endpoint, Entry, Targets};
 use crate::base::Key;
 use crate::limits;
@@ -44,6 +46,13 @@ impl Reactor {
                 {
                     processes::resize(master, size);
                 }
+            }
+            Output::Examine { target } => {
+                let held = self
+                    .targets
+                    .get(target)
+                    .map_or(0, |entry| entry.held_by_kernel());
+                self.agent.sessions_mut().0.examined(now, target, held);
             }
             Output::Close { target, reset } => self.close_target(now, target, reset),
         }
@@ -111,6 +120,8 @@ impl Reactor {
             Dialled::Connected(socket) => {
                 // Interactive protocols suffer from delayed small writes; nothing else would.
                 let _ = socket.set_nodelay(true);
+                // Without it a stall shows later.
+                let _ = sys::set_unsent_max(socket.as_fd(), limits::TARGET_UNSENT_BYTES);
                 entry.endpoint = Endpoint::Socket(socket);
                 entry.mark_writable();
                 let (sessions, outbox) = self.agent.sessions_mut();

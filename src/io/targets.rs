@@ -247,6 +247,18 @@ impl Entry {
         result
     }
 
+    /// Bytes that were written and that the target has not taken yet, as far as the kernel tells.
+    pub fn held_by_kernel(&self) -> usize {
+        let descriptor = match &self.endpoint {
+            Endpoint::Socket(socket) => socket.as_fd(),
+            Endpoint::Pipes(Pipes {
+                input: Some(pipe), ..
+            }) => pipe.as_fd(),
+            _ => return 0,
+        };
+        sys::bytes_in_flight(descriptor, matches!(self.endpoint, Endpoint::Pipes(_)))
+    }
+
     /// The leader has ended, and nobody holds its outputs.
     pub fn is_over(&self) -> bool {
         let has_errors = matches!(self.endpoint, Endpoint::Pipes(_));

@@ -216,15 +216,25 @@ impl Link {
         Ok(())
     }
 
-    /// Raises the credit outstanding on the stream to `wanted`, in steps worth a frame.
-    pub fn grant(&mut self, wanted: u32) {
+    /// The credit that is missing to `wanted`, when it is worth a frame.
+    pub fn missing_credit(&self, wanted: u32) -> u32 {
         let Some(stream) = self.calls.stream else {
-            return;
+            return 0;
         };
-        let outstanding = self.calls.http2.outstanding_credit(stream);
-        let missing = wanted.saturating_sub(outstanding);
-        if missing > 0 && missing >= wanted / 2 {
-            self.calls.http2.grant(stream, missing);
+        let missing = wanted.saturating_sub(self.calls.http2.outstanding_credit(stream));
+        if missing >= wanted.div_ceil(2) {
+            missing
+        } else {
+            0
+        }
+    }
+
+    /// Gives the gateway credit on the stream.
+    pub fn grant(&mut self, bytes: u32) {
+        if let Some(stream) = self.calls.stream
+            && bytes > 0
+        {
+            self.calls.http2.grant(stream, bytes);
         }
     }
 

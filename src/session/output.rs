@@ -87,6 +87,11 @@ pub enum Output {
         /// The new size.
         size: Size,
     },
+    /// Report by `Sessions::examined` how much the kernel still holds for the target.
+    Examine {
+        /// Whose.
+        target: TargetId,
+    },
     /// Close every descriptor of the target; end its processes.
     Close {
         /// Whose.

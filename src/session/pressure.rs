@@ -3,10 +3,15 @@
 //! All sessions share one stream without credit of their own. Below half of the byte budget
 //! nothing is restricted. Above it (*pressure*) the credit outstanding on the stream shrinks, and
 //! a relay that holds much while its target has taken nothing for a while is closed. One that
-//! progresses, however slowly, is never closed (design 4.1).
+//! progresses, however slowly, is never closed (design 4.1): what the kernel holds for it counts.
+//!
+//! Under pressure credit comes back as fast as bytes leave, and beyond that only at a pace which
+//! never uses up the rest of the budget before a stalled relay is due. So the neighbours of a flood
+//! are slowed down, but never wait for the verdict.
 
 use std::time::Instant;
 
+use super::output::Output;
 use super::sessions::{Deadline, EXIT_INTERNAL, Sessions};
 use super::target::TargetId;
 use crate::limits;
@@ -17,15 +22,41 @@ pub const STALLED: &str =
     "the target stopped reading and held the memory that other sessions need; closed by the agent";
 
 impl Sessions {
-    /// The credit that the stream should have outstanding, given what already waits here.
-    pub fn credit_wanted(&self) -> u32 {
-        let left = self.settings.queue_bytes_max.saturating_sub(self.buffered);
-        let left = u32::try_from(left).unwrap_or(u32::MAX);
-        if self.is_under_pressure() {
-            limits::STREAM_WINDOW_UNDER_PRESSURE.min(left)
-        } else {
-            limits::STREAM_WINDOW.min(left)
+    /// Notes that a queue is about to hold memory.
+    pub(super) fn note_warm(&mut self, now: Instant, id: TargetId) {
+        if self.warm.is_empty() {
+            self.timers
+                .arm(now + limits::QUEUE_IDLE_AFTER, Deadline::Memory);
         }
+        self.warm.push(id);
+    }
+
+    /// Gives back what idle queues hold, and looks again while any is left.
+    pub(super) fn release_idle(&mut self, now: Instant) {
+        let targets = &mut self.targets;
+        self.warm.retain(|id| {
+            targets
+                .get_mut(id.0)
+                .is_some_and(|target| !target.release_idle(now))
+        });
+        if self.warm.is_empty() {
+            self.warm = Vec::new();
+        } else {
+            self.timers
+                .arm(now + limits::QUEUE_IDLE_AFTER, Deadline::Memory);
+        }
+    }
+
+    /// The credit that the stream should have outstanding, given what already waits here. It
+    /// shrinks as the first half of the budget fills, so that all of it can't run into the second.
+    pub fn credit_wanted(&self) -> u32 {
+        let half = self.settings.queue_bytes_max / 2;
+        let least = limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
+        let free = half.saturating_sub(self.buffered).max(least);
+        let left = self.settings.queue_bytes_max.saturating_sub(self.buffered);
+        u32::try_from(free.min(left))
+            .unwrap_or(u32::MAX)
+            .min(limits::STREAM_WINDOW)
     }
 
     /// More than half of the budget waits for targets.
@@ -45,14 +76,12 @@ impl Sessions {
         if !self.is_under_pressure() {
             return;
         }
-        let mut next = now + self.settings.stall_max;
         for id in self.stalled_candidates() {
             let Some(target) = self.target(id) else {
                 continue;
             };
-            let due = target.progress + self.settings.stall_max;
-            if due > now {
-                next = next.min(due);
+            if now < target.progress + self.settings.stall_max {
+                self.outputs.push_back(Output::Examine { target: id });
                 continue;
             }
             self.close_stalled(now, id, outbox);
@@ -61,7 +90,32 @@ impl Sessions {
             }
         }
         self.pressure_is_watched = true;
-        self.timers.arm(next, Deadline::Pressure);
+        self.timers
+            .arm(now + limits::PRESSURE_TICK, Deadline::Pressure);
+    }
+
+    /// How much of `missing` credit may be given now.
+    pub fn take_credit(&mut self, now: Instant, missing: u32) -> u32 {
+        if !self.is_under_pressure() {
+            self.drained = 0;
+            self.allowed_at = None;
+            return missing;
+        }
+        let since = now.saturating_duration_since(*self.allowed_at.get_or_insert(now));
+        let left = self.settings.queue_bytes_max.saturating_sub(self.buffered);
+        let stall_ms = self.settings.stall_max.as_millis().max(1);
+        let earned = left as u128 * since.as_millis() / stall_ms;
+        if earned > 0 {
+            self.allowed_at = Some(now);
+        }
+        let earned = usize::try_from(earned).unwrap_or(usize::MAX);
+        let cap = limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
+        self.allowance = self.allowance.saturating_add(earned).min(cap);
+        let given = (missing as usize).min(self.drained.saturating_add(self.allowance));
+        let paced = given.saturating_sub(self.drained);
+        self.drained = self.drained.saturating_sub(given);
+        self.allowance -= paced;
+        u32::try_from(given).unwrap_or(missing)
     }
 
     /// Relays that hold much. When the budget is all but used up by many that hold little, nobody

@@ -122,7 +122,6 @@ impl Sessions {
         };
         let dropped = target.queue.len();
         target.queue.clear();
-        target.queue.shrink(0);
         target.input_ended = true;
         self.buffered -= dropped;
         self.mark_dirty(id);
@@ -131,7 +130,7 @@ impl Sessions {
     /// The bytes that wait for a target that can take them.
     pub fn pending_write(&self, id: TargetId) -> &[u8] {
         match self.target(id) {
-            Some(target) if target.phase != Phase::Starting => target.queue.filled(),
+            Some(target) if target.phase != Phase::Starting => target.queue.first(),
             _ => &[],
         }
     }
@@ -143,7 +142,20 @@ impl Sessions {
         };
         target.wrote(now, size);
         self.buffered -= size;
+        self.drained += size;
         self.counters.bytes_to_target += size as u64;
+    }
+
+    /// The kernel holds `size` bytes that the target has not taken yet. Fewer than the last time
+    /// is progress, even where a write has nothing to show for it.
+    pub fn examined(&mut self, now: Instant, id: TargetId, size: usize) {
+        let Some(target) = self.target_mut(id) else {
+            return;
+        };
+        if size < target.in_kernel {
+            target.progress = now;
+        }
+        target.in_kernel = size;
     }
 
     /// The write side is to be closed now; asked once.
@@ -182,7 +194,7 @@ impl Sessions {
         if target.input_ended || bytes.is_empty() {
             return;
         }
-        let was_cold = target.queue.capacity() == 0;
+        let was_cold = !target.queue.holds_memory();
         target.enqueue(now, bytes);
         if was_cold {
             self.note_warm(now, id);

@@ -92,8 +92,13 @@ pub struct Sessions {
     pub(super) dirty: Vec<TargetId>,
     pub(super) buffered: usize,
     pub(super) pressure_is_watched: bool,
+    /// Bytes that left since credit was last given: they may be replaced at once.
+    pub(super) drained: usize,
+    /// Credit beyond that, which grows with time while there is pressure.
+    pub(super) allowance: usize,
+    pub(super) allowed_at: Option<Instant>,
     /// Targets whose queue holds memory.
-    warm: Vec<TargetId>,
+    pub(super) warm: Vec<TargetId>,
     is_closing: bool,
     pub(super) counters: Counters,
 }
@@ -117,6 +122,9 @@ impl Sessions {
             dirty: Vec::new(),
             buffered: 0,
             pressure_is_watched: false,
+            drained: 0,
+            allowance: 0,
+            allowed_at: None,
             warm: Vec::new(),
             is_closing: false,
             counters: Counters::default(),
@@ -186,31 +194,6 @@ impl Sessions {
                     self.relieve_pressure(now, outbox);
                 }
             }
-        }
-    }
-
-    /// Notes that a queue is about to hold memory.
-    pub(super) fn note_warm(&mut self, now: Instant, id: TargetId) {
-        if self.warm.is_empty() {
-            self.timers
-                .arm(now + limits::QUEUE_IDLE_AFTER, Deadline::Memory);
-        }
-        self.warm.push(id);
-    }
-
-    /// Gives back what idle queues hold, and looks again while any is left.
-    fn release_idle(&mut self, now: Instant) {
-        let targets = &mut self.targets;
-        self.warm.retain(|id| {
-            targets
-                .get_mut(id.0)
-                .is_some_and(|target| !target.release_idle(now))
-        });
-        if self.warm.is_empty() {
-            self.warm = Vec::new();
-        } else {
-            self.timers
-                .arm(now + limits::QUEUE_IDLE_AFTER, Deadline::Memory);
         }
     }
 

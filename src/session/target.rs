@@ -11,7 +11,7 @@
 
 use std::time::Instant;
 
-use crate::base::{ByteBuf, Key, TimerId};
+use crate::base::{Chunks, Key, TimerId};
 use crate::limits;
 
 /// Names a target in the core and in the reactor.
@@ -93,7 +93,7 @@ pub struct Target {
     /// Where in its life it is.
     pub phase: Phase,
     /// Bytes waiting for it. The owner of the table counts them.
-    pub queue: ByteBuf,
+    pub queue: Chunks,
     /// Nothing will be queued any more; the write side closes behind the last byte.
     pub input_ended: bool,
     /// The reactor was told so, or closed the write side by itself.
@@ -104,6 +104,8 @@ pub struct Target {
     pub exit: Option<Exit>,
     /// When it last took bytes, or when bytes began to wait.
     pub progress: Instant,
+    /// Bytes that the kernel held for it when it was last examined.
+    pub in_kernel: usize,
     /// Its one deadline: connecting, lingering, draining.
     pub timer: Option<TimerId>,
     /// It stands in the list of targets that the reactor has to look at.
@@ -118,12 +120,13 @@ impl Target {
             session: Some(session),
             kind,
             phase: Phase::Starting,
-            queue: ByteBuf::new(),
+            queue: Chunks::new(),
             input_ended: false,
             write_closed: false,
             open: [true, has_error_channel],
             exit: None,
             progress: now,
+            in_kernel: 0,
             timer: None,
             is_dirty: false,
         }
@@ -148,9 +151,9 @@ impl Target {
     pub fn release_idle(&mut self, now: Instant) -> bool {
         let is_idle = now.saturating_duration_since(self.progress) >= limits::QUEUE_IDLE_AFTER;
         if self.queue.is_empty() && is_idle {
-            self.queue.shrink(0);
+            self.queue.clear();
         }
-        self.queue.capacity() == 0
+        !self.queue.holds_memory()
     }
 
     /// The write side is to be closed now.

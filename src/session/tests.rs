@@ -116,9 +116,12 @@ impl World {
     }
 
     fn closed(&mut self) -> (TargetId, bool) {
-        match self.sessions.poll_output() {
-            Some(Output::Close { target, reset }) => (target, reset),
-            _ => panic!("nothing is closed"),
+        loop {
+            match self.sessions.poll_output() {
+                Some(Output::Close { target, reset }) => return (target, reset),
+                Some(Output::Examine { .. }) => {}
+                _ => panic!("nothing is closed"),
+            }
         }
     }
 
@@ -582,6 +585,46 @@ fn a_stalled_relay_goes_under_pressure_and_a_slow_one_stays() {
         world.sent().is_empty(),
         "without pressure a target may pause for ever"
     );
+}
+
+#[test]
+fn what_the_kernel_still_delivers_counts_as_progress() {
+    let settings = Settings {
+        queue_bytes_max: 4 << 20,
+        ..Settings::default()
+    };
+    let mut world = World::with(settings);
+    world.open_tcp("s");
+    world.tcp_write("s", "1", &vec![0; 3 << 20]);
+    let target = world.connected();
+    for held in (0..40).rev() {
+        world.later(Duration::from_millis(500));
+        world.sessions.examined(world.now, target, held);
+    }
+    assert!(world.sent().is_empty(), "it takes bytes, if slowly");
+    world.later(limits::STALL_MAX);
+    assert_eq!(world.closed(), (target, true));
+}
+
+#[test]
+fn credit_under_pressure_lasts_until_a_stalled_relay_is_due() {
+    let budget = 16 << 20;
+    let mut world = World::with(Settings {
+        queue_bytes_max: budget,
+        ..Settings::default()
+    });
+    world.open_tcp("s");
+    world.tcp_write("s", "flood", &vec![0; (budget / 2) + 1]);
+    world.connected();
+    let mut ticks_without_credit = 0;
+    while world.sent().is_empty() {
+        world.later(limits::PRESSURE_TICK);
+        let wanted = world.sessions.credit_wanted();
+        let given = world.sessions.take_credit(world.now, wanted) as usize;
+        world.tcp_write("s", "flood", &vec![0; given]);
+        ticks_without_credit += usize::from(given == 0);
+    }
+    assert!(ticks_without_credit <= 2, "{ticks_without_credit}");
 }
 
 #[test]

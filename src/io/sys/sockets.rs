@@ -64,3 +64,33 @@ pub fn reset_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
     };
     set_option(socket, libc::SOL_SOCKET, libc::SO_LINGER, &linger)
 }
+
+/// Keeps the kernel from taking more than `bytes` that it can't send yet.
+pub fn set_unsent_max(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    return set_option(socket, libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, &bytes);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (socket, bytes);
+        Ok(())
+    }
+}
+
+/// Bytes written to a connection and not acknowledged, or written to a pipe and not read; 0 where
+/// the kernel does not tell.
+pub fn bytes_in_flight(fd: BorrowedFd<'_>, is_pipe: bool) -> usize {
+    // For sockets TIOCOUTQ is SIOCOUTQ, tcp(7).
+    let request = if is_pipe {
+        libc::FIONREAD
+    } else {
+        libc::TIOCOUTQ
+    };
+    let mut bytes: c_int = 0;
+    // SAFETY: both requests write one int, and `bytes` is one that outlives the call.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), request as _, &raw mut bytes) };
+    if result == 0 {
+        usize::try_from(bytes).unwrap_or(0)
+    } else {
+        0
+    }
+}

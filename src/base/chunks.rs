@@ -1,0 +1,144 @@
+//! A byte queue in pieces: append at the tail, take at the head, memory close to the content.
+//!
+//! For content that may become large while somebody takes it slowly: nothing is ever moved, and
+//! what was taken is given back. [`super::ByteBuf`] is the contiguous sibling for small content.
+
+use std::collections::VecDeque;
+
+/// A full piece: large enough for few, large writes, small enough to give memory back early.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// The queue. Invariant: no piece but the first is empty, and `head` lies within the first.
+#[derive(Default)]
+pub struct Chunks {
+    chunks: VecDeque<Vec<u8>>,
+    head: usize,
+    len: usize,
+}
+
+impl Chunks {
+    /// An empty queue that owns no memory yet.
+    pub const fn new() -> Self {
+        Self {
+            chunks: VecDeque::new(),
+            head: 0,
+            len: 0,
+        }
+    }
+
+    /// Bytes waiting.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Nothing is waiting.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Some memory is held, used or not.
+    pub fn holds_memory(&self) -> bool {
+        !self.chunks.is_empty()
+    }
+
+    /// The oldest waiting bytes, as many as lie in one piece; empty only when nothing waits.
+    pub fn first(&self) -> &[u8] {
+        self.chunks
+            .front()
+            .and_then(|chunk| chunk.get(self.head..))
+            .unwrap_or_default()
+    }
+
+    /// Drops `n` bytes, at most what [`Chunks::first`] lent. The last piece is kept for what
+    /// comes next.
+    pub fn consume(&mut self, n: usize) {
+        let n = n.min(self.first().len());
+        self.head += n;
+        self.len -= n;
+        if !self.first().is_empty() {
+            return;
+        }
+        self.head = 0;
+        match self.chunks.len() {
+            0 => {}
+            1 => self.chunks[0].clear(),
+            _ => {
+                self.chunks.pop_front();
+            }
+        }
+    }
+
+    /// Appends a copy of `bytes`.
+    pub fn extend(&mut self, mut bytes: &[u8]) {
+        self.len += bytes.len();
+        while !bytes.is_empty() {
+            let used = self.chunks.back().map_or(CHUNK_BYTES, Vec::len);
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK_BYTES - used));
+            match self.chunks.back_mut() {
+                Some(chunk) if !now.is_empty() => {
+                    // Grown by ourselves, so that a piece never takes more than its size.
+                    let wanted = (chunk.capacity() * 2).clamp(used + now.len(), CHUNK_BYTES);
+                    chunk.reserve_exact(wanted.saturating_sub(used));
+                    chunk.extend_from_slice(now);
+                }
+                _ => self.chunks.push_back(Vec::new()),
+            }
+            bytes = later;
+        }
+    }
+
+    /// Forgets the content and the memory.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn memory_stays_close_to_the_content() {
+        let mut queue = Chunks::new();
+        for _ in 0..1000 {
+            queue.extend(&[7; 10_000]);
+        }
+        let held = |queue: &Chunks| queue.chunks.iter().map(Vec::capacity).sum::<usize>();
+        assert!(held(&queue) <= queue.len() + CHUNK_BYTES);
+        while queue.len() > 100 {
+            queue.consume(1234.min(queue.len() - 100));
+        }
+        assert!(held(&queue) <= 2 * CHUNK_BYTES);
+        queue.consume(100);
+        queue.clear();
+        assert!(!queue.holds_memory());
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_queue(
+            steps in proptest::collection::vec((any::<bool>(), 0usize..200_000), 1..40),
+        ) {
+            let mut queue = Chunks::new();
+            let mut model = VecDeque::new();
+            let mut next = 0u8;
+            for (is_put, n) in steps {
+                if is_put {
+                    let bytes: Vec<u8> =
+                        (0..n).map(|_| { next = next.wrapping_add(1); next }).collect();
+                    queue.extend(&bytes);
+                    model.extend(bytes);
+                } else {
+                    let first = queue.first();
+                    prop_assert_eq!(first.is_empty(), model.is_empty());
+                    let n = n.min(first.len());
+                    let taken: Vec<u8> = model.drain(..n).collect();
+                    prop_assert_eq!(&first[..n], &taken[..]);
+                    queue.consume(n);
+                }
+                prop_assert_eq!(queue.len(), model.len());
+            }
+        }
+    }
+}
