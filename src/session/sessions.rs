@@ -200,10 +200,7 @@ impl Sessions {
     /// One packet from the gateway.
     pub fn handle_packet(&mut self, now: Instant, packet: &Packet<'_>, outbox: &mut Outbox) {
         let Some(kind) = packet.kind else {
-            log::debug!(
-                "packet of unknown kind {:?} ignored",
-                short(packet.kind_name)
-            );
+            log::debug!("packet of unknown kind {:.40} ignored", packet.kind_name);
             return;
         };
         if !is_for_session(kind) {
@@ -483,12 +480,6 @@ fn is_for_session(kind: Kind) -> bool {
 fn session_id(bytes: &[u8]) -> Option<&str> {
     let usable = !bytes.is_empty() && bytes.len() <= limits::ID_BYTES_MAX;
     std::str::from_utf8(bytes).ok().filter(|_| usable)
-}
-
-fn short(text: &str) -> &str {
-    text.char_indices()
-        .nth(40)
-        .map_or(text, |(end, _)| &text[..end])
 }
 
 /// The one close packet of a session.
