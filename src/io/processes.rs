@@ -114,7 +114,7 @@ impl Processes {
             working_directory: None,
         };
         self.start(&spec, terminal, kept)
-            .map_err(|error| explain(&spec, &error))
+            .map_err(|error| explain(&spec, terminal.is_some(), &error))
     }
 
     fn start(
@@ -291,7 +291,7 @@ fn failed(reason: String) -> NotSpawned {
     }
 }
 
-fn explain(spec: &CommandSpec, error: &SpawnError) -> NotSpawned {
+fn explain(spec: &CommandSpec, on_terminal: bool, error: &SpawnError) -> NotSpawned {
     let program = spec.program.to_string_lossy();
     match error {
         SpawnError::NotFound => NotSpawned {
@@ -301,6 +301,10 @@ fn explain(spec: &CommandSpec, error: &SpawnError) -> NotSpawned {
         SpawnError::NotExecutable => NotSpawned {
             code: 126,
             text: format!("exec: \"{program}\": permission denied"),
+        },
+        SpawnError::Other(error) if on_terminal => NotSpawned {
+            code: EXIT_INTERNAL,
+            text: format!("failed starting pty, reason=no terminal (/dev/ptmx): {error}"),
         },
         SpawnError::Other(error) => failed(error.to_string()),
     }

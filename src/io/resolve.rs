@@ -14,7 +14,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -120,8 +120,8 @@ impl Resolver {
         if state.waiting.len() + state.asking.len() + state.answered.len() >= REQUESTS_MAX {
             return Err(Busy);
         }
-        if let Some(address) = literal(host) {
-            let outcome = Ok(vec![SocketAddr::new(address, port)]);
+        if let Some(addresses) = known(host, port) {
+            let outcome = Ok(addresses);
             self.answer(&mut state, Resolved { request, outcome });
         } else if !is_name(host) {
             let outcome = Err(LookupError::NotFound);
@@ -199,13 +199,32 @@ fn answer_questions(shared: &Shared) {
 /// The addresses of `host`, waiting as long as the system's resolver takes: for commands that have
 /// no loop to hold up. Order as in [`Resolved`]; literals are answered at once.
 pub fn resolve_now(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
-    if let Some(address) = literal(host) {
-        return Ok(vec![SocketAddr::new(address, port)]);
+    if let Some(addresses) = known(host, port) {
+        return Ok(addresses);
     }
     if !is_name(host) {
         return Err(LookupError::NotFound);
     }
     look_up(host, port)
+}
+
+/// What needs no resolver: literals, and the names that RFC 6761, section 6.3, keeps for this
+/// machine. An image without `/etc/hosts` would ask a server for them.
+fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    if let Some(address) = literal(host) {
+        return Some(vec![SocketAddr::new(address, port)]);
+    }
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let is_local = name == "localhost" || name.ends_with(".localhost");
+    let loopback = [
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+    ];
+    is_local.then(|| {
+        loopback
+            .map(|address| SocketAddr::new(address, port))
+            .into()
+    })
 }
 
 fn literal(host: &str) -> Option<IpAddr> {
