@@ -49,8 +49,10 @@ pub fn prepare_process() {
 }
 
 /// The soft limit of open files as it stands now; `u64::MAX` when there is none or it is unknown.
+#[allow(clippy::useless_conversion, reason = "FreeBSD's type has a sign")]
 pub fn open_files_max() -> u64 {
-    read_limit(libc::RLIMIT_NOFILE).map_or(u64::MAX, |limit| limit.rlim_cur)
+    let limit = read_limit(libc::RLIMIT_NOFILE).map(|limit| limit.rlim_cur);
+    limit.and_then(|limit| limit.try_into().ok()).unwrap_or(u64::MAX)
 }
 
 fn read_limit(resource: Resource) -> Option<libc::rlimit> {
