@@ -23,7 +23,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("admin", &["config", "link", "io", "wire"]),
     (
         "doctor",
-        &["admin", "config", "grpc", "h2", "io", "link", "packet"],
+        &[
+            "admin", "config", "grpc", "h2", "io", "link", "packet", "wire",
+        ],
     ),
     (
         "startup",

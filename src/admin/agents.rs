@@ -7,6 +7,7 @@ use super::url::encode_segment;
 use super::{AgentMode, CreateAgent, OutputForm, Report, json, name, table};
 use crate::base::Secret;
 use crate::config::Dsn;
+use crate::wire::json::write_string;
 
 impl Agent {
     fn is_called(&self, name_or_id: &str) -> bool {
@@ -53,9 +54,9 @@ pub fn create(command: &CreateAgent, name: &str, api: &Api<'_>) -> Result<Report
         AgentMode::Embedded => "embedded",
     };
     let mut body = String::from("{\"name\":");
-    json::push_string(&mut body, name);
+    write_string(&mut body, name);
     body.push_str(",\"mode\":");
-    json::push_string(&mut body, mode);
+    write_string(&mut body, mode);
     body.push('}');
     let what = What::Create(name.to_owned());
     let answer = api.call_json(what, "POST", "/agents", Some(&Secret::new(body)))?;

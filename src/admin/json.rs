@@ -36,29 +36,6 @@ pub fn elements(text: &str) -> Option<Vec<&str>> {
     scan.at_end().then_some(found)
 }
 
-/// Appends `text` as a JSON string with its quotes.
-pub fn push_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if u32::from(c) < 0x20 || c == '\u{7f}' => {
-                out.push_str("\\u00");
-                for shift in [4, 0] {
-                    let digit = (u32::from(c) >> shift) & 15;
-                    out.push(char::from_digit(digit, 16).unwrap_or('0'));
-                }
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
 /// A cursor over the text; every step answers `None` at the first byte that is no JSON.
 struct Scan<'a> {
     text: &'a [u8],
@@ -290,7 +267,7 @@ mod tests {
         #[test]
         fn written_strings_read_back(text in any::<String>()) {
             let mut out = String::new();
-            push_string(&mut out, &text);
+            crate::wire::json::write_string(&mut out, &text);
             prop_assert!(is_json(&out));
             prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
         }

@@ -10,6 +10,7 @@ use super::rest::{Api, printable};
 use super::{Context, Login, Report, json, warn};
 use crate::base::Secret;
 use crate::io::sys;
+use crate::wire::json::write_string;
 
 /// A line that somebody types; longer ones are no e-mail and no password.
 const LINE_BYTES_MAX: u64 = 4096;
@@ -76,9 +77,9 @@ fn check_method(api: &Api<'_>) -> Result<(), AdminError> {
 /// E-mail and password for a token, which comes in a header.
 fn exchange(api: &Api<'_>, email: &str, password: &Secret) -> Result<Secret, AdminError> {
     let mut body = String::from("{\"email\":");
-    json::push_string(&mut body, email);
+    write_string(&mut body, email);
     body.push_str(",\"password\":");
-    json::push_string(&mut body, password.expose_text().unwrap_or_default());
+    write_string(&mut body, password.expose_text().unwrap_or_default());
     body.push('}');
     let response = api.call("POST", "/localauth/login", Some(&Secret::new(body)))?;
     if response.status != 200 {

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::wire::json::write_string;
+
 /// A file beyond this is not ours: a token and a certificate bundle need a tenth of it.
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
 const ENTRIES_MAX: usize = 256;
@@ -112,7 +114,7 @@ impl Table {
             out.push_str(" = ");
             match value {
                 // A JSON string is a TOML basic string: the same quotes and escapes.
-                Value::Text(text) => super::json::push_string(&mut out, text),
+                Value::Text(text) => write_string(&mut out, text),
                 Value::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),
             }
             out.push('\n');

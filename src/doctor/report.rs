@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::admin::{OutputForm, json, table};
+use crate::admin::{OutputForm, table};
+use crate::wire::json;
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl<'a> Report<'a> {
                 self.objects.push_str(&format!(
                     "{separator}{{\"check\":\"{check}\",\"verdict\":\"{word}\",\"ms\":{millis},\"text\":"
                 ));
-                json::push_string(&mut self.objects, &text);
+                json::write_string(&mut self.objects, &text);
                 self.objects.push('}');
             }
         }

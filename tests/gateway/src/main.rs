@@ -1,13 +1,16 @@
 //! `loopback-gateway demo AGENT`: shows an agent at work, for a person.
+//! `loopback-gateway scratch LAUNCHER`: the same in an image that holds nothing else.
 //! `loopback-gateway serve`: a gateway to play with, which prints a key and what agents do.
 
 use std::process::ExitCode;
 
 mod demo;
+mod scratch;
 mod serve;
 
 const USAGE: &str = "usage:
   loopback-gateway demo AGENT             show the agent at this path at work, and end
+  loopback-gateway scratch LAUNCHER       show the only child of this program, in an empty root
   loopback-gateway serve [OPTIONS]        serve until interrupted, printing what agents do
 options of serve:
   --plain            HTTP/2 without TLS
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["demo", agent] => demo::run(agent),
+        ["scratch", launcher] => scratch::run(launcher),
         ["serve", ref options @ ..] => match serve::Options::parse(options) {
             Ok(options) => serve::run(&options),
             Err(reason) => {
