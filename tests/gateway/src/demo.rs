@@ -12,7 +12,7 @@ use loopback_gateway::targets::{Manner, Target};
 use loopback_gateway::{AgentProcess, Gateway, Security, SessionRequest};
 
 /// The agent's pid, for the case that a step fails: this program then ends without unwinding.
-static AGENT: AtomicI32 = AtomicI32::new(0);
+pub static AGENT: AtomicI32 = AtomicI32::new(0);
 
 /// Shows everything with the agent at this path.
 pub fn run(agent: &str) -> ExitCode {
@@ -24,15 +24,7 @@ pub fn run(agent: &str) -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    std::panic::set_hook(Box::new(|info| {
-        println!("\nThe demo FAILED: {info}");
-        let pid = AGENT.load(Ordering::SeqCst);
-        if pid != 0 {
-            // SAFETY: kill takes no pointers; the pid is that of our own child.
-            unsafe { libc::kill(pid, libc::SIGKILL) };
-        }
-        std::process::exit(1);
-    }));
+    end_with_the_agent_on_failure();
     let started = Instant::now();
     println!("hoop-lite behind a gateway on this machine. Nothing leaves loopback.");
     let gateway = Gateway::start(Security::Tls);
@@ -48,6 +40,19 @@ pub fn run(agent: &str) -> ExitCode {
         started.elapsed().as_secs_f64()
     );
     ExitCode::SUCCESS
+}
+
+/// From here on a failed step is told, and takes the agent with it.
+pub fn end_with_the_agent_on_failure() {
+    std::panic::set_hook(Box::new(|info| {
+        println!("\nFAILED: {info}");
+        let pid = AGENT.load(Ordering::SeqCst);
+        if pid != 0 {
+            // SAFETY: kill takes no pointers; the pid is that of our own child.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+        std::process::exit(1);
+    }));
 }
 
 /// The agent's variables: its key, whom to trust, and lines for people.

@@ -4,17 +4,22 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use loopback_gateway::targets::{Manner, Target};
 use loopback_gateway::{AgentProcess, Gateway, Security, SessionRequest};
 
+use crate::demo;
+
 /// Shows the agent that this launcher starts as its only child, in an empty root.
 /// The launcher's own death by a failed step takes the agent with it (`unshare --kill-child`).
 pub fn run(launcher: &str) -> ExitCode {
+    demo::end_with_the_agent_on_failure();
     let gateway = Gateway::start(Security::Tls);
     let key = gateway.register("demo", "standard");
     let process = AgentProcess::start(Path::new(launcher), &gateway.environment(&key));
+    demo::AGENT.store(process.pid(), Ordering::SeqCst);
     gateway.wait_online("demo");
     let [agent] = process.children()[..] else {
         panic!("the launcher has no child, or several");
@@ -49,27 +54,31 @@ fn show_forward(gateway: &Gateway) {
 }
 
 fn show_refusals(gateway: &Gateway) {
+    let version = ["/hoop-lite", "--version"];
     let requests = [
         ("command", SessionRequest::exec(&["sh", "-c", "true"]), "sh"),
         (
             "secret file",
-            SessionRequest::exec(&["/hoop-lite", "--version"]).file("TOKEN", b"s"),
+            SessionRequest::exec(&version).file("TOKEN", b"s"),
             "/tmp",
         ),
-        (
-            "console",
-            SessionRequest::console(&["/hoop-lite"]),
-            "terminal",
-        ),
+        ("console", SessionRequest::console(&version), "terminal"),
     ];
     for (what, request, named) in requests {
         let mut session = gateway.open_session(request);
-        let close = session.wait_end();
-        tell(what, close.trim());
-        assert!(close.contains(named), "{what}: {named} is not named");
+        if what == "console" {
+            session.write("\n");
+        } else {
+            session.send_stdin(b"");
+        }
+        let close = session.wait_close();
+        let code = close.code.map_or("-".to_owned(), |code| code.to_string());
+        tell(what, &format!("code {code}: {}", close.text.trim()));
+        assert!(close.text.contains(named), "{what}: {named} is not named");
+        assert_ne!(close.code, Some(0), "{what}");
     }
     let outcome = gateway
-        .open_session(SessionRequest::exec(&["/hoop-lite", "--version"]))
+        .open_session(SessionRequest::exec(&version))
         .run(b"");
     tell(
         "command",
