@@ -75,7 +75,7 @@ const CUTS: [fn(&Gateway); 4] = [
 
 /// Stream end, GOAWAY, RST_STREAM and TCP reset in turn; every other time sessions are at work.
 pub fn reconnects(plan: &Plan) -> Row {
-    let count = plan.count(10_000, 200);
+    let count = plan.count(10_000, 100);
     let target = Target::start(Manner::Echo);
     let subject = Subject::start(plan, &[EAGER]);
     let cut_all = |count: usize| {

@@ -61,6 +61,7 @@ fn limit_descriptors(command: &mut Command, count: u64) {
 
 fn exhaust(subject: &Subject, echo: &Target) -> String {
     let gateway = &subject.gateway;
+    let idle = subject.agent.fds();
     let mut workload = Workload::open(gateway, echo.port());
     let mut hoard = gateway.open_session(tcp(echo.port()));
     hoard.wait_open();
@@ -94,9 +95,9 @@ fn exhaust(subject: &Subject, echo: &Target) -> String {
     workload.check();
     round_trip(&mut workload.socket, 2).expect("the old connection goes on");
     drop(hoard);
-    gateway.settle(super::subject::NAME);
-    drop(Workload::open(gateway, echo.port()));
     drop(workload);
+    subject.agent.wait_fds(idle);
+    drop(Workload::open(gateway, echo.port()));
     sentences.swap_remove(0).text
 }
 

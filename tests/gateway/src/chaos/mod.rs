@@ -24,6 +24,9 @@ use report::Row;
 pub struct Plan {
     /// The agent's binary.
     agent: String,
+    /// One that is linked with the system's C library, whose clock can be replaced; the same
+    /// where there is no other.
+    dynamic_agent: String,
     /// The short pass.
     is_quick: bool,
 }
@@ -85,10 +88,7 @@ pub fn run(words: &[&str]) -> ExitCode {
         eprintln!("no scenario {name}; there are: {}", known.join(" "));
         return ExitCode::from(2);
     }
-    let plan = Plan {
-        agent: (*agent).to_owned(),
-        is_quick,
-    };
+    let plan = Plan::new(agent, is_quick);
     let is_wanted = |scenario: &&Scenario| names.is_empty() || names.contains(&scenario.name);
     let started = Instant::now();
     let (waiting, busy): (Vec<_>, Vec<_>) = SCENARIOS
@@ -163,10 +163,7 @@ pub fn run_one(words: &[&str]) -> ExitCode {
     let [name, agent, rest @ ..] = words else {
         return ExitCode::from(2);
     };
-    let plan = Plan {
-        agent: (*agent).to_owned(),
-        is_quick: rest.contains(&"--quick"),
-    };
+    let plan = Plan::new(agent, rest.contains(&"--quick"));
     let Some(scenario) = SCENARIOS.iter().find(|scenario| scenario.name == *name) else {
         return ExitCode::from(2);
     };
@@ -175,7 +172,19 @@ pub fn run_one(words: &[&str]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Names the second binary.
+const DYNAMIC_AGENT_VARIABLE: &str = "CHAOS_DYNAMIC_AGENT";
+
 impl Plan {
+    fn new(agent: &str, is_quick: bool) -> Self {
+        let dynamic_agent = std::env::var(DYNAMIC_AGENT_VARIABLE);
+        Self {
+            agent: agent.to_owned(),
+            dynamic_agent: dynamic_agent.unwrap_or_else(|_| agent.to_owned()),
+            is_quick,
+        }
+    }
+
     /// The first in the long pass, the second in the short one.
     fn count(&self, full: usize, quick: usize) -> usize {
         if self.is_quick { quick } else { full }

@@ -57,12 +57,6 @@ impl Row {
         Self::of(name, what, outcome, [none(), none(), none(), none()])
     }
 
-    /// A scenario that this machine has no way to run.
-    pub fn skipped(name: &str, why: &str) -> Self {
-        let none = || "-".to_owned();
-        Self::of(name, "skipped", why, [none(), none(), none(), none()])
-    }
-
     fn of(name: &str, what: &str, outcome: &str, figures: [String; 4]) -> Self {
         let mut cells = vec![name.to_owned(), what.to_owned(), outcome.to_owned()];
         cells.extend(figures);
@@ -78,8 +72,8 @@ impl Row {
             .lines()
             .find(|line| !line.is_empty() && !line.contains("panicked at"));
         let outcome = format!("FAILED: {}", reason.unwrap_or("no reason given"));
-        let mut row = Self::skipped(name, &outcome);
-        row.cells[1] = String::new();
+        let none = || "-".to_owned();
+        let mut row = Self::of(name, "", &outcome, [none(), none(), none(), none()]);
         row.is_good = false;
         row
     }
