@@ -22,7 +22,7 @@ const WARM_UP: usize = 5;
 pub fn gateway_kills(plan: &Plan) -> Row {
     let count = plan.count(1000, 30);
     let target = Target::start(Manner::Echo);
-    let place = Place::new(target.port());
+    let place = Place::new(8010, target.port());
     let mut gateway = GatewayProcess::start(&place);
     let agent = gateway.start_agent(&plan.agent, &[EAGER]);
     let mut moments = Pattern::new(7);

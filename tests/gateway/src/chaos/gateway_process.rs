@@ -1,7 +1,6 @@
 //! A gateway that is a process of its own, so that it can be killed and stopped as one.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
@@ -23,12 +22,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// A free port, certificates not made yet; sessions lead to this echo server.
-    pub fn new(echo_port: u16) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr());
+    /// Certificates not made yet; sessions lead to this echo server. The port is one that no client
+    /// gets: while nobody listens there, an agent that dials it would be connected to itself.
+    pub fn new(port: u16, echo_port: u16) -> Self {
         let name = format!("chaos-gateway-{}.pem", std::process::id());
         Self {
-            port: free.expect("a free port").port(),
+            port,
             identity_file: std::env::temp_dir().join(name),
             echo_port,
         }
