@@ -12,7 +12,7 @@ function __hoop_lite_words
             case --
                 echo --
                 return
-            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --health-listen --queue-budget --relay-count-max --stall-max --format --log-level
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --format --log-level
                 set skip 1
             case '-*'
             case '*'
@@ -59,6 +59,7 @@ complete -c hoop-lite -n '__hoop_lite_at admin get' -a agents -d 'List the agent
 complete -c hoop-lite -n '__hoop_lite_at admin delete' -a agent -d 'Delete an agent: its key stops working'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l drain-timeout -x -d 'How long sessions may go on after the first signal to stop (10s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l key-check-interval -x -d 'Time between two questions whether the key still stands (15s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l reconnect-max -x -d 'Longest wait between two attempts to reach the gateway (30s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l exit-on-revoked -d 'End with status 3 when the gateway refuses the key, instead of trying again.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l health-listen -x -d 'Serve /healthz, /readyz and /metrics on HOST:PORT or a unix socket\'s path (off).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l queue-budget -x -d 'Memory for data that waits for slow targets (32MiB).'
@@ -80,6 +81,7 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l review -x -d 'Groups whose appr
 complete -c hoop-lite -n '__hoop_lite_in run' -l data-masking -x -d 'Kinds of data that the gateway masks, separated by commas.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l drain-timeout -x -d 'How long sessions may go on after the first signal to stop (10s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l key-check-interval -x -d 'Time between two questions whether the key still stands (15s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l reconnect-max -x -d 'Longest wait between two attempts to reach the gateway (30s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l exit-on-revoked -d 'End with status 3 when the gateway refuses the key, instead of trying again.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l health-listen -x -d 'Serve /healthz, /readyz and /metrics on HOST:PORT or a unix socket\'s path (off).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l queue-budget -x -d 'Memory for data that waits for slow targets (32MiB).'

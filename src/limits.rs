@@ -116,6 +116,9 @@ pub const CLOSED_CONNECTIONS_KEPT: usize = 64;
 /// Ended session ids remembered, so that late packets are told from unknown ones.
 pub const ENDED_SESSIONS_KEPT: usize = 1024;
 
+/// The same when the gateway has revoked the key: everything must have ended within 100 ms.
+pub const REVOKED_GRACE: Duration = Duration::from_millis(40);
+
 /// Length of a session or connection id; upstream's are UUIDs and counters.
 pub const ID_BYTES_MAX: usize = 256;
 
@@ -128,6 +131,7 @@ const _: () = assert!(PAYLOAD_BYTES_MIN <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(STREAM_WINDOW as usize <= QUEUE_BYTES_MAX / 2);
 const _: () = assert!(STREAM_WINDOW_UNDER_PRESSURE < STREAM_WINDOW);
 const _: () = assert!(SESSION_OPEN_TIMEOUT.as_millis() < 5000);
+const _: () = assert!(REVOKED_GRACE.as_millis() < KILL_GRACE.as_millis());
 const _: () = assert!(LINK_READ_BYTES_MIN < LINK_BUFFER_BYTES_IDLE);
 const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES_MAX);
 

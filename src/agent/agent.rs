@@ -28,6 +28,8 @@ pub struct Settings {
     pub key_check_interval: Duration,
     /// How long running sessions may go on after the request to stop.
     pub drain_timeout: Duration,
+    /// Longest wait between two attempts to reach the gateway.
+    pub reconnect_max: Duration,
     /// End the program when the gateway refuses the key.
     pub exit_on_revoked: bool,
 }
@@ -136,7 +138,7 @@ impl Agent {
             phase: Phase::Waiting,
             sessions,
             outbox: Outbox::new(),
-            backoff: Backoff::default(),
+            backoff: Backoff::new(settings.reconnect_max),
             rng,
             timers: Timers::default(),
             connect_timer: None,

@@ -303,7 +303,10 @@ impl Agent {
 
     /// The link is over: so is every session behind it. Dialled anew after a while.
     pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: Cause) {
-        self.sessions.end_all();
+        match cause {
+            Cause::Passing => self.sessions.end_all(),
+            Cause::Refused => self.sessions.revoke_all(),
+        }
         if !matches!(self.phase, Phase::Waiting) {
             self.outputs.push_back(Output::CloseLink);
         }

@@ -297,6 +297,12 @@ pub static FLAGS: &[Flag] = &[
         "Time between two questions whether the key still stands (15s).",
     ),
     setting(
+        "reconnect-max",
+        Value::Text("DURATION"),
+        settings::RECONNECT_MAX,
+        "Longest wait between two attempts to reach the gateway (30s).",
+    ),
+    setting(
         "exit-on-revoked",
         Value::Switch,
         settings::EXIT_ON_REVOKED,

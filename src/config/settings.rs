@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{ConfigError, Surroundings, units};
+use crate::limits;
 
 /// How the agent is tuned; every value has a default that suits most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Settings {
     pub queue_budget: usize,
     /// Time between two questions whether the key still stands.
     pub key_check_interval: Duration,
+    /// Longest wait between two attempts to reach the gateway.
+    pub reconnect_max: Duration,
     /// End with status 3 when the gateway refuses the key, instead of trying again.
     pub exit_on_revoked: bool,
     /// Where health and metrics are served, if at all.
@@ -60,6 +63,7 @@ impl Default for Settings {
             drain_timeout: Duration::from_secs(10),
             queue_budget: 32 << 20,
             key_check_interval: Duration::from_secs(15),
+            reconnect_max: limits::BACKOFF_MAX,
             exit_on_revoked: false,
             health_listen: None,
             log_ship: false,
@@ -88,6 +92,9 @@ impl Settings {
                 within(units::duration(text)?, range.0, range.1)
             },
         )?;
+        read.value(RECONNECT_MAX, &mut settings.reconnect_max, |text| {
+            within(units::duration(text)?, RECONNECT_MIN, RECONNECT_LIMIT)
+        })?;
         read.value(
             EXIT_ON_REVOKED,
             &mut settings.exit_on_revoked,
@@ -115,6 +122,7 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         DRAIN_TIMEOUT => "a duration up to 10m, such as 10s or 1m",
         QUEUE_BUDGET => "a size from 1MiB to 2GiB, such as 32MiB",
         KEY_CHECK_INTERVAL => "a duration from 5s to 1h, such as 15s",
+        RECONNECT_MAX => "a duration from 100ms to 10m, such as 30s",
         EXIT_ON_REVOKED | LOG_SHIP => "true or false",
         HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
@@ -149,6 +157,8 @@ pub const DRAIN_TIMEOUT: &str = "HOOP_LITE_DRAIN_TIMEOUT";
 pub const QUEUE_BUDGET: &str = "HOOP_LITE_QUEUE_BUDGET";
 /// See [`Settings::key_check_interval`].
 pub const KEY_CHECK_INTERVAL: &str = "HOOP_LITE_KEY_CHECK_INTERVAL";
+/// See [`Settings::reconnect_max`].
+pub const RECONNECT_MAX: &str = "HOOP_LITE_RECONNECT_MAX";
 /// See [`Settings::exit_on_revoked`].
 pub const EXIT_ON_REVOKED: &str = "HOOP_LITE_EXIT_ON_REVOKED";
 /// See [`Settings::health_listen`].
@@ -170,6 +180,10 @@ const QUEUE_BUDGET_MAX: usize = 2 << 30;
 const KEY_CHECK_INTERVAL_MIN: Duration = Duration::from_secs(5);
 /// A revoked key must not live longer than an hour.
 const KEY_CHECK_INTERVAL_MAX: Duration = Duration::from_secs(3600);
+/// A fleet that comes back faster keeps its gateway down.
+const RECONNECT_MIN: Duration = Duration::from_millis(100);
+/// Whoever fixed the gateway does not want to wait longer.
+const RECONNECT_LIMIT: Duration = Duration::from_secs(600);
 /// No machine has more descriptors for one process.
 const RELAY_COUNT_LIMIT: usize = 1_000_000;
 /// Less than a round trip on a slow line would kill healthy relays.
@@ -203,6 +217,10 @@ mod tests {
         assert_eq!(load(QUEUE_BUDGET, "1MiB").unwrap().queue_budget, 1 << 20);
         let settings = load(KEY_CHECK_INTERVAL, "5s").unwrap();
         assert_eq!(settings.key_check_interval.as_secs(), 5);
+        assert_eq!(
+            load(RECONNECT_MAX, "2s").unwrap().reconnect_max.as_secs(),
+            2
+        );
         assert!(load(EXIT_ON_REVOKED, "true").unwrap().exit_on_revoked);
         assert!(load(LOG_SHIP, "on").unwrap().log_ship);
         assert_eq!(load(RELAY_COUNT_MAX, "7").unwrap().relay_count_max, 7);
@@ -230,6 +248,7 @@ mod tests {
             (QUEUE_BUDGET, "1MB"),
             (QUEUE_BUDGET, "5GiB"),
             (KEY_CHECK_INTERVAL, "1s"),
+            (RECONNECT_MAX, "0s"),
             (EXIT_ON_REVOKED, "perhaps"),
             (RELAY_COUNT_MAX, "0"),
             (STALL_MAX, "1ms"),

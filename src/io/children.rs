@@ -5,10 +5,10 @@
 //!
 //! The safe order at a child's end: [`Children::poll_exited`] reports it, but it stays a zombie,
 //! so its id (and its group's and session's) stays taken; the owner drains the pipes or the
-//! terminal; it ends what is left with [`Children::signal_group`] or [`Children::kill_session`];
+//! terminal; it ends what is left with [`Children::signal_group`] or [`Children::kill_sessions`];
 //! then [`Children::release`] lets the id go. Every reported child must be released.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 
@@ -135,28 +135,33 @@ impl Children {
         Ok(())
     }
 
-    /// Kills every process of the session that `pid` leads, whatever its group: the jobs of a
-    /// shell have groups of their own. Where /proc does not tell, only the leader's group.
-    pub fn kill_session(&self, pid: Pid) -> io::Result<()> {
-        self.signal_group(pid, Signal::Kill)?;
-        if !self.owns(pid) {
-            return Ok(());
+    /// Kills every process of the sessions that `leaders` lead, whatever its group: the jobs of a
+    /// shell have groups of their own. Where /proc does not tell, only the leaders' groups. One
+    /// look at all processes serves all sessions.
+    pub fn kill_sessions(&self, leaders: &[Pid]) {
+        // The session's id is taken as long as its leader is ours: no other can have it.
+        let leaders: BTreeSet<Pid> = leaders
+            .iter()
+            .copied()
+            .filter(|pid| self.owns(*pid))
+            .collect();
+        for pid in &leaders {
+            // A group that has ended in the meantime is not there to be told.
+            let _ = self.signal_group(*pid, Signal::Kill);
         }
         let Ok(processes) = fs::read_dir("/proc") else {
-            return Ok(());
+            return;
         };
         for process in processes.flatten() {
             let name = process.file_name();
             let Some(member) = name.to_str().and_then(|name| name.parse::<Pid>().ok()) else {
                 continue;
             };
-            // The session's id is taken as long as its leader is ours: no other can have it.
-            if session_of(member) == Some(pid) {
+            if session_of(member).is_some_and(|session| leaders.contains(&session)) {
                 // One that may not be killed (a setuid program) saves no other.
                 let _ = sys::signal_process(member, Signal::Kill.number());
             }
         }
-        Ok(())
     }
 
     /// Whether the id is sure to mean our child, running or a zombie.

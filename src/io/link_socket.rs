@@ -162,7 +162,7 @@ impl Reactor {
             let is_done = !matches!(self.link, LinkSocket::Open { .. })
                 || self.agent.link_pending(now).is_empty();
             let left = until.saturating_duration_since(now);
-            if is_done || left.is_zero() || self.poll.poll(events, Some(left)).is_err() {
+            if is_done || left.is_zero() || !self.wait_at_most(left, events) {
                 break;
             }
             for event in events.iter().filter(|event| event.token() == TOKEN_LINK) {

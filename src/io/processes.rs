@@ -180,11 +180,6 @@ impl Processes {
         self.check_at.get_or_insert(now + LEADERLESS_CHECK_DELAY);
     }
 
-    /// Processes that have not ended.
-    pub fn has_running(&self) -> bool {
-        self.children.len() > self.leaderless.len()
-    }
-
     /// When [`Processes::kill_overdue`] wants to be called.
     pub fn next_kill(&self) -> Option<Instant> {
         let kill = self.ending.front().map(|(at, _)| *at);
@@ -197,12 +192,15 @@ impl Processes {
             self.check_at = None;
             self.release_empty_sessions();
         }
-        while let Some((at, pid)) = self.ending.front().copied() {
-            if at > now {
-                return;
-            }
-            self.kill(pid);
-            self.ending.pop_front();
+        let count = self.ending.partition_point(|(at, _)| *at <= now);
+        self.kill_first(count);
+    }
+
+    /// Nobody who was asked to end may take more time than a revoked key leaves him.
+    pub fn hasten(&mut self, now: Instant) {
+        let latest = now + limits::REVOKED_GRACE;
+        for (at, _) in &mut self.ending {
+            *at = latest.min(*at);
         }
     }
 
@@ -222,16 +220,19 @@ impl Processes {
 
     /// Ends everything at once: the program is leaving.
     pub fn kill_all(&mut self) {
-        while let Some((_, pid)) = self.ending.pop_front() {
-            self.kill(pid);
-        }
+        self.kill_first(self.ending.len());
     }
 
-    fn kill(&mut self, pid: Pid) {
-        // A session that has ended in the meantime is not there to be told.
-        let _ = self.children.kill_session(pid);
-        self.children.release(pid);
-        self.leaderless.retain(|other| *other != pid);
+    fn kill_first(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        let pids: Vec<Pid> = self.ending.drain(..count).map(|(_, pid)| pid).collect();
+        self.children.kill_sessions(&pids);
+        for pid in &pids {
+            self.children.release(*pid);
+        }
+        self.leaderless.retain(|pid| !pids.contains(pid));
     }
 }
 

@@ -151,6 +151,20 @@ impl Reactor {
         }
     }
 
+    /// Waits while leaving: for events, a signal or the end of `left`. `false` when waiting fails.
+    pub(super) fn wait_at_most(&mut self, left: Duration, events: &mut Events) -> bool {
+        // Rounded up for the same reason as below.
+        let left = left + Duration::from_millis(1);
+        match self.poll.poll(events, Some(left)) {
+            Ok(()) => true,
+            Err(error) => {
+                // The events are those of the wait before.
+                events.clear();
+                error.kind() == io::ErrorKind::Interrupted
+            }
+        }
+    }
+
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let has_work = self.targets.ready_count() > 0 && self.agent.has_room();
         let link_waits = matches!(
@@ -202,14 +216,16 @@ impl Reactor {
     }
 
     fn turn(&mut self, now: Instant) {
+        self.advance_dials(now);
+        self.settle(now);
+        // Before the deadlines: after a suspension all are overdue, and what came meanwhile counts.
+        self.read_link(now);
         self.agent.handle_timeout(now);
         self.processes.kill_overdue(now);
         if let Some(program) = &mut self.foreground {
             program.kill_overdue(now);
         }
-        self.advance_dials(now);
         self.settle(now);
-        self.read_link(now);
         self.read_targets(now);
         self.ship_logs();
         self.write_link(now);

@@ -207,7 +207,10 @@ fn make_directory_in(base: &Path) -> io::Result<Directory> {
     }
     let path = base.join(prefix() + &random_name()?);
     DirBuilder::new().mode(0o700).create(&path)?;
-    let lock = open_directory(&path)?;
+    let lock = open_directory(&path).inspect_err(|_| {
+        // Without a descriptor for its lock it is of no use.
+        let _ = fs::remove_dir(&path);
+    })?;
     let directory = Directory { path, lock };
     // Before the lock is ours a starting agent may have taken it for a leftover: then the lock is
     // not to be had, or the directory is gone, and the next base has to do.

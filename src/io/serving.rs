@@ -54,6 +54,7 @@ impl Reactor {
                     .map_or(0, |entry| entry.held_by_kernel());
                 self.agent.sessions_mut().0.examined(now, target, held);
             }
+            Output::HastenEnds => self.processes.hasten(now),
             Output::Close { target, reset } => self.close_target(now, target, reset),
         }
     }
@@ -320,12 +321,14 @@ impl Reactor {
         self.settle(Instant::now());
         let until = Instant::now() + LAST_GRACE;
         loop {
-            while self.processes.poll_ended().is_some() {}
-            let left = until.saturating_duration_since(Instant::now());
-            if !self.processes.has_running() || left.is_zero() {
-                break;
+            let now = Instant::now();
+            while let Some(ended) = self.processes.poll_ended() {
+                self.processes.leader_gone(now, ended.pid);
             }
-            if self.poll.poll(events, Some(left)).is_err() {
+            self.processes.kill_overdue(now);
+            let next = self.processes.next_kill().unwrap_or(until).min(until);
+            let left = next.saturating_duration_since(now);
+            if self.processes.is_empty() || now >= until || !self.wait_at_most(left, events) {
                 break;
             }
         }

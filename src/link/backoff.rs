@@ -8,6 +8,7 @@ use crate::limits;
 /// Exponential with full jitter from the first retry on, so that a fleet that lost its gateway in
 /// one second does not come back in one second.
 pub struct Backoff {
+    wait_max: Duration,
     ceiling: Duration,
     connected_at: Option<Instant>,
 }
@@ -21,16 +22,16 @@ pub enum Cause {
     Refused,
 }
 
-impl Default for Backoff {
-    fn default() -> Self {
+impl Backoff {
+    /// No wait is longer than `wait_max`, except after a refusal.
+    pub fn new(wait_max: Duration) -> Self {
         Self {
-            ceiling: limits::BACKOFF_FIRST,
+            wait_max,
+            ceiling: limits::BACKOFF_FIRST.min(wait_max),
             connected_at: None,
         }
     }
-}
 
-impl Backoff {
     /// The gateway accepted us at `now`.
     pub fn connected(&mut self, now: Instant) {
         self.connected_at = Some(now);
@@ -40,13 +41,13 @@ impl Backoff {
     pub fn next_wait(&mut self, now: Instant, cause: Cause, rng: &mut Rng) -> Duration {
         let connected_at = self.connected_at.take();
         if connected_at.is_some_and(|at| now.duration_since(at) >= limits::BACKOFF_RESET_AFTER) {
-            self.ceiling = limits::BACKOFF_FIRST;
+            self.ceiling = limits::BACKOFF_FIRST.min(self.wait_max);
         }
         if cause == Cause::Refused {
             return draw(limits::BACKOFF_REFUSED, rng) / 2 + limits::BACKOFF_REFUSED / 2;
         }
         let wait = draw(self.ceiling, rng);
-        self.ceiling = (self.ceiling * 2).min(limits::BACKOFF_MAX);
+        self.ceiling = (self.ceiling * 2).min(self.wait_max);
         wait
     }
 }
@@ -64,25 +65,43 @@ mod tests {
     fn waits_are_spread_below_a_ceiling_that_doubles_to_its_end() {
         let now = Instant::now();
         let mut longest = [Duration::ZERO; 10];
+        let mut shortest = [Duration::MAX; 10];
         for seed in 0..200 {
-            let mut backoff = Backoff::default();
+            let mut backoff = Backoff::new(limits::BACKOFF_MAX);
             let mut rng = Rng::new(seed);
-            for (attempt, longest) in longest.iter_mut().enumerate() {
+            for attempt in 0..10 {
                 let wait = backoff.next_wait(now, Cause::Passing, &mut rng);
                 let ceiling = limits::BACKOFF_FIRST * 2u32.pow(u32::try_from(attempt).unwrap());
                 assert!(wait <= ceiling.min(limits::BACKOFF_MAX));
-                *longest = wait.max(*longest);
+                longest[attempt] = wait.max(longest[attempt]);
+                shortest[attempt] = wait.min(shortest[attempt]);
             }
         }
         assert!(longest[0] > limits::BACKOFF_FIRST * 9 / 10);
         assert!(longest[9] > limits::BACKOFF_MAX * 9 / 10);
+        // Full jitter: the whole range from nothing on, or a fleet would come back in a bunch.
+        assert!(shortest[0] < limits::BACKOFF_FIRST / 10);
+        assert!(shortest[9] < limits::BACKOFF_MAX / 10);
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_operator_wants() {
+        let wait_max = Duration::from_millis(100);
+        let mut now = Instant::now();
+        let mut rng = Rng::new(2);
+        let mut backoff = Backoff::new(wait_max);
+        for _ in 0..100 {
+            assert!(backoff.next_wait(now, Cause::Passing, &mut rng) <= wait_max);
+            backoff.connected(now);
+            now += limits::BACKOFF_RESET_AFTER;
+        }
     }
 
     #[test]
     fn a_long_connection_starts_anew_and_a_short_one_does_not() {
         let mut now = Instant::now();
         let mut rng = Rng::new(1);
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(limits::BACKOFF_MAX);
         for _ in 0..10 {
             backoff.next_wait(now, Cause::Passing, &mut rng);
         }
@@ -98,7 +117,7 @@ mod tests {
     #[test]
     fn a_refused_key_waits_long_and_never_not_at_all() {
         let mut rng = Rng::new(3);
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(limits::BACKOFF_MAX);
         for _ in 0..100 {
             let wait = backoff.next_wait(Instant::now(), Cause::Refused, &mut rng);
             assert!(wait >= limits::BACKOFF_REFUSED / 2 && wait <= limits::BACKOFF_REFUSED);

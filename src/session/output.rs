@@ -62,7 +62,7 @@ pub struct Command {
 }
 
 /// One request to the reactor; each is answered by one of the `target_*` inputs, except
-/// [`Output::Resize`] and [`Output::Close`], which are final.
+/// [`Output::Resize`], [`Output::HastenEnds`] and [`Output::Close`], which are final.
 pub enum Output {
     /// Resolve and connect.
     Dial {
@@ -92,6 +92,8 @@ pub enum Output {
         /// Whose.
         target: TargetId,
     },
+    /// Processes that were asked to end get a moment only.
+    HastenEnds,
     /// Close every descriptor of the target; end its processes.
     Close {
         /// Whose.

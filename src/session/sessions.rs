@@ -348,7 +348,13 @@ impl Sessions {
         }
     }
 
-    /// Ends everything at once, queues included: the gateway is gone or has revoked the key.
+    /// As [`Sessions::end_all`], and no process may take its time: the key is revoked.
+    pub fn revoke_all(&mut self) {
+        self.end_all();
+        self.outputs.push_back(Output::HastenEnds);
+    }
+
+    /// Ends everything at once, queues included: the gateway is gone.
     pub fn end_all(&mut self) {
         if !self.is_empty() {
             log::warn!("{} sessions ended with the link", self.len());

@@ -129,6 +129,7 @@ fn serve(
         is_embedded: waits_to_be_wanted,
         key_check_interval: config.settings.key_check_interval,
         drain_timeout: config.settings.drain_timeout,
+        reconnect_max: config.settings.reconnect_max,
         exit_on_revoked: config.settings.exit_on_revoked,
     };
     let published = publication

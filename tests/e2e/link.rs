@@ -228,10 +228,11 @@ fn a_second_agent_with_the_same_key_waits_for_its_turn() {
 #[test]
 fn every_way_to_lose_the_stream_leads_back_to_a_working_one() {
     type Trouble = (&'static str, fn(&Gateway));
-    let troubles: [Trouble; 4] = [
+    let troubles: [Trouble; 5] = [
         ("the stream ended as unavailable", |gateway| {
             gateway.end_stream("demo", 14, "going down")
         }),
+        ("the stream reset", |gateway| gateway.reset_stream("demo")),
         ("the connection reset", |gateway| gateway.drop_link("demo")),
         ("the agent told to go away", |gateway| {
             gateway.go_away("demo");

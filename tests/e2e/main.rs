@@ -5,8 +5,12 @@
 mod command;
 mod console;
 mod environment;
+mod exhaustion;
+mod first_process;
 mod link;
 mod policy;
+mod proxy;
+mod revocation;
 mod shutdown;
 mod tcp;
 mod world;

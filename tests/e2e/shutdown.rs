@@ -87,6 +87,29 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
+fn a_process_that_cleans_up_when_asked_to_end_may_finish_that() {
+    let world = World::with_variables(&[("HOOP_LITE_DRAIN_TIMEOUT", "0s")]);
+    let folder = crate::world::Folder::new("clean-up");
+    let done = folder.file("done");
+    let mut quick = world.open(SessionRequest::exec(&["sh"]));
+    quick.wait_open();
+    quick.send_stdin(b"echo up; exec sleep 1000");
+    quick.expect("up\n");
+    // The agent hears of the end of the quick one while this one is at it. Its shell would say
+    // which child a signal has killed, to a pipe that nobody reads.
+    let script = format!(
+        "exec 2>/dev/null; trap 'sleep 0.02; echo finished > {done}; exit' TERM; echo up; while :; do sleep 0.01; done"
+    );
+    let mut careful = world.open(SessionRequest::exec(&["sh"]));
+    careful.wait_open();
+    careful.send_stdin(script.as_bytes());
+    careful.expect("up\n");
+    world.agent.signal(libc::SIGTERM);
+    assert_eq!(world.agent.wait_exit().code(), Some(0));
+    assert_eq!(std::fs::read_to_string(done).unwrap(), "finished\n");
+}
+
+#[test]
 fn an_agent_without_a_key_says_what_is_missing_and_ends_with_1() {
     let agent = loopback_gateway::AgentProcess::start(crate::world::AGENT, &[]);
     assert_eq!(agent.wait_exit().code(), Some(1));

@@ -57,7 +57,7 @@ fn child_that_is_not_in_the_table_is_never_signalled() {
     let mut children = Children::new();
     let child = spawn_pipes(&command(&["cat"])).unwrap();
     children.signal_group(child.pid, Signal::Kill).unwrap();
-    children.kill_session(child.pid).unwrap();
+    children.kill_sessions(&[child.pid]);
     children.insert(child.pid, 1);
     drop(child.stdin);
     wait_for_exit(child.pid);
@@ -102,7 +102,7 @@ fn killing_the_session_takes_jobs_in_groups_of_their_own() {
     let mut child = spawn_pty(&shell(script), Size::default()).unwrap();
     children.insert(child.pid, 1);
     read_until(&mut child.master, |seen| seen.ends_with(b"started\r\n"));
-    children.kill_session(child.pid).unwrap();
+    children.kill_sessions(&[child.pid]);
     assert_eq!(read_to_end(&mut child.master), "");
     wait_for_exit(child.pid);
     assert!(children.poll_exited().is_some());

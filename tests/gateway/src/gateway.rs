@@ -1,7 +1,8 @@
 //! The gateway as a test holds it: plain blocking calls, a runtime of its own behind them.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -36,10 +37,14 @@ pub fn deadline() -> Duration {
 pub struct Setup {
     /// Plaintext or which TLS.
     pub security: Security,
+    /// The address to listen on.
+    pub host: IpAddr,
     /// The port; 0 takes a free one.
     pub port: u16,
     /// Names and addresses in the certificate.
     pub names: Vec<String>,
+    /// Where the certificates are kept, so that a gateway started again is the same one.
+    pub identity_file: Option<PathBuf>,
     /// Bytes of each stream that an agent may send ahead. The connection as a whole is not limited,
     /// since the real gateway gives its credit back whether or not a stream is read.
     pub window: u32,
@@ -54,10 +59,12 @@ impl Setup {
     pub fn new(security: Security) -> Self {
         Self {
             security,
+            host: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             names: ["localhost", "127.0.0.1", "::1"]
                 .map(str::to_owned)
                 .to_vec(),
+            identity_file: None,
             window: 1 << 20,
             feature_flags: r#"{"experimental.log_exec_input":true,"beta.oracle_native":true}"#
                 .to_owned(),
@@ -80,7 +87,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts on 127.0.0.1.
+    /// Starts on 127.0.0.1, on a free port.
     pub fn start(security: Security) -> Self {
         Self::start_with(Setup::new(security))
     }
@@ -98,7 +105,7 @@ impl Gateway {
             runtime.shutdown_background();
         });
         let identity = (setup.security != Security::Plain)
-            .then(|| Identity::new(&setup.names, setup.security));
+            .then(|| Identity::kept(setup.identity_file.as_deref(), &setup.names, setup.security));
         let hub = Arc::new(Hub::new(setup.records_packets));
         let server = Server {
             hub: hub.clone(),
@@ -112,7 +119,7 @@ impl Gateway {
             security: setup.security,
             ca_pem: identity.map(|identity| identity.ca_pem),
             server,
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, setup.port)),
+            address: SocketAddr::from((setup.host, setup.port)),
             accepting: Mutex::new(None),
             stop: Some(stop),
             thread: Some(thread),
@@ -390,6 +397,11 @@ impl Gateway {
     /// Ends the agent's stream with this gRPC code and message; the connection stays.
     pub fn end_stream(&self, agent: &str, code: i32, message: &str) {
         end_stream(&self.stream(agent), Status::new(Code::from(code), message));
+    }
+
+    /// Resets the agent's stream (RST_STREAM); the connection stays.
+    pub fn reset_stream(&self, agent: &str) {
+        self.stream(agent).link.reset_stream();
     }
 
     /// Sends GOAWAY on the agent's connection; its streams may finish.

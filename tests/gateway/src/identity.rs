@@ -1,9 +1,11 @@
 //! Certificates of the gateway: an authority made for this run, and a leaf for loopback.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion, crypto, version};
 
 /// How the gateway's port is protected.
@@ -26,32 +28,38 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// For these names and addresses, with the versions that `security` allows.
-    pub fn new(names: &[String], security: Security) -> Self {
-        let ca_key = KeyPair::generate().expect("a key");
-        let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
-        ca.distinguished_name
-            .push(DnType::CommonName, "loopback gateway authority");
-        ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca_pem = ca.self_signed(&ca_key).expect("an authority").pem();
-        let issuer = Issuer::new(ca, ca_key);
-        let key = KeyPair::generate().expect("a key");
-        let leaf = CertificateParams::new(names)
-            .expect("names")
-            .signed_by(&key, &issuer)
-            .expect("a leaf");
+    /// What the file holds, or a new one, which the file holds from then on.
+    pub fn kept(file: Option<&Path>, names: &[String], security: Security) -> Self {
+        let pems = match file.map(std::fs::read_to_string) {
+            Some(Ok(pems)) => pems,
+            _ => new_pems(names),
+        };
+        if let Some(file) = file {
+            std::fs::write(file, &pems).expect("a place for the certificates");
+        }
+        Self::from_pems(&pems, security)
+    }
+
+    /// From the authority, the leaf and the leaf's key, with the versions that `security` allows.
+    fn from_pems(pems: &str, security: Security) -> Self {
+        let end = pems
+            .find("-----END CERTIFICATE-----")
+            .expect("an authority");
+        let ca_pem = pems[..end].to_owned() + "-----END CERTIFICATE-----\n";
+        let leaf = CertificateDer::pem_slice_iter(pems.as_bytes()).nth(1);
+        let leaf = leaf.expect("a leaf").expect("PEM");
+        let private = PrivateKeyDer::from_pem_slice(pems.as_bytes()).expect("a key");
         let versions: &[&SupportedProtocolVersion] = match security {
             Security::Tls12 => &[&version::TLS12],
             Security::Tls13 => &[&version::TLS13],
             Security::Plain | Security::Tls => &[&version::TLS12, &version::TLS13],
         };
         let provider = Arc::new(crypto::ring::default_provider());
-        let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .expect("versions")
             .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], private)
+            .with_single_cert(vec![leaf], private)
             .expect("a certificate");
         config.alpn_protocols = vec![b"h2".to_vec()];
         Self {
@@ -59,4 +67,20 @@ impl Identity {
             ca_pem,
         }
     }
+}
+
+fn new_pems(names: &[String]) -> String {
+    let ca_key = KeyPair::generate().expect("a key");
+    let mut ca = CertificateParams::new(Vec::new()).expect("parameters");
+    ca.distinguished_name
+        .push(DnType::CommonName, "loopback gateway authority");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_pem = ca.self_signed(&ca_key).expect("an authority").pem();
+    let issuer = Issuer::new(ca, ca_key);
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(names)
+        .expect("names")
+        .signed_by(&key, &issuer)
+        .expect("a leaf");
+    ca_pem + &leaf.pem() + &key.serialize_pem()
 }

@@ -1,9 +1,11 @@
 //! `loopback-gateway demo AGENT`: shows an agent at work, for a person.
 //! `loopback-gateway scratch LAUNCHER`: the same in an image that holds nothing else.
+//! `loopback-gateway chaos AGENT`: what becomes of an agent when everything around it fails.
 //! `loopback-gateway serve`: a gateway to play with, which prints a key and what agents do.
 
 use std::process::ExitCode;
 
+mod chaos;
 mod demo;
 mod scratch;
 mod serve;
@@ -12,6 +14,7 @@ const USAGE: &str = "usage:
   loopback-gateway demo AGENT             show the agent at this path at work, and end
   loopback-gateway scratch LAUNCHER       show the only child of this program, in an empty root
   loopback-gateway serve [OPTIONS]        serve until interrupted, printing what agents do
+  loopback-gateway chaos AGENT [--quick] [SCENARIO...]   see scripts/chaos
 options of serve:
   --plain            HTTP/2 without TLS
   --port PORT        listen on this port, not on a free one
@@ -26,6 +29,9 @@ fn main() -> ExitCode {
     match arguments[..] {
         ["demo", agent] => demo::run(agent),
         ["scratch", launcher] => scratch::run(launcher),
+        ["chaos", ref words @ ..] => chaos::run(words),
+        ["chaos-scenario", ref words @ ..] => chaos::run_one(words),
+        ["chaos-gateway", ref words @ ..] => chaos::serve_gateway(words),
         ["serve", ref options @ ..] => match serve::Options::parse(options) {
             Ok(options) => serve::run(&options),
             Err(reason) => {

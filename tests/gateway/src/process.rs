@@ -54,6 +54,36 @@ impl AgentProcess {
         command
     }
 
+    /// Runs the agent as the first process of a PID namespace of its own. Needs root.
+    pub fn start_as_first(binary: impl AsRef<Path>, environment: &[(String, String)]) -> Self {
+        Self::spawn_as_first(&Self::command(binary, environment))
+    }
+
+    /// Likewise, for tests that change the command.
+    pub fn spawn_as_first(inner: &Command) -> Self {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .env_clear()
+            .envs(
+                inner
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+        let mut process = Self::spawn(&mut command);
+        let give_up = Instant::now() + deadline();
+        process.pid = loop {
+            match process.children()[..] {
+                [pid] => break pid,
+                _ => assert!(Instant::now() < give_up, "unshare started nothing"),
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        };
+        process
+    }
+
     /// Runs a command, collecting what it says.
     pub fn spawn(command: &mut Command) -> Self {
         command
@@ -175,6 +205,11 @@ impl AgentProcess {
     /// Resident memory in KiB.
     pub fn rss_kib(&self) -> u64 {
         self.status_number("VmRSS")
+    }
+
+    /// Of it, what is not backed by a file: heap and stack.
+    pub fn rss_anonymous_kib(&self) -> u64 {
+        self.status_number("RssAnon")
     }
 
     /// Threads.

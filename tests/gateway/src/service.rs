@@ -45,7 +45,9 @@ impl Service {
         match request.uri().path() {
             "/protobuf.Transport/Connect" => {
                 let codec = ProstCodec::<Packet, Packet>::default();
-                grpc(codec).streaming(Connect(self), request).await
+                let reset = self.link.await_stream_reset();
+                let answer = grpc(codec).streaming(Connect(self), request).await;
+                answer.map(|body| Body::new(Resettable { body, reset }))
             }
             "/protobuf.Transport/PreConnect" => {
                 let codec = ProstCodec::<PreConnectResponse, PreConnectRequest>::default();
@@ -360,6 +362,27 @@ async fn acknowledge_close(hub: &Hub, stream: &AgentStream, packet: &Packet) {
 pub(crate) fn end_stream(stream: &AgentStream, status: Status) {
     if let Some(end) = stream.end.lock().unwrap().take() {
         let _ = end.send(status);
+    }
+}
+
+/// A response that can be broken off: the agent then sees RST_STREAM instead of trailers.
+struct Resettable {
+    body: Body,
+    reset: oneshot::Receiver<()>,
+}
+
+impl http_body::Body for Resettable {
+    type Data = <Body as http_body::Body>::Data;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Self::Data>, Status>>> {
+        if let Poll::Ready(Ok(())) = Pin::new(&mut self.reset).poll(cx) {
+            return Poll::Ready(Some(Err(Status::aborted("the stream is reset"))));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
     }
 }
 

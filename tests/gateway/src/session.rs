@@ -562,6 +562,16 @@ impl<'gateway> Session<'gateway> {
         self.connection(id).bytes.drain(..count).collect()
     }
 
+    /// Waits for a byte of a connection, or its end: whether there was one.
+    pub fn answers(&mut self, id: &str) -> bool {
+        let name = id.to_owned();
+        self.wait(&format!("an answer on connection {id}"), move |session| {
+            let found = session.connections.get(&name);
+            found.is_some_and(|c| c.closed || !c.bytes.is_empty())
+        });
+        !self.connection(id).bytes.is_empty()
+    }
+
     /// Waits for the agent's word that a connection is over, and returns what came before it.
     pub fn receive_to_end(&mut self, id: &str) -> Vec<u8> {
         let name = id.to_owned();

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// What can be asked of the task that serves a connection.
 pub(crate) enum Order {
@@ -26,6 +26,8 @@ pub(crate) struct Link {
     pub sent: AtomicU64,
     orders: mpsc::UnboundedSender<Order>,
     reset: AtomicBool,
+    /// Ends the agent's stream with RST_STREAM when it is used.
+    stream_reset: Mutex<Option<oneshot::Sender<()>>>,
     frozen: AtomicBool,
     wakers: Mutex<Vec<Waker>>,
 }
@@ -39,6 +41,7 @@ impl Link {
             sent: AtomicU64::new(0),
             orders,
             reset: AtomicBool::new(false),
+            stream_reset: Mutex::new(None),
             frozen: AtomicBool::new(false),
             wakers: Mutex::new(Vec::new()),
         };
@@ -53,6 +56,20 @@ impl Link {
     pub fn reset(&self) {
         self.reset.store(true, Ordering::SeqCst);
         let _ = self.orders.send(Order::Abort);
+    }
+
+    /// Whoever serves a stream learns here that it is to be reset.
+    pub fn await_stream_reset(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        *self.stream_reset.lock().unwrap() = Some(sender);
+        receiver
+    }
+
+    /// Resets the stream that was served last.
+    pub fn reset_stream(&self) {
+        if let Some(sender) = self.stream_reset.lock().unwrap().take() {
+            let _ = sender.send(());
+        }
     }
 
     /// Neither reads nor writes until thawed; the socket stays open.
