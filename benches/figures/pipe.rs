@@ -108,14 +108,15 @@ impl Tls {
     /// Reads the socket once and hands the target what that brought. One `write` a record would be
     /// four times as many system calls as the agent makes, so records are gathered first.
     fn carry_up(&mut self, target: &mut TcpStream) -> bool {
-        if !self.fill() {
-            return false;
-        }
         let mut gathered = std::mem::take(&mut self.outgoing);
-        let mut room = &mut gathered[..];
-        self.process(None, &mut room);
-        let size = gathered_size(room.len());
-        let is_sent = target.write_all(&gathered[..size]).is_ok();
+        let mut size = 0;
+        // Session tickets bring nothing for the target.
+        while size == 0 && self.fill() {
+            let mut room = &mut gathered[..];
+            self.process(None, &mut room);
+            size = gathered_size(room.len());
+        }
+        let is_sent = size > 0 && target.write_all(&gathered[..size]).is_ok();
         self.outgoing = gathered;
         is_sent
     }
