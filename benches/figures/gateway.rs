@@ -69,7 +69,12 @@ impl Gateway {
             stream_window: i64::from(WINDOW_DEFAULT),
             connection_window: i64::from(WINDOW_DEFAULT),
         };
-        let mut hello = frame(SETTINGS, 0, 0, &[&[0, 4][..], &WINDOW.to_be_bytes()].concat());
+        let mut hello = frame(
+            SETTINGS,
+            0,
+            0,
+            &[&[0, 4][..], &WINDOW.to_be_bytes()].concat(),
+        );
         let more = WINDOW - WINDOW_DEFAULT;
         hello.extend(frame(WINDOW_UPDATE, 0, 0, &more.to_be_bytes()));
         gateway.peer.send(&hello);
@@ -233,7 +238,8 @@ impl Gateway {
             HEADERS if self.stream == 0 => {
                 self.stream = stream;
                 let fields = header_block(&[("content-type", "application/grpc")], true);
-                self.peer.send(&frame(HEADERS, END_HEADERS, stream, &fields));
+                self.peer
+                    .send(&frame(HEADERS, END_HEADERS, stream, &fields));
             }
             SETTINGS if flags & ACK == 0 => {
                 for entry in payload.chunks(6) {

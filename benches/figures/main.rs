@@ -46,7 +46,10 @@ fn main() {
         return pipe::run(way, peer, target);
     }
     // `cargo bench` adds this word.
-    let words: Vec<&str> = words.into_iter().filter(|word| *word != "--bench").collect();
+    let words: Vec<&str> = words
+        .into_iter()
+        .filter(|word| *word != "--bench")
+        .collect();
     let (agent, binary_bytes_max, rest) = match &words[..] {
         [agent, bytes, rest @ ..] => (*agent, bytes.parse::<f64>().unwrap(), rest),
         _ => panic!("usage: figures AGENT BINARY_BYTES_MAX [--quick] [ROW...]"),
@@ -133,7 +136,10 @@ fn measure(process: &Process, size: usize, run: impl FnOnce()) -> Transfer {
 impl Bench {
     fn agent_command(&self) -> std::process::Command {
         let port = self.listener.local_addr().unwrap().port();
-        let key = format!("grpcs://bench:xagt-{:0>43}@127.0.0.1:{port}?mode=standard", 7);
+        let key = format!(
+            "grpcs://bench:xagt-{:0>43}@127.0.0.1:{port}?mode=standard",
+            7
+        );
         let variables = [
             ("HOOP_KEY", key.as_str()),
             ("HOOP_TLSCA", &self.identity.authority_pem),

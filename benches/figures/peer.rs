@@ -135,7 +135,10 @@ pub fn discard(socket: &TcpStream, size: usize) {
             Err(error) if io::Error::from(error).kind() == ErrorKind::Interrupted => continue,
             Err(error) => panic!("discarding: {error}"),
         };
-        assert!(dropped > 0, "the other side closed with {left} bytes to come");
+        assert!(
+            dropped > 0,
+            "the other side closed with {left} bytes to come"
+        );
         left = left.saturating_sub(dropped);
     }
 }

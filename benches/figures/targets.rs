@@ -20,7 +20,12 @@ pub fn pattern(position: usize) -> u8 {
 /// Whether these are the bytes from `position` on.
 pub fn assert_pattern(bytes: &[u8], position: usize) {
     for (offset, byte) in bytes.iter().enumerate() {
-        assert_eq!(*byte, pattern(position + offset), "at {}", position + offset);
+        assert_eq!(
+            *byte,
+            pattern(position + offset),
+            "at {}",
+            position + offset
+        );
     }
 }
 
@@ -175,7 +180,10 @@ impl Echo {
                         continue;
                     }
                     let slot = &mut sockets[event.token().0];
-                    if slot.as_mut().is_some_and(|socket| !echo(socket, &mut buffer)) {
+                    if slot
+                        .as_mut()
+                        .is_some_and(|socket| !echo(socket, &mut buffer))
+                    {
                         *slot = None;
                     }
                 }

@@ -1,7 +1,7 @@
 //! A byte queue in pieces: append at the tail, take at the head, memory close to the content.
 //!
 //! For content that may become large while somebody takes it slowly: nothing is ever moved, and
-//! what was taken is given back. [`super::ByteBuf`] is the contiguous sibling for small content.
+//! what was taken is given back, but for one piece, so that a steady flow allocates nothing. [`super::ByteBuf`] is the contiguous sibling for small content.
 
 use std::collections::VecDeque;
 
@@ -12,6 +12,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
 #[derive(Default)]
 pub struct Chunks {
     chunks: VecDeque<Vec<u8>>,
+    /// The memory of a piece that was taken whole.
+    spare: Vec<u8>,
     head: usize,
     len: usize,
 }
@@ -21,6 +23,7 @@ impl Chunks {
     pub const fn new() -> Self {
         Self {
             chunks: VecDeque::new(),
+            spare: Vec::new(),
             head: 0,
             len: 0,
         }
@@ -63,7 +66,11 @@ impl Chunks {
             0 => {}
             1 => self.chunks[0].clear(),
             _ => {
-                self.chunks.pop_front();
+                let mut taken = self.chunks.pop_front().unwrap_or_default();
+                if taken.capacity() > self.spare.capacity() {
+                    taken.clear();
+                    self.spare = taken;
+                }
             }
         }
     }
@@ -72,16 +79,21 @@ impl Chunks {
     pub fn extend(&mut self, mut bytes: &[u8]) {
         self.len += bytes.len();
         while !bytes.is_empty() {
+            let is_first = self.chunks.len() < 2;
             let used = self.chunks.back().map_or(CHUNK_BYTES, Vec::len);
             let (now, later) = bytes.split_at(bytes.len().min(CHUNK_BYTES - used));
             match self.chunks.back_mut() {
                 Some(chunk) if !now.is_empty() => {
-                    // Grown by ourselves, so that a piece never takes more than its size.
-                    let wanted = (chunk.capacity() * 2).clamp(used + now.len(), CHUNK_BYTES);
+                    // Grown by ourselves, so that a piece never takes more than its size; behind
+                    // a full one it will hardly stay small.
+                    let wanted = match is_first {
+                        true => (chunk.capacity() * 2).clamp(used + now.len(), CHUNK_BYTES),
+                        false => CHUNK_BYTES,
+                    };
                     chunk.reserve_exact(wanted.saturating_sub(used));
                     chunk.extend_from_slice(now);
                 }
-                _ => self.chunks.push_back(Vec::new()),
+                _ => self.chunks.push_back(std::mem::take(&mut self.spare)),
             }
             bytes = later;
         }
@@ -104,12 +116,15 @@ mod tests {
         for _ in 0..1000 {
             queue.extend(&[7; 10_000]);
         }
-        let held = |queue: &Chunks| queue.chunks.iter().map(Vec::capacity).sum::<usize>();
+        let held = |queue: &Chunks| {
+            let pieces = queue.chunks.iter().chain([&queue.spare]);
+            pieces.map(Vec::capacity).sum::<usize>()
+        };
         assert!(held(&queue) <= queue.len() + CHUNK_BYTES);
         while queue.len() > 100 {
             queue.consume(1234.min(queue.len() - 100));
         }
-        assert!(held(&queue) <= 2 * CHUNK_BYTES);
+        assert!(held(&queue) <= 3 * CHUNK_BYTES);
         queue.consume(100);
         queue.clear();
         assert!(!queue.holds_memory());
