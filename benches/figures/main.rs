@@ -66,8 +66,9 @@ fn main() {
         eprintln!("only one core: agent and peer share it, throughput and latency mean little");
     }
     let wanted: Vec<&&str> = rest.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, fn(&mut Bench)); 6] = [
-        ("throughput", Bench::throughput),
+    let rows: [(&str, fn(&mut Bench)); 7] = [
+        ("down", |bench| bench.throughput(Way::Down)),
+        ("up", |bench| bench.throughput(Way::Up)),
         ("round-trip", Bench::round_trip),
         ("start", Bench::start),
         ("execs", Bench::execs),
@@ -166,28 +167,23 @@ impl Bench {
         (pipe, peer)
     }
 
-    fn throughput(&mut self) {
+    fn throughput(&mut self, way: Way) {
         let (rounds, size) = if self.is_quick {
             (2, 256 << 20)
         } else {
             (6, 1 << 30)
         };
-        for way in [Way::Down, Way::Up] {
-            let (mut bare, mut ours) = (Vec::new(), Vec::new());
-            for _ in 0..rounds {
-                match way {
-                    Way::Down => {
-                        bare.push(self.pipe_down(size));
-                        ours.push(self.agent_down(size));
-                    }
-                    _ => {
-                        bare.push(self.pipe_up(size));
-                        ours.push(self.agent_up(size));
-                    }
-                }
+        let (mut bare, mut ours) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            if way == Way::Down {
+                bare.push(self.pipe_down(size));
+                ours.push(self.agent_down(size));
+            } else {
+                bare.push(self.pipe_up(size));
+                ours.push(self.agent_up(size));
             }
-            self.report_throughput(way, Transfer::best(&bare), Transfer::best(&ours));
         }
+        self.report_throughput(way, Transfer::best(&bare), Transfer::best(&ours));
     }
 
     fn report_throughput(&mut self, way: Way, bare: Transfer, ours: Transfer) {
