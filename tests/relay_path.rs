@@ -409,9 +409,6 @@ fn write_packets() -> Vec<Vec<u8>> {
 
 const ROUNDS: usize = 200;
 
-/// A queue that does not fit one piece takes one from the allocator for every so many bytes.
-const PIECE_BYTES: usize = 64 * 1024;
-
 #[test]
 fn a_packet_for_a_target_allocates_nothing() {
     let mut world = World::start(false);
@@ -425,7 +422,7 @@ fn a_packet_for_a_target_allocates_nothing() {
 }
 
 #[test]
-fn a_packet_for_a_target_that_lags_allocates_whole_pieces_at_most() {
+fn a_packet_for_a_target_that_lags_allocates_nothing() {
     for kept in [10_000, 1_000_000] {
         let mut world = World::start(false);
         let packets = write_packets();
@@ -434,11 +431,7 @@ fn a_packet_for_a_target_that_lags_allocates_whole_pieces_at_most() {
                 world.relay_up(wire, kept);
             }
         });
-        let pieces = ROUNDS * SIZES.iter().sum::<usize>() / PIECE_BYTES;
-        assert!(
-            allocations <= pieces + 1,
-            "{allocations} for {pieces} pieces with {kept} bytes waiting"
-        );
+        assert_eq!(allocations, 0, "with {kept} bytes waiting");
     }
 }
 
