@@ -9,7 +9,11 @@ use hoop_lite::admin::{self, AgentMode, CreateAgent, Login, OutputForm};
 use hoop_lite::cli::{self, Command};
 use hoop_lite::config::Surroundings;
 use hoop_lite::io::files;
+use hoop_lite::io::sys::RecordMemory;
 use hoop_lite::{doctor, startup};
+
+#[global_allocator]
+static MEMORY: RecordMemory = RecordMemory::new();
 
 fn main() -> ExitCode {
     let command = match cli::parse(env::args_os().skip(1)) {

@@ -111,6 +111,8 @@ pub struct Agent {
     pub(super) rng: Rng,
     pub(super) timers: Timers<Deadline>,
     pub(super) connect_timer: Option<TimerId>,
+    /// Judges a key check that is not answered.
+    pub(super) silence_timer: Option<TimerId>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) check_due: Instant,
     pub(super) check_asked: Option<Instant>,
@@ -142,6 +144,7 @@ impl Agent {
             rng,
             timers: Timers::default(),
             connect_timer: None,
+            silence_timer: None,
             outputs: VecDeque::new(),
             check_due: now,
             check_asked: None,

@@ -205,7 +205,8 @@ impl Agent {
                 self.check_asked = Some(now);
                 let silent_at = link.last_received() + limits::LINK_SILENCE_MAX;
                 let patience = now + limits::LINK_SILENCE_MAX / 3;
-                self.timers.arm(silent_at.max(patience), Deadline::Ask);
+                let timer = self.timers.arm(silent_at.max(patience), Deadline::Ask);
+                self.silence_timer = Some(timer);
             } else {
                 self.counters.check_failures += 1;
             }
@@ -228,7 +229,7 @@ impl Agent {
             if now >= silent_at {
                 return self.link_lost(now, "the gateway has fallen silent", Cause::Passing);
             }
-            self.timers.arm(silent_at, Deadline::Ask);
+            self.silence_timer = Some(self.timers.arm(silent_at, Deadline::Ask));
         } else if !link.has_stream() && !link.is_asking() {
             match link.ask() {
                 Ok(()) => {
@@ -247,6 +248,9 @@ impl Agent {
         let is_check = self.check_asked.take().is_some();
         if !is_check {
             self.disarm_connect();
+        }
+        if let Some(timer) = self.silence_timer.take() {
+            self.timers.cancel(timer);
         }
         match answer {
             Err(status) if status.code == Code::Unauthenticated => self.key_refused(now, &status),
@@ -315,6 +319,7 @@ impl Agent {
         self.check_asked = None;
         self.timers.clear();
         self.connect_timer = None;
+        self.silence_timer = None;
         if self.stopping {
             return self.exit(Exit::Stopped);
         }

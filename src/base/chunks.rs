@@ -1,12 +1,35 @@
 //! A byte queue in pieces: append at the tail, take at the head, memory close to the content.
 //!
 //! For content that may become large while somebody takes it slowly: nothing is ever moved, and
-//! what was taken is given back. [`super::ByteBuf`] is the contiguous sibling for small content.
+//! what was taken is given back, to [`Pieces`] that all queues of an owner share, so that a steady
+//! flow allocates nothing. [`super::ByteBuf`] is the contiguous sibling for small content.
 
 use std::collections::VecDeque;
 
+use crate::limits::QUEUE_PIECES_KEPT;
+
 /// A full piece: large enough for few, large writes, small enough to give memory back early.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Full pieces that no queue needs at the moment, [`QUEUE_PIECES_KEPT`] at most.
+#[derive(Default)]
+pub struct Pieces {
+    free: Vec<Vec<u8>>,
+}
+
+impl Pieces {
+    fn take(&mut self) -> Vec<u8> {
+        let free = self.free.pop();
+        free.unwrap_or_else(|| Vec::with_capacity(CHUNK_BYTES))
+    }
+
+    fn give_back(&mut self, mut piece: Vec<u8>) {
+        if self.free.len() < QUEUE_PIECES_KEPT && piece.capacity() == CHUNK_BYTES {
+            piece.clear();
+            self.free.push(piece);
+        }
+    }
+}
 
 /// The queue. Invariant: no piece but the first is empty, and `head` lies within the first.
 #[derive(Default)]
@@ -51,7 +74,7 @@ impl Chunks {
 
     /// Drops `n` bytes, at most what [`Chunks::first`] lent. The last piece is kept for what
     /// comes next.
-    pub fn consume(&mut self, n: usize) {
+    pub fn consume(&mut self, n: usize, pieces: &mut Pieces) {
         let n = n.min(self.first().len());
         self.head += n;
         self.len -= n;
@@ -62,14 +85,16 @@ impl Chunks {
         match self.chunks.len() {
             0 => {}
             1 => self.chunks[0].clear(),
-            _ => {
-                self.chunks.pop_front();
-            }
+            _ => self
+                .chunks
+                .pop_front()
+                .into_iter()
+                .for_each(|piece| pieces.give_back(piece)),
         }
     }
 
     /// Appends a copy of `bytes`.
-    pub fn extend(&mut self, mut bytes: &[u8]) {
+    pub fn extend(&mut self, mut bytes: &[u8], pieces: &mut Pieces) {
         self.len += bytes.len();
         while !bytes.is_empty() {
             let used = self.chunks.back().map_or(CHUNK_BYTES, Vec::len);
@@ -81,7 +106,9 @@ impl Chunks {
                     chunk.reserve_exact(wanted.saturating_sub(used));
                     chunk.extend_from_slice(now);
                 }
-                _ => self.chunks.push_back(Vec::new()),
+                // What follows a full piece will hardly stay small.
+                Some(_) => self.chunks.push_back(pieces.take()),
+                None => self.chunks.push_back(Vec::new()),
             }
             bytes = later;
         }
@@ -100,17 +127,18 @@ mod tests {
 
     #[test]
     fn memory_stays_close_to_the_content() {
-        let mut queue = Chunks::new();
+        let (mut queue, mut pieces) = (Chunks::new(), Pieces::default());
         for _ in 0..1000 {
-            queue.extend(&[7; 10_000]);
+            queue.extend(&[7; 10_000], &mut pieces);
         }
         let held = |queue: &Chunks| queue.chunks.iter().map(Vec::capacity).sum::<usize>();
         assert!(held(&queue) <= queue.len() + CHUNK_BYTES);
         while queue.len() > 100 {
-            queue.consume(1234.min(queue.len() - 100));
+            queue.consume(1234.min(queue.len() - 100), &mut pieces);
         }
         assert!(held(&queue) <= 2 * CHUNK_BYTES);
-        queue.consume(100);
+        assert_eq!(pieces.free.len(), QUEUE_PIECES_KEPT);
+        queue.consume(100, &mut pieces);
         queue.clear();
         assert!(!queue.holds_memory());
     }
@@ -120,14 +148,14 @@ mod tests {
         fn behaves_like_a_queue(
             steps in proptest::collection::vec((any::<bool>(), 0usize..200_000), 1..40),
         ) {
-            let mut queue = Chunks::new();
+            let (mut queue, mut pieces) = (Chunks::new(), Pieces::default());
             let mut model = VecDeque::new();
             let mut next = 0u8;
             for (is_put, n) in steps {
                 if is_put {
                     let bytes: Vec<u8> =
                         (0..n).map(|_| { next = next.wrapping_add(1); next }).collect();
-                    queue.extend(&bytes);
+                    queue.extend(&bytes, &mut pieces);
                     model.extend(bytes);
                 } else {
                     let first = queue.first();
@@ -135,7 +163,7 @@ mod tests {
                     let n = n.min(first.len());
                     let taken: Vec<u8> = model.drain(..n).collect();
                     prop_assert_eq!(&first[..n], &taken[..]);
-                    queue.consume(n);
+                    queue.consume(n, &mut pieces);
                 }
                 prop_assert_eq!(queue.len(), model.len());
             }

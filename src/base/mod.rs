@@ -11,7 +11,7 @@ pub mod timers;
 pub mod trust;
 
 pub use bytebuf::ByteBuf;
-pub use chunks::Chunks;
+pub use chunks::{Chunks, Pieces};
 pub use rng::Rng;
 pub use secret::Secret;
 pub use slab::{Key, Slab};

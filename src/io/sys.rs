@@ -10,6 +10,7 @@ use std::ffi::c_int;
 use std::io;
 
 mod children;
+mod memory;
 mod names;
 mod own;
 mod readiness;
@@ -22,6 +23,7 @@ pub mod testing;
 pub use children::{
     ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_group, signal_process,
 };
+pub use memory::RecordMemory;
 pub use names::{LookupError, lookup};
 pub use own::{
     effective_user, open_files_max, prepare_process, random_bytes, try_lock, wipe_environment,

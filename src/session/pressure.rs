@@ -14,6 +14,7 @@ use std::time::Instant;
 use super::output::Output;
 use super::sessions::{Deadline, EXIT_INTERNAL, Sessions};
 use super::target::TargetId;
+use crate::base::Pieces;
 use crate::limits;
 use crate::packet::Outbox;
 
@@ -41,6 +42,7 @@ impl Sessions {
         });
         if self.warm.is_empty() {
             self.warm = Vec::new();
+            self.pieces = Pieces::default();
         } else {
             self.timers
                 .arm(now + limits::QUEUE_IDLE_AFTER, Deadline::Memory);

@@ -137,10 +137,10 @@ impl Sessions {
 
     /// `size` of the pending bytes left.
     pub fn wrote(&mut self, now: Instant, id: TargetId, size: usize) {
-        let Some(target) = self.target_mut(id) else {
+        let Some(target) = self.targets.get_mut(id.0) else {
             return;
         };
-        target.wrote(now, size);
+        target.wrote(now, size, &mut self.pieces);
         self.buffered -= size;
         self.drained += size;
         self.counters.bytes_to_target += size as u64;
@@ -188,14 +188,14 @@ impl Sessions {
         bytes: &[u8],
         outbox: &mut Outbox,
     ) {
-        let Some(target) = self.target_mut(id) else {
+        let Some(target) = self.targets.get_mut(id.0) else {
             return;
         };
         if target.input_ended || bytes.is_empty() {
             return;
         }
         let was_cold = !target.queue.holds_memory();
-        target.enqueue(now, bytes);
+        target.enqueue(now, bytes, &mut self.pieces);
         if was_cold {
             self.note_warm(now, id);
         }

@@ -12,7 +12,7 @@ use super::output::{Output, Size};
 use super::service::Service;
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
-use crate::base::{Slab, Timers};
+use crate::base::{Pieces, Slab, Timers};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
 
@@ -97,6 +97,8 @@ pub struct Sessions {
     /// Credit beyond that, which grows with time while there is pressure.
     pub(super) allowance: usize,
     pub(super) allowed_at: Option<Instant>,
+    /// Memory of queues between two uses.
+    pub(super) pieces: Pieces,
     /// Targets whose queue holds memory.
     pub(super) warm: Vec<TargetId>,
     is_closing: bool,
@@ -125,6 +127,7 @@ impl Sessions {
             drained: 0,
             allowance: 0,
             allowed_at: None,
+            pieces: Pieces::default(),
             warm: Vec::new(),
             is_closing: false,
             counters: Counters::default(),

@@ -6,30 +6,30 @@ use crate::wire::json;
 
 const REFUSAL: &str = "this agent does not serve system requests";
 
-/// The kind and payload that refuse the request `kind` with id `id`; `None` for other kinds.
+/// The kind and payload that refuse the request `kind` with id `id`; `None` for other kinds. Asked
+/// for every packet, so nothing is made before it is known to be needed.
 pub fn refuse(kind: Kind, id: &str) -> Option<(Kind, String)> {
+    let answer = match kind {
+        Kind::SysRunbookHookRequestType => Kind::SysRunbookHookResponseType,
+        Kind::SysBareExecRequest => Kind::SysBareExecResponse,
+        Kind::SysProvisionDBRolesRequest => Kind::SysProvisionDBRolesResponse,
+        Kind::SysPgManagerPlanRequest => Kind::SysPgManagerPlanResponse,
+        Kind::SysPgManagerApplyRequest => Kind::SysPgManagerApplyResponse,
+        _ => return None,
+    };
     let mut quoted = String::new();
     json::write_string(&mut quoted, id);
-    let yaml = || format!("sid: {quoted}\nstatus: failed\nmessage: {REFUSAL}\n");
-    Some(match kind {
-        Kind::SysRunbookHookRequestType => (
-            Kind::SysRunbookHookResponseType,
-            format!(
-                "{{\"id\":{quoted},\"exit_code\":-2,\"output\":\"{REFUSAL}\",\"execution_time_sec\":0}}"
-            ),
+    let text = match kind {
+        Kind::SysRunbookHookRequestType => format!(
+            "{{\"id\":{quoted},\"exit_code\":-2,\"output\":\"{REFUSAL}\",\"execution_time_sec\":0}}"
         ),
-        Kind::SysBareExecRequest => (
-            Kind::SysBareExecResponse,
-            format!("{{\"sid\":{quoted},\"status\":\"failed\",\"output\":\"{REFUSAL}\"}}"),
+        Kind::SysBareExecRequest => {
+            format!("{{\"sid\":{quoted},\"status\":\"failed\",\"output\":\"{REFUSAL}\"}}")
+        }
+        Kind::SysProvisionDBRolesRequest => format!(
+            "{{\"sid\":{quoted},\"status\":\"failed\",\"message\":\"{REFUSAL}\",\"result\":null}}"
         ),
-        Kind::SysProvisionDBRolesRequest => (
-            Kind::SysProvisionDBRolesResponse,
-            format!(
-                "{{\"sid\":{quoted},\"status\":\"failed\",\"message\":\"{REFUSAL}\",\"result\":null}}"
-            ),
-        ),
-        Kind::SysPgManagerPlanRequest => (Kind::SysPgManagerPlanResponse, yaml()),
-        Kind::SysPgManagerApplyRequest => (Kind::SysPgManagerApplyResponse, yaml()),
-        _ => return None,
-    })
+        _ => format!("sid: {quoted}\nstatus: failed\nmessage: {REFUSAL}\n"),
+    };
+    Some((answer, text))
 }

@@ -11,7 +11,7 @@
 
 use std::time::Instant;
 
-use crate::base::{Chunks, Key, TimerId};
+use crate::base::{Chunks, Key, Pieces, TimerId};
 use crate::limits;
 
 /// Names a target in the core and in the reactor.
@@ -133,16 +133,16 @@ impl Target {
     }
 
     /// Queues `bytes`.
-    pub fn enqueue(&mut self, now: Instant, bytes: &[u8]) {
+    pub fn enqueue(&mut self, now: Instant, bytes: &[u8], pieces: &mut Pieces) {
         if self.queue.is_empty() {
             self.progress = now;
         }
-        self.queue.extend(bytes);
+        self.queue.extend(bytes, pieces);
     }
 
     /// `size` bytes left.
-    pub fn wrote(&mut self, now: Instant, size: usize) {
-        self.queue.consume(size);
+    pub fn wrote(&mut self, now: Instant, size: usize, pieces: &mut Pieces) {
+        self.queue.consume(size, pieces);
         self.progress = now;
     }
 

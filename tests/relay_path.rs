@@ -1,0 +1,484 @@
+//! What a packet costs in the steady state, counted: allocations on the relay path, both ways.
+//!
+//! The agent runs sans-IO against a gateway made of bytes. Only what the agent does itself is
+//! counted, and only on the test's own thread, so that the counts are exact.
+
+#![allow(clippy::unwrap_used)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hoop_lite::agent::{Agent, Endpoint, Output, Settings};
+use hoop_lite::base::{Rng, Secret};
+use hoop_lite::link::Identity;
+use hoop_lite::packet::{Kind, Outbox, spec};
+use hoop_lite::session::{AgentEnvironment, Channel, Output as SessionOutput, Sessions, TargetId};
+use loopback_gateway::SessionRequest;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
+
+thread_local! {
+    /// `Some` while allocations of this thread are counted.
+    static COUNT: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+struct Counting;
+
+fn count_one() {
+    // The allocator is asked for the last time when a thread's variables are gone already.
+    let _ = COUNT.try_with(|count| count.set(count.get().map(|number| number + 1)));
+}
+
+#[allow(unsafe_code)]
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count_one();
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count_one();
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Runs the agent's part, counting what it allocates.
+fn counted<T>(total: &mut usize, run: impl FnOnce() -> T) -> T {
+    COUNT.set(Some(0));
+    let result = run();
+    *total += COUNT.take().unwrap();
+    result
+}
+
+const SESSION: &str = "b5b8c8a6-0000-4000-8000-000000000001";
+const STREAM: u32 = 1;
+const WINDOW: u32 = 0x7fff_ffff;
+const FRAME_BYTES: usize = 16_384;
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const WINDOW_UPDATE: u8 = 8;
+const END_HEADERS: u8 = 4;
+const END_STREAM: u8 = 1;
+
+/// `:status 200` and the content type, without the compression of RFC 7541.
+const GRPC_HEAD: &[u8] = b"\x88\x00\x0ccontent-type\x10application/grpc";
+
+/// Sizes of payloads: a keystroke, a query, what clients send, and what takes many frames.
+const SIZES: [usize; 6] = [1, 64, 1000, 4096, 32 * 1024, 100_000];
+
+/// An agent with one relay, and its gateway.
+struct World {
+    now: Instant,
+    agent: Agent,
+    server: Option<ServerConnection>,
+    target: TargetId,
+    /// Allocations of the agent so far.
+    allocations: usize,
+    /// TLS records so far, of both directions.
+    records: usize,
+}
+
+impl World {
+    fn start(is_encrypted: bool) -> Self {
+        let now = Instant::now();
+        let (client, server) = if is_encrypted {
+            let (client, server) = configurations();
+            let name = rustls::pki_types::ServerName::try_from("gateway.test").unwrap();
+            let server = ServerConnection::new(Arc::new(server)).unwrap();
+            (Some((Arc::new(client), name)), Some(server))
+        } else {
+            (None, None)
+        };
+        let endpoints = Box::new(move || {
+            Ok(Endpoint {
+                host: "gateway.test".to_owned(),
+                port: 8010,
+                tunnel: None,
+                tls: client.clone(),
+                identity: identity(),
+            })
+        });
+        let settings = Settings {
+            is_embedded: false,
+            key_check_interval: Duration::from_secs(15),
+            drain_timeout: Duration::from_secs(10),
+            exit_on_revoked: false,
+        };
+        let sessions = Sessions::new(Default::default(), AgentEnvironment::default());
+        let mut agent = Agent::new(now, settings, sessions, endpoints, Rng::new(1));
+        assert!(matches!(agent.poll_output(), Some(Output::DialLink { .. })));
+        agent.link_connected(now);
+        let mut world = Self {
+            now,
+            agent,
+            server,
+            target: TargetId(hoop_lite::base::Key::from_bits(0)),
+            allocations: 0,
+            records: 0,
+        };
+        world.connect();
+        world.open_relay();
+        world
+    }
+
+    fn connect(&mut self) {
+        while self
+            .server
+            .as_ref()
+            .is_some_and(|server| server.is_handshaking())
+        {
+            self.flush();
+            self.receive(&[]);
+        }
+        self.flush();
+        let window = [&[0, 4][..], &WINDOW.to_be_bytes()].concat();
+        let mut hello = frame(SETTINGS, 0, 0, &window);
+        let more = WINDOW - 65_535;
+        hello.extend(frame(WINDOW_UPDATE, 0, 0, &more.to_be_bytes()));
+        hello.extend(frame(HEADERS, END_HEADERS, STREAM, GRPC_HEAD));
+        hello.extend(packet(Kind::AgentGatewayConnectOK, &[], b""));
+        self.receive(&hello);
+    }
+
+    fn open_relay(&mut self) {
+        let open = SessionRequest::tcp("127.0.0.1", 1).open_packet(SESSION);
+        let entries: Vec<(&str, &[u8])> = open
+            .spec
+            .iter()
+            .map(|(key, value)| (key.as_str(), &value[..]))
+            .collect();
+        self.receive(&packet(Kind::AgentSessionOpen, &entries, b""));
+        let probe = self.dialled();
+        self.started(probe);
+        self.receive(&packet(
+            Kind::AgentTCPConnectionWrite,
+            &[
+                (spec::SESSION_ID, SESSION.as_bytes()),
+                (spec::CONNECTION_ID, b"1"),
+                (spec::TCP_SERVER_CONNECT, b""),
+            ],
+            b"",
+        ));
+        self.target = self.dialled();
+        self.started(self.target);
+    }
+
+    fn dialled(&mut self) -> TargetId {
+        loop {
+            if let Output::Session(SessionOutput::Dial { target, .. }) =
+                self.agent.poll_output().expect("a dial")
+            {
+                return target;
+            }
+        }
+    }
+
+    fn started(&mut self, target: TargetId) {
+        let now = self.now;
+        let (sessions, outbox) = self.agent.sessions_mut();
+        sessions.target_started(now, target, outbox);
+        self.flush();
+    }
+
+    /// Bytes of HTTP/2 from the gateway, as the reactor would hand them on.
+    fn receive(&mut self, plaintext: &[u8]) {
+        let encrypted = match &mut self.server {
+            None => plaintext.to_vec(),
+            Some(server) => {
+                use std::io::Write;
+                server.set_buffer_limit(None);
+                server.writer().write_all(plaintext).unwrap();
+                let mut bytes = Vec::new();
+                while server.wants_write() {
+                    server.write_tls(&mut bytes).unwrap();
+                }
+                bytes
+            }
+        };
+        if self.server.is_some() {
+            self.records += count_records(&encrypted);
+        }
+        let Self {
+            now,
+            agent,
+            allocations,
+            ..
+        } = self;
+        let mut rest = &encrypted[..];
+        while !rest.is_empty() {
+            let size = counted(allocations, || {
+                let buffer = agent.link_read_buffer().expect("a link that reads");
+                let size = rest.len().min(buffer.len());
+                buffer[..size].copy_from_slice(&rest[..size]);
+                agent.link_received(*now, size);
+                size
+            });
+            rest = &rest[size..];
+        }
+    }
+
+    /// Takes all that the agent has for the socket.
+    fn flush(&mut self) {
+        let Self {
+            now,
+            agent,
+            allocations,
+            server,
+            records,
+            ..
+        } = self;
+        loop {
+            let pending = counted(allocations, || agent.link_pending(*now));
+            if pending.is_empty() {
+                return;
+            }
+            let size = pending.len();
+            if let Some(server) = server {
+                *records += count_records(pending);
+                let mut rest = pending;
+                while !rest.is_empty() {
+                    server.read_tls(&mut rest).unwrap();
+                    server.process_new_packets().unwrap();
+                    // What it says is not looked at here: other tests do.
+                    let _ = std::io::Read::read_to_end(&mut server.reader(), &mut Vec::new());
+                }
+            }
+            counted(allocations, || agent.link_sent(*now, size));
+        }
+    }
+
+    /// One payload for the target arrives; the target takes all but `kept` bytes of its queue.
+    fn relay_up(&mut self, wire: &[u8], kept: usize) {
+        self.now += Duration::from_millis(1);
+        self.receive(wire);
+        let Self {
+            now,
+            agent,
+            allocations,
+            target,
+            ..
+        } = self;
+        counted(allocations, || {
+            agent.handle_timeout(*now);
+            assert!(agent.poll_output().is_none());
+            let sessions = agent.sessions_mut().0;
+            while sessions.poll_dirty().is_some() {}
+            while sessions.buffered_bytes() > kept {
+                let size = sessions.pending_write(*target).len();
+                let size = size.min(sessions.buffered_bytes() - kept);
+                sessions.wrote(*now, *target, size);
+            }
+        });
+        self.flush();
+    }
+
+    /// The target says `size` bytes; the gateway takes them.
+    fn relay_down(&mut self, size: usize) {
+        self.now += Duration::from_millis(1);
+        let Self {
+            now,
+            agent,
+            allocations,
+            target,
+            ..
+        } = self;
+        counted(allocations, || {
+            agent.handle_timeout(*now);
+            assert!(agent.has_room());
+            let size_max = agent.payload_max();
+            let size = size.min(size_max);
+            let (sessions, outbox) = agent.sessions_mut();
+            assert!(sessions.wants_read(*target, Channel::Output));
+            let slot = sessions
+                .read_slot(*target, Channel::Output, size_max, outbox)
+                .expect("a slot");
+            slot[..size].fill(7);
+            sessions.received(*target, Channel::Output, size, outbox);
+        });
+        self.flush();
+    }
+
+    /// What `rounds` of `step` allocate once everything has its size.
+    fn steady(&mut self, rounds: usize, mut step: impl FnMut(&mut Self)) -> usize {
+        for _ in 0..rounds {
+            step(self);
+        }
+        let before = self.allocations;
+        for _ in 0..rounds {
+            step(self);
+        }
+        self.allocations - before
+    }
+}
+
+fn identity() -> Identity {
+    Identity {
+        is_encrypted: true,
+        authority: "gateway.test:8010".to_owned(),
+        token: Secret::new(b"token".to_vec()),
+        metadata: Vec::new(),
+        preconnect: Vec::new(),
+        user_agent: "test".to_owned(),
+    }
+}
+
+fn configurations() -> (ClientConfig, ServerConfig) {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(["gateway.test".to_owned()]).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = parameters.self_signed(&key).unwrap();
+    let issuer = rcgen::Issuer::new(parameters, key);
+    let leaf_key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(["gateway.test".to_owned()])
+        .unwrap()
+        .signed_by(&leaf_key, &issuer)
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let mut client = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    let private = rustls::pki_types::PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
+    let mut server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], private.into())
+        .unwrap();
+    server.alpn_protocols = vec![b"h2".to_vec()];
+    (client, server)
+}
+
+/// A packet of the gateway in frames as grpc-go cuts them.
+fn packet(kind: Kind, entries: &[(&str, &[u8])], payload: &[u8]) -> Vec<u8> {
+    let mut outbox = Outbox::new();
+    outbox.push(kind, entries, payload);
+    let size = outbox.len();
+    let message = &outbox.frame(&[0; 9], size)[9..];
+    let pieces = message.chunks(FRAME_BYTES);
+    pieces
+        .flat_map(|piece| frame(DATA, 0, STREAM, piece))
+        .collect()
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut out = vec![size[1], size[2], size[3], kind, flags];
+    out.extend(stream.to_be_bytes());
+    out.extend(payload);
+    out
+}
+
+/// Whole records: type, version, length, content.
+fn count_records(mut bytes: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some(head) = bytes.get(..5) {
+        bytes = &bytes[5 + usize::from(u16::from_be_bytes([head[3], head[4]]))..];
+        count += 1;
+    }
+    count
+}
+
+fn write_packets() -> Vec<Vec<u8>> {
+    let entries = [
+        (spec::SESSION_ID, SESSION.as_bytes()),
+        (spec::CONNECTION_ID, b"1" as &[u8]),
+    ];
+    SIZES
+        .iter()
+        .map(|size| packet(Kind::AgentTCPConnectionWrite, &entries, &vec![7; *size]))
+        .collect()
+}
+
+const ROUNDS: usize = 200;
+
+#[test]
+fn a_packet_for_a_target_allocates_nothing() {
+    let mut world = World::start(false);
+    let packets = write_packets();
+    let allocations = world.steady(ROUNDS, |world| {
+        for wire in &packets {
+            world.relay_up(wire, 0);
+        }
+    });
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_packet_for_a_target_that_lags_allocates_nothing() {
+    for kept in [10_000, 1_000_000] {
+        let mut world = World::start(false);
+        let packets = write_packets();
+        let allocations = world.steady(ROUNDS, |world| {
+            for wire in &packets {
+                world.relay_up(wire, kept);
+            }
+        });
+        assert_eq!(allocations, 0, "with {kept} bytes waiting");
+    }
+}
+
+#[test]
+fn a_packet_for_the_gateway_allocates_nothing() {
+    let mut world = World::start(false);
+    let allocations = world.steady(ROUNDS, |world| {
+        for size in SIZES {
+            world.relay_down(size);
+        }
+    });
+    assert_eq!(allocations, 0);
+}
+
+/// rustls hands over every record in a vector of its own, in both directions; nothing is added.
+#[test]
+fn a_record_is_the_only_allocation_of_an_encrypted_packet() {
+    let mut world = World::start(true);
+    let packets = write_packets();
+    let records = |world: &World| world.records;
+    let mut before = 0;
+    let mut rounds = 0;
+    let allocations = world.steady(ROUNDS, |world| {
+        if rounds == ROUNDS {
+            before = records(world);
+        }
+        rounds += 1;
+        for (wire, size) in packets.iter().zip(SIZES) {
+            world.relay_up(wire, 0);
+            world.relay_down(size);
+        }
+    });
+    assert_eq!(allocations, world.records - before);
+}
+
+#[test]
+fn an_answered_key_check_leaves_only_the_keep_alive_to_wake_for() {
+    let mut world = World::start(false);
+    let keep_alive = world.agent.poll_timeout().expect("a deadline");
+    world.now = keep_alive;
+    world.agent.handle_timeout(world.now);
+    world.flush();
+    let mut answer = frame(HEADERS, END_HEADERS, 3, GRPC_HEAD);
+    answer.extend(frame(DATA, 0, 3, b"\0\0\0\0\x09\x0a\x07BACKOFF"));
+    let trailers = b"\x00\x0bgrpc-status\x010";
+    answer.extend(frame(HEADERS, END_HEADERS | END_STREAM, 3, trailers));
+    world.receive(&answer);
+    let interval = hoop_lite::limits::KEEPALIVE_INTERVAL;
+    assert_eq!(world.agent.poll_timeout(), Some(keep_alive + interval));
+}
