@@ -6,6 +6,7 @@ mod command;
 mod console;
 mod environment;
 mod link;
+mod messages;
 mod policy;
 mod shutdown;
 mod tcp;
