@@ -58,8 +58,10 @@ pub const PRECONNECT_INTERVAL: Duration = Duration::from_secs(4);
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 /// See [`BACKOFF_FIRST`].
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
-/// A link that lived this long starts the back-off anew.
-pub const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(60);
+/// A link that lived this long starts the back-off anew: a gateway that restarts every quarter of
+/// an hour or every quarter of a minute is not the crowd that the back-off is for, and one that
+/// accepts and drops us at once still gets one attempt in this time.
+pub const BACKOFF_RESET_AFTER: Duration = Duration::from_secs(10);
 /// A refused key is tried again this seldom: somebody has to act first.
 pub const BACKOFF_REFUSED: Duration = Duration::from_secs(30);
 

@@ -19,7 +19,10 @@ fn main() -> ExitCode {
     let command = match cli::parse(env::args_os().skip(1)) {
         Ok(command) => command,
         Err(error) => {
-            eprintln!("hoop-lite: {error}\nTry `hoop-lite help`.");
+            let command = error
+                .command()
+                .map_or(String::new(), |words| format!(" {words}"));
+            eprintln!("hoop-lite: {error}\nTry `hoop-lite help{command}`.");
             return ExitCode::from(STATUS_USAGE);
         }
     };

@@ -142,7 +142,7 @@ fn login_failures_say_why() {
             },
             PASSWORD,
         ),
-        "error: wrong password\n",
+        "error: wrong password for a@b.c at http://",
     );
     fails(
         &run(
@@ -152,7 +152,7 @@ fn login_failures_say_why() {
             },
             PASSWORD,
         ),
-        "error: the gateway knows no user with this e-mail\n",
+        " knows no user a@b.c: check the spelling",
     );
     fails(
         &run(
@@ -188,6 +188,7 @@ fn without_an_email_and_a_terminal_login_is_used_wrongly() {
     let outcome = at_home(&home).run(&login(None, &mock), PASSWORD);
     assert_eq!(outcome.code, 2);
     assert!(outcome.stderr.contains("no e-mail given"));
+    assert!(outcome.stderr.contains("--email"), "advice that works");
 }
 
 #[test]

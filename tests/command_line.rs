@@ -47,6 +47,33 @@ fn usage_errors_go_to_standard_error_with_status_2() {
 }
 
 #[test]
+fn usage_errors_name_the_help_that_would_have_told() {
+    let output = hoop_lite(&["admin", "create", "agent"], &[]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("`hoop-lite help admin create agent`"),
+        "{text}"
+    );
+    let output = hoop_lite(&["docter"], &[]);
+    assert!(output.stderr.ends_with(b"Try `hoop-lite help`.\n"));
+}
+
+#[test]
+fn a_program_that_can_not_run_is_named_with_what_to_check() {
+    let variables = [
+        ("HOOP_KEY", "grpcs://dev:xagt-S3cr3t@127.0.0.1:1"),
+        ("PATH", "/bin"),
+    ];
+    let output = hoop_lite(&["run", "--", "no-such-program"], &variables);
+    assert_eq!(code(&output), 127);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("can not run no-such-program: executable file not found; check"),
+        "{text}"
+    );
+}
+
+#[test]
 fn wrong_configuration_ends_with_status_1_and_does_not_show_the_key() {
     for (variables, text) in [
         (&[][..], "missing HOOP_KEY environment variable"),

@@ -335,7 +335,7 @@ fn a_web_server_that_speaks_http2_is_told() {
     seen.ok("http2");
     seen.failed(
         "grpc",
-        "HTTP status 404 instead of gRPC: check that the gateway's gRPC port is",
+        "HTTP status 404 instead of gRPC: check that the gateway's gRPC port (8010 unless changed) is",
     );
 }
 

@@ -15,6 +15,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::base::ByteBuf;
 use crate::config::{GatewayAddress, Proxy};
+use crate::io::dial::advice;
 use crate::io::resolve::{LookupError, resolve_now};
 use crate::link::proxy::{self, ProxyError};
 use crate::link::trust;
@@ -77,7 +78,7 @@ impl fmt::Display for ProxyRefusal {
 impl fmt::Display for DialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lookup(host, error) => write!(f, "{host}: {error}: {}", lookup_advice(*error)),
+            Self::Lookup(host, error) => write!(f, "{host}: {error}: {}", error.advice()),
             Self::Connect(failures) => {
                 for (index, (address, kind)) in failures.iter().take(ADDRESSES_SHOWN).enumerate() {
                     let separator = if index == 0 { "" } else { ", " };
@@ -86,7 +87,7 @@ impl fmt::Display for DialError {
                 let last = failures
                     .last()
                     .map_or(io::ErrorKind::Other, |(_, kind)| *kind);
-                write!(f, ": {}", connect_advice(last))
+                write!(f, ": {}", advice(last))
             }
             Self::Proxy(refusal) => write!(f, "{refusal}"),
             Self::ServerName(host) => {
@@ -105,32 +106,6 @@ impl fmt::Display for DialError {
             Self::Io(io::ErrorKind::TimedOut) => f.write_str("no answer in time"),
             Self::Io(kind) => write!(f, "the connection broke: {kind}"),
         }
-    }
-}
-
-/// What to do when a name has no address.
-pub fn lookup_advice(error: LookupError) -> &'static str {
-    match error {
-        LookupError::NotFound => "check the spelling of the host",
-        LookupError::Temporary | LookupError::Failed => {
-            "check /etc/resolv.conf and that the name server can be reached"
-        }
-    }
-}
-
-/// What to do when an address does not answer.
-pub fn connect_advice(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::ConnectionRefused => {
-            "nothing listens there: is the gateway running, and is this its port?"
-        }
-        io::ErrorKind::TimedOut => {
-            "no answer: a firewall may drop the packets, or the network needs HTTPS_PROXY"
-        }
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-            "there is no route: check the network of this machine"
-        }
-        _ => "check host, port and network",
     }
 }
 

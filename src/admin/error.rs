@@ -85,8 +85,8 @@ pub enum What {
     Read,
     /// To delete an agent of this name.
     Delete(String),
-    /// To log in.
-    Login,
+    /// To log in with this e-mail.
+    Login(String),
 }
 
 /// Why nobody is logged in.
@@ -245,8 +245,21 @@ fn fmt_http(f: &mut fmt::Formatter<'_>, url: &str, error: HttpError) -> fmt::Res
 fn fmt_refusal(f: &mut fmt::Formatter<'_>, refusal: &Refusal) -> fmt::Result {
     let status = refusal.status;
     match (status, &refusal.what) {
-        (401, What::Login) => return f.write_str("wrong password"),
-        (404, What::Login) => return f.write_str("the gateway knows no user with this e-mail"),
+        (401, What::Login(email)) => {
+            return write!(
+                f,
+                "wrong password for {email} at {}: type it again, or have an administrator set a \
+                 new one",
+                refusal.url
+            );
+        }
+        (404, What::Login(email)) => {
+            return write!(
+                f,
+                "{} knows no user {email}: check the spelling, and that this is your gateway",
+                refusal.url
+            );
+        }
         (401, _) => write!(f, "the gateway does not accept the credentials")?,
         (403, _) => write!(f, "this needs an administrator of the gateway")?,
         (409, What::Create(name)) => write!(f, "agent {name:?} exists already")?,
@@ -290,9 +303,9 @@ fn new_token(source: Source) -> &'static str {
 impl fmt::Display for LoginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoEmail => f.write_str("no e-mail given: hoop-lite admin login EMAIL"),
+            Self::NoEmail => f.write_str("no e-mail given: hoop-lite admin login --email EMAIL"),
             Self::NoPassword => f.write_str(
-                "no password given: type it, or pipe it into `hoop-lite admin login EMAIL`",
+                "no password given: type it, or pipe it into `hoop-lite admin login --email EMAIL`",
             ),
             Self::Input(kind) => write!(f, "the password could not be read: {kind}"),
             Self::Method(method) => write!(

@@ -83,7 +83,7 @@ fn exchange(api: &Api<'_>, email: &str, password: &Secret) -> Result<Secret, Adm
     body.push('}');
     let response = api.call("POST", "/localauth/login", Some(&Secret::new(body)))?;
     if response.status != 200 {
-        return Err(api.refusal(What::Login, &response));
+        return Err(api.refusal(What::Login(printable(email)), &response));
     }
     match response.header("token") {
         Some(token) if !token.is_empty() => Ok(Secret::new(token)),

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::endpoint::{Endpoint, EndpointSource};
+use super::trouble;
 use crate::base::{Rng, TimerId, Timers};
 use crate::link::{Backoff, Cause, Link};
 use crate::packet::{Kind, Outbox};
@@ -116,7 +117,13 @@ pub struct Agent {
     pub(super) outputs: VecDeque<Output>,
     pub(super) check_due: Instant,
     pub(super) check_asked: Option<Instant>,
+    /// Where the link leads, for people.
+    pub(super) place: String,
     pub(super) is_accepted: bool,
+    /// The gateway has taken the stream, or told an embedded agent to wait, on this link.
+    pub(super) is_known: bool,
+    /// It has done so on any link.
+    pub(super) has_worked: bool,
     pub(super) has_log_view: bool,
     pub(super) stopping: bool,
     /// Every session is closed; only the gateway's confirmation is waited for.
@@ -148,7 +155,10 @@ impl Agent {
             outputs: VecDeque::new(),
             check_due: now,
             check_asked: None,
+            place: String::new(),
             is_accepted: false,
+            is_known: false,
+            has_worked: false,
             has_log_view: false,
             stopping: false,
             is_leaving: false,
@@ -235,7 +245,11 @@ impl Agent {
                 Deadline::Retry => self.dial(now),
                 Deadline::Connect => {
                     self.connect_timer = None;
-                    self.link_lost(now, "no answer from the gateway in time", Cause::Passing);
+                    let reason = trouble::silent(match &self.phase {
+                        Phase::Connected(link) => Some(link),
+                        _ => None,
+                    });
+                    self.link_lost(now, &reason, Cause::Passing);
                 }
                 Deadline::KeepAlive => self.keep_alive(now),
                 Deadline::Ask => self.ask(now),

@@ -22,5 +22,20 @@ pub struct Endpoint {
     pub identity: Identity,
 }
 
+impl Endpoint {
+    /// What is dialled, for people.
+    pub fn place(&self) -> String {
+        let what = if self.tunnel.is_some() {
+            "the proxy "
+        } else {
+            ""
+        };
+        match self.host.contains(':') {
+            true => format!("{what}[{}]:{}", self.host, self.port),
+            false => format!("{what}{}:{}", self.host, self.port),
+        }
+    }
+}
+
 /// Makes an [`Endpoint`], or says why it can't (an unreadable key file).
 pub type EndpointSource = Box<dyn FnMut() -> Result<Endpoint, String>>;

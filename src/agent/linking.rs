@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::agent::{Agent, Deadline, Exit, Output, Phase};
 use super::endpoint::Endpoint;
+use super::trouble;
 use crate::grpc::{Code, Status};
 use crate::limits;
 use crate::link::{Answer, Cause, Event, Link, LinkError, Transport};
@@ -13,7 +14,13 @@ impl Agent {
     pub(super) fn dial(&mut self, now: Instant) {
         match (self.endpoints)() {
             Ok(endpoint) => {
-                log::info!("connecting to {}:{}", endpoint.host, endpoint.port);
+                self.place = endpoint.place();
+                // An attempt after a failure was announced with it.
+                let level = match self.counters.failures {
+                    0 => log::Level::Info,
+                    _ => log::Level::Debug,
+                };
+                log::log!(level, "connecting to {}", self.place);
                 self.outputs.push_back(Output::DialLink {
                     host: endpoint.host.clone(),
                     port: endpoint.port,
@@ -24,7 +31,10 @@ impl Agent {
                         .arm(now + limits::CONNECT_TIMEOUT, Deadline::Connect),
                 );
             }
-            Err(reason) => self.link_lost(now, &reason, Cause::Passing),
+            Err(reason) => {
+                self.place.clear();
+                self.link_lost(now, &reason, Cause::Passing);
+            }
         }
     }
 
@@ -56,16 +66,18 @@ impl Agent {
     }
 
     /// No address of the gateway took the connection.
-    pub fn link_unreachable(&mut self, now: Instant, reason: &str) {
-        if matches!(self.phase, Phase::Dialling(_)) {
-            self.link_lost(now, reason, Cause::Passing);
+    pub fn link_unreachable(&mut self, now: Instant, reason: &str, advice: &str) {
+        if let Phase::Dialling(endpoint) = &self.phase {
+            let reason = trouble::unreachable(reason, advice, endpoint.tunnel.is_some());
+            self.link_lost(now, &reason, Cause::Passing);
         }
     }
 
     /// The socket ended or broke.
     pub fn link_broke(&mut self, now: Instant, reason: &str) {
-        if matches!(self.phase, Phase::Connected(_)) {
-            self.link_lost(now, reason, Cause::Passing);
+        if let Phase::Connected(link) = &self.phase {
+            let reason = trouble::broken(reason, link);
+            self.link_lost(now, &reason, Cause::Passing);
         }
     }
 
@@ -170,9 +182,11 @@ impl Agent {
     fn accepted(&mut self, now: Instant) {
         self.disarm_connect();
         self.is_accepted = true;
+        self.is_known = true;
+        self.has_worked = true;
         self.counters.connects += 1;
         self.backoff.connected(now);
-        log::info!("connected with success to the gateway");
+        log::info!("connected with success to {}", self.place);
         self.timers
             .arm(now + limits::KEEPALIVE_INTERVAL, Deadline::KeepAlive);
         self.check_due = now + self.check_interval();
@@ -258,10 +272,14 @@ impl Agent {
                 self.counters.check_failures += 1;
                 log::debug!("key check failed: {status}");
             }
-            Err(status) => self.link_lost(now, &status.to_string(), Cause::Passing),
+            Err(status) => {
+                self.link_lost(now, &trouble::ended("PreConnect", &status), Cause::Passing)
+            }
             Ok(_) if is_check => {}
             Ok(answer) if answer.connect => self.open_stream(now),
             Ok(answer) => {
+                self.is_known = true;
+                self.has_worked = true;
                 if !answer.message.is_empty() {
                     log::info!(
                         "the gateway has no use for this agent yet: {}",
@@ -280,29 +298,25 @@ impl Agent {
         if status.code == Code::Unauthenticated {
             return self.key_refused(now, status);
         }
-        self.link_lost(
-            now,
-            &format!("the gateway ended the stream: {status}"),
-            Cause::Passing,
-        );
+        self.link_lost(now, &trouble::ended("the stream", status), Cause::Passing);
     }
 
     fn key_refused(&mut self, now: Instant, status: &Status) {
-        let text = format!(
-            "the gateway refuses the key ({status}): it was deleted, replaced or mistyped; create \
-             a new one with 'hoop-lite admin create agent NAME'"
-        );
-        self.link_lost(now, &text, Cause::Refused);
+        self.link_lost(now, &trouble::refused(status), Cause::Refused);
         if self.settings.exit_on_revoked {
             self.exit(Exit::KeyRefused);
         }
     }
 
     fn link_failed(&mut self, now: Instant, error: &LinkError) {
-        if let Phase::Connected(link) = &mut self.phase {
-            link.abort();
-        }
-        self.link_lost(now, &error.to_string(), Cause::Passing);
+        let reason = match &mut self.phase {
+            Phase::Connected(link) => {
+                link.abort();
+                trouble::misunderstood(error, link)
+            }
+            _ => error.to_string(),
+        };
+        self.link_lost(now, &reason, Cause::Passing);
     }
 
     /// The link is over: so is every session behind it. Dialled anew after a while.
@@ -316,6 +330,7 @@ impl Agent {
         }
         self.counters.failures += 1;
         self.is_accepted = false;
+        let was_known = std::mem::take(&mut self.is_known);
         self.check_asked = None;
         self.timers.clear();
         self.connect_timer = None;
@@ -324,14 +339,31 @@ impl Agent {
             return self.exit(Exit::Stopped);
         }
         let wait = self.backoff.next_wait(now, cause, &mut self.rng);
-        log::warn!(
-            "disconnected: {reason}; next attempt in {:.1} s",
-            wait.as_secs_f32()
-        );
+        self.tell_loss(was_known, reason, wait);
         self.timers.arm(now + wait, Deadline::Retry);
         // The old link must still be able to send what it has to say: see `link_pending`.
         if let Phase::Dialling(_) = self.phase {
             self.phase = Phase::Waiting;
+        }
+    }
+
+    fn tell_loss(&self, was_known: bool, reason: &str, wait: Duration) {
+        let what = match was_known {
+            true => "disconnected from",
+            false => "no connection to",
+        };
+        let place = if self.place.is_empty() {
+            "the gateway"
+        } else {
+            &self.place
+        };
+        let wait = wait.as_secs_f32();
+        log::warn!("{what} {place}: {reason}; next attempt in {wait:.1} s");
+        if !self.has_worked && self.counters.failures == FAILURES_BEFORE_ADVICE {
+            log::info!(
+                "no attempt has worked yet: 'hoop-lite doctor', with the same variables, looks at \
+                 every step of the way"
+            );
         }
     }
 
@@ -399,6 +431,9 @@ impl Agent {
         }
     }
 }
+
+/// Who never got through is told of `doctor` after this many attempts: one may be bad luck.
+const FAILURES_BEFORE_ADVICE: u64 = 3;
 
 /// What one read of the link's socket brought, gathered while the link is borrowed.
 #[derive(Default)]

@@ -6,6 +6,7 @@ mod endpoint;
 mod leaving;
 mod linking;
 mod report;
+mod trouble;
 
 pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};
 pub use endpoint::{Endpoint, EndpointSource};

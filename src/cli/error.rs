@@ -73,6 +73,19 @@ pub enum UsageError {
     NotText,
 }
 
+impl UsageError {
+    /// The command whose help would have told, if one was recognised.
+    pub fn command(&self) -> Option<&'static str> {
+        match self {
+            Self::MisplacedFlag { command, .. }
+            | Self::OperandMissing { command, .. }
+            | Self::Unexpected { command, .. } => Some(command),
+            Self::ProgramWithoutDashes | Self::ProgramMissing => Some("run"),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

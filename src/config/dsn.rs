@@ -44,8 +44,10 @@ pub enum Mode {
     Standard,
     /// Asks the gateway every few seconds whether a stream is wanted.
     Embedded,
-    /// A mode that changes nothing for the agent, such as `multi-connection`.
-    Other,
+    /// `multi-connection`, of organisation keys: changes nothing for the agent.
+    MultiConnection,
+    /// A word that nobody knows: worked as standard.
+    Unknown,
 }
 
 impl Mode {
@@ -54,7 +56,8 @@ impl Mode {
         match self {
             Self::Standard => "standard",
             Self::Embedded => "embedded",
-            Self::Other => "other",
+            Self::MultiConnection => "multi-connection",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -62,7 +65,8 @@ impl Mode {
         match value {
             "" | "standard" => Self::Standard,
             "embedded" => Self::Embedded,
-            _ => Self::Other,
+            "multi-connection" => Self::MultiConnection,
+            _ => Self::Unknown,
         }
     }
 }
@@ -271,7 +275,8 @@ mod tests {
             ("?mode=standard", Mode::Standard),
             ("?mode=embedded", Mode::Embedded),
             ("?mode=embe%64ded", Mode::Embedded),
-            ("?mode=multi-connection", Mode::Other),
+            ("?mode=multi-connection", Mode::MultiConnection),
+            ("?mode=standart", Mode::Unknown),
             ("?mode=%zz", Mode::Standard),
             ("?Mode=embedded", Mode::Standard),
         ] {

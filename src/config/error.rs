@@ -229,6 +229,8 @@ pub enum Warning {
     DeprecatedToken(&'static str),
     /// The key has the form of before 2023.
     OldKeyForm,
+    /// The key's mode is no word that is known.
+    UnknownMode,
     /// No certificate is verified.
     SkipVerify,
     /// No TLS to an address that is not this machine.
@@ -253,6 +255,10 @@ impl fmt::Display for Warning {
             Self::OldKeyForm => f.write_str(
                 "the key has the form of before 2023, which current gateways refuse: create a \
                  new one",
+            ),
+            Self::UnknownMode => f.write_str(
+                "the key's mode is neither standard nor embedded: worked as standard; copy the key \
+                 again if that is not wanted",
             ),
             Self::SkipVerify => f.write_str(
                 "HOOP_TLS_SKIP_VERIFY=true: the gateway's certificate is NOT verified, anybody \

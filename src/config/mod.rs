@@ -304,6 +304,9 @@ impl Credential {
         if dsn.is_old_form {
             warnings.push(Warning::OldKeyForm);
         }
+        if dsn.mode == Mode::Unknown {
+            warnings.push(Warning::UnknownMode);
+        }
         Self {
             gateway: dsn.gateway,
             is_plaintext: dsn.scheme == Scheme::Plain,

@@ -8,12 +8,13 @@ use super::certificate::Certificate;
 use super::clock;
 use super::report::{Report, Verdict};
 use crate::admin::dial::{
-    DialError, Duplex, TimedTcp, TlsStream, ask_for_tunnel, connect, connect_advice,
-    connect_through, connect_to, handshake, lookup_advice,
+    DialError, Duplex, TimedTcp, TlsStream, ask_for_tunnel, connect, connect_through, connect_to,
+    handshake,
 };
 use crate::base::{Roots, Secret, Trust};
 use crate::config::{Config, Mode, Proxy, TlsMode};
 use crate::grpc::{Call, Code, Status};
+use crate::io::dial::advice;
 use crate::io::resolve::resolve_now;
 use crate::link::trust::{Alpn, NO_ALPN, client_config};
 use crate::packet::{HealthCheckResponse, PreConnectResponse};
@@ -81,7 +82,7 @@ impl Walk<'_, '_> {
         let addresses = match resolve_now(&gateway.host, gateway.port) {
             Ok(addresses) => addresses,
             Err(error) => {
-                let text = format!("{}: {error}: {}", gateway.host, lookup_advice(error));
+                let text = format!("{}: {error}: {}", gateway.host, error.advice());
                 return self.fail("dns", start, &text);
             }
         };
@@ -113,10 +114,7 @@ impl Walk<'_, '_> {
                     } else {
                         Verdict::Fail
                     };
-                    (
-                        verdict,
-                        format!("{address}: {kind}: {}", connect_advice(kind)),
-                    )
+                    (verdict, format!("{address}: {kind}: {}", advice(kind)))
                 }
             };
             self.report.add("tcp", verdict, took, &text);
@@ -338,7 +336,7 @@ fn explain_refusal(status: &Status, mode: Mode) -> (Verdict, String) {
         ),
         Code::FailedPrecondition if status.message.contains("connection-name") => {
             let hint = match mode {
-                Mode::Other => "",
+                Mode::MultiConnection | Mode::Unknown => "",
                 Mode::Standard | Mode::Embedded => ", start it with `hoop-lite run`",
             };
             (
@@ -365,7 +363,8 @@ fn call_advice(error: &CallError) -> &'static str {
             "the proxy or load balancer in front does not reach the gateway"
         }
         CallError::NotGrpc(_) => {
-            "check that the gateway's gRPC port is behind this address, not its web page"
+            "check that the gateway's gRPC port (8010 unless changed) is behind this address, not its \
+             web page"
         }
         CallError::Status(_) => "look into the gateway's log",
         _ => "check what stands between here and the gateway",

@@ -307,6 +307,11 @@ impl Connection {
         self.streams.len()
     }
 
+    /// The peer's SETTINGS have come: it does speak HTTP/2.
+    pub fn is_greeted(&self) -> bool {
+        self.settings_seen
+    }
+
     /// Whether [`Connection::open_stream`] will never succeed again.
     pub fn is_going_away(&self) -> bool {
         self.going_away || self.failed.is_some() || self.peer_last_stream.is_some()

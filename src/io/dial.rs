@@ -108,3 +108,30 @@ pub fn reason(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+/// What became of an address, in a few words.
+pub fn outcome(error: &io::Error) -> String {
+    match error.kind() {
+        kind @ (io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::TimedOut
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::HostUnreachable) => kind.to_string(),
+        _ => reason(error),
+    }
+}
+
+/// What to do when an address does not answer.
+pub fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::ConnectionRefused => {
+            "nothing listens there: is the gateway running, and is this its port?"
+        }
+        io::ErrorKind::TimedOut => {
+            "no answer: a firewall may drop the packets, or the network needs HTTPS_PROXY"
+        }
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            "there is no route: check the network of this machine"
+        }
+        _ => "check host, port and network",
+    }
+}

@@ -67,7 +67,9 @@ impl Reactor {
             }
             Dialled::Failed(error) => {
                 self.link = LinkSocket::None;
-                self.agent.link_unreachable(now, &dial::reason(&error));
+                let advice = dial::advice(error.kind());
+                self.agent
+                    .link_unreachable(now, &dial::outcome(&error), advice);
             }
         }
     }

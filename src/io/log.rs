@@ -49,7 +49,10 @@ impl Setup {
         if let Some(text) = value("LOG_LEVEL") {
             match level_of(&text) {
                 Some(found) => level = found,
-                None => complaint = Some("LOG_LEVEL wants trace, debug, info, warn or error"),
+                None => {
+                    complaint =
+                        Some("LOG_LEVEL wants trace, debug, info, warn or error: taken as info")
+                }
             }
         }
         let mut encoding = if is_terminal {

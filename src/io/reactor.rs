@@ -298,7 +298,7 @@ impl Reactor {
                 if self.resolver.submit(LINK_REQUEST, &host, port).is_err() {
                     self.link = LinkSocket::None;
                     self.agent
-                        .link_unreachable(now, "too many names are being resolved");
+                        .link_unreachable(now, "too many names are being resolved", "wait");
                 }
             }
             Output::CloseLink => self.close_link(now),
@@ -320,7 +320,8 @@ impl Reactor {
                 Ok(addresses) => self.link = LinkSocket::Dialling(Dial::new(TOKEN_LINK, addresses)),
                 Err(error) => {
                     self.link = LinkSocket::None;
-                    self.agent.link_unreachable(now, &error.to_string());
+                    let reason = error.to_string();
+                    self.agent.link_unreachable(now, &reason, error.advice());
                 }
             }
         }

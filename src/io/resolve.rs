@@ -46,6 +46,18 @@ impl fmt::Display for LookupError {
     }
 }
 
+impl LookupError {
+    /// What to do about it.
+    pub fn advice(self) -> &'static str {
+        match self {
+            LookupError::NotFound => "check the spelling of the host",
+            LookupError::Temporary | LookupError::Failed => {
+                "check /etc/resolv.conf and that the name server can be reached"
+            }
+        }
+    }
+}
+
 /// The answer to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {

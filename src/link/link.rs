@@ -149,6 +149,16 @@ impl Link {
         self.transport.describe()
     }
 
+    /// The other side has shown that it speaks HTTP/2.
+    pub fn is_greeted(&self) -> bool {
+        self.calls.http2.is_greeted()
+    }
+
+    /// There is TLS, or will be.
+    pub fn is_encrypted(&self) -> bool {
+        self.transport.is_encrypted()
+    }
+
     /// Where the reactor puts what it reads from the socket.
     pub fn read_buffer(&mut self) -> &mut [u8] {
         self.transport.incoming().spare(self.read_size)

@@ -90,6 +90,11 @@ impl Transport {
         self.is_open
     }
 
+    /// There is TLS, or will be.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Protocol version and cipher suite, for people.
     pub fn describe(&self) -> Option<(&'static str, &'static str)> {
         let tls = self.tls.as_ref()?;

@@ -152,7 +152,7 @@ fn serve(
                 .first()
                 .map(|name| name.to_string_lossy())
                 .unwrap_or_default();
-            ::log::error!("{name}: {error}");
+            ::log::error!("can not run {name}: {error}; check what stands behind --, and PATH");
             return Ok(u8::try_from(error.code()).unwrap_or(1));
         }
     };

@@ -8,6 +8,7 @@ mod environment;
 mod exhaustion;
 mod first_process;
 mod link;
+mod messages;
 mod policy;
 mod proxy;
 mod revocation;

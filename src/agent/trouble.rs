@@ -1,0 +1,90 @@
+//! Why there is no link, in sentences for an operator: what happened, and what to do about it.
+//! To what it happened is put in front of them: see `Agent::link_lost`.
+
+use crate::grpc::{Code, Status};
+use crate::link::{Link, LinkError};
+
+/// The gateway's words for a key that another stream uses.
+const ALREADY_CONNECTED: &str = "agent already connected";
+
+/// No address took the connection; `advice` is for an address of the gateway itself.
+pub fn unreachable(reason: &str, advice: &str, is_proxy: bool) -> String {
+    let advice = match is_proxy {
+        true => "correct HTTPS_PROXY, or name the gateway's host in NO_PROXY",
+        false => advice,
+    };
+    format!("{reason}: {advice}")
+}
+
+/// The connection ended without a word why.
+pub fn broken(reason: &str, link: &Link) -> String {
+    match link.is_greeted() {
+        true => reason.to_owned(),
+        false => format!(
+            "{reason} before it had said anything: {}",
+            port_advice(link)
+        ),
+    }
+}
+
+/// Who connects and hears nothing talks to the wrong port, or by the wrong scheme.
+fn port_advice(link: &Link) -> &'static str {
+    match link.is_encrypted() {
+        false => {
+            "use a key whose scheme is grpcs:// if the gateway has TLS, and check that this is its \
+             gRPC port (8010 unless changed)"
+        }
+        true => {
+            "use a key whose scheme is grpc:// if the gateway runs without TLS, and check that \
+             this is its gRPC port (8010 unless changed) and that no firewall cuts TLS"
+        }
+    }
+}
+
+/// What came is not what a gateway says.
+pub fn misunderstood(error: &LinkError, link: &Link) -> String {
+    match error {
+        LinkError::Http2(_) if !link.is_greeted() => {
+            format!("{error}: check that this is the gateway's gRPC port (8010 unless changed)")
+        }
+        LinkError::Closed => broken(&error.to_string(), link),
+        _ => error.to_string(),
+    }
+}
+
+/// Nothing came in time; `link` is `None` while no address had taken the connection.
+pub fn silent(link: Option<&Link>) -> String {
+    match link {
+        None => {
+            "no answer in time: a firewall may drop the packets, or the network needs HTTPS_PROXY"
+                .to_owned()
+        }
+        Some(link) if link.is_greeted() => {
+            "the gateway did not take the agent in time: look into the gateway's log".to_owned()
+        }
+        Some(link) => format!("nothing was said in time: {}", port_advice(link)),
+    }
+}
+
+/// The gateway ended the stream, or another call; `what` names it.
+pub fn ended(what: &str, status: &Status) -> String {
+    let advice = match status.code {
+        Code::FailedPrecondition if status.message == ALREADY_CONNECTED => {
+            ": another agent has this key: stop it, or give this one a key of its own with \
+             'hoop-lite admin create agent NAME'"
+        }
+        Code::Unimplemented => {
+            ": check that this is the gateway's gRPC port (8010 unless changed), not its web page"
+        }
+        _ => "",
+    };
+    format!("the gateway ended {what}: {status}{advice}")
+}
+
+/// The gateway does not accept the key.
+pub fn refused(status: &Status) -> String {
+    format!(
+        "the gateway refuses the key ({status}): it was deleted, replaced or mistyped; create a \
+         new one with 'hoop-lite admin create agent NAME'"
+    )
+}
