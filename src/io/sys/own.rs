@@ -52,7 +52,9 @@ pub fn prepare_process() {
 #[allow(clippy::useless_conversion, reason = "FreeBSD's type has a sign")]
 pub fn open_files_max() -> u64 {
     let limit = read_limit(libc::RLIMIT_NOFILE).map(|limit| limit.rlim_cur);
-    limit.and_then(|limit| limit.try_into().ok()).unwrap_or(u64::MAX)
+    limit
+        .and_then(|limit| limit.try_into().ok())
+        .unwrap_or(u64::MAX)
 }
 
 fn read_limit(resource: Resource) -> Option<libc::rlimit> {
