@@ -104,6 +104,8 @@ pub struct Target {
     pub exit: Option<Exit>,
     /// When it last took bytes, or when bytes began to wait.
     pub progress: Instant,
+    /// Under pressure: since when it is being looked at without having moved, and the last look.
+    pub watched: Option<(Instant, Instant)>,
     /// Bytes that the kernel held for it when it was last examined.
     pub in_kernel: usize,
     /// Its one deadline: connecting, lingering, draining.
@@ -126,6 +128,7 @@ impl Target {
             open: [true, has_error_channel],
             exit: None,
             progress: now,
+            watched: None,
             in_kernel: 0,
             timer: None,
             is_dirty: false,
@@ -143,7 +146,23 @@ impl Target {
     /// `size` bytes left.
     pub fn wrote(&mut self, now: Instant, size: usize) {
         self.queue.consume(size);
+        self.moved(now);
+    }
+
+    /// It has taken something.
+    pub fn moved(&mut self, now: Instant) {
         self.progress = now;
+        self.watched = None;
+    }
+
+    /// One more look at it; since when it has not moved under looks that followed each other.
+    pub fn look(&mut self, now: Instant) -> Instant {
+        let since = match self.watched {
+            Some((since, last)) if now < last + limits::LOOK_GAP_MAX => since,
+            _ => now,
+        };
+        self.watched = Some((since, now));
+        since
     }
 
     /// Gives the queue's memory back when it has not been needed for a while; `true` when none is

@@ -125,22 +125,30 @@ impl Sessions {
         target.input_ended = true;
         if target.phase == Phase::Streaming {
             target.phase = Phase::Lingering;
-            self.arm(id, now + limits::LINGER_MAX);
+            target.progress = now;
+            self.arm(id, now + limits::LINGER_LOOK);
         }
         self.mark_dirty(id);
     }
 
-    /// A lingering target that still takes bytes may go on; one that does not is reset.
+    /// A lingering target that still takes bytes may go on, also where only the kernel sees it. The
+    /// others are closed: with a reset if they lack something, else in good order, since a reset
+    /// would take back what the kernel is still to deliver.
     pub(super) fn linger_overdue(&mut self, now: Instant, id: TargetId) {
         let Some(target) = self.target(id) else {
             return;
         };
-        let until = target.progress + limits::LINGER_MAX;
-        if !target.queue.is_empty() && until > now {
-            self.arm(id, until);
-        } else {
-            self.drop_target(id, true);
+        let (until, is_cut_off) = (
+            target.progress + limits::LINGER_MAX,
+            !target.queue.is_empty(),
+        );
+        if now >= until {
+            return self.drop_target(id, is_cut_off);
         }
+        if is_cut_off {
+            self.outputs.push_back(Output::Examine { target: id });
+        }
+        self.arm(id, until.min(now + limits::LINGER_LOOK));
     }
 
     /// The target ended or failed while its client was there: the client hears it, once.

@@ -19,6 +19,7 @@ use crate::world::{Event, World};
 pub struct User {
     pub service: Service,
     pub is_open: bool,
+    pub is_started: bool,
     /// What is typed, or given as standard input.
     pub text: Content,
     pub typed: u64,
@@ -84,6 +85,7 @@ impl World {
         let user = User {
             service,
             is_open: false,
+            is_started: false,
             text: Content(self.dice.roll() % 1_000_000),
             typed: 0,
             connections: BTreeMap::new(),
@@ -135,6 +137,7 @@ impl World {
             len,
         };
         user.typed += len as u64;
+        user.is_started = true;
         Some(part)
     }
 

@@ -121,6 +121,7 @@ impl World {
         if let Some(at) = socket.to_gateway.next_arrival()
             && !socket.is_silent
             && !socket.is_stalled
+            && !socket.to_gateway.has_ended()
             && !socket.is_gateway_due
         {
             socket.is_gateway_due = true;

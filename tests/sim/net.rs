@@ -33,7 +33,7 @@ pub struct Pipe {
     end: Option<(Instant, End)>,
     latest: Instant,
     /// A writer was turned away and waits for room.
-    pub has_waiting_writer: bool,
+    has_waiting_writer: bool,
 }
 
 impl Pipe {
@@ -56,6 +56,14 @@ impl Pipe {
 
     pub fn room(&self) -> usize {
         self.capacity.saturating_sub(self.held)
+    }
+
+    /// A writer that was turned away hears of room only when there is much of it, as the kernel
+    /// has it.
+    pub fn invites_writer(&mut self) -> bool {
+        let invites = self.has_waiting_writer && self.room() >= self.capacity / 2;
+        self.has_waiting_writer &= !invites;
+        invites
     }
 
     pub fn has_ended(&self) -> bool {

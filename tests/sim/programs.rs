@@ -76,8 +76,10 @@ impl World {
                 if target.mood == Mood::Echo {
                     self.speak(id, target, 0, size);
                 }
-                if target.input.has_waiting_writer {
-                    target.input.has_waiting_writer = false;
+                if size > 0 {
+                    self.model.relays[target.relay].taken_at = Some(self.now);
+                }
+                if target.input.invites_writer() {
                     let delay = self.delay();
                     self.after(delay, Event::Writable(id));
                 }

@@ -53,6 +53,8 @@ pub struct Relay {
     pub since: Instant,
     pub progress: Instant,
     pub in_kernel: usize,
+    /// When the target itself took something, whatever the agent knows of it.
+    pub taken_at: Option<Instant>,
     pub relayed: [u64; 2],
     pub received: [u64; 2],
 }
@@ -97,6 +99,7 @@ impl Model {
             since: now,
             progress: now,
             in_kernel: 0,
+            taken_at: None,
             relayed: [0; 2],
             received: [0; 2],
         });
@@ -168,7 +171,16 @@ impl Model {
             (Kind::Tcp, Phase::Lingering)
                 if is_due(relay.since.max(relay.progress), limits::LINGER_MAX) =>
             {
-                self.drop(index, true);
+                let is_cut_off = relay.queue > 0;
+                let is_stuck = relay
+                    .taken_at
+                    .is_none_or(|at| is_due(at, limits::LINGER_MAX / 2));
+                assert!(
+                    !is_cut_off || is_stuck,
+                    "it moved: {}",
+                    self.describe(index)
+                );
+                self.drop(index, is_cut_off);
             }
             (Kind::Exec | Kind::Terminal, Phase::Streaming)
                 if relay
@@ -190,6 +202,9 @@ impl Model {
         self.buffered > budget / 2
             && (relay.queue > limits::STALLED_BYTES_MAX || is_scarce && relay.queue > 0)
             && now >= relay.progress + self.bounds.stall_max
+            && relay
+                .taken_at
+                .is_none_or(|at| now + LOOKS >= at + self.bounds.stall_max)
     }
 
     fn stalled(&mut self, now: Instant, index: usize) {
@@ -383,6 +398,9 @@ impl Model {
         }
     }
 }
+
+/// Under pressure the agent looks this often at what the kernel holds, give or take.
+const LOOKS: Duration = Duration::from_millis(100);
 
 /// What a target says on a channel.
 pub fn spoken(mood: Mood, relay: usize, channel: usize, heard: Content) -> Content {

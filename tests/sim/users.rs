@@ -7,7 +7,7 @@ use crate::clients::User;
 use crate::dice::Dice;
 use crate::frames;
 use crate::model::{Sent, Service};
-use crate::net::End;
+use crate::net::{End, Weather};
 use crate::packets::encode;
 use crate::target::Mood;
 use crate::world::World;
@@ -178,7 +178,7 @@ impl World {
             0 if is_exec => {}
             0 => self.type_in(sid, len, mood),
             1 => self.resize(sid),
-            _ if !is_exec && self.users.sessions[&sid].typed == 0 => {
+            _ if !is_exec && !self.users.sessions[&sid].is_started => {
                 self.start_terminal(sid, mood);
             }
             _ => {}
@@ -313,7 +313,7 @@ impl World {
         self.users.gateway_hangs = false;
         self.users.is_random = false;
         self.is_hurried = true;
-        self.weather.blocks = 0;
+        self.weather = Weather::fair();
         if let Some(socket) = &mut self.link {
             socket.is_stalled = false;
         }
