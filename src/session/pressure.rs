@@ -82,7 +82,7 @@ impl Sessions {
                 continue;
             };
             // What it did while nobody looked at what the kernel delivers is not known.
-            if now < target.look(now) + stall_max {
+            if now < target.look(now, limits::LOOK_GAP_MAX) + stall_max {
                 self.outputs.push_back(Output::Examine { target: id });
                 continue;
             }

@@ -9,7 +9,7 @@
 //!
 //! A target owns the bytes that wait for it; the reactor borrows them, writes, and reports.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::base::{Chunks, Key, TimerId};
 use crate::limits;
@@ -104,7 +104,7 @@ pub struct Target {
     pub exit: Option<Exit>,
     /// When it last took bytes, or when bytes began to wait.
     pub progress: Instant,
-    /// Under pressure: since when it is being looked at without having moved, and the last look.
+    /// Since when it is being looked at without having moved, and the last look.
     pub watched: Option<(Instant, Instant)>,
     /// Bytes that the kernel held for it when it was last examined.
     pub in_kernel: usize,
@@ -155,10 +155,11 @@ impl Target {
         self.watched = None;
     }
 
-    /// One more look at it; since when it has not moved under looks that followed each other.
-    pub fn look(&mut self, now: Instant) -> Instant {
+    /// One more look at it; since when it has not moved under looks that followed each other
+    /// within `gap_max`.
+    pub fn look(&mut self, now: Instant, gap_max: Duration) -> Instant {
         let since = match self.watched {
-            Some((since, last)) if now < last + limits::LOOK_GAP_MAX => since,
+            Some((since, last)) if now <= last + gap_max => since,
             _ => now,
         };
         self.watched = Some((since, now));

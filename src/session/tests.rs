@@ -345,7 +345,7 @@ fn a_lingering_target_is_reset_when_it_does_not_move() {
     assert_eq!(world.takes(target, 1), b"x");
     world.later(Duration::from_secs(2));
     assert!(world.closes().is_empty(), "it moved");
-    world.later(limits::LINGER_MAX);
+    world.wait(limits::LINGER_MAX + limits::LINGER_LOOK);
     assert_eq!(world.closed(), (target, true));
     assert_eq!(world.sessions.buffered_bytes(), 0);
 }

@@ -173,6 +173,19 @@ impl Peer {
         (self.window, self.window_all)
     }
 
+    /// For a failure's report.
+    pub fn describe(&self) -> String {
+        format!(
+            "credit {} of {}, given {:?} of {}, to return {}, {:?}",
+            self.window,
+            self.window_all,
+            self.given,
+            self.given_all,
+            self.to_return,
+            self.habits
+        )
+    }
+
     /// Queues a packet for the agent's stream.
     pub fn send(&mut self, packet: &[u8], sent: Sent) {
         self.waiting.extend(packet);

@@ -49,6 +49,21 @@ impl Habits {
     }
 }
 
+impl Socket {
+    /// For a failure's report.
+    pub fn describe(&self) -> String {
+        format!(
+            "{} bytes to the agent, {} to the gateway, writable {}, silent {}, stalled {}; {}",
+            self.to_agent.held(),
+            self.to_gateway.held(),
+            self.is_writable,
+            self.is_silent,
+            self.is_stalled,
+            self.peer.describe()
+        )
+    }
+}
+
 impl World {
     /// The agent dials.
     pub fn dial_link(&mut self) {
@@ -269,7 +284,8 @@ impl World {
         let link = self.model.owing.link();
         self.must_lose_link = false;
         self.link_attempt += 1;
-        self.model.link_lost();
+        let latest = self.trace.back().map(|(_, _, event)| *event);
+        self.model.link_lost(latest == Some(Event::Timeout));
         self.users.link_lost();
         if let Some(mut socket) = self.link.take() {
             let pending = self.agent.link_pending(self.now);

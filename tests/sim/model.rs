@@ -372,13 +372,15 @@ impl Model {
     }
 
     /// The link is gone, and with it all sessions, queues included.
-    pub fn link_lost(&mut self) {
+    /// At a deadline, others may have passed in the same moment.
+    pub fn link_lost(&mut self, is_deadline: bool) {
         self.sessions.clear();
         self.ended.clear();
         for relay in self.live.clone() {
             self.drop(relay, true);
+            self.relays[relay].may_be_overdue = is_deadline;
         }
-        self.owing.next_link();
+        self.owing.next_link(is_deadline);
     }
 
     /// Nothing that the agent had to ask for in this step is missing.

@@ -8,9 +8,8 @@ use crate::dice::Dice;
 use crate::frames;
 use crate::model::{Sent, Service};
 use crate::net::{End, Weather};
-use crate::packets::encode;
 use crate::target::Mood;
-use crate::world::World;
+use crate::world::{MESSAGE_MAX, World};
 
 /// Sessions of users at once; the agent has targets of ended ones beside them.
 const SESSIONS_MAX: usize = 12;
@@ -159,7 +158,7 @@ impl World {
             return;
         }
         let len = match self.users.has_floods && self.dice.chance(200) {
-            true => 256 * 1024,
+            true => MESSAGE_MAX,
             false => self.dice.size(60_000),
         };
         self.write(sid, connection, len);
@@ -168,7 +167,7 @@ impl World {
     fn command_user_acts(&mut self, sid: u32) {
         let mood = Mood::of_process(&mut self.dice);
         let len = match self.users.has_floods && self.dice.chance(100) {
-            true => 256 * 1024,
+            true => MESSAGE_MAX,
             false => self.dice.size(30_000),
         };
         // Every command is an exec or a terminal, by its number.
@@ -314,16 +313,12 @@ impl World {
         self.users.is_random = false;
         self.is_hurried = true;
         self.weather = Weather::fair();
-        if let Some(socket) = &mut self.link {
-            socket.is_stalled = false;
+        let Some(socket) = &mut self.link else { return };
+        socket.is_stalled = false;
+        if socket.is_silent {
+            // A path that comes back has forgotten the connection.
+            socket.is_silent = false;
+            self.gateway_dies(End::Reset);
         }
-    }
-
-    /// A packet of no session.
-    pub fn send_alone(&mut self, kind: &str) {
-        if let Some(socket) = &mut self.link {
-            socket.peer.send(&encode(kind, &[], b""), Sent::Nothing);
-        }
-        self.flush_gateway();
     }
 }

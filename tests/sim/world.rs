@@ -302,9 +302,11 @@ impl World {
             self.model.buffered,
             "bytes that wait"
         );
+        // Credit covers what waits, but not the message and the frame that are just coming in.
+        let waits = sessions.buffered_bytes();
         assert!(
-            sessions.buffered_bytes() <= budget,
-            "more than the budget waits"
+            waits <= budget + MESSAGE_MAX + FRAME_MAX,
+            "{waits} bytes wait, the budget is {budget}"
         );
         assert_eq!(sessions.len(), self.model.sessions.len(), "sessions");
         assert_eq!(sessions.target_count(), self.model.live.len(), "targets");
@@ -356,6 +358,10 @@ impl Drop for World {
             let ms = at.duration_since(self.start).as_secs_f64() * 1e3;
             eprintln!("{step:>6} {ms:>12.3} ms  {event:?}");
         }
+        if let Some(socket) = &self.link {
+            let outbox = self.agent.sessions_mut().1.len();
+            eprintln!("{outbox} bytes wait in the outbox; {}", socket.describe());
+        }
         for relay in &self.model.live {
             eprintln!("{}", self.model.describe(*relay));
         }
@@ -375,6 +381,12 @@ const SLACK: Duration = Duration::from_secs(1);
 /// Answers above this stop the reading of the link; one read may add its own, and a target a
 /// payload.
 const OUTBOX_MAX: usize = limits::OUTBOX_BYTES_MAX + 2 * limits::PAYLOAD_BYTES_MAX;
+
+/// The longest DATA frame.
+const FRAME_MAX: usize = 16 * 1024;
+
+/// The longest payload that users send.
+pub const MESSAGE_MAX: usize = 256 * 1024;
 
 const RUN_STEPS_MAX: u64 = 400_000;
 
