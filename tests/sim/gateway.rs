@@ -177,12 +177,7 @@ impl Peer {
     pub fn describe(&self) -> String {
         format!(
             "credit {} of {}, given {:?} of {}, to return {}, {:?}",
-            self.window,
-            self.window_all,
-            self.given,
-            self.given_all,
-            self.to_return,
-            self.habits
+            self.window, self.window_all, self.given, self.given_all, self.to_return, self.habits
         )
     }
 

@@ -17,6 +17,8 @@ mod owed;
 mod packets;
 mod programs;
 mod relays;
+mod scenarios;
+mod secure;
 mod shell;
 mod sweep;
 mod target;

@@ -9,7 +9,7 @@ use crate::frames;
 use crate::model::{Sent, Service};
 use crate::net::{End, Weather};
 use crate::target::Mood;
-use crate::world::{MESSAGE_MAX, World};
+use crate::world::World;
 
 /// Sessions of users at once; the agent has targets of ended ones beside them.
 const SESSIONS_MAX: usize = 12;
@@ -157,17 +157,19 @@ impl World {
             }
             return;
         }
-        let len = match self.users.has_floods && self.dice.chance(200) {
-            true => MESSAGE_MAX,
-            false => self.dice.size(60_000),
-        };
+        if self.users.has_floods && self.dice.chance(30) {
+            for _ in 0..self.dice.between(1, 16) {
+                self.write(sid, connection, self.setup.payload_max);
+            }
+        }
+        let len = self.dice.size(60_000);
         self.write(sid, connection, len);
     }
 
     fn command_user_acts(&mut self, sid: u32) {
         let mood = Mood::of_process(&mut self.dice);
         let len = match self.users.has_floods && self.dice.chance(100) {
-            true => MESSAGE_MAX,
+            true => self.setup.payload_max,
             false => self.dice.size(30_000),
         };
         // Every command is an exec or a terminal, by its number.

@@ -65,6 +65,8 @@ pub struct Setup {
     pub weather: Weather,
     /// Users send more than anybody reads.
     pub has_floods: bool,
+    /// The longest payload that they send.
+    pub payload_max: usize,
 }
 
 impl std::fmt::Debug for Weather {
@@ -87,6 +89,7 @@ impl Setup {
             key_check_interval: Duration::from_secs(15),
             weather: Weather::fair(),
             has_floods: false,
+            payload_max: 256 * 1024,
         }
     }
 
@@ -305,7 +308,7 @@ impl World {
         // Credit covers what waits, but not the message and the frame that are just coming in.
         let waits = sessions.buffered_bytes();
         assert!(
-            waits <= budget + MESSAGE_MAX + FRAME_MAX,
+            waits <= budget + self.setup.payload_max + FRAME_MAX,
             "{waits} bytes wait, the budget is {budget}"
         );
         assert_eq!(sessions.len(), self.model.sessions.len(), "sessions");
@@ -337,10 +340,21 @@ impl World {
     pub fn run_for(&mut self, time: Duration) {
         let until = self.now + time;
         let most = self.steps + RUN_STEPS_MAX;
-        while self.now < until && self.exit.is_none() {
+        // What a script did since the last step.
+        self.drain();
+        while self.exit.is_none() && self.next_at() <= until {
             self.step();
             assert!(self.steps < most, "the world does not come to rest");
         }
+        if self.exit.is_none() {
+            self.now = self.now.max(until);
+        }
+    }
+
+    fn next_at(&self) -> Instant {
+        let next = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let times = next.into_iter().chain(self.agent.poll_timeout());
+        times.min().expect("seconds never end")
     }
 }
 
@@ -384,9 +398,6 @@ const OUTBOX_MAX: usize = limits::OUTBOX_BYTES_MAX + 2 * limits::PAYLOAD_BYTES_M
 
 /// The longest DATA frame.
 const FRAME_MAX: usize = 16 * 1024;
-
-/// The longest payload that users send.
-pub const MESSAGE_MAX: usize = 256 * 1024;
 
 const RUN_STEPS_MAX: u64 = 400_000;
 
