@@ -85,6 +85,9 @@ pub const STALLED_BYTES_MAX: usize = 1024 * 1024;
 /// Under pressure the relays are looked at, and credit is given, this often.
 pub const PRESSURE_TICK: Duration = Duration::from_millis(25);
 
+/// Looks further apart do not show that nothing moved in between: pressure had ended, or we slept.
+pub const LOOK_GAP_MAX: Duration = Duration::from_secs(1);
+
 /// How long a target may take no byte while others wait for the memory that it holds.
 pub const STALL_MAX: Duration = Duration::from_secs(3);
 
@@ -108,6 +111,9 @@ pub const TARGET_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// After its client left, a target may read what is still queued and say goodbye for this long
 /// without progress.
 pub const LINGER_MAX: Duration = Duration::from_secs(10);
+
+/// In between, what the kernel holds for it is looked at this often.
+pub const LINGER_LOOK: Duration = Duration::from_millis(2500);
 
 /// Output of a command whose leader has ended is read for this long at most: a background child
 /// may hold the pipe for ever.
@@ -138,6 +144,8 @@ const _: () = assert!(STREAM_WINDOW as usize <= QUEUE_BYTES_MAX / 2);
 const _: () = assert!(STREAM_WINDOW_UNDER_PRESSURE < STREAM_WINDOW);
 const _: () = assert!(SESSION_OPEN_TIMEOUT.as_millis() < 5000);
 const _: () = assert!(REVOKED_GRACE.as_millis() < KILL_GRACE.as_millis());
+const _: () = assert!(PRESSURE_TICK.as_millis() * 2 < LOOK_GAP_MAX.as_millis());
+const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
 const _: () = assert!(LINK_READ_BYTES_MIN < LINK_BUFFER_BYTES_IDLE);
 const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES_MAX);
 

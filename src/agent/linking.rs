@@ -57,7 +57,13 @@ impl Agent {
         };
         match transport {
             Ok(transport) => {
-                let link = Link::new(now, transport, identity, tunnel);
+                let link = Link::new(
+                    now,
+                    transport,
+                    identity,
+                    tunnel,
+                    self.sessions.credit_wanted(),
+                );
                 self.phase = Phase::Connected(Box::new(link));
                 self.link_received(now, 0);
             }

@@ -23,12 +23,15 @@ use crate::packet::{DecodeError, Outbox, Packet, PreConnectResponse};
 const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
 const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
 
-/// The connection's own window never holds the stream back: only the stream's credit counts.
-const LOCAL_SETTINGS: h2::LocalSettings = h2::LocalSettings {
-    stream_window: limits::STREAM_WINDOW,
-    connection_window: limits::STREAM_WINDOW * 2,
-    header_list_bytes_max: limits::H2_HEADER_LIST_BYTES_MAX,
-};
+/// The connection's own window never holds the stream back: only the stream's credit counts, and
+/// that begins with what there is room for.
+fn local_settings(credit: u32) -> h2::LocalSettings {
+    h2::LocalSettings {
+        stream_window: credit.min(limits::STREAM_WINDOW),
+        connection_window: limits::STREAM_WINDOW * 2,
+        header_list_bytes_max: limits::H2_HEADER_LIST_BYTES_MAX,
+    }
+}
 
 /// A frame that fills one TLS record.
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
@@ -100,12 +103,14 @@ struct Unary {
 }
 
 impl Link {
-    /// A connected socket. With `tunnel`, the proxy that it leads to is asked first.
+    /// A connected socket. With `tunnel`, the proxy that it leads to is asked first. A stream has
+    /// `credit` before it is given any.
     pub fn new(
         now: Instant,
         transport: Transport,
         identity: Identity,
         tunnel: Option<Vec<u8>>,
+        credit: u32,
     ) -> Self {
         let mut outgoing = ByteBuf::new();
         if let Some(request) = &tunnel {
@@ -116,7 +121,7 @@ impl Link {
             transport,
             outgoing,
             calls: Calls {
-                http2: Connection::new(&LOCAL_SETTINGS),
+                http2: Connection::new(&local_settings(credit)),
                 identity,
                 stream: None,
                 reassembly: Reassembly::new(),

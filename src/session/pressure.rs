@@ -79,10 +79,12 @@ impl Sessions {
             return;
         }
         for id in self.stalled_candidates() {
-            let Some(target) = self.target(id) else {
+            let stall_max = self.settings.stall_max;
+            let Some(target) = self.target_mut(id) else {
                 continue;
             };
-            if now < target.progress + self.settings.stall_max {
+            // What it did while nobody looked at what the kernel delivers is not known.
+            if now < target.look(now, limits::LOOK_GAP_MAX) + stall_max {
                 self.outputs.push_back(Output::Examine { target: id });
                 continue;
             }

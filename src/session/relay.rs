@@ -153,7 +153,7 @@ impl Sessions {
             return;
         };
         if size < target.in_kernel {
-            target.progress = now;
+            target.moved(now);
         }
         target.in_kernel = size;
     }

@@ -9,7 +9,7 @@
 //!
 //! A target owns the bytes that wait for it; the reactor borrows them, writes, and reports.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::base::{Chunks, Key, Pieces, TimerId};
 use crate::limits;
@@ -104,6 +104,8 @@ pub struct Target {
     pub exit: Option<Exit>,
     /// When it last took bytes, or when bytes began to wait.
     pub progress: Instant,
+    /// Since when it is being looked at without having moved, and the last look.
+    pub watched: Option<(Instant, Instant)>,
     /// Bytes that the kernel held for it when it was last examined.
     pub in_kernel: usize,
     /// Its one deadline: connecting, lingering, draining.
@@ -126,6 +128,7 @@ impl Target {
             open: [true, has_error_channel],
             exit: None,
             progress: now,
+            watched: None,
             in_kernel: 0,
             timer: None,
             is_dirty: false,
@@ -143,7 +146,24 @@ impl Target {
     /// `size` bytes left.
     pub fn wrote(&mut self, now: Instant, size: usize, pieces: &mut Pieces) {
         self.queue.consume(size, pieces);
+        self.moved(now);
+    }
+
+    /// It has taken something.
+    pub fn moved(&mut self, now: Instant) {
         self.progress = now;
+        self.watched = None;
+    }
+
+    /// One more look at it; since when it has not moved under looks that followed each other
+    /// within `gap_max`.
+    pub fn look(&mut self, now: Instant, gap_max: Duration) -> Instant {
+        let since = match self.watched {
+            Some((since, last)) if now <= last + gap_max => since,
+            _ => now,
+        };
+        self.watched = Some((since, now));
+        since
     }
 
     /// Gives the queue's memory back when it has not been needed for a while; `true` when none is

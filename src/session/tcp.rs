@@ -3,7 +3,7 @@
 //! The wire has no half-close: when a client leaves, its target still gets every byte that was
 //! sent before and then sees the end; when a target ends, the client hears it after the last byte.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::opening::address;
 use super::output::Output;
@@ -125,22 +125,33 @@ impl Sessions {
         target.input_ended = true;
         if target.phase == Phase::Streaming {
             target.phase = Phase::Lingering;
-            self.arm(id, now + limits::LINGER_MAX);
+            target.moved(now);
+            target.look(now, Duration::ZERO);
+            self.arm(id, now + limits::LINGER_LOOK);
         }
         self.mark_dirty(id);
     }
 
-    /// A lingering target that still takes bytes may go on; one that does not is reset.
+    /// A lingering target that still takes bytes may go on, also where only the kernel sees it. The
+    /// others are closed: with a reset if they lack something, else in good order, since a reset
+    /// would take back what the kernel is still to deliver.
     pub(super) fn linger_overdue(&mut self, now: Instant, id: TargetId) {
-        let Some(target) = self.target(id) else {
+        let Some(target) = self.target_mut(id) else {
             return;
         };
-        let until = target.progress + limits::LINGER_MAX;
-        if !target.queue.is_empty() && until > now {
-            self.arm(id, until);
-        } else {
-            self.drop_target(id, true);
+        let is_cut_off = !target.queue.is_empty();
+        let since = match is_cut_off {
+            true => target.look(now, limits::LINGER_LOOK * 2),
+            false => target.progress,
+        };
+        let until = since + limits::LINGER_MAX;
+        if now >= until {
+            return self.drop_target(id, is_cut_off);
         }
+        if is_cut_off {
+            self.outputs.push_back(Output::Examine { target: id });
+        }
+        self.arm(id, until.min(now + limits::LINGER_LOOK));
     }
 
     /// The target ended or failed while its client was there: the client hears it, once.

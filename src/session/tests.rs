@@ -125,6 +125,17 @@ impl World {
         }
     }
 
+    /// Targets that were closed, whatever else was asked for.
+    fn closes(&mut self) -> Vec<TargetId> {
+        let outputs = std::iter::from_fn(|| self.sessions.poll_output());
+        outputs
+            .filter_map(|output| match output {
+                Output::Close { target, .. } => Some(target),
+                _ => None,
+            })
+            .collect()
+    }
+
     fn says(&mut self, target: TargetId, channel: Channel, bytes: &[u8]) {
         let slot = self
             .sessions
@@ -150,6 +161,15 @@ impl World {
     fn later(&mut self, time: Duration) {
         self.now += time;
         self.sessions.handle_timeout(self.now, &mut self.outbox);
+    }
+
+    /// The same, with every deadline on the way kept in time.
+    fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now < until {
+            let due = self.sessions.poll_timeout().unwrap_or(until);
+            self.later(due.clamp(self.now, until) - self.now);
+        }
     }
 
     fn sent(&mut self) -> Vec<Sent> {
@@ -324,10 +344,51 @@ fn a_lingering_target_is_reset_when_it_does_not_move() {
     world.later(limits::LINGER_MAX - Duration::from_secs(1));
     assert_eq!(world.takes(target, 1), b"x");
     world.later(Duration::from_secs(2));
-    assert!(world.sessions.poll_output().is_none(), "it moved");
-    world.later(limits::LINGER_MAX);
+    assert!(world.closes().is_empty(), "it moved");
+    world.wait(limits::LINGER_MAX + limits::LINGER_LOOK);
     assert_eq!(world.closed(), (target, true));
     assert_eq!(world.sessions.buffered_bytes(), 0);
+}
+
+#[test]
+fn a_lingering_target_that_the_kernel_still_serves_is_not_reset() {
+    let mut world = World::new();
+    world.open_tcp("s");
+    world.tcp_write("s", "1", b"xxxx");
+    let target = world.connected();
+    world.deliver_to(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    let mut looks = 0;
+    for held in (0..100).rev() {
+        world.wait(Duration::from_millis(500));
+        while let Some(output) = world.sessions.poll_output() {
+            assert!(matches!(output, Output::Examine { .. }), "it moved");
+            world.sessions.examined(world.now, target, held);
+            looks += 1;
+        }
+    }
+    assert!(looks > 4);
+    world.wait(limits::LINGER_MAX * 2);
+    let closed = std::iter::from_fn(|| world.sessions.poll_output()).last();
+    assert!(matches!(closed, Some(Output::Close { reset: true, .. })));
+}
+
+#[test]
+fn a_target_that_was_given_everything_is_left_in_good_order() {
+    let mut world = World::new();
+    world.open_tcp("s");
+    world.tcp_write("s", "1", b"xx");
+    let target = world.connected();
+    world.deliver_to(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    world.wait(limits::LINGER_MAX - Duration::from_secs(1));
+    assert_eq!(world.takes(target, 2), b"xx");
+    while let Some(output) = world.sessions.poll_output() {
+        assert!(matches!(output, Output::Examine { .. }));
+    }
+    world.wait(limits::LINGER_MAX - Duration::from_secs(1));
+    assert!(world.sessions.poll_output().is_none(), "it has just moved");
+    world.wait(Duration::from_secs(2));
+    // A reset would take back what the kernel has not delivered yet.
+    assert_eq!(world.closed(), (target, false));
 }
 
 #[test]
@@ -602,8 +663,30 @@ fn what_the_kernel_still_delivers_counts_as_progress() {
         world.sessions.examined(world.now, target, held);
     }
     assert!(world.sent().is_empty(), "it takes bytes, if slowly");
-    world.later(limits::STALL_MAX);
+    world.wait(limits::STALL_MAX + limits::PRESSURE_TICK);
     assert_eq!(world.closed(), (target, true));
+}
+
+#[test]
+fn what_a_target_did_before_the_pressure_is_not_held_against_it() {
+    let settings = Settings {
+        queue_bytes_max: 4 << 20,
+        ..Settings::default()
+    };
+    let mut world = World::with(settings);
+    world.open_tcp("s");
+    world.tcp_write("s", "slow", &vec![0; (3 << 20) / 2]);
+    let slow = world.connected();
+    // Nobody looks at what the kernel delivers while there is no pressure.
+    world.later(limits::STALL_MAX * 10);
+    world.tcp_write("s", "other", &vec![0; 1 << 20]);
+    world.connected();
+    world.sessions.examined(world.now, slow, 10);
+    for held in (0..10).rev() {
+        world.wait(limits::STALL_MAX / 2);
+        world.sessions.examined(world.now, slow, held);
+        assert!(world.sent().is_empty(), "it takes bytes, if slowly");
+    }
 }
 
 #[test]
@@ -638,7 +721,7 @@ fn a_stalled_command_tells_its_user_why_it_was_closed() {
     world.deliver(Kind::AgentExecWriteStdin, "s", &vec![b'x'; 3 << 20]);
     world.spawned();
     world.sent();
-    world.later(limits::STALL_MAX);
+    world.wait(limits::STALL_MAX);
     assert_eq!(world.one().payload, STALLED);
 }
 
@@ -655,7 +738,7 @@ fn many_small_stalled_relays_cannot_hold_the_whole_budget_for_ever() {
         world.connected();
     }
     assert_eq!(world.sessions.credit_wanted(), 0);
-    world.later(limits::STALL_MAX);
+    world.wait(limits::STALL_MAX + limits::PRESSURE_TICK);
     assert!(world.sessions.credit_wanted() >= limits::STREAM_WINDOW_UNDER_PRESSURE);
     assert!(
         world.sessions.target_count() > 0,

@@ -1,0 +1,533 @@
+//! The simulated gateway's end of one link: TLS (or not), HTTP/2, gRPC, packets, with flow control
+//! of its own in both directions. It checks every frame of the agent, and knows for each packet
+//! at which byte of the link it ends.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use hoop_lite::limits;
+use rustls::{ServerConfig, ServerConnection};
+
+use crate::dice::Dice;
+use crate::frames::{self, Frame, Reader, frame};
+use crate::hpack::{self, Encoder};
+use crate::model::Sent;
+use crate::packets::{self, Got};
+
+/// What the agent did.
+#[derive(Debug)]
+pub enum News {
+    /// It calls; `true` for the stream of packets.
+    Call {
+        stream: u32,
+        is_connect: bool,
+    },
+    /// It has sent the request of a unary call.
+    Asked {
+        stream: u32,
+    },
+    Packet(Got),
+    /// It gave up a stream.
+    Reset,
+    GoAway(u32),
+}
+
+/// How this gateway gives credit and cuts what it sends.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// Initial window of streams.
+    pub window: u32,
+    /// Credit is given at once, or when half of the window is used.
+    pub is_eager: bool,
+    /// Largest DATA payload.
+    pub data_max: usize,
+    /// In a thousand frames.
+    pub padding: usize,
+}
+
+/// Frames without data that the agent takes in one second whatever happens; this gateway stays
+/// far below, so that only its own floods can exceed it.
+const NUISANCES: usize = 100;
+
+/// Sent but not read by the agent: what a socket holds.
+pub const SOCKET_BYTES: usize = 64 * 1024;
+
+pub struct Peer {
+    tls: Option<ServerConnection>,
+    reader: Reader,
+    encoder: Encoder,
+    habits: Habits,
+    /// For the socket.
+    pub out: VecDeque<u8>,
+    /// Bytes ever put into `out`.
+    written: u64,
+    /// Where each thing ends, by bytes of the link.
+    ends: VecDeque<(u64, Sent)>,
+    /// The stream of packets, once it was accepted.
+    pub stream: Option<u32>,
+    /// gRPC bytes that wait for credit, and where messages end in them.
+    waiting: VecDeque<u8>,
+    messages: VecDeque<(usize, Sent)>,
+    window_initial: i64,
+    window: i64,
+    window_all: i64,
+    /// Credit that the agent has: of the connection, and of each stream.
+    given_all: i64,
+    given: BTreeMap<u32, i64>,
+    to_return: u32,
+    message: Vec<u8>,
+    block: Option<(u32, Vec<u8>)>,
+    nuisances: usize,
+    /// Says nothing more.
+    pub is_mute: bool,
+    pub has_settings: bool,
+}
+
+impl Peer {
+    pub fn new(habits: Habits, tls: Option<Arc<ServerConfig>>) -> Self {
+        let tls = tls.map(|config| ServerConnection::new(config).expect("a TLS server"));
+        let mut peer = Self {
+            tls,
+            reader: Reader::default(),
+            encoder: Encoder::default(),
+            habits,
+            out: VecDeque::new(),
+            written: 0,
+            ends: VecDeque::new(),
+            stream: None,
+            waiting: VecDeque::new(),
+            messages: VecDeque::new(),
+            window_initial: 65_535,
+            window: 0,
+            window_all: 65_535,
+            given_all: 65_535,
+            given: BTreeMap::new(),
+            to_return: 0,
+            message: Vec::new(),
+            block: None,
+            nuisances: NUISANCES,
+            is_mute: false,
+            has_settings: false,
+        };
+        let entries = [
+            (frames::SETTING_WINDOW, habits.window),
+            (frames::SETTING_MAX_STREAMS, 100),
+        ];
+        peer.put(&frames::settings(&entries), None);
+        peer
+    }
+
+    /// Writes whole frames to the socket's side, encrypted or not.
+    fn put(&mut self, bytes: &[u8], sent: Option<Sent>) {
+        if self.is_mute {
+            return;
+        }
+        match &mut self.tls {
+            None => {
+                self.out.extend(bytes);
+                self.written += bytes.len() as u64;
+            }
+            Some(tls) => {
+                std::io::Write::write_all(&mut tls.writer(), bytes).expect("plaintext");
+                self.flush_tls();
+            }
+        }
+        if let Some(sent) = sent {
+            self.ends.push_back((self.written, sent));
+        }
+    }
+
+    fn flush_tls(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            let mut records = Vec::new();
+            while tls.wants_write() {
+                tls.write_tls(&mut records).expect("memory");
+            }
+            self.written += records.len() as u64;
+            self.out.extend(records);
+        }
+    }
+
+    /// The agent has been given the link's bytes up to `delivered`; these things were in them.
+    pub fn take_delivered(&mut self, delivered: u64) -> Option<Sent> {
+        let (end, sent) = *self.ends.front()?;
+        if end > delivered {
+            return None;
+        }
+        self.ends.pop_front();
+        Some(sent)
+    }
+
+    /// What ends in the next bytes, and where.
+    pub fn ends(&self) -> impl Iterator<Item = (u64, Sent)> + '_ {
+        self.ends.iter().copied()
+    }
+
+    /// Bytes for the socket, and for the stream, that have not left.
+    pub fn backlog(&self) -> usize {
+        self.waiting.len() + self.out.len()
+    }
+
+    /// Credit that the agent has given for its stream and its connection.
+    pub fn credit(&self) -> (i64, i64) {
+        (self.window, self.window_all)
+    }
+
+    /// For a failure's report.
+    pub fn describe(&self) -> String {
+        format!(
+            "credit {} of {}, given {:?} of {}, to return {}, {:?}",
+            self.window, self.window_all, self.given, self.given_all, self.to_return, self.habits
+        )
+    }
+
+    /// Queues a packet for the agent's stream.
+    pub fn send(&mut self, packet: &[u8], sent: Sent) {
+        self.waiting.extend(packet);
+        self.messages.push_back((self.waiting.len(), sent));
+    }
+
+    /// Turns waiting bytes into DATA, as credit and the socket allow.
+    pub fn pump(&mut self, dice: &mut Dice) {
+        let Some(stream) = self.stream else { return };
+        while !self.waiting.is_empty() && self.out.len() < SOCKET_BYTES && !self.is_mute {
+            let credit = usize::try_from(self.window.min(self.window_all)).unwrap_or(0);
+            let most = self.habits.data_max;
+            let wanted = if most < 16_000 {
+                dice.between(16, most)
+            } else {
+                most
+            };
+            let size = wanted.min(self.waiting.len()).min(credit);
+            if size == 0 {
+                return;
+            }
+            self.put_data(dice, stream, size, credit);
+        }
+    }
+
+    fn put_data(&mut self, dice: &mut Dice, stream: u32, size: usize, credit: usize) {
+        let data: Vec<u8> = self.waiting.drain(..size).collect();
+        let mut padding = dice.between(0, 255);
+        if !dice.chance(self.habits.padding) || size + padding + 1 > credit.min(16_000) {
+            padding = 0;
+        }
+        let (head, flags) = match padding {
+            0 => (0, 0),
+            _ => (1, frames::PADDED),
+        };
+        let mut payload = Vec::with_capacity(head + size + padding);
+        payload.extend(std::iter::repeat_n(u8::try_from(padding).unwrap(), head));
+        payload.extend_from_slice(&data);
+        payload.extend(std::iter::repeat_n(0, padding));
+        let used = i64::try_from(payload.len()).unwrap();
+        self.window -= used;
+        self.window_all -= used;
+        let start = self.written;
+        self.put(&frame(frames::DATA, flags, stream, &payload), None);
+        while let Some((end, sent)) = self.messages.front().copied() {
+            if end > size {
+                break;
+            }
+            self.messages.pop_front();
+            // A record is decrypted as a whole; without TLS a message is whole at its last byte.
+            let at = match self.tls {
+                None => start + (9 + head + end) as u64,
+                Some(_) => self.written,
+            };
+            self.ends.push_back((at, sent));
+        }
+        for (end, _) in &mut self.messages {
+            *end -= size;
+        }
+    }
+
+    /// Accepts the stream of packets.
+    pub fn accept(&mut self, dice: &mut Dice, stream: u32) {
+        let fields = [("content-type", "application/grpc")];
+        let block = self.encoder.block(dice, true, &fields);
+        self.put_block(dice, stream, &block, 0, None);
+        self.stream = Some(stream);
+        self.window = self.window_initial;
+        self.send(
+            &packets::encode("AgentGatewayConnectOK", &[], b""),
+            Sent::Nothing,
+        );
+        self.pump(dice);
+    }
+
+    /// Answers a unary call.
+    pub fn answer(&mut self, dice: &mut Dice, stream: u32, connect: bool) {
+        let fields = [("content-type", "application/grpc")];
+        let block = self.encoder.block(dice, true, &fields);
+        self.put_block(dice, stream, &block, 0, None);
+        let status = if connect { "CONNECT" } else { "BACKOFF" };
+        let message = packets::encode_answer(status);
+        self.window_all -= i64::try_from(message.len()).unwrap();
+        self.put(&frame(frames::DATA, 0, stream, &message), None);
+        let block = self.encoder.block(dice, false, &[("grpc-status", "0")]);
+        self.put_block(
+            dice,
+            stream,
+            &block,
+            frames::END_STREAM,
+            Some(Sent::Answered(connect)),
+        );
+    }
+
+    /// Ends a call with a status; as trailers, or as the whole answer.
+    pub fn refuse(&mut self, dice: &mut Dice, stream: u32, code: u32, sent: Sent) {
+        let (code, message) = (code.to_string(), "invalid authentication");
+        let is_first = self.stream != Some(stream);
+        let mut fields = vec![("grpc-status", &code[..]), ("grpc-message", message)];
+        if is_first {
+            fields.insert(0, ("content-type", "application/grpc"));
+        } else {
+            self.drop_waiting();
+        }
+        let block = self.encoder.block(dice, is_first, &fields);
+        self.put_block(dice, stream, &block, frames::END_STREAM, Some(sent));
+    }
+
+    /// What no frame has begun is never sent.
+    fn drop_waiting(&mut self) {
+        self.waiting.clear();
+        self.messages.clear();
+        self.stream = None;
+    }
+
+    fn put_block(
+        &mut self,
+        dice: &mut Dice,
+        stream: u32,
+        block: &[u8],
+        flags: u8,
+        sent: Option<Sent>,
+    ) {
+        if block.len() > 2 && dice.chance(200) {
+            let (first, rest) = block.split_at(dice.between(1, block.len() - 1));
+            self.put(&frame(frames::HEADERS, flags, stream, first), None);
+            let last = frame(frames::CONTINUATION, frames::END_HEADERS, stream, rest);
+            return self.put(&last, sent);
+        }
+        let flags = flags | frames::END_HEADERS;
+        self.put(&frame(frames::HEADERS, flags, stream, block), sent);
+    }
+
+    /// A frame that any peer may send; not more than the agent tolerates.
+    pub fn nuisance(&mut self, bytes: &[u8]) {
+        if self.nuisances > 0 {
+            self.nuisances -= 1;
+            self.put(bytes, None);
+        }
+    }
+
+    /// A second has passed.
+    pub fn calm_down(&mut self) {
+        self.nuisances = NUISANCES;
+    }
+
+    /// Sends bytes after which the agent can't go on with this link.
+    pub fn ruin(&mut self, bytes: &[u8]) {
+        self.put(bytes, Some(Sent::Fatal));
+        self.is_mute = true;
+    }
+
+    /// Sends bytes inside the stream that end it, whatever credit there is.
+    pub fn ruin_stream(&mut self, bytes: &[u8]) {
+        if let Some(stream) = self.stream
+            && self.waiting.is_empty()
+            && self.window.min(self.window_all) > bytes.len() as i64
+        {
+            self.ruin(&frame(frames::DATA, 0, stream, bytes));
+        }
+    }
+
+    /// Half a frame and nothing more.
+    pub fn half_a_frame(&mut self, dice: &mut Dice) {
+        let bytes = frames::settings(&[(frames::SETTING_WINDOW, 70_000)]);
+        let size = dice.between(1, bytes.len() - 1);
+        self.put(&bytes[..size], None);
+        self.is_mute = true;
+    }
+
+    pub fn go_away(&mut self, last_stream: u32) {
+        self.put(&frames::go_away(last_stream, 0, b"bye"), Some(Sent::GoAway));
+    }
+
+    pub fn reset_stream(&mut self, code: u32) {
+        if let Some(stream) = self.stream {
+            self.drop_waiting();
+            let bytes = frame(frames::RST_STREAM, 0, stream, &code.to_be_bytes());
+            self.put(&bytes, Some(Sent::Fatal));
+        }
+    }
+
+    /// Bytes of the agent.
+    pub fn receive(&mut self, mut bytes: &[u8]) -> Vec<News> {
+        match &mut self.tls {
+            None => self.reader.feed(bytes),
+            Some(tls) => {
+                let mut plain = Vec::new();
+                while !bytes.is_empty() {
+                    tls.read_tls(&mut bytes).expect("memory");
+                    tls.process_new_packets().expect("TLS of the agent");
+                    // It ends with an error where there is no more; what came counts.
+                    let _ = std::io::Read::read_to_end(&mut tls.reader(), &mut plain);
+                }
+                self.reader.feed(&plain);
+                self.flush_tls();
+            }
+        }
+        let mut news = Vec::new();
+        while let Some(frame) = self.reader.next() {
+            self.take(&frame, &mut news);
+        }
+        news
+    }
+
+    fn take(&mut self, frame: &Frame, news: &mut Vec<News>) {
+        if let Some((stream, _)) = &self.block {
+            assert!(
+                frame.kind == frames::CONTINUATION && frame.stream == *stream,
+                "a frame within a header block"
+            );
+        }
+        match frame.kind {
+            frames::SETTINGS if frame.has(frames::ACK) => {}
+            frames::SETTINGS => self.take_settings(frame),
+            frames::HEADERS => self.take_headers(frame, news),
+            frames::CONTINUATION => self.take_headers(frame, news),
+            frames::DATA => self.take_data(frame, news),
+            frames::WINDOW_UPDATE => self.take_credit(frame),
+            frames::PING => assert!(frame.has(frames::ACK), "the agent must not send PINGs"),
+            frames::RST_STREAM => {
+                if self.stream == Some(frame.stream) {
+                    self.drop_waiting();
+                    news.push(News::Reset);
+                }
+            }
+            frames::GOAWAY => {
+                let code = frame.number(4);
+                news.push(News::GoAway(code));
+            }
+            kind => panic!("a frame of kind {kind}"),
+        }
+    }
+
+    fn take_settings(&mut self, frame: &Frame) {
+        for (id, value) in frame.settings() {
+            if id == frames::SETTING_WINDOW {
+                self.window += i64::from(value) - self.window_initial;
+                self.window_initial = i64::from(value);
+            }
+        }
+        self.has_settings = true;
+        self.put(&frames::frame(frames::SETTINGS, frames::ACK, 0, b""), None);
+    }
+
+    fn take_credit(&mut self, frame: &Frame) {
+        let by = i64::from(frame.number(0));
+        assert!(by > 0, "a WINDOW_UPDATE of nothing");
+        if frame.stream == 0 {
+            self.window_all += by;
+            assert!(
+                self.window_all < 1 << 31,
+                "the connection's window overflows"
+            );
+        } else if self.stream == Some(frame.stream) {
+            self.window += by;
+            assert!(
+                self.window <= i64::from(limits::STREAM_WINDOW),
+                "too much credit"
+            );
+        }
+    }
+
+    fn take_headers(&mut self, frame: &Frame, news: &mut Vec<News>) {
+        let (_, mut block) = self.block.take().unwrap_or_default();
+        block.extend_from_slice(&frame.payload);
+        if !frame.has(frames::END_HEADERS) {
+            self.block = Some((frame.stream, block));
+            return;
+        }
+        let fields = hpack::decode(&block);
+        let field = |wanted: &str| {
+            let found = fields.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| &value[..])
+        };
+        let key = field("authorization").expect("a key");
+        assert!(
+            key.starts_with("Bearer ") && key.len() > 7,
+            "a key of another form"
+        );
+        assert_eq!(field("te"), Some("trailers"));
+        let is_connect = match field(":path") {
+            Some("/protobuf.Transport/Connect") => true,
+            Some("/protobuf.Transport/PreConnect") => false,
+            other => panic!("a call of {other:?}"),
+        };
+        let before = self
+            .given
+            .insert(frame.stream, i64::from(self.habits.window));
+        assert!(
+            before.is_none() && frame.stream % 2 == 1,
+            "a stream's number"
+        );
+        news.push(News::Call {
+            stream: frame.stream,
+            is_connect,
+        });
+    }
+
+    fn take_data(&mut self, frame: &Frame, news: &mut Vec<News>) {
+        let size = i64::try_from(frame.payload.len()).unwrap();
+        let given = self
+            .given
+            .get_mut(&frame.stream)
+            .expect("DATA of a stream that is none");
+        *given -= size;
+        self.given_all -= size;
+        assert!(
+            *given >= 0 && self.given_all >= 0,
+            "more DATA than there is credit"
+        );
+        if frame.has(frames::END_STREAM) {
+            self.given_all += size;
+            self.put(
+                &frames::window_update(0, u32::try_from(size).unwrap()),
+                None,
+            );
+            news.push(News::Asked {
+                stream: frame.stream,
+            });
+            return;
+        }
+        self.to_return += u32::try_from(size).unwrap();
+        self.message.extend_from_slice(&frame.payload);
+        let mut at = 0;
+        while let Some(prefix) = self.message.get(at..at + 5) {
+            assert_eq!(prefix[0], 0, "a compressed message");
+            let length = u32::from_be_bytes(prefix[1..].try_into().unwrap()) as usize;
+            let Some(message) = self.message.get(at + 5..at + 5 + length) else {
+                break;
+            };
+            news.push(News::Packet(packets::decode(message)));
+            at += 5 + length;
+        }
+        self.message.drain(..at);
+        self.return_credit(frame.stream);
+    }
+
+    fn return_credit(&mut self, stream: u32) {
+        let due = self.to_return;
+        if due == 0 || !self.habits.is_eager && due < self.habits.window.min(65_535) / 2 {
+            return;
+        }
+        self.to_return = 0;
+        self.given_all += i64::from(due);
+        *self.given.entry(stream).or_default() += i64::from(due);
+        self.put(&frames::window_update(0, due), None);
+        self.put(&frames::window_update(stream, due), None);
+    }
+}

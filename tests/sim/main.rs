@@ -1,0 +1,26 @@
+//! The deterministic simulation: agent, gateway, network, targets and clock in one process, all
+//! chance from one seed. See `world.rs` for how it runs and `model.rs` for what it checks.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod clients;
+mod content;
+mod dice;
+mod frames;
+mod gateway;
+mod hpack;
+mod link;
+mod logs;
+mod model;
+mod net;
+mod owed;
+mod packets;
+mod programs;
+mod relays;
+mod scenarios;
+mod secure;
+mod shell;
+mod sweep;
+mod target;
+mod users;
+mod world;

@@ -1,0 +1,404 @@
+//! The oracle: what the agent must have done after each packet and each report, by rules of its
+//! own. It knows every session, every relay and every byte that waits, and what each client is
+//! owed; the world compares after every step.
+//!
+//! Sessions are here, relays in `relays.rs`, what clients are owed in `owed.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use hoop_lite::limits;
+use hoop_lite::session::{EXIT_INTERNAL, Size, TargetId};
+
+use crate::content::Content;
+use crate::owed::{Owed, Owing};
+use crate::relays::{Kind, Relay};
+use crate::target::Mood;
+
+/// What a session can be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Service {
+    Tcp,
+    Command,
+    /// A command whose database is looked for first.
+    Database,
+    /// A type that this agent does not serve.
+    Refused,
+}
+
+/// A packet, as far as it matters to the agent's state. Sent by the gateway, applied when the
+/// agent has been given its last byte.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Sent {
+    Open(u32, Service, Mood),
+    Close(u32),
+    /// Standard input of a command.
+    Stdin(u32, Part, Mood),
+    /// Typed at a terminal; `true` is the lone line feed that only starts it.
+    Typed(u32, Part, bool, Mood),
+    Resize(u32, Size),
+    /// For a connection; `true` means that it only opens it.
+    Write(u32, u32, Part, bool, Mood),
+    CloseConnection(u32, u32),
+    /// A kind that no service of this agent takes.
+    Misfit(u32),
+    /// A request of the gateway itself, to be refused.
+    System(u32),
+    /// Nothing that changes sessions.
+    Nothing,
+    /// The key check was answered; `true` means connect.
+    Answered(bool),
+    /// The key is refused, by the answer of the check or by the end of the stream.
+    Refused,
+    /// The stream ends, or the link can't go on.
+    Fatal,
+    /// The gateway asks to leave.
+    GoAway,
+}
+
+impl Sent {
+    /// Bytes that may come to wait for a target.
+    pub fn len(self) -> usize {
+        match self {
+            Self::Stdin(_, part, _) | Self::Typed(_, part, ..) | Self::Write(_, _, part, ..) => {
+                part.len
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// A piece of a text.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Part {
+    pub text: Content,
+    pub from: u64,
+    pub len: usize,
+}
+
+/// What the model must know of the settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub relay_count_max: usize,
+    pub queue_bytes_max: usize,
+    pub stall_max: Duration,
+}
+
+pub enum State {
+    Opening(usize),
+    Tcp {
+        open: BTreeMap<u32, usize>,
+        closed: VecDeque<u32>,
+    },
+    Command(Option<usize>),
+}
+
+pub struct Session {
+    service: Service,
+    pub state: State,
+}
+
+pub struct Model {
+    pub bounds: Bounds,
+    pub sessions: BTreeMap<u32, Session>,
+    ended: VecDeque<u32>,
+    pub relays: Vec<Relay>,
+    /// Relays that are not dropped.
+    pub live: Vec<usize>,
+    pub by_target: BTreeMap<TargetId, usize>,
+    /// Dials and spawns that the agent must ask for next, in order.
+    pub starts: VecDeque<usize>,
+    pub resizes: VecDeque<(usize, Size)>,
+    /// Targets that the agent must close before it is done with this step.
+    pub drops_due: usize,
+    pub buffered: usize,
+    pub owing: Owing,
+    pub is_stopping: bool,
+}
+
+impl Model {
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            sessions: BTreeMap::new(),
+            ended: VecDeque::new(),
+            relays: Vec::new(),
+            live: Vec::new(),
+            by_target: BTreeMap::new(),
+            starts: VecDeque::new(),
+            resizes: VecDeque::new(),
+            drops_due: 0,
+            buffered: 0,
+            owing: Owing::default(),
+            is_stopping: false,
+        }
+    }
+
+    /// The agent has been given the last byte of this.
+    pub fn apply(&mut self, now: Instant, sent: Sent) {
+        match sent {
+            Sent::Open(sid, service, mood) => self.open(now, sid, service, mood),
+            Sent::Close(sid) => self.end(now, sid),
+            Sent::Stdin(sid, part, mood) => match self.state(sid) {
+                None => self.stray(sid, false),
+                Some(State::Command(None)) => self.exec(now, sid, part, mood),
+                Some(State::Command(Some(_))) => {}
+                Some(_) => self.close(now, sid, EXIT_INTERNAL),
+            },
+            Sent::Typed(sid, part, is_starter, mood) => match self.state(sid) {
+                None => self.stray(sid, false),
+                Some(State::Command(started)) => {
+                    let started = *started;
+                    self.typed(now, sid, started, part, is_starter, mood);
+                }
+                Some(_) => self.close(now, sid, EXIT_INTERNAL),
+            },
+            Sent::Resize(sid, size) => {
+                if let Some(State::Command(Some(relay))) = self.state(sid) {
+                    let relay = *relay;
+                    self.resizes.push_back((relay, size));
+                }
+            }
+            Sent::Write(sid, connection, part, opens_only, mood) => match self.state(sid) {
+                None => self.stray(sid, false),
+                Some(State::Tcp { .. }) => {
+                    self.write(now, sid, connection, part, opens_only, mood);
+                }
+                Some(_) => self.close(now, sid, EXIT_INTERNAL),
+            },
+            Sent::CloseConnection(sid, connection) => {
+                if let Some(State::Tcp { open, .. }) = self.state(sid)
+                    && let Some(relay) = open.remove(&connection)
+                {
+                    self.remember_closed(sid, connection);
+                    self.linger(now, relay);
+                }
+            }
+            Sent::Misfit(sid) => match self.state(sid) {
+                None => self.stray(sid, false),
+                Some(_) => self.close(now, sid, EXIT_INTERNAL),
+            },
+            Sent::System(sid) => self.owing.owe(sid, Owed::Refusal),
+            Sent::Nothing | Sent::Answered(_) | Sent::Refused | Sent::Fatal | Sent::GoAway => {}
+        }
+    }
+
+    fn state(&mut self, sid: u32) -> Option<&mut State> {
+        self.sessions
+            .get_mut(&sid)
+            .map(|session| &mut session.state)
+    }
+
+    fn open(&mut self, now: Instant, sid: u32, service: Service, mood: Mood) {
+        self.end(now, sid);
+        self.ended.retain(|known| *known != sid);
+        if self.is_stopping || self.is_full() || service == Service::Refused {
+            return self.never_was(sid);
+        }
+        let state = match service {
+            Service::Command => State::Command(None),
+            _ => State::Opening(self.start(now, sid, None, Kind::Probe, mood, None)),
+        };
+        let is_open = service == Service::Command;
+        self.sessions.insert(sid, Session { service, state });
+        if is_open {
+            self.owing.owe(sid, Owed::OpenOk);
+        }
+    }
+
+    /// The address check of a session went well.
+    pub fn opened(&mut self, sid: u32) {
+        let session = self.sessions.get_mut(&sid).expect("an opening session");
+        session.state = match session.service {
+            Service::Tcp => State::Tcp {
+                open: BTreeMap::new(),
+                closed: VecDeque::new(),
+            },
+            _ => State::Command(None),
+        };
+        self.owing.owe(sid, Owed::OpenOk);
+    }
+
+    fn exec(&mut self, now: Instant, sid: u32, part: Part, mood: Mood) {
+        if let Some(relay) = self.launch(now, sid, Kind::Exec, part, mood) {
+            self.enqueue(now, relay, part);
+            self.relays[relay].input_ended = true;
+        }
+    }
+
+    fn typed(
+        &mut self,
+        now: Instant,
+        sid: u32,
+        started: Option<usize>,
+        part: Part,
+        is_starter: bool,
+        mood: Mood,
+    ) {
+        match started {
+            Some(relay) if self.relays[relay].kind == Kind::Terminal => {
+                self.enqueue(now, relay, part);
+            }
+            Some(_) => {}
+            None => {
+                let relay = self.launch(now, sid, Kind::Terminal, part, mood);
+                if let Some(relay) = relay.filter(|_| !is_starter) {
+                    self.enqueue(now, relay, part);
+                }
+            }
+        }
+    }
+
+    fn launch(
+        &mut self,
+        now: Instant,
+        sid: u32,
+        kind: Kind,
+        part: Part,
+        mood: Mood,
+    ) -> Option<usize> {
+        if self.is_full() {
+            self.close(now, sid, EXIT_INTERNAL);
+            return None;
+        }
+        let relay = self.start(now, sid, None, kind, mood, Some(part.text));
+        if let Some(State::Command(started)) = self.state(sid) {
+            *started = Some(relay);
+        }
+        Some(relay)
+    }
+
+    fn write(
+        &mut self,
+        now: Instant,
+        sid: u32,
+        connection: u32,
+        part: Part,
+        opens_only: bool,
+        mood: Mood,
+    ) {
+        let is_full = self.is_full();
+        let Some(State::Tcp { open, closed }) = self.state(sid) else {
+            unreachable!("the caller has looked");
+        };
+        if closed.contains(&connection) {
+            return;
+        }
+        let relay = match open.get(&connection) {
+            Some(relay) => *relay,
+            None if is_full => {
+                self.owing.owe(sid, Owed::ConnectionClose(connection));
+                return self.remember_closed(sid, connection);
+            }
+            None => {
+                let relay =
+                    self.start(now, sid, Some(connection), Kind::Tcp, mood, Some(part.text));
+                if let Some(State::Tcp { open, .. }) = self.state(sid) {
+                    open.insert(connection, relay);
+                }
+                relay
+            }
+        };
+        if !opens_only {
+            self.enqueue(now, relay, part);
+        }
+    }
+
+    /// The target of a connection has ended, or never was: its client hears it.
+    pub fn connection_over(&mut self, sid: u32, connection: u32) {
+        if let Some(State::Tcp { open, .. }) = self.state(sid) {
+            open.remove(&connection);
+        }
+        self.owing.owe(sid, Owed::ConnectionClose(connection));
+        self.remember_closed(sid, connection);
+    }
+
+    fn remember_closed(&mut self, sid: u32, connection: u32) {
+        if let Some(State::Tcp { closed, .. }) = self.state(sid) {
+            if closed.len() >= limits::CLOSED_CONNECTIONS_KEPT {
+                closed.pop_front();
+            }
+            closed.push_back(connection);
+        }
+    }
+
+    /// A packet for no session.
+    fn stray(&mut self, sid: u32, opens_nothing: bool) {
+        if !opens_nothing && !self.ended.contains(&sid) {
+            self.never_was(sid);
+        }
+    }
+
+    fn never_was(&mut self, sid: u32) {
+        self.remember_ended(sid);
+        self.owing.owe(sid, Owed::Close(EXIT_INTERNAL));
+    }
+
+    fn remember_ended(&mut self, sid: u32) {
+        if self.ended.len() >= limits::ENDED_SESSIONS_KEPT {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(sid);
+    }
+
+    /// The agent closes a session: its client hears it, once, behind everything else.
+    pub fn close(&mut self, now: Instant, sid: u32, code: u16) {
+        self.owing.owe(sid, Owed::Close(code));
+        self.end(now, sid);
+    }
+
+    fn end(&mut self, now: Instant, sid: u32) {
+        let Some(session) = self.sessions.remove(&sid) else {
+            return;
+        };
+        self.remember_ended(sid);
+        match session.state {
+            State::Opening(relay) | State::Command(Some(relay)) => self.drop(relay, false),
+            State::Command(None) => {}
+            State::Tcp { open, .. } => {
+                for relay in open.into_values() {
+                    self.linger(now, relay);
+                }
+            }
+        }
+    }
+
+    /// The agent leaves: every session is closed by packet.
+    pub fn leave(&mut self, now: Instant) {
+        let open: Vec<u32> = self.sessions.keys().copied().collect();
+        for sid in open {
+            self.close(now, sid, EXIT_INTERNAL);
+        }
+    }
+
+    /// The link is gone, and with it all sessions, queues included.
+    /// At a deadline, others may have passed in the same moment.
+    pub fn link_lost(&mut self, is_deadline: bool) {
+        self.sessions.clear();
+        self.ended.clear();
+        for relay in self.live.clone() {
+            self.drop(relay, true);
+            self.relays[relay].may_be_overdue = is_deadline;
+        }
+        self.owing.next_link(is_deadline);
+    }
+
+    /// Nothing that the agent had to ask for in this step is missing.
+    pub fn check_asked(&self) {
+        assert!(self.starts.is_empty(), "a target was not started");
+        assert!(self.resizes.is_empty(), "a terminal was not resized");
+        assert_eq!(self.drops_due, 0, "targets were not closed");
+    }
+
+    /// Everything was given back.
+    pub fn check_empty(&self) {
+        assert!(
+            self.sessions.is_empty(),
+            "the world did not end its sessions"
+        );
+        let left: Vec<String> = self.live.iter().map(|r| self.describe(*r)).collect();
+        assert!(left.is_empty(), "targets are left: {left:#?}");
+        assert_eq!(self.buffered, 0, "bytes are left");
+        self.owing.check_paid();
+    }
+}

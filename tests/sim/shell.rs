@@ -1,0 +1,365 @@
+//! The world's stand-in for the reactor: it carries out what the agent asks for and reports back,
+//! edge-triggered like the real one, with descriptors that are pipes in memory.
+
+use std::time::Duration;
+
+use hoop_lite::agent::Output;
+use hoop_lite::session::{self, Channel, Command, Exit, Size, TargetId};
+
+use crate::content::{Content, MARKER};
+use crate::net::{End, Outcome, Pipe};
+use crate::relays::{Kind, Phase, spoken};
+use crate::target::{Mood, Target};
+use crate::world::{Event, World};
+
+/// What a target's socket or pipe holds in each direction.
+const TARGET_BYTES: usize = 64 * 1024;
+
+/// Bytes that nobody wants are read by so many.
+const DISCARD_BYTES: usize = 16 * 1024;
+
+const CHANNELS: [Channel; 2] = [Channel::Output, Channel::Error];
+
+impl World {
+    /// Carries out everything that the agent asks for, until it asks for nothing more.
+    pub fn drain(&mut self) {
+        loop {
+            if let Some(output) = self.agent.poll_output() {
+                self.carry_out(output);
+                continue;
+            }
+            match self.agent.sessions_mut().0.poll_dirty() {
+                Some(id) => {
+                    self.flush(id);
+                    continue;
+                }
+                None if self.exit.is_some() => return,
+                None => {}
+            }
+            self.schedule_link();
+            // What the link has to say may have shown that it is lost.
+            match self.agent.poll_output() {
+                Some(output) => self.carry_out(output),
+                None => break,
+            }
+        }
+        if !self.ready.is_empty() && !self.is_read_due && self.agent.has_room() {
+            self.is_read_due = true;
+            let delay = self.delay() / 16;
+            self.after(delay, Event::ReadTarget);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::DialLink { .. } => self.dial_link(),
+            Output::CloseLink => self.close_link(),
+            Output::Exit(exit) => self.leave_for_good(exit),
+            Output::Session(session::Output::Dial { target, .. }) => {
+                let relay = self.model.asked_to_start(target, true);
+                self.insert(target, relay, false);
+                if self.model.relays[relay].mood != Mood::Hangs {
+                    let delay = self.delay();
+                    self.after(delay, Event::Dialled(target));
+                }
+            }
+            Output::Session(session::Output::Spawn { target, command }) => {
+                self.spawn(target, &command);
+            }
+            Output::Session(session::Output::Resize { target, size }) => {
+                self.model.asked_to_resize(target, size);
+            }
+            Output::Session(session::Output::Examine { target }) => {
+                if let Some(entry) = self.targets.get(&target) {
+                    let held = entry.input.held();
+                    self.model.examined(self.now, entry.relay, held);
+                    let sessions = self.agent.sessions_mut().0;
+                    sessions.examined(self.now, target, held);
+                }
+            }
+            Output::Session(session::Output::Close { target, reset }) => {
+                self.model.asked_to_close(self.now, target, reset);
+                let entry = self.targets.remove(&target).expect("an open descriptor");
+                if !reset && !entry.is_process {
+                    self.read_to_the_end(entry);
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, id: TargetId, relay: usize, is_process: bool) {
+        let model = &self.model.relays[relay];
+        let pipe = || Pipe::new(self.now, TARGET_BYTES);
+        let text = |channel| spoken(model.mood, relay, channel, model.text);
+        let target = Target {
+            relay,
+            mood: model.mood,
+            is_process,
+            is_terminal: model.kind == Kind::Terminal,
+            is_open: false,
+            input: pipe(),
+            outputs: [pipe(), pipe()],
+            texts: [text(0), text(1)],
+            taken: 0,
+            said: [0; 2],
+            input_has_ended: false,
+            is_scheduled: false,
+            is_over: false,
+            is_writable: false,
+            is_readable: [false; 2],
+            is_queued: [false; 2],
+        };
+        let before = self.targets.insert(id, target);
+        assert!(before.is_none(), "a descriptor's name is used twice");
+    }
+
+    fn spawn(&mut self, id: TargetId, command: &Command) {
+        let relay = self.model.asked_to_start(id, false);
+        assert_eq!(command.argv, ["program", "-x"], "another command");
+        let has_password = command
+            .environment
+            .iter()
+            .any(|(name, value)| name == "PASS" && value.to_string_lossy().contains(MARKER));
+        assert!(has_password, "a variable is missing");
+        let kind = self.model.relays[relay].kind;
+        assert_eq!(command.terminal.is_some(), kind == Kind::Terminal);
+        if self.model.relays[relay].mood == Mood::Refuses {
+            self.insert(id, relay, true);
+            self.model.not_spawned(self.now, relay, 127);
+            let (sessions, outbox) = self.agent.sessions_mut();
+            return sessions.spawn_failed(self.now, id, 127, "not found", outbox);
+        }
+        self.insert(id, relay, true);
+        self.started(id, relay);
+    }
+
+    /// A connection attempt was answered.
+    pub fn dialled(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get(&id) else {
+            return;
+        };
+        let relay = target.relay;
+        if target.mood == Mood::Refuses {
+            self.model.failed(self.now, relay);
+            let (sessions, outbox) = self.agent.sessions_mut();
+            return sessions.target_failed(self.now, id, "connection refused", outbox);
+        }
+        self.started(id, relay);
+        self.mark_readable(id, Channel::Output);
+    }
+
+    fn started(&mut self, id: TargetId, relay: usize) {
+        let target = self.targets.get_mut(&id).expect("a descriptor");
+        target.is_open = true;
+        target.is_writable = true;
+        self.model.started(self.now, relay);
+        let (sessions, outbox) = self.agent.sessions_mut();
+        sessions.target_started(self.now, id, outbox);
+        self.wake(id, Duration::ZERO);
+    }
+
+    /// The kernel says that there is something to read.
+    pub fn mark_readable(&mut self, id: TargetId, channel: Channel) {
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.is_readable[channel.index()] = true;
+            self.queue_read(id, channel);
+        }
+    }
+
+    fn queue_read(&mut self, id: TargetId, channel: Channel) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let slot = channel.index();
+        if target.is_readable[slot] && !target.is_queued[slot] {
+            target.is_queued[slot] = true;
+            self.ready.push_back((id, channel));
+        }
+    }
+
+    /// Writes what waits for a target, as far as it takes it.
+    pub fn flush(&mut self, id: TargetId) {
+        loop {
+            let (is_blocked, delay) = (self.dice.chance(self.weather.blocks), self.delay());
+            let Some(target) = self.targets.get_mut(&id) else {
+                return;
+            };
+            let (sessions, outbox) = self.agent.sessions_mut();
+            let bytes = sessions.pending_write(id);
+            if !target.is_writable || bytes.is_empty() {
+                break;
+            }
+            if is_blocked {
+                target.is_writable = false;
+                self.after(delay, Event::Writable(id));
+                break;
+            }
+            let size = self
+                .weather
+                .cut(&mut self.dice, self.weather.short_writes, bytes.len());
+            match target.input.write(self.now, delay, &bytes[..size]) {
+                Outcome::Bytes(size) => {
+                    self.model.wrote(self.now, target.relay, size);
+                    sessions.wrote(self.now, id, size);
+                }
+                Outcome::WouldBlock => target.is_writable = false,
+                Outcome::Broken | Outcome::Closed => {
+                    self.model.broke(self.now, target.relay);
+                    sessions.target_broke(self.now, id, outbox);
+                    break;
+                }
+            }
+            self.wake(id, delay);
+        }
+        self.shut_if_asked(id);
+    }
+
+    fn shut_if_asked(&mut self, id: TargetId) {
+        let (delay, (sessions, _)) = (
+            self.dice.time(self.weather.delay),
+            self.agent.sessions_mut(),
+        );
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        if sessions.take_shutdown(id) {
+            self.model.shut(target.relay);
+            if !target.is_terminal {
+                target.input.end(self.now, delay, End::Fin);
+            }
+            sessions.drop_when_done(id);
+            self.wake(id, delay);
+        }
+    }
+
+    /// One read of the target whose turn it is.
+    pub fn read_target(&mut self) {
+        if !self.agent.has_room() {
+            return;
+        }
+        while let Some((id, channel)) = self.ready.pop_front() {
+            if let Some(target) = self.targets.get_mut(&id) {
+                target.is_queued[channel.index()] = false;
+                return self.read_channel(id, channel);
+            }
+        }
+    }
+
+    fn read_channel(&mut self, id: TargetId, channel: Channel) {
+        let slot = channel.index();
+        let most = self.agent.payload_max();
+        let (sessions, outbox) = self.agent.sessions_mut();
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let relay = &self.model.relays[target.relay];
+        let wants = relay.phase != Phase::Starting && relay.open[slot];
+        assert_eq!(sessions.wants_read(id, channel), wants, "reading {relay:?}");
+        if !wants {
+            return;
+        }
+        let held = target.outputs[slot].held().clamp(1, most);
+        let size = self
+            .weather
+            .cut(&mut self.dice, self.weather.short_reads, held);
+        let is_wanted = relay.is_attached && relay.phase == Phase::Streaming;
+        let outcome = match sessions.read_slot(id, channel, size, outbox) {
+            Some(buffer) => {
+                assert!(is_wanted, "bytes are read for nobody: {relay:?}");
+                target.outputs[slot].read(self.now, buffer)
+            }
+            None => {
+                assert!(!is_wanted, "bytes are thrown away: {relay:?}");
+                target.outputs[slot].read(self.now, &mut [0; DISCARD_BYTES])
+            }
+        };
+        match outcome {
+            Outcome::Bytes(size) => {
+                if is_wanted {
+                    self.model.relayed(target.relay, slot, size);
+                    sessions.received(id, channel, size, outbox);
+                }
+                self.wake(id, Duration::ZERO);
+                self.queue_read(id, channel);
+            }
+            Outcome::WouldBlock => target.is_readable[slot] = false,
+            Outcome::Closed => {
+                target.is_readable[slot] = false;
+                self.model.ended(self.now, target.relay, slot);
+                sessions.read_ended(self.now, id, channel, outbox);
+            }
+            Outcome::Broken => {
+                target.is_readable[slot] = false;
+                self.model.ended(self.now, target.relay, slot);
+                self.model.broke(self.now, target.relay);
+                sessions.read_ended(self.now, id, channel, outbox);
+                sessions.target_broke(self.now, id, outbox);
+            }
+        }
+    }
+
+    /// The leader of a process ended.
+    pub fn exited(&mut self, id: TargetId, exit: Exit) {
+        if let Some(target) = self.targets.get(&id) {
+            self.model.exited(self.now, target.relay, exit.code());
+            let (sessions, outbox) = self.agent.sessions_mut();
+            sessions.target_exited(self.now, id, exit, outbox);
+        }
+    }
+
+    /// Readiness without a cause.
+    pub fn spurious(&mut self) {
+        let Some(nth) = self.targets.len().checked_sub(1) else {
+            return;
+        };
+        let nth = self.dice.between(0, nth);
+        let (id, target) = self.targets.iter().nth(nth).expect("one of them");
+        if target.is_open {
+            let (id, channel) = (*id, self.dice.pick(&CHANNELS));
+            self.after(Duration::ZERO, Event::Writable(id));
+            if channel == Channel::Output || !target_is_single(&self.targets[&id]) {
+                self.after(Duration::ZERO, Event::Readable(id, channel));
+            }
+        }
+    }
+
+    /// What must hold for every descriptor when nothing is left to be carried out.
+    pub fn check_targets(&mut self) {
+        for (id, target) in &self.targets {
+            let sessions = self.agent.sessions();
+            let relay = &self.model.relays[target.relay];
+            let waits = !sessions.pending_write(*id).is_empty();
+            assert!(
+                !(target.is_writable && waits),
+                "bytes wait though the target takes them: {relay:?}"
+            );
+            assert_eq!(waits, relay.queue > 0 && relay.phase != Phase::Starting);
+            let must_shut = relay.input_ended && relay.queue == 0;
+            assert!(
+                relay.is_shut || !must_shut || relay.phase == Phase::Starting,
+                "a target was not told that its client has ended: {relay:?}"
+            );
+        }
+    }
+}
+
+fn target_is_single(target: &Target) -> bool {
+    !target.is_process || target.is_terminal
+}
+
+/// The size that users give terminals; each is another.
+pub fn size_of(number: usize) -> Size {
+    let rows = u16::try_from(number % 1000).unwrap();
+    Size {
+        rows,
+        columns: 80,
+        width: 0,
+        height: 0,
+    }
+}
+
+/// What is written to a target that the model knows.
+pub fn heard(world: &World, target: &Target) -> (Content, u64) {
+    let relay = &world.model.relays[target.relay];
+    (relay.text, relay.text_from.unwrap_or(0) + target.taken)
+}

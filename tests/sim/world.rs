@@ -1,0 +1,438 @@
+//! The deterministic world: one agent, one gateway, their link, all targets, and one clock that
+//! jumps from event to event. No socket, thread or sleep; the same seed gives the same run.
+//!
+//! A step takes the earliest pending thing, feeds the agent one input, carries out everything
+//! that it asks for, and compares with the model. What the agent's descriptors do is in
+//! `shell.rs`, the link in `link.rs`, the programs behind targets in `programs.rs`, what users
+//! and the gateway's operator do in `users.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hoop_lite::agent::{Agent, Endpoint, Exit, Settings};
+use hoop_lite::base::{Rng, Secret};
+use hoop_lite::limits;
+use hoop_lite::link::Identity;
+use hoop_lite::session::{self, AgentEnvironment, Channel, Sessions, TargetId};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+
+use crate::content::MARKER;
+use crate::dice::Dice;
+use crate::link::Socket;
+use crate::logs;
+use crate::model::{Bounds, Model};
+use crate::net::Weather;
+use crate::target::Target;
+use crate::users::Users;
+
+/// What happens at a moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The dialled gateway answers, or not.
+    LinkUp(u32),
+    LinkRead,
+    LinkWrite,
+    GatewayRead,
+    /// The gateway looks at a call.
+    Respond(u32, u32, bool),
+    Dialled(TargetId),
+    Act(TargetId),
+    Readable(TargetId, Channel),
+    Writable(TargetId),
+    ReadTarget,
+    Exited(TargetId, session::Exit),
+    /// Somebody does something.
+    User,
+    Second,
+    /// Not on the agenda: the agent's own deadline.
+    Timeout,
+}
+
+/// TLS of both ends.
+pub struct Tls {
+    pub client: Arc<ClientConfig>,
+    pub server: Arc<ServerConfig>,
+}
+
+/// What a world is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    pub bounds: Bounds,
+    pub is_embedded: bool,
+    pub key_check_interval: Duration,
+    pub weather: Weather,
+    /// Users send more than anybody reads.
+    pub has_floods: bool,
+    /// The longest payload that they send.
+    pub payload_max: usize,
+}
+
+impl std::fmt::Debug for Weather {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "delay {:?}", self.delay)
+    }
+}
+
+impl Setup {
+    /// Production settings, fair weather.
+    pub fn plain() -> Self {
+        let settings = session::Settings::default();
+        Self {
+            bounds: Bounds {
+                relay_count_max: settings.relay_count_max,
+                queue_bytes_max: settings.queue_bytes_max,
+                stall_max: settings.stall_max,
+            },
+            is_embedded: false,
+            key_check_interval: Duration::from_secs(15),
+            weather: Weather::fair(),
+            has_floods: false,
+            payload_max: 256 * 1024,
+        }
+    }
+
+    /// Any settings that an operator may choose.
+    pub fn any(dice: &mut Dice) -> Self {
+        let has_floods = dice.chance(150);
+        let mut setup = Self::plain();
+        setup.bounds.relay_count_max = dice.pick(&[limits::RELAY_COUNT_MAX, 40, 6]);
+        setup.bounds.queue_bytes_max = match has_floods {
+            true => dice.pick(&[1 << 20, 2 << 20, 4 << 20]),
+            false => dice.pick(&[1 << 20, limits::QUEUE_BYTES_MAX]),
+        };
+        setup.is_embedded = dice.chance(150);
+        setup.key_check_interval = Duration::from_secs(dice.pick(&[5, 15, 60]));
+        setup.weather = Weather::any(dice);
+        setup.has_floods = has_floods;
+        setup
+    }
+}
+
+/// How many of the latest events a failure shows.
+const TRACE_LEN: usize = 40;
+
+/// The agent may be asked for its deadlines this often without time passing.
+const TIMEOUTS_AT_ONCE: usize = 1000;
+
+pub struct World {
+    pub seed: u64,
+    pub start: Instant,
+    pub now: Instant,
+    pub dice: Dice,
+    pub weather: Weather,
+    pub agent: Agent,
+    pub model: Model,
+    pub users: Users,
+    pub tls: Option<Tls>,
+    pub link: Option<Socket>,
+    pub link_attempt: u32,
+    pub targets: BTreeMap<TargetId, Target>,
+    pub ready: VecDeque<(TargetId, Channel)>,
+    pub is_read_due: bool,
+    agenda: BTreeMap<(Instant, u64), Event>,
+    pub trace: VecDeque<(u64, Instant, Event)>,
+    pub steps: u64,
+    timeouts: usize,
+    /// The link must be closed within this step.
+    pub must_lose_link: bool,
+    /// Targets take what there is, so that the end comes.
+    pub is_hurried: bool,
+    pub left_at: Option<Instant>,
+    pub stop_at: Option<Instant>,
+    pub exit: Option<Exit>,
+    pub setup: Setup,
+}
+
+impl World {
+    pub fn new(seed: u64, setup: Setup, tls: Option<Tls>) -> Self {
+        logs::start();
+        let now = Instant::now();
+        let mut dice = Dice::new(seed);
+        let agent = new_agent(now, &mut dice, &setup, tls.as_ref());
+        let mut world = Self {
+            seed,
+            start: now,
+            now,
+            weather: setup.weather,
+            agent,
+            model: Model::new(setup.bounds),
+            users: Users::new(&mut dice, setup.has_floods),
+            dice,
+            tls,
+            link: None,
+            link_attempt: 0,
+            targets: BTreeMap::new(),
+            ready: VecDeque::new(),
+            is_read_due: false,
+            agenda: BTreeMap::new(),
+            trace: VecDeque::new(),
+            steps: 0,
+            timeouts: 0,
+            must_lose_link: false,
+            is_hurried: false,
+            left_at: None,
+            stop_at: None,
+            exit: None,
+            setup,
+        };
+        world.after(Duration::from_secs(1), Event::Second);
+        world.drain();
+        world
+    }
+
+    /// Puts an event on the agenda; those of one moment come in any order.
+    pub fn at(&mut self, when: Instant, event: Event) {
+        let mut tie = self.dice.roll();
+        while self.agenda.contains_key(&(when, tie)) {
+            tie = tie.wrapping_add(1);
+        }
+        self.agenda.insert((when, tie), event);
+    }
+
+    /// The same, from now on.
+    pub fn after(&mut self, delay: Duration, event: Event) {
+        self.at(self.now + delay, event);
+    }
+
+    /// Any time within the weather's delay.
+    pub fn delay(&mut self) -> Duration {
+        self.dice.time(self.weather.delay)
+    }
+
+    /// Takes the earliest pending thing. Nothing happens once the agent has left.
+    pub fn step(&mut self) {
+        if self.exit.is_some() {
+            return;
+        }
+        let next = self.agenda.first_key_value().map(|(key, _)| *key);
+        let timeout = self.agent.poll_timeout();
+        let is_timeout = match (next, timeout) {
+            (Some((at, _)), Some(due)) if at == due => self.dice.chance(500),
+            (Some((at, _)), Some(due)) => due < at,
+            (None, due) => due.is_some(),
+            (Some(_), None) => false,
+        };
+        let (at, event) = match (next, timeout) {
+            (_, Some(due)) if is_timeout => (due, Event::Timeout),
+            (Some(key), _) => (key.0, self.agenda.remove(&key).expect("the first")),
+            _ => unreachable!("seconds never end"),
+        };
+        self.timeouts = if is_timeout && at <= self.now {
+            self.timeouts + 1
+        } else {
+            0
+        };
+        assert!(
+            self.timeouts < TIMEOUTS_AT_ONCE,
+            "the agent's deadlines spin"
+        );
+        self.now = self.now.max(at);
+        self.note(event);
+        self.handle(event);
+        self.drain();
+        self.check();
+    }
+
+    fn note(&mut self, event: Event) {
+        self.steps += 1;
+        if self.trace.len() == TRACE_LEN {
+            self.trace.pop_front();
+        }
+        self.trace.push_back((self.steps, self.now, event));
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::LinkUp(attempt) => self.link_up(attempt),
+            Event::LinkRead => self.read_link(),
+            Event::LinkWrite => self.write_link(),
+            Event::GatewayRead => self.gateway_reads(),
+            Event::Respond(link, stream, is_connect) => self.respond(link, stream, is_connect),
+            Event::Dialled(id) => self.dialled(id),
+            Event::Act(id) => self.act(id),
+            Event::Readable(id, channel) => self.mark_readable(id, channel),
+            Event::Writable(id) => {
+                if let Some(target) = self.targets.get_mut(&id) {
+                    target.is_writable = true;
+                    self.flush(id);
+                }
+            }
+            Event::ReadTarget => {
+                self.is_read_due = false;
+                self.read_target();
+            }
+            Event::Exited(id, exit) => self.exited(id, exit),
+            Event::User => self.somebody_acts(),
+            Event::Second => {
+                if let Some(socket) = &mut self.link {
+                    socket.peer.calm_down();
+                }
+                self.after(Duration::from_secs(1), Event::Second);
+            }
+            Event::Timeout => {
+                self.agent.handle_timeout(self.now);
+                if self.stop_at.is_some_and(|at| self.now >= at) {
+                    self.leave();
+                }
+            }
+        }
+    }
+
+    /// Asks the agent to stop, as TERM does.
+    pub fn stop(&mut self) {
+        if self.model.is_stopping {
+            self.leave();
+        } else {
+            self.stop_at = Some(self.now + DRAIN_TIMEOUT);
+            self.model.is_stopping = true;
+        }
+        self.agent.stop(self.now);
+    }
+
+    fn leave(&mut self) {
+        self.left_at.get_or_insert(self.now);
+        self.model.leave(self.now);
+    }
+
+    /// What must hold after every step.
+    fn check(&mut self) {
+        let sessions = self.agent.sessions();
+        let (now, budget) = (self.now, self.setup.bounds.queue_bytes_max);
+        assert_eq!(
+            sessions.buffered_bytes(),
+            self.model.buffered,
+            "bytes that wait"
+        );
+        // Credit covers what waits, but not the message and the frame that are just coming in.
+        let waits = sessions.buffered_bytes();
+        assert!(
+            waits <= budget + self.setup.payload_max + FRAME_MAX,
+            "{waits} bytes wait, the budget is {budget}"
+        );
+        assert_eq!(sessions.len(), self.model.sessions.len(), "sessions");
+        assert_eq!(sessions.target_count(), self.model.live.len(), "targets");
+        assert_eq!(self.targets.len(), self.model.live.len(), "descriptors");
+        self.model.check_asked();
+        self.check_targets();
+        let waiting = self.agent.sessions_mut().1.len();
+        assert!(
+            waiting <= OUTBOX_MAX,
+            "{waiting} bytes wait for the gateway"
+        );
+        assert!(
+            !self.must_lose_link,
+            "the agent stays on a link that is lost"
+        );
+        if let Some(line) = logs::take_leak() {
+            panic!("a secret is logged: {line}");
+        }
+        if let Some(at) = self.stop_at.filter(|_| self.exit.is_none()) {
+            assert!(
+                now <= at + limits::FAREWELL_MAX + SLACK,
+                "the agent does not leave"
+            );
+        }
+    }
+
+    /// Runs for so much of the world's time.
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        let most = self.steps + RUN_STEPS_MAX;
+        // What a script did since the last step.
+        self.drain();
+        while self.exit.is_none() && self.next_at() <= until {
+            self.step();
+            assert!(self.steps < most, "the world does not come to rest");
+        }
+        if self.exit.is_none() {
+            self.now = self.now.max(until);
+        }
+    }
+
+    fn next_at(&self) -> Instant {
+        let next = self.agenda.first_key_value().map(|((at, _), _)| *at);
+        let times = next.into_iter().chain(self.agent.poll_timeout());
+        times.min().expect("seconds never end")
+    }
+}
+
+/// What a failure leaves to look at.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        eprintln!(
+            "\nseed {} failed at step {}; {:?}",
+            self.seed, self.steps, self.setup
+        );
+        for (step, at, event) in &self.trace {
+            let ms = at.duration_since(self.start).as_secs_f64() * 1e3;
+            eprintln!("{step:>6} {ms:>12.3} ms  {event:?}");
+        }
+        if let Some(socket) = &self.link {
+            let outbox = self.agent.sessions_mut().1.len();
+            eprintln!("{outbox} bytes wait in the outbox; {}", socket.describe());
+        }
+        for relay in &self.model.live {
+            eprintln!("{}", self.model.describe(*relay));
+        }
+        eprintln!(
+            "replay: HOOP_SIM_SEED={} scripts/sim --seed {}\n",
+            self.seed, self.seed
+        );
+    }
+}
+
+/// How long sessions may go on after TERM.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time that passes without the agent being asked for its deadlines.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// Answers above this stop the reading of the link; one read may add its own, and a target a
+/// payload.
+const OUTBOX_MAX: usize = limits::OUTBOX_BYTES_MAX + 2 * limits::PAYLOAD_BYTES_MAX;
+
+/// The longest DATA frame.
+const FRAME_MAX: usize = 16 * 1024;
+
+const RUN_STEPS_MAX: u64 = 400_000;
+
+fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>) -> Agent {
+    let settings = Settings {
+        is_embedded: setup.is_embedded,
+        key_check_interval: setup.key_check_interval,
+        drain_timeout: DRAIN_TIMEOUT,
+        exit_on_revoked: false,
+    };
+    let sessions = Sessions::new(
+        session::Settings {
+            relay_count_max: setup.bounds.relay_count_max,
+            queue_bytes_max: setup.bounds.queue_bytes_max,
+            stall_max: setup.bounds.stall_max,
+        },
+        AgentEnvironment::new(std::iter::empty(), setup.is_embedded),
+    );
+    let client = tls.map(|tls| tls.client.clone());
+    let endpoints = Box::new(move || {
+        let name = ServerName::try_from("gateway.example").map_err(|error| error.to_string())?;
+        Ok(Endpoint {
+            host: "gateway.example".into(),
+            port: 8010,
+            tunnel: None,
+            tls: client.clone().map(|client| (client, name)),
+            identity: Identity {
+                is_encrypted: client.is_some(),
+                authority: "gateway.example:8010".into(),
+                token: Secret::new(format!("grpcs://sim:xagt-{MARKER}@gateway.example:8010")),
+                metadata: vec![("hostname", "sim".into()), ("version", String::new())],
+                preconnect: Vec::new(),
+                user_agent: "hoop-lite/sim".into(),
+            },
+        })
+    });
+    Agent::new(now, settings, sessions, endpoints, Rng::new(dice.roll()))
+}
