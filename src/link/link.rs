@@ -24,11 +24,13 @@ const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
 const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
 
 /// The connection's own window never holds the stream back: only the stream's credit counts.
-const LOCAL_SETTINGS: h2::LocalSettings = h2::LocalSettings {
-    stream_window: limits::STREAM_WINDOW,
-    connection_window: limits::STREAM_WINDOW * 2,
-    header_list_bytes_max: limits::H2_HEADER_LIST_BYTES_MAX,
-};
+fn local_settings(stream_window: u32) -> h2::LocalSettings {
+    h2::LocalSettings {
+        stream_window,
+        connection_window: limits::STREAM_WINDOW * 2,
+        header_list_bytes_max: limits::H2_HEADER_LIST_BYTES_MAX,
+    }
+}
 
 /// A frame that fills one TLS record.
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
@@ -100,12 +102,14 @@ struct Unary {
 }
 
 impl Link {
-    /// A connected socket. With `tunnel`, the proxy that it leads to is asked first.
+    /// A connected socket. With `tunnel`, the proxy that it leads to is asked first. `credit` is
+    /// what the gateway may send on a new stream before more is granted.
     pub fn new(
         now: Instant,
         transport: Transport,
         identity: Identity,
         tunnel: Option<Vec<u8>>,
+        credit: u32,
     ) -> Self {
         let mut outgoing = ByteBuf::new();
         if let Some(request) = &tunnel {
@@ -116,7 +120,7 @@ impl Link {
             transport,
             outgoing,
             calls: Calls {
-                http2: Connection::new(&LOCAL_SETTINGS),
+                http2: Connection::new(&local_settings(credit)),
                 identity,
                 stream: None,
                 reassembly: Reassembly::new(),

@@ -357,6 +357,14 @@ impl World {
         self.turn();
         self.agent.stop(self.now);
         self.turn();
+        // The gateway gets a moment to confirm that sessions were closed.
+        self.pass(
+            limits::FAREWELL_MAX
+                .as_millis()
+                .try_into()
+                .expect("a moment"),
+        );
+        self.turn();
         assert!(self.is_over, "asked twice, it leaves");
         assert!(self.agent.sessions().is_empty());
         watch::end();

@@ -160,9 +160,6 @@ impl World {
                 }
             }
         }
-        let resets = 13 * self.opened;
-        let answers = limits::H2_CONTROL_BYTES_HIGH + 40 * limits::H2_ACKS_MAX;
-        assert!(self.connection.control_output().len() <= answers + resets + 300 * self.opened);
         true
     }
 
@@ -202,7 +199,10 @@ impl World {
     }
 
     fn drain(&mut self) {
+        let resets = 13 * self.opened;
+        let answers = limits::H2_CONTROL_BYTES_HIGH + 40 * limits::H2_ACKS_MAX;
         let output = self.connection.control_output();
+        assert!(output.len() <= answers + resets + 300 * self.opened);
         let mut rest = output.filled();
         while let Some((frame, behind)) = first_frame(rest) {
             check_lawful(&frame);

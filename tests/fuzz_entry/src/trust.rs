@@ -60,7 +60,7 @@ pub fn tls(bytes: &[u8]) -> bool {
         preconnect: Vec::new(),
         user_agent: "fuzz".to_owned(),
     };
-    let mut link = Link::new(now, transport, identity, None);
+    let mut link = Link::new(now, transport, identity, None, 65_535);
     let mut on_event = |_: hoop_lite::link::Event<'_>| panic!("nothing was agreed on");
     link.received(now, 0, &mut on_event)
         .expect("the first flight");
