@@ -57,13 +57,8 @@ impl Agent {
         };
         match transport {
             Ok(transport) => {
-                let link = Link::new(
-                    now,
-                    transport,
-                    identity,
-                    tunnel,
-                    self.sessions.credit_wanted(),
-                );
+                let credit = self.sessions.credit_wanted();
+                let link = Link::new(now, transport, identity, tunnel, credit);
                 self.phase = Phase::Connected(Box::new(link));
                 self.link_received(now, 0);
             }

@@ -6,6 +6,8 @@ mod endpoint;
 mod leaving;
 mod linking;
 mod report;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};

@@ -12,7 +12,7 @@ use crate::admin::OutputForm;
 use crate::config::{Config, KeySource, Surroundings, TlsMode};
 
 mod calls;
-mod certificate;
+pub mod certificate;
 mod clock;
 mod local;
 mod network;

@@ -202,7 +202,7 @@ impl Client {
 }
 
 /// Status and body for a request; `None` while it is not whole.
-fn respond(
+pub fn respond(
     request: &[u8],
     answer: &mut dyn FnMut(Question) -> (u16, String),
 ) -> Option<(u16, String)> {

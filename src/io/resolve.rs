@@ -288,7 +288,8 @@ fn hosts_file_knows(host: &str) -> bool {
     File::open("/etc/hosts").is_ok_and(|file| lists_name(file, host))
 }
 
-fn lists_name(hosts: impl Read, host: &str) -> bool {
+/// Whether a file of the form of `/etc/hosts` has a line for this name.
+pub fn lists_name(hosts: impl Read, host: &str) -> bool {
     BufReader::new(hosts.take(HOSTS_BYTES_MAX))
         .split(b'\n')
         .map_while(io::Result::ok)

@@ -1,0 +1,165 @@
+//! Hoop's own messages.
+
+use std::ffi::OsString;
+
+use hoop_lite::base::Secret;
+use hoop_lite::packet::{
+    ConnectionParams, HealthCheckResponse, Packet, PreConnectRequest, PreConnectResponse, encode,
+    params, spec,
+};
+use hoop_lite::session::environment::Environment;
+use hoop_lite::session::{AgentEnvironment, Size, command, policy, service};
+use hoop_lite::wire::base64;
+
+/// A packet: one of a known kind is written and read again without a loss.
+pub fn message(bytes: &[u8]) -> bool {
+    let Ok(packet) = Packet::decode(bytes) else {
+        return false;
+    };
+    let entries: Vec<_> = packet.spec_entries().collect();
+    for (key, _) in &entries {
+        let last = entries.iter().rfind(|(name, _)| name == key);
+        assert_eq!(packet.spec(key), last.map(|(_, value)| *value));
+    }
+    let Some(kind) = packet.kind else {
+        return true;
+    };
+    assert_eq!(kind.name(), packet.kind_name);
+    let mut again = Vec::new();
+    encode(&mut again, kind, &entries, packet.payload);
+    let again = Packet::decode(&again).expect("what we write can be read");
+    assert_eq!(again.kind, Some(kind));
+    assert_eq!(again.payload, packet.payload);
+    assert_eq!(again.spec_entries().collect::<Vec<_>>(), entries);
+    true
+}
+
+/// The answers of the unary calls; a request with the answer's texts is read as it was written.
+pub fn preconnect(bytes: &[u8]) -> bool {
+    let health = HealthCheckResponse::decode(bytes);
+    let Ok(answer) = PreConnectResponse::decode(bytes) else {
+        return false;
+    };
+    assert_eq!(health.map(|health| health.status), Ok(answer.status));
+    let mut written = Vec::new();
+    PreConnectRequest {
+        name: answer.status,
+        connection_type: answer.message,
+        ..PreConnectRequest::default()
+    }
+    .encode(&mut written);
+    // Name and type of a request have the numbers of status and message of an answer.
+    assert_eq!(PreConnectResponse::decode(&written), Ok(answer));
+    true
+}
+
+/// What opens a session, and all that is made of it: policy, service, environment, command. The
+/// first byte says what the bytes are.
+pub fn session_open(bytes: &[u8]) -> bool {
+    let Some((&what, bytes)) = bytes.split_first() else {
+        return false;
+    };
+    match what % 6 {
+        0 => session(bytes),
+        1 => params::decode_string_slice(bytes).is_ok(),
+        2 => params::decode_string_map(bytes).is_ok(),
+        3 => Size::parse(bytes).is_some(),
+        4 => secret_of_json(bytes),
+        _ => expanded(bytes),
+    }
+}
+
+fn session(bytes: &[u8]) -> bool {
+    let Ok(params) = ConnectionParams::decode(bytes) else {
+        return false;
+    };
+    let demand = policy::unmet_demand(&params, false);
+    assert!(demand.is_none() || policy::unmet_demand(&params, true).is_some());
+    let _ = service::classify(&params);
+    let agent = agent("{\"k\":\"v\"}");
+    let Ok(environment) = Environment::build(&params, &params.env_vars, "sid", &agent) else {
+        return true;
+    };
+    assert_eq!(environment.text(spec_variable()), "sid");
+    for (name, value) in environment.to_process() {
+        let (name, value) = (name.into_encoded_bytes(), value.into_encoded_bytes());
+        assert!(!name.is_empty() && !name.contains(&b'=') && !name.contains(&0));
+        assert!(!value.contains(&0));
+        assert!(
+            !value
+                .windows(PRIVATE.len())
+                .any(|part| part == PRIVATE.as_bytes())
+        );
+    }
+    if let Ok(argv) = command::argv(&params.cmd_list, &params.client_args, &environment) {
+        assert_eq!(argv.len(), params.cmd_list.len() + params.client_args.len());
+        assert!(
+            argv.iter()
+                .all(|word| !word.as_encoded_bytes().contains(&0))
+        );
+    }
+    true
+}
+
+/// Where the session's id is told to its command.
+fn spec_variable() -> &'static str {
+    assert_eq!(spec::SESSION_ID, "gateway.session_id");
+    "HOOP_SESSION_ID"
+}
+
+/// A value that no session may see.
+const PRIVATE: &str = "the-agents-own-key";
+
+fn agent(json: &str) -> AgentEnvironment {
+    let variables = [("JSON", json), ("HOOP_KEY", PRIVATE), ("PATH", "/bin")];
+    AgentEnvironment::new(
+        variables
+            .into_iter()
+            .map(|(name, value)| (OsString::from(name), OsString::from(value))),
+        false,
+    )
+}
+
+/// The text is a JSON object of an operator, of which a connection names a key.
+fn secret_of_json(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes).replace('\0', "");
+    let mut params = ConnectionParams::default();
+    let reference = base64::encode(b"_envjson:JSON:k");
+    params
+        .env_vars
+        .insert("envvar:X".to_owned(), Secret::new(reference));
+    let built = Environment::build(&params, &params.env_vars, "sid", &agent(&text));
+    let expected: Option<std::collections::BTreeMap<String, String>> =
+        serde_json::from_str(&text).ok();
+    match (built, expected) {
+        (Ok(environment), _) => !environment.text("X").is_empty(),
+        (Err(reason), Some(expected)) => {
+            assert!(!expected.contains_key("k"), "{reason}");
+            false
+        }
+        (Err(_), None) => false,
+    }
+}
+
+/// An argument of a command with references to variables.
+fn expanded(bytes: &[u8]) -> bool {
+    let mut params = ConnectionParams::default();
+    params
+        .env_vars
+        .insert("envvar:A".to_owned(), Secret::new(base64::encode(b"value")));
+    let environment = Environment::build(
+        &params,
+        &params.env_vars,
+        "sid",
+        &AgentEnvironment::default(),
+    )
+    .expect("one plain variable");
+    let command = [b"program".to_vec(), bytes.to_vec()];
+    let argv = command::argv(&command, &[], &environment);
+    if let Ok(argv) = &argv
+        && !bytes.contains(&b'$')
+    {
+        assert_eq!(argv[1].as_encoded_bytes(), bytes);
+    }
+    argv.is_ok()
+}
