@@ -115,6 +115,7 @@ impl World {
             is_embedded: false,
             key_check_interval: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(10),
+            reconnect_max: hoop_lite::limits::BACKOFF_MAX,
             exit_on_revoked: false,
         };
         let sessions = Sessions::new(Default::default(), AgentEnvironment::default());

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::base::{Rng, Secret};
 use crate::h2::tests::{SETTINGS, Sent, read_frames};
+use crate::limits;
 use crate::link::Identity;
 use crate::session::{self, AgentEnvironment, Sessions};
 
@@ -12,6 +13,7 @@ const SETTINGS_OF_AGENT: Settings = Settings {
     is_embedded: false,
     key_check_interval: Duration::from_secs(15),
     drain_timeout: Duration::from_secs(10),
+    reconnect_max: limits::BACKOFF_MAX,
     exit_on_revoked: false,
 };
 

@@ -80,7 +80,9 @@ impl World {
             return;
         }
         if self.users.gateway_is_down {
-            return self.agent.link_unreachable(self.now, "connection refused");
+            return self
+                .agent
+                .link_unreachable(self.now, "connection refused", "start it");
         }
         let habits = match self.users.is_random {
             true => Habits::any(&mut self.dice),

@@ -66,6 +66,8 @@ impl World {
             Output::Session(session::Output::Spawn { target, command }) => {
                 self.spawn(target, &command);
             }
+            // A simulated process ends when its descriptor closes.
+            Output::Session(session::Output::HastenEnds) => {}
             Output::Session(session::Output::Resize { target, size }) => {
                 self.model.asked_to_resize(target, size);
             }

@@ -406,6 +406,7 @@ fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>) ->
         is_embedded: setup.is_embedded,
         key_check_interval: setup.key_check_interval,
         drain_timeout: DRAIN_TIMEOUT,
+        reconnect_max: limits::BACKOFF_MAX,
         exit_on_revoked: false,
     };
     let sessions = Sessions::new(

@@ -69,6 +69,7 @@ impl World {
             is_embedded: flags & 1 != 0,
             key_check_interval: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(10),
+            reconnect_max: limits::BACKOFF_MAX,
             exit_on_revoked: flags & 2 != 0,
         };
         let sessions = session::Settings {
@@ -279,7 +280,7 @@ impl World {
                 assert!(!command.argv.is_empty());
                 self.add(target, true);
             }
-            O::Resize { .. } => {}
+            O::Resize { .. } | O::HastenEnds => {}
             O::Examine { target } => self.agent.sessions_mut().0.examined(self.now, target, 0),
             O::Close { target, .. } => {
                 let place = self.targets.iter().position(|known| known.id == target);
