@@ -384,6 +384,11 @@ impl http_body::Body for Resettable {
         }
         Pin::new(&mut self.body).poll_frame(cx)
     }
+
+    /// A refusal has no body: its one HEADERS frame ends the stream.
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
 }
 
 /// What goes to the agent: packets as they come, or the end.
