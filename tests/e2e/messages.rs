@@ -101,6 +101,7 @@ fn a_second_agent_is_told_to_get_a_key_of_its_own() {
 #[test]
 fn a_lost_gateway_is_named_as_lost() {
     let world = World::start();
+    world.agent.wait_text("connected with success");
     world.gateway.drop_link("demo");
     let line = complaint(&world.agent);
     let lost = format!("disconnected from {}", world.gateway.address());
