@@ -60,6 +60,9 @@ impl Agent {
     pub(super) fn exit(&mut self, exit: Exit) {
         if self.exit.is_none() {
             self.exit = Some(exit);
+            if exit == Exit::Stopped {
+                log::info!("stopped");
+            }
             self.outputs.push_back(Output::Exit(exit));
         }
     }

@@ -304,9 +304,6 @@ impl Agent {
 
     fn key_refused(&mut self, now: Instant, status: &Status) {
         self.link_lost(now, &trouble::refused(status), Cause::Refused);
-        if self.settings.exit_on_revoked {
-            self.exit(Exit::KeyRefused);
-        }
     }
 
     fn link_failed(&mut self, now: Instant, error: &LinkError) {
@@ -339,8 +336,13 @@ impl Agent {
         if self.stopping {
             return self.exit(Exit::Stopped);
         }
+        if cause == Cause::Refused && self.settings.exit_on_revoked {
+            self.tell_loss(was_known, reason, "ending, as --exit-on-revoked asks");
+            return self.exit(Exit::KeyRefused);
+        }
         let wait = self.backoff.next_wait(now, cause, &mut self.rng);
-        self.tell_loss(was_known, reason, wait);
+        let next = format!("next attempt in {:.1} s", wait.as_secs_f32());
+        self.tell_loss(was_known, reason, &next);
         self.timers.arm(now + wait, Deadline::Retry);
         // The old link must still be able to send what it has to say: see `link_pending`.
         if let Phase::Dialling(_) = self.phase {
@@ -348,7 +350,7 @@ impl Agent {
         }
     }
 
-    fn tell_loss(&self, was_known: bool, reason: &str, wait: Duration) {
+    fn tell_loss(&self, was_known: bool, reason: &str, next: &str) {
         let what = match was_known {
             true => "disconnected from",
             false => "no connection to",
@@ -358,8 +360,7 @@ impl Agent {
         } else {
             &self.place
         };
-        let wait = wait.as_secs_f32();
-        log::warn!("{what} {place}: {reason}; next attempt in {wait:.1} s");
+        log::warn!("{what} {place}: {reason}; {next}");
         if !self.has_worked && self.counters.failures == FAILURES_BEFORE_ADVICE {
             log::info!(
                 "no attempt has worked yet: 'hoop-lite doctor', with the same variables, looks at \

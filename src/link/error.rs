@@ -41,9 +41,11 @@ impl std::fmt::Display for LinkError {
             Self::Proxy(ProxyError::Status(407)) => f.write_str(
                 "the proxy wants credentials: put them into HTTPS_PROXY (http://user:password@host:port)",
             ),
-            Self::Proxy(ProxyError::Status(status)) => {
-                write!(f, "the proxy refused to connect to the gateway with HTTP status {status}")
-            }
+            Self::Proxy(ProxyError::Status(status)) => write!(
+                f,
+                "the proxy refused to connect to the gateway with HTTP status {status}: have it \
+                 allow CONNECT to this host and port, or correct HTTPS_PROXY"
+            ),
             Self::Proxy(ProxyError::NotHttp) => {
                 f.write_str("HTTPS_PROXY names something that is no HTTP proxy")
             }

@@ -101,7 +101,7 @@ fn a_second_agent_is_told_to_get_a_key_of_its_own() {
 #[test]
 fn a_lost_gateway_is_named_as_lost() {
     let world = World::start();
-    world.agent.wait_text("connected with success");
+    world.shell("true");
     world.gateway.drop_link("demo");
     let line = complaint(&world.agent);
     let lost = format!("disconnected from {}", world.gateway.address());
@@ -127,6 +127,31 @@ fn a_mistyped_mode_is_told() {
     )]));
     assert!(line.contains("mode"), "{line}");
     assert!(line.contains("standard"), "{line}");
+}
+
+#[test]
+fn a_refused_key_that_ends_the_program_promises_no_further_attempt() {
+    let gateway = Gateway::start(Security::Tls);
+    let key = gateway.key_for("demo", "xagt-not-the-one", "standard");
+    let agent = AgentProcess::start(
+        AGENT,
+        &environment(&gateway, &key, &[("HOOP_LITE_EXIT_ON_REVOKED", "true")]),
+    );
+    assert_eq!(agent.wait_exit().code(), Some(3));
+    let line = complaint(&agent);
+    assert!(line.contains("refuses the key"), "{line}");
+    assert!(!line.contains("next attempt"), "{line}");
+    assert!(line.contains("exit-on-revoked"), "{line}");
+}
+
+#[test]
+fn an_agent_that_was_stopped_says_so_last() {
+    let world = World::start();
+    world.shell("true");
+    world.agent.signal(libc::SIGTERM);
+    assert_eq!(world.agent.wait_exit().code(), Some(0));
+    let lines = world.agent.lines();
+    assert!(lines.last().unwrap().contains("stopped"), "{lines:?}");
 }
 
 #[test]
