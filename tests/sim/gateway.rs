@@ -29,7 +29,7 @@ pub enum News {
     Packet(Got),
     /// It gave up a stream.
     Reset,
-    GoAway(u32),
+    GoAway,
 }
 
 /// How this gateway gives credit and cuts what it sends.
@@ -407,10 +407,7 @@ impl Peer {
                     news.push(News::Reset);
                 }
             }
-            frames::GOAWAY => {
-                let code = frame.number(4);
-                news.push(News::GoAway(code));
-            }
+            frames::GOAWAY => news.push(News::GoAway),
             kind => panic!("a frame of kind {kind}"),
         }
     }

@@ -266,7 +266,7 @@ impl World {
                     );
                 }
                 News::Packet(got) => self.client_got(link, got),
-                News::Call { .. } | News::Reset | News::GoAway(_) => {}
+                News::Call { .. } | News::Reset | News::GoAway => {}
             }
         }
     }

@@ -36,6 +36,7 @@ fn number(name: &str, default: u64) -> u64 {
 pub fn run(seed: u64, steps: u64, tls: Option<Tls>) -> u64 {
     let setup = Setup::any(&mut Dice::new(!seed));
     let mut world = World::new(seed, setup, tls);
+    world.replay = format!("replay: scripts/sim --seed {seed} {steps}");
     world.users.is_random = true;
     world.next_user();
     while world.steps < steps && world.exit.is_none() {

@@ -143,6 +143,8 @@ pub struct World {
     pub stop_at: Option<Instant>,
     pub exit: Option<Exit>,
     pub setup: Setup,
+    /// How to run the same again.
+    pub replay: String,
 }
 
 impl World {
@@ -176,6 +178,7 @@ impl World {
             stop_at: None,
             exit: None,
             setup,
+            replay: String::new(),
         };
         world.after(Duration::from_secs(1), Event::Second);
         world.drain();
@@ -379,10 +382,7 @@ impl Drop for World {
         for relay in &self.model.live {
             eprintln!("{}", self.model.describe(*relay));
         }
-        eprintln!(
-            "replay: HOOP_SIM_SEED={} scripts/sim --seed {}\n",
-            self.seed, self.seed
-        );
+        eprintln!("{}\n", self.replay);
     }
 }
 
