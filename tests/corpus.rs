@@ -70,7 +70,7 @@ fn damaged(bytes: &[u8], number: u64) -> Vec<u8> {
             *byte ^= flipped;
         }
     }
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         let len = place(copy.len());
         copy.truncate(len);
     }
