@@ -51,6 +51,10 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// No answer to the key check and nothing else received: the link is dead.
 pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(15);
 
+/// A key check that is not answered within this is asked anew: a call that hangs must not keep a
+/// revoked key alive.
+pub const KEY_CHECK_ANSWER_MAX: Duration = Duration::from_secs(15);
+
 /// Embedded mode asks at this pace whether somebody waits; the gateway forgets after 5 s.
 pub const PRECONNECT_INTERVAL: Duration = Duration::from_secs(4);
 

@@ -244,7 +244,17 @@ impl Agent {
             if now >= silent_at {
                 return self.link_lost(now, "the gateway has fallen silent", Cause::Passing);
             }
-            self.silence_timer = Some(self.timers.arm(silent_at, Deadline::Ask));
+            let give_up_at = asked + limits::KEY_CHECK_ANSWER_MAX;
+            if now >= give_up_at {
+                link.stop_asking();
+                self.silence_timer = None;
+                self.counters.check_failures += 1;
+                self.check_asked = None;
+                self.check_due = now;
+                return;
+            }
+            let timer = self.timers.arm(silent_at.min(give_up_at), Deadline::Ask);
+            self.silence_timer = Some(timer);
         } else if !link.has_stream() && !link.is_asking() {
             match link.ask() {
                 Ok(()) => {

@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::base::{Rng, Secret};
-use crate::h2::tests::{SETTINGS, Sent, read_frames};
+use crate::h2::ErrorCode;
+use crate::h2::tests::*;
 use crate::limits;
 use crate::link::Identity;
+use crate::packet::{Kind, SpecEntry, encode, spec};
 use crate::session::{self, AgentEnvironment, Sessions};
+use crate::wire::gob::vectors::vector;
 
 const SETTINGS_OF_AGENT: Settings = Settings {
     is_embedded: false,
@@ -83,4 +86,282 @@ fn the_first_credit_fits_a_small_byte_budget() {
         let window = u32::from_be_bytes(window[2..].try_into().unwrap());
         assert_eq!(window as usize, budget / 2);
     }
+}
+
+const GRPC: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/grpc")];
+
+fn message(content: &[u8]) -> Vec<u8> {
+    [&crate::grpc::write_prefix(content.len())[..], content].concat()
+}
+
+fn packet(kind: Kind, session: &str, entries: &[SpecEntry<'_>], payload: &[u8]) -> Vec<u8> {
+    let entries = [&[(spec::SESSION_ID, session.as_bytes())], entries].concat();
+    let mut content = Vec::new();
+    encode(&mut content, kind, &entries, payload);
+    data(1, &message(&content), false)
+}
+
+impl World {
+    /// A link whose stream the gateway has accepted, with these settings of the gateway.
+    fn live(entries: &[(u16, u32)]) -> Self {
+        let mut world = Self::with(session::Settings::default());
+        world.feed(&[settings(entries), frame(SETTINGS, ACK, 0, &[])].concat());
+        let accepted = packet(Kind::AgentGatewayConnectOK, "", &[], b"");
+        world.feed(&[headers(1, GRPC, false), accepted].concat());
+        assert_eq!(world.agent.link_state(), LinkState::Live);
+        world.sent();
+        world
+    }
+
+    fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let buffer = self.agent.link_read_buffer().expect("the link is read");
+            let size = bytes.len().min(buffer.len());
+            buffer[..size].copy_from_slice(&bytes[..size]);
+            bytes = &bytes[size..];
+            self.agent.link_received(self.now, size);
+        }
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+        self.agent.handle_timeout(self.now);
+    }
+
+    /// An open TCP session.
+    fn open_tcp(&mut self, id: &str) {
+        self.feed(&packet(
+            Kind::AgentSessionOpen,
+            id,
+            &[(spec::CONNECTION_PARAMS, &vector("head-tcp"))],
+            b"",
+        ));
+        let probe = loop {
+            match self.agent.poll_output() {
+                Some(Output::Session(session::Output::Dial { target, .. })) => break target,
+                Some(_) => {}
+                None => panic!("nothing is dialled"),
+            }
+        };
+        let (sessions, outbox) = self.agent.sessions_mut();
+        sessions.target_started(self.now, probe, outbox);
+    }
+
+    /// The reactor is asked to close the socket.
+    fn closes_link(&mut self) -> bool {
+        std::iter::from_fn(|| self.agent.poll_output())
+            .any(|output| matches!(output, Output::CloseLink))
+    }
+
+    /// Feeds what must end the link, stream first, then the connection, with these codes.
+    fn loses_link(&mut self, bytes: &[u8], stream: ErrorCode, connection: ErrorCode) {
+        self.open_tcp("a");
+        self.sent();
+        self.feed(bytes);
+        assert!(self.closes_link());
+        assert!(self.agent.sessions().is_empty());
+        let sent = self.sent();
+        let code = |kind| sent.iter().find(|frame| frame.kind == kind);
+        let reset = code(RST_STREAM).map(|frame| (frame.stream, frame.number(0)));
+        assert_eq!(reset, Some((1, stream.0)));
+        assert_eq!(
+            code(GOAWAY).map(|frame| frame.number(4)),
+            Some(connection.0)
+        );
+        assert_eq!(sent.last().map(|frame| frame.kind), Some(GOAWAY));
+    }
+
+    /// The key check that is due now, as its stream.
+    fn asked(&mut self) -> Option<u32> {
+        let sent = self.sent();
+        let asks = |frame: &&Sent| frame.kind == HEADERS && frame.stream != 1;
+        sent.iter().find(asks).map(|frame| frame.stream)
+    }
+}
+
+#[test]
+fn a_message_that_is_no_packet_ends_the_stream_and_with_it_the_link() {
+    for content in [
+        &b"\xff\xff"[..],
+        b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01x",
+        b"\x12\x01\xff",
+    ] {
+        let bytes = data(1, &message(content), false);
+        World::live(&[]).loses_link(&bytes, ErrorCode::PROTOCOL_ERROR, ErrorCode::NO_ERROR);
+    }
+}
+
+#[test]
+fn a_compressed_message_ends_the_stream_and_with_it_the_link() {
+    let bytes = data(1, b"\x01\0\0\0\x01x", false);
+    World::live(&[]).loses_link(&bytes, ErrorCode::PROTOCOL_ERROR, ErrorCode::NO_ERROR);
+}
+
+#[test]
+fn an_oversized_message_is_refused_by_its_prefix() {
+    let bytes = data(1, &[&[0][..], &u32::MAX.to_be_bytes()].concat(), false);
+    World::live(&[]).loses_link(&bytes, ErrorCode::ENHANCE_YOUR_CALM, ErrorCode::NO_ERROR);
+}
+
+#[test]
+fn a_truncated_message_ends_with_its_stream_and_is_never_a_packet() {
+    let mut world = World::live(&[]);
+    let whole = packet(
+        Kind::AgentSessionOpen,
+        "a",
+        &[(spec::CONNECTION_PARAMS, &vector("head-tcp"))],
+        b"",
+    );
+    let cut = whole.len() - 20;
+    let framed = &whole[9..cut];
+    world.feed(
+        &[
+            data(1, framed, false),
+            headers(1, &[("grpc-status", "0")], true),
+        ]
+        .concat(),
+    );
+    assert!(world.closes_link());
+    assert_eq!(world.agent.sessions().counters().sessions, 0);
+}
+
+#[test]
+fn a_gob_bomb_costs_its_session_alone() {
+    let mut world = World::live(&[]);
+    world.open_tcp("good");
+    world.sent();
+    // A definition of a struct that claims more fields than there are bytes, and mere noise.
+    for bomb in [
+        &[
+            0x0c, 0xff, 0x81, 3, 1, 2, 0xf8, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        ][..],
+        &[0xf8; 64],
+        b"",
+    ] {
+        world.feed(&packet(
+            Kind::AgentSessionOpen,
+            "bad",
+            &[(spec::CONNECTION_PARAMS, bomb)],
+            b"",
+        ));
+        assert_eq!(world.agent.sessions().len(), 1);
+        let said: Vec<u8> = world
+            .sent()
+            .into_iter()
+            .flat_map(|frame| frame.payload)
+            .collect();
+        let close = Kind::ClientSessionClose.name().as_bytes();
+        assert!(said.windows(close.len()).any(|part| part == close));
+    }
+    assert_eq!(world.agent.link_state(), LinkState::Live);
+}
+
+#[test]
+fn a_broken_answer_to_the_key_check_costs_that_call_alone() {
+    let oversized = [&[0][..], &u32::MAX.to_be_bytes()].concat();
+    for (content, code) in [
+        (message(b"\xff\xff"), ErrorCode::PROTOCOL_ERROR),
+        (b"\x01\0\0\0\x01x".to_vec(), ErrorCode::PROTOCOL_ERROR),
+        (oversized, ErrorCode::ENHANCE_YOUR_CALM),
+    ] {
+        let mut world = World::live(&[]);
+        world.open_tcp("a");
+        world.pass(10);
+        let stream = world.asked().expect("a key check");
+        world.feed(&[headers(stream, GRPC, false), data(stream, &content, false)].concat());
+        assert_eq!(
+            (world.agent.link_state(), world.agent.sessions().len()),
+            (LinkState::Live, 1)
+        );
+        assert_eq!(world.agent.counters().check_failures, 1);
+        let sent = world.sent();
+        let reset = sent.iter().find(|frame| frame.kind == RST_STREAM).unwrap();
+        assert_eq!((reset.stream, reset.number(0)), (stream, code.0));
+    }
+}
+
+#[test]
+fn a_key_check_waits_for_the_gateways_window() {
+    let mut world = World::live(&[]);
+    world.feed(&packet(Kind::GatewayFeatureFlagUpdate, "", &[], b""));
+    world.agent.ship_logs(&[b'x'; 100_000]);
+    let sum: usize = world
+        .sent()
+        .iter()
+        .filter(|f| f.kind == DATA)
+        .map(|f| f.payload.len())
+        .sum();
+    assert!(sum > 60_000, "the connection's window is used up");
+    world.pass(10);
+    assert_eq!(world.asked(), Some(3));
+    world.feed(&window_update(0, 1_000));
+    let sent = world.sent();
+    let request = sent
+        .iter()
+        .find(|frame| frame.stream == 3)
+        .expect("the request");
+    assert_eq!((request.kind, request.flags), (DATA, END_STREAM));
+}
+
+#[test]
+fn a_key_check_that_is_never_answered_is_asked_again() {
+    let mut world = World::live(&[]);
+    let mut asked = Vec::new();
+    for _ in 0..12 {
+        world.pass(5);
+        // Alive, but not answering.
+        world.feed(&frame(PING, 0, 0, &[0; 8]));
+        asked.extend(world.asked());
+    }
+    assert_eq!(world.agent.link_state(), LinkState::Live);
+    assert!(asked.len() >= 2, "{asked:?}");
+    assert!(world.agent.counters().check_failures >= 1);
+}
+
+#[test]
+fn a_call_that_failed_before_its_end_holds_no_stream() {
+    let mut world = World::live(&[]);
+    for _ in 0..40 {
+        world.pass(10);
+        let Some(stream) = world.asked() else {
+            continue;
+        };
+        world.feed(&headers(
+            stream,
+            &[(":status", "503"), ("content-type", "text/html")],
+            false,
+        ));
+        let sent = world.sent();
+        assert!(
+            sent.iter()
+                .any(|f| (f.kind, f.stream) == (RST_STREAM, stream)),
+            "{sent:?}"
+        );
+    }
+    assert_eq!(world.agent.link_state(), LinkState::Live);
+    assert!(world.agent.counters().check_failures > 17);
+}
+
+#[test]
+fn a_gateway_that_takes_nothing_holds_bounded_memory() {
+    let mut world = World::live(&[(4, 0)]);
+    world.open_tcp("a");
+    world.sent();
+    for number in 0..200_000u32 {
+        if world.agent.link_read_buffer().is_none() {
+            break;
+        }
+        let id = number.to_string();
+        world.feed(&packet(Kind::AgentTCPConnectionWrite, &id, &[], b"x"));
+    }
+    assert!(
+        world.agent.link_read_buffer().is_none(),
+        "who asks without listening is not read"
+    );
+    assert!(!world.agent.has_room());
+    assert!(world.agent.sessions().buffered_bytes() == 0);
+    for _ in 0..8 {
+        world.pass(5);
+    }
+    assert!(world.closes_link(), "and then given up");
 }

@@ -9,29 +9,17 @@
 
 use std::time::Instant;
 
+use super::calls::Calls;
 use super::error::LinkError;
 use super::pace::Pace;
 use super::proxy;
 use super::transport::{Progress, RECORD_PLAINTEXT_MAX, Transport};
 use crate::base::{ByteBuf, Secret};
-use crate::grpc::{self, Call, Code, Reassembly, Status};
-use crate::h2::{self, Connection, StreamId};
+use crate::grpc::Status;
+use crate::h2;
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
-use crate::packet::{DecodeError, Outbox, Packet, PreConnectResponse};
-
-const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
-const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
-
-/// The connection's own window never holds the stream back: only the stream's credit counts, and
-/// that begins with what there is room for.
-fn local_settings(credit: u32) -> h2::LocalSettings {
-    h2::LocalSettings {
-        stream_window: credit.min(limits::STREAM_WINDOW),
-        connection_window: limits::STREAM_WINDOW * 2,
-        header_list_bytes_max: limits::H2_HEADER_LIST_BYTES_MAX,
-    }
-}
+use crate::packet::{Outbox, Packet};
 
 /// A frame that fills one TLS record.
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
@@ -87,21 +75,6 @@ pub struct Link {
     last_received: Instant,
 }
 
-/// The HTTP/2 half, apart from the transport so that both can be borrowed at once.
-struct Calls {
-    http2: Connection,
-    identity: Identity,
-    stream: Option<StreamId>,
-    reassembly: Reassembly,
-    unary: Option<Unary>,
-}
-
-struct Unary {
-    stream: StreamId,
-    reassembly: Reassembly,
-    answer: Option<Answer>,
-}
-
 impl Link {
     /// A connected socket. With `tunnel`, the proxy that it leads to is asked first. A stream has
     /// `credit` before it is given any.
@@ -120,13 +93,7 @@ impl Link {
             tunnel: tunnel.map(|_| proxy::Answer::default()),
             transport,
             outgoing,
-            calls: Calls {
-                http2: Connection::new(&local_settings(credit)),
-                identity,
-                stream: None,
-                reassembly: Reassembly::new(),
-                unary: None,
-            },
+            calls: Calls::new(identity, credit),
             pace: Pace::new(now),
             is_ready: false,
             read_size: limits::LINK_READ_BYTES_MIN,
@@ -212,23 +179,17 @@ impl Link {
 
     /// Opens the agent's stream.
     pub fn open_stream(&mut self) -> Result<(), h2::OpenError> {
-        let calls = &mut self.calls;
-        calls.stream = Some(calls.open(CONNECT_PATH, true)?);
-        calls.reassembly = Reassembly::new();
-        Ok(())
+        self.calls.open_stream()
     }
 
     /// Asks `PreConnect`; one call at a time.
     pub fn ask(&mut self) -> Result<(), h2::OpenError> {
-        let calls = &mut self.calls;
-        let stream = calls.open(PRECONNECT_PATH, false)?;
-        calls.send_request(stream);
-        calls.unary = Some(Unary {
-            stream,
-            reassembly: Reassembly::new(),
-            answer: None,
-        });
-        Ok(())
+        self.calls.ask()
+    }
+
+    /// Gives the call up; no [`Event::Answered`] follows.
+    pub fn stop_asking(&mut self) {
+        self.calls.stop_asking();
     }
 
     /// The credit that is missing to `wanted`, when it is worth a frame.
@@ -269,6 +230,7 @@ impl Link {
             return Ok(());
         }
         loop {
+            self.calls.send_request();
             let control = self.calls.http2.control_output();
             if !control.is_empty() {
                 self.transport.send(control.filled(), &mut self.outgoing)?;
@@ -334,155 +296,8 @@ impl Link {
 
     /// After an error: tells the peer which, as far as that is possible.
     pub fn abort(&mut self) {
+        self.calls.http2.go_away(h2::ErrorCode::NO_ERROR, b"");
         let _ = self.transmit(&mut Outbox::new());
         self.transport.close(&mut self.outgoing);
     }
-}
-
-impl Calls {
-    fn open(&mut self, path: &str, is_connect: bool) -> Result<StreamId, h2::OpenError> {
-        let identity = &self.identity;
-        let call = Call {
-            tls: identity.is_encrypted,
-            authority: &identity.authority,
-            path,
-            user_agent: &identity.user_agent,
-        };
-        let mut metadata = vec![("origin", "agent")];
-        if is_connect {
-            metadata.extend(
-                identity
-                    .metadata
-                    .iter()
-                    .map(|(name, value)| (*name, &value[..])),
-            );
-        }
-        let fields = grpc::request_fields(call, &metadata);
-        let bearer = Secret::new([b"Bearer ", identity.token.expose()].concat());
-        let mut fields: Vec<_> = fields
-            .iter()
-            .map(|(name, value)| (*name, &value[..]))
-            .collect();
-        fields.push(("authorization", bearer.expose()));
-        self.http2.open_stream(&fields, false)
-    }
-
-    /// The whole request of a unary call, in one frame: it is a few bytes long, and a peer whose
-    /// initial window does not even hold that gets no answer from us.
-    fn send_request(&mut self, stream: StreamId) {
-        let request = &self.identity.preconnect;
-        let prefix = grpc::write_prefix(request.len());
-        let size = prefix.len() + request.len();
-        if self.http2.send_room(stream) < size {
-            return self.http2.reset(stream, h2::ErrorCode::CANCEL);
-        }
-        let mut head = [0; FRAME_HEAD_BYTES];
-        self.http2.write_data_head(stream, size, true, &mut head);
-        let control = self.http2.control_output();
-        control.extend(&head);
-        control.extend(&prefix);
-        control.extend(request);
-    }
-
-    fn receive(
-        &mut self,
-        now: Instant,
-        mut bytes: &[u8],
-        on_event: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), LinkError> {
-        loop {
-            let (used, event) = self
-                .http2
-                .handle_input(now, bytes)
-                .map_err(LinkError::Http2)?;
-            bytes = &bytes[used..];
-            match event {
-                None if bytes.is_empty() => return Ok(()),
-                None => {}
-                Some(event) => dispatch(
-                    &mut self.stream,
-                    &mut self.reassembly,
-                    &mut self.unary,
-                    event,
-                    on_event,
-                )?,
-            }
-        }
-    }
-}
-
-/// One HTTP/2 event to the call that it belongs to.
-fn dispatch(
-    stream: &mut Option<StreamId>,
-    reassembly: &mut Reassembly,
-    unary: &mut Option<Unary>,
-    event: h2::Event<'_>,
-    on_event: &mut dyn FnMut(Event<'_>),
-) -> Result<(), LinkError> {
-    let (id, data, status) = match event {
-        h2::Event::Settings => return Ok(()),
-        h2::Event::GoAway { code, debug, .. } => {
-            on_event(Event::GoAway(code, debug));
-            return Ok(());
-        }
-        h2::Event::Data {
-            stream,
-            bytes,
-            end_stream,
-        } => (stream, bytes, end_stream.then(Status::missing)),
-        h2::Event::Headers {
-            stream,
-            fields,
-            end_stream,
-        } => (stream, &[][..], Status::from_headers(&fields, end_stream)),
-        h2::Event::Trailers { stream, fields } => {
-            (stream, &[][..], Some(Status::from_trailers(&fields)))
-        }
-        h2::Event::Reset { stream, code, .. } => (stream, &[][..], Some(Status::from_reset(code))),
-    };
-    if *stream == Some(id) {
-        feed(reassembly, data, &mut |message| {
-            Packet::decode(message).map(|packet| on_event(Event::Packet(packet)))
-        })?;
-        if let Some(status) = status {
-            *stream = None;
-            on_event(Event::StreamEnded(status));
-        }
-    } else if let Some(call) = unary.as_mut().filter(|call| call.stream == id) {
-        let Unary {
-            reassembly, answer, ..
-        } = call;
-        feed(reassembly, data, &mut |message| {
-            let PreConnectResponse { status, message } = PreConnectResponse::decode(message)?;
-            *answer = Some(Answer {
-                connect: status == "CONNECT",
-                message: message.to_owned(),
-            });
-            Ok(())
-        })?;
-        if let Some(status) = status {
-            let answer = answer.take();
-            *unary = None;
-            on_event(Event::Answered(match answer {
-                Some(answer) if status.code == Code::Ok => Ok(answer),
-                _ => Err(status),
-            }));
-        }
-    }
-    Ok(())
-}
-
-fn feed(
-    reassembly: &mut Reassembly,
-    mut data: &[u8],
-    on_message: &mut dyn FnMut(&[u8]) -> Result<(), DecodeError>,
-) -> Result<(), LinkError> {
-    while !data.is_empty() {
-        let (used, message) = reassembly.feed(data).map_err(LinkError::Message)?;
-        data = &data[used..];
-        if let Some(message) = message {
-            on_message(message).map_err(LinkError::Packet)?;
-        }
-    }
-    Ok(())
 }

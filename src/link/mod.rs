@@ -3,6 +3,7 @@
 //! Sans-IO like everything below it. Knows packets, but no session.
 
 mod backoff;
+mod calls;
 mod error;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod link;

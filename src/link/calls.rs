@@ -1,0 +1,282 @@
+//! The calls of a link: the agent's one `Connect` stream, and one unary `PreConnect` at a time.
+//!
+//! Promises that a fault of the peer costs the call it is in: the unary one goes alone, the stream
+//! of packets takes the link with it, and either is reset with the code that fits. Leaves socket,
+//! TLS and the order of what is sent to `link.rs`.
+
+use std::time::Instant;
+
+use super::error::LinkError;
+use super::link::{Answer, Event, Identity};
+use crate::base::Secret;
+use crate::grpc::{self, Call, Code, MessageError, Reassembly, Status};
+use crate::h2::{self, Connection, StreamId};
+use crate::limits;
+use crate::packet::outbox::FRAME_HEAD_BYTES;
+use crate::packet::{DecodeError, Packet, PreConnectResponse};
+
+const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
+const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
+
+/// The connection's own window never holds the stream back: only the stream's credit counts, and
+/// that begins with what there is room for.
+fn local_settings(credit: u32) -> h2::LocalSettings {
+    h2::LocalSettings {
+        stream_window: credit.min(limits::STREAM_WINDOW),
+        connection_window: limits::STREAM_WINDOW * 2,
+        header_list_bytes_max: limits::H2_HEADER_LIST_BYTES_MAX,
+    }
+}
+
+/// The HTTP/2 half, apart from the transport so that both can be borrowed at once.
+pub(super) struct Calls {
+    pub(super) http2: Connection,
+    identity: Identity,
+    /// The stream of packets.
+    pub(super) stream: Option<StreamId>,
+    reassembly: Reassembly,
+    pub(super) unary: Option<Unary>,
+}
+
+/// A unary call under way.
+pub(super) struct Unary {
+    stream: StreamId,
+    /// The request has left; it waits while the peer's windows do not hold it.
+    is_sent: bool,
+    reassembly: Reassembly,
+    answer: Option<Answer>,
+}
+
+impl Calls {
+    /// No call yet.
+    pub(super) fn new(identity: Identity, credit: u32) -> Self {
+        Self {
+            http2: Connection::new(&local_settings(credit)),
+            identity,
+            stream: None,
+            reassembly: Reassembly::new(),
+            unary: None,
+        }
+    }
+
+    /// Opens the stream of packets.
+    pub(super) fn open_stream(&mut self) -> Result<(), h2::OpenError> {
+        self.stream = Some(self.open(CONNECT_PATH, true)?);
+        self.reassembly = Reassembly::new();
+        Ok(())
+    }
+
+    /// Begins the unary call.
+    pub(super) fn ask(&mut self) -> Result<(), h2::OpenError> {
+        let stream = self.open(PRECONNECT_PATH, false)?;
+        self.unary = Some(Unary {
+            stream,
+            is_sent: false,
+            reassembly: Reassembly::new(),
+            answer: None,
+        });
+        self.send_request();
+        Ok(())
+    }
+
+    /// Gives the unary call up.
+    pub(super) fn stop_asking(&mut self) {
+        if let Some(call) = self.unary.take() {
+            self.http2.reset(call.stream, h2::ErrorCode::CANCEL);
+        }
+    }
+
+    fn open(&mut self, path: &str, is_connect: bool) -> Result<StreamId, h2::OpenError> {
+        let identity = &self.identity;
+        let call = Call {
+            tls: identity.is_encrypted,
+            authority: &identity.authority,
+            path,
+            user_agent: &identity.user_agent,
+        };
+        let mut metadata = vec![("origin", "agent")];
+        if is_connect {
+            metadata.extend(
+                identity
+                    .metadata
+                    .iter()
+                    .map(|(name, value)| (*name, &value[..])),
+            );
+        }
+        let fields = grpc::request_fields(call, &metadata);
+        let bearer = Secret::new([b"Bearer ", identity.token.expose()].concat());
+        let mut fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| (*name, &value[..]))
+            .collect();
+        fields.push(("authorization", bearer.expose()));
+        self.http2.open_stream(&fields, false)
+    }
+
+    /// The whole request of the unary call, in one frame, as soon as the peer's windows hold it: it
+    /// is a few bytes long, but bulk on the stream of packets may have used the connection's up.
+    pub(super) fn send_request(&mut self) {
+        let Some(call) = self.unary.as_mut().filter(|call| !call.is_sent) else {
+            return;
+        };
+        let request = &self.identity.preconnect;
+        let prefix = grpc::write_prefix(request.len());
+        let size = prefix.len() + request.len();
+        if self.http2.send_room(call.stream) < size {
+            return;
+        }
+        call.is_sent = true;
+        let mut head = [0; FRAME_HEAD_BYTES];
+        self.http2
+            .write_data_head(call.stream, size, true, &mut head);
+        let control = self.http2.control_output();
+        control.extend(&head);
+        control.extend(&prefix);
+        control.extend(request);
+    }
+
+    /// Plaintext of the peer.
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        mut bytes: &[u8],
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), LinkError> {
+        loop {
+            let (used, event) = self
+                .http2
+                .handle_input(now, bytes)
+                .map_err(LinkError::Http2)?;
+            bytes = &bytes[used..];
+            match event {
+                None if bytes.is_empty() => return Ok(()),
+                None => {}
+                Some(event) => self.dispatch(event, on_event)?,
+            }
+        }
+    }
+
+    /// One HTTP/2 event to the call that it belongs to.
+    fn dispatch(
+        &mut self,
+        event: h2::Event<'_>,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), LinkError> {
+        let (id, data, status) = match event {
+            h2::Event::Settings => return Ok(()),
+            h2::Event::GoAway { code, debug, .. } => {
+                on_event(Event::GoAway(code, debug));
+                return Ok(());
+            }
+            h2::Event::Data {
+                stream,
+                bytes,
+                end_stream,
+            } => (stream, bytes, end_stream.then(Status::missing)),
+            h2::Event::Headers {
+                stream,
+                fields,
+                end_stream,
+            } => (stream, &[][..], Status::from_headers(&fields, end_stream)),
+            h2::Event::Trailers { stream, fields } => {
+                (stream, &[][..], Some(Status::from_trailers(&fields)))
+            }
+            h2::Event::Reset { stream, code, .. } => {
+                (stream, &[][..], Some(Status::from_reset(code)))
+            }
+        };
+        if self.stream == Some(id) {
+            self.receive_packets(id, data, status, on_event)
+        } else {
+            self.receive_answer(id, data, status, on_event);
+            Ok(())
+        }
+    }
+
+    /// The stream of packets. A fault in it is the end of the link: nothing else is on it.
+    fn receive_packets(
+        &mut self,
+        id: StreamId,
+        data: &[u8],
+        status: Option<Status>,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), LinkError> {
+        let result = feed(&mut self.reassembly, data, &mut |message| {
+            Packet::decode(message).map(|packet| on_event(Event::Packet(packet)))
+        });
+        if let Err(error) = result {
+            self.http2.reset(id, reset_code(&error));
+            return Err(error);
+        }
+        if let Some(status) = status {
+            self.stream = None;
+            on_event(Event::StreamEnded(status));
+        }
+        Ok(())
+    }
+
+    /// The unary call. A fault in it is the end of that call only.
+    fn receive_answer(
+        &mut self,
+        id: StreamId,
+        data: &[u8],
+        status: Option<Status>,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) {
+        let Some(call) = self.unary.as_mut().filter(|call| call.stream == id) else {
+            return;
+        };
+        let Unary {
+            reassembly, answer, ..
+        } = call;
+        let result = feed(reassembly, data, &mut |message| {
+            let PreConnectResponse { status, message } = PreConnectResponse::decode(message)?;
+            *answer = Some(Answer {
+                connect: status == "CONNECT",
+                message: message.to_owned(),
+            });
+            Ok(())
+        });
+        let (outcome, code) = match (result, status) {
+            (Err(error), _) => {
+                let status = Status {
+                    code: Code::Internal,
+                    message: error.to_string(),
+                };
+                (Err(status), reset_code(&error))
+            }
+            (Ok(()), None) => return,
+            (Ok(()), Some(status)) => {
+                let answer = answer.take().filter(|_| status.code == Code::Ok);
+                (answer.ok_or(status), h2::ErrorCode::CANCEL)
+            }
+        };
+        // A call may fail before its stream ends, and nobody waits for that.
+        self.http2.reset(id, code);
+        self.unary = None;
+        on_event(Event::Answered(outcome));
+    }
+}
+
+/// What a stream is reset with whose messages can't be read.
+fn reset_code(error: &LinkError) -> h2::ErrorCode {
+    match error {
+        LinkError::Message(MessageError::TooLarge(_)) => h2::ErrorCode::ENHANCE_YOUR_CALM,
+        _ => h2::ErrorCode::PROTOCOL_ERROR,
+    }
+}
+
+fn feed(
+    reassembly: &mut Reassembly,
+    mut data: &[u8],
+    on_message: &mut dyn FnMut(&[u8]) -> Result<(), DecodeError>,
+) -> Result<(), LinkError> {
+    while !data.is_empty() {
+        let (used, message) = reassembly.feed(data).map_err(LinkError::Message)?;
+        data = &data[used..];
+        if let Some(message) = message {
+            on_message(message).map_err(LinkError::Packet)?;
+        }
+    }
+    Ok(())
+}
