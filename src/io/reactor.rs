@@ -54,8 +54,6 @@ pub struct Options {
     pub health: Option<health::Address>,
     /// The service manager.
     pub notify: Notify,
-    /// The program beside which we run.
-    pub foreground: Option<Foreground>,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
 }
@@ -89,7 +87,6 @@ impl Reactor {
             search_path,
             health,
             notify,
-            foreground,
             ships_logs,
         } = options;
         let poll = Poll::new()?;
@@ -101,24 +98,20 @@ impl Reactor {
             None => None,
             Some(address) => Some(HealthServer::new(&address, poll.registry(), TOKEN_HEALTH)?),
         };
-        let mut processes = Processes::new(search_path);
-        if let Some(program) = &foreground {
-            processes.track(program.pid(), FOREGROUND_OWNER);
-        }
         let watchdog_at = notify.watchdog().map(|every| Instant::now() + every);
         Ok(Self {
             poll,
             agent,
             link: LinkSocket::None,
             targets: Targets::default(),
-            processes,
+            processes: Processes::new(search_path),
             resolver: Resolver::new(waker),
             signals,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
             health,
             notify,
             notified: None,
-            foreground,
+            foreground: None,
             foreground_exit: None,
             ships_logs,
             watchdog_at,
@@ -126,6 +119,12 @@ impl Reactor {
             has_released: true,
             exit: None,
         })
+    }
+
+    /// The program beside which we run, started when signals were caught already.
+    pub fn accompany(&mut self, program: Foreground) {
+        self.processes.track(program.pid(), FOREGROUND_OWNER);
+        self.foreground = Some(program);
     }
 
     /// Runs until the agent is done, or the foreground program has ended.

@@ -144,26 +144,13 @@ fn serve(
         },
         AgentEnvironment::new(offered, waits_to_be_wanted),
     );
-    let started = start_program(program, variables, &search_path, settings.drain_timeout);
-    let foreground = match started {
-        Ok(foreground) => foreground,
-        Err(error) => {
-            let name = program
-                .first()
-                .map(|name| name.to_string_lossy())
-                .unwrap_or_default();
-            ::log::error!("can not run {name}: {error}; check what stands behind --, and PATH");
-            return Ok(u8::try_from(error.code()).unwrap_or(1));
-        }
-    };
     let options = Options {
-        search_path,
+        search_path: search_path.clone(),
         health: config.settings.health_listen.as_ref().map(health_address),
         notify: Notify::new(
             environment("NOTIFY_SOCKET"),
             environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok()),
         ),
-        foreground,
         ships_logs: config.settings.log_ship,
     };
     log::ship(config.settings.log_ship);
@@ -179,6 +166,19 @@ fn serve(
         io::ErrorKind::AddrInUse => format!("the health endpoint's address is taken: {error}"),
         _ => format!("can not start: {error}"),
     })?;
+    // Last, when signals are caught and nothing is left that could keep us from running.
+    match start_program(program, variables, &search_path, settings.drain_timeout) {
+        Ok(None) => {}
+        Ok(Some(foreground)) => reactor.accompany(foreground),
+        Err(error) => {
+            let name = program
+                .first()
+                .map(|name| name.to_string_lossy())
+                .unwrap_or_default();
+            ::log::error!("can not run {name}: {error}; check what stands behind --, and PATH");
+            return Ok(u8::try_from(error.code()).unwrap_or(1));
+        }
+    }
     let (exit, program_code) = reactor
         .run()
         .map_err(|error| format!("the event loop failed: {error}"))?;

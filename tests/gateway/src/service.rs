@@ -389,6 +389,10 @@ impl http_body::Body for Resettable {
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
     }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// What goes to the agent: packets as they come, or the end.

@@ -31,7 +31,7 @@ pub fn gateway_kills(plan: &Plan) -> Row {
         let mut random = [0];
         moments.fill(&mut random);
         std::thread::sleep(Duration::from_millis(u64::from(random[0]) / 8));
-        gateway.signal(libc::SIGKILL);
+        gateway.kill();
         *gateway = GatewayProcess::start(&place);
     };
     for _ in 0..WARM_UP {
@@ -39,7 +39,7 @@ pub fn gateway_kills(plan: &Plan) -> Row {
     }
     gateway.wait_working();
     let before = figures_at_work(&agent);
-    gateway.signal(libc::SIGKILL);
+    gateway.kill();
     gateway = GatewayProcess::start(&place);
     for _ in 0..count {
         kill(&mut gateway);

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
+use loopback_gateway::event::Event;
 use loopback_gateway::targets::Pattern;
 use loopback_gateway::{AgentProcess, Gateway, Setup};
 
@@ -103,6 +104,12 @@ impl GatewayProcess {
             .expect("a line")
     }
 
+    /// Kills it and waits until its port is free.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: i32) {
         let pid = i32::try_from(self.child.id()).expect("a pid");
@@ -113,8 +120,7 @@ impl GatewayProcess {
 
 impl Drop for GatewayProcess {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -151,6 +157,7 @@ pub fn serve(words: &[&str]) -> ExitCode {
     let echo_port = echo_port.parse().expect("a port");
     loop {
         gateway.wait_online(NAME);
+        let from = gateway.mark();
         let workload = Workload::open(&gateway, echo_port);
         println!("working");
         let mut socket = workload.socket.try_clone().expect("a descriptor");
@@ -159,6 +166,10 @@ pub fn serve(words: &[&str]) -> ExitCode {
         while round_trip(&mut socket, u64::from_le_bytes(seed)).is_ok() {
             seeds.fill(&mut seed);
         }
-        gateway.wait_offline(NAME);
+        // It may be online again by now.
+        gateway.wait_event(from, "the stream's end", |event| match event {
+            Event::Offline { .. } => Some(()),
+            _ => None,
+        });
     }
 }
