@@ -99,9 +99,9 @@ pub const STALL_MAX: Duration = Duration::from_secs(3);
 /// packets would cost more than relaying them.
 pub const QUEUE_IDLE_AFTER: Duration = Duration::from_secs(1);
 
-/// Pieces of queues (64 KiB each) kept between two uses while there is traffic: what one read of
-/// the link can fill, twice.
-pub const QUEUE_PIECES_KEPT: usize = 8;
+/// Pieces of queues (64 KiB each) kept between two uses while there is traffic: a target that is
+/// behind by less costs no allocation.
+pub const QUEUE_PIECES_KEPT: usize = 32;
 
 /// A session must be open, or refused, within this: the gateway's fronts wait 5 s.
 pub const SESSION_OPEN_TIMEOUT: Duration = Duration::from_millis(4500);

@@ -10,45 +10,68 @@ use std::time::Duration;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Starts programs on a core of their own; everything else stays on another one.
-pub struct Launcher {
-    orders: Sender<(Command, Sender<Child>)>,
-    /// Both cores are the same one.
-    pub is_shared: bool,
+/// Where a program runs.
+#[derive(Clone, Copy)]
+pub enum Core {
+    /// On one of its own.
+    Own,
+    /// On that of gateway and targets.
+    Shared,
 }
 
+/// Starts programs, by default on a core of their own; everything else stays on another one.
+pub struct Launcher {
+    own: Orders,
+    shared: Orders,
+    /// There is only one core.
+    pub is_single: bool,
+}
+
+type Orders = Sender<(Command, Sender<Child>)>;
+
 impl Launcher {
-    /// Moves this thread, and what it will start, to one core, and takes another for programs.
+    /// Moves this thread, and the threads that it will start, to one core, and takes another for
+    /// programs.
     pub fn start() -> Self {
         let allowed = sched_getaffinity(None).unwrap();
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
-        let ours = cores.next().expect("a core");
-        let theirs = cores.next();
-        let (orders, received) = channel::<(Command, Sender<Child>)>();
-        thread::spawn(move || {
-            pin(theirs.unwrap_or(ours));
-            for (mut command, answer) in received {
-                let child = command
-                    .spawn()
-                    .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-                answer.send(child).unwrap();
-            }
-        });
-        pin(ours);
+        let shared = cores.next().expect("a core");
+        let own = cores.next();
+        pin(shared);
         Self {
-            orders,
-            is_shared: theirs.is_none(),
+            own: launch_on(own.unwrap_or(shared)),
+            shared: launch_on(shared),
+            is_single: own.is_none(),
         }
     }
 
-    /// Runs a command on the programs' core.
-    pub fn run(&self, command: Command) -> Process {
+    /// Runs a command.
+    pub fn run(&self, core: Core, command: Command) -> Process {
         let (answer, child) = channel();
-        self.orders.send((command, answer)).unwrap();
+        let orders = match core {
+            Core::Own => &self.own,
+            Core::Shared => &self.shared,
+        };
+        orders.send((command, answer)).unwrap();
         Process {
             child: child.recv().expect("a started program"),
         }
     }
+}
+
+/// Programs inherit the core of the thread that starts them.
+fn launch_on(core: usize) -> Orders {
+    let (orders, received) = channel::<(Command, Sender<Child>)>();
+    thread::spawn(move || {
+        pin(core);
+        for (mut command, answer) in received {
+            let child = command
+                .spawn()
+                .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+            answer.send(child).unwrap();
+        }
+    });
+    orders
 }
 
 fn pin(core: usize) {
