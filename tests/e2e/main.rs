@@ -13,5 +13,6 @@ mod policy;
 mod proxy;
 mod revocation;
 mod shutdown;
+mod suspension;
 mod tcp;
 mod world;
