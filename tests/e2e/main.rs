@@ -14,5 +14,6 @@ mod policy;
 mod proxy;
 mod revocation;
 mod shutdown;
+mod suspension;
 mod tcp;
 mod world;
