@@ -80,9 +80,13 @@ impl Sessions {
         }
         for id in self.stalled_candidates() {
             let stall_max = self.settings.stall_max;
+            let held_max = self.held_max();
             let Some(target) = self.target_mut(id) else {
                 continue;
             };
+            if target.queue.len() <= held_max {
+                break; // The verdict on a larger one was enough.
+            }
             // What it did while nobody looked at what the kernel delivers is not known.
             if now < target.look(now, limits::LOOK_GAP_MAX) + stall_max {
                 self.outputs.push_back(Output::Examine { target: id });
@@ -122,15 +126,9 @@ impl Sessions {
         u32::try_from(given).unwrap_or(missing)
     }
 
-    /// Relays that hold much. When the budget is all but used up by many that hold little, nobody
-    /// would ever leave: then the size does not matter, and the largest goes first.
+    /// Relays that hold much, the largest first.
     fn stalled_candidates(&self) -> Vec<TargetId> {
-        let is_full = self.credit_wanted() < limits::STREAM_WINDOW_UNDER_PRESSURE;
-        let held_max = if is_full {
-            0
-        } else {
-            limits::STALLED_BYTES_MAX
-        };
+        let held_max = self.held_max();
         let mut found: Vec<(usize, TargetId)> = self
             .targets
             .iter()
@@ -139,6 +137,17 @@ impl Sessions {
             .collect();
         found.sort_by(|a, b| b.cmp(a));
         found.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// What a relay may hold without being looked at. When the budget is all but used up by many
+    /// that hold little, nobody would ever leave: then the size does not matter.
+    fn held_max(&self) -> usize {
+        let is_full = self.credit_wanted() < limits::STREAM_WINDOW_UNDER_PRESSURE;
+        if is_full {
+            0
+        } else {
+            limits::STALLED_BYTES_MAX
+        }
     }
 
     fn close_stalled(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {

@@ -127,6 +127,9 @@ impl Sessions {
             target.phase = Phase::Lingering;
             target.moved(now);
             target.look(now, Duration::ZERO);
+            if !target.queue.is_empty() {
+                self.outputs.push_back(Output::Examine { target: id });
+            }
             self.arm(id, now + limits::LINGER_LOOK);
         }
         self.mark_dirty(id);
@@ -144,14 +147,20 @@ impl Sessions {
             true => target.look(now, limits::LINGER_LOOK * 2),
             false => target.progress,
         };
-        let until = since + limits::LINGER_MAX;
+        // The verdict follows one more look, not one that is old already.
+        let last_look = since + limits::LINGER_MAX;
+        let until = last_look + limits::PRESSURE_TICK;
         if now >= until {
             return self.drop_target(id, is_cut_off);
         }
         if is_cut_off {
             self.outputs.push_back(Output::Examine { target: id });
         }
-        self.arm(id, until.min(now + limits::LINGER_LOOK));
+        let next = match now >= last_look {
+            true => until,
+            false => last_look.min(now + limits::LINGER_LOOK),
+        };
+        self.arm(id, next);
     }
 
     /// The target ended or failed while its client was there: the client hears it, once.

@@ -182,7 +182,7 @@ impl Model {
                 let is_cut_off = relay.queue > 0;
                 let is_stuck = relay
                     .taken_at
-                    .is_none_or(|at| is_due(at, limits::LINGER_MAX / 2));
+                    .is_none_or(|at| is_due(at, limits::LINGER_MAX - LOOKS));
                 assert!(
                     !is_cut_off || is_stuck,
                     "it moved: {}",
@@ -412,7 +412,7 @@ impl Model {
     }
 }
 
-/// Under pressure the agent looks this often at what the kernel holds, give or take.
+/// A last look at what the kernel holds is never older than this.
 const LOOKS: Duration = Duration::from_millis(100);
 
 /// What a target says on a channel.
