@@ -113,6 +113,8 @@ pub struct Agent {
     pub(super) outputs: VecDeque<Output>,
     pub(super) check_due: Instant,
     pub(super) check_asked: Option<Instant>,
+    /// When an unanswered check is judged.
+    pub(super) check_timer: Option<TimerId>,
     /// Where the link leads, for people.
     pub(super) place: String,
     pub(super) is_accepted: bool,
@@ -150,6 +152,7 @@ impl Agent {
             outputs: VecDeque::new(),
             check_due: now,
             check_asked: None,
+            check_timer: None,
             place: String::new(),
             is_accepted: false,
             is_known: false,

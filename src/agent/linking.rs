@@ -219,7 +219,8 @@ impl Agent {
                 self.check_asked = Some(now);
                 let silent_at = link.last_received() + limits::LINK_SILENCE_MAX;
                 let patience = now + limits::LINK_SILENCE_MAX / 3;
-                self.timers.arm(silent_at.max(patience), Deadline::Ask);
+                let judged_at = silent_at.max(patience);
+                self.check_timer = Some(self.timers.arm(judged_at, Deadline::Ask));
             } else {
                 self.counters.check_failures += 1;
             }
@@ -242,7 +243,7 @@ impl Agent {
             if now >= silent_at {
                 return self.link_lost(now, "the gateway has fallen silent", Cause::Passing);
             }
-            self.timers.arm(silent_at, Deadline::Ask);
+            self.check_timer = Some(self.timers.arm(silent_at, Deadline::Ask));
         } else if !link.has_stream() && !link.is_asking() {
             match link.ask() {
                 Ok(()) => {
@@ -259,6 +260,10 @@ impl Agent {
     /// `PreConnect` was answered: the key stands, or somebody waits, or neither.
     fn answered(&mut self, now: Instant, answer: Result<Answer, Status>) {
         let is_check = self.check_asked.take().is_some();
+        if let Some(timer) = self.check_timer.take() {
+            // Nothing to judge: an idle agent sleeps until the next keep-alive.
+            self.timers.cancel(timer);
+        }
         if !is_check {
             self.disarm_connect();
         }
@@ -323,6 +328,7 @@ impl Agent {
         let was_known = std::mem::take(&mut self.is_known);
         self.check_asked = None;
         self.timers.clear();
+        self.check_timer = None;
         self.connect_timer = None;
         if self.stopping {
             return self.exit(Exit::Stopped);
