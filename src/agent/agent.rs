@@ -112,11 +112,11 @@ pub struct Agent {
     pub(super) rng: Rng,
     pub(super) timers: Timers<Deadline>,
     pub(super) connect_timer: Option<TimerId>,
-    /// Judges a key check that is not answered.
-    pub(super) silence_timer: Option<TimerId>,
     pub(super) outputs: VecDeque<Output>,
     pub(super) check_due: Instant,
     pub(super) check_asked: Option<Instant>,
+    /// When an unanswered check is judged.
+    pub(super) check_timer: Option<TimerId>,
     /// Where the link leads, for people.
     pub(super) place: String,
     pub(super) is_accepted: bool,
@@ -151,10 +151,10 @@ impl Agent {
             rng,
             timers: Timers::default(),
             connect_timer: None,
-            silence_timer: None,
             outputs: VecDeque::new(),
             check_due: now,
             check_asked: None,
+            check_timer: None,
             place: String::new(),
             is_accepted: false,
             is_known: false,

@@ -221,7 +221,7 @@ impl Agent {
                 let silent_at = link.last_received() + limits::LINK_SILENCE_MAX;
                 let patience = now + limits::LINK_SILENCE_MAX / 3;
                 let timer = self.timers.arm(silent_at.max(patience), Deadline::Ask);
-                self.silence_timer = Some(timer);
+                self.check_timer = Some(timer);
             } else {
                 self.counters.check_failures += 1;
             }
@@ -247,14 +247,14 @@ impl Agent {
             let give_up_at = asked + limits::KEY_CHECK_ANSWER_MAX;
             if now >= give_up_at {
                 link.stop_asking();
-                self.silence_timer = None;
+                self.check_timer = None;
                 self.counters.check_failures += 1;
                 self.check_asked = None;
                 self.check_due = now;
                 return;
             }
             let timer = self.timers.arm(silent_at.min(give_up_at), Deadline::Ask);
-            self.silence_timer = Some(timer);
+            self.check_timer = Some(timer);
         } else if !link.has_stream() && !link.is_asking() {
             match link.ask() {
                 Ok(()) => {
@@ -271,11 +271,12 @@ impl Agent {
     /// `PreConnect` was answered: the key stands, or somebody waits, or neither.
     fn answered(&mut self, now: Instant, answer: Result<Answer, Status>) {
         let is_check = self.check_asked.take().is_some();
+        if let Some(timer) = self.check_timer.take() {
+            // Nothing to judge: an idle agent sleeps until the next keep-alive.
+            self.timers.cancel(timer);
+        }
         if !is_check {
             self.disarm_connect();
-        }
-        if let Some(timer) = self.silence_timer.take() {
-            self.timers.cancel(timer);
         }
         match answer {
             Err(status) if status.code == Code::Unauthenticated => self.key_refused(now, &status),
@@ -341,8 +342,8 @@ impl Agent {
         let was_known = std::mem::take(&mut self.is_known);
         self.check_asked = None;
         self.timers.clear();
+        self.check_timer = None;
         self.connect_timer = None;
-        self.silence_timer = None;
         if self.stopping {
             return self.exit(Exit::Stopped);
         }

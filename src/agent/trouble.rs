@@ -70,8 +70,9 @@ pub fn silent(link: Option<&Link>) -> String {
 pub fn ended(what: &str, status: &Status) -> String {
     let advice = match status.code {
         Code::FailedPrecondition if status.message == ALREADY_CONNECTED => {
-            ": another agent has this key: stop it, or give this one a key of its own with \
-             'hoop-lite admin create agent NAME'"
+            ": another agent has this key (stop it, or give this one a key of its own with \
+             'hoop-lite admin create agent NAME'), or the gateway has not noticed yet that an \
+             earlier connection is gone (it does within minutes)"
         }
         Code::Unimplemented => {
             ": check that this is the gateway's gRPC port (8010 unless changed), not its web page"

@@ -96,6 +96,10 @@ fn a_second_agent_is_told_to_get_a_key_of_its_own() {
     let line = complaint(&second);
     assert!(line.contains("agent already connected"), "{line}");
     assert!(line.contains("admin create agent"), "{line}");
+    assert!(
+        line.contains("not noticed"),
+        "nor is it the only cause: {line}"
+    );
 }
 
 #[test]
