@@ -77,6 +77,10 @@ pub const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// Sessions at once.
 pub const SESSION_COUNT_MAX: usize = 4096;
 
+/// Parameters that all sessions hold together, for as long as they are open: a session has some kB,
+/// one with certificates some hundred, and a message could bring 17 MiB for each of thousands.
+pub const SESSIONS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Relays at once, of all sessions.
 pub const RELAY_COUNT_MAX: usize = 16384;
 

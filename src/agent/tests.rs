@@ -365,3 +365,19 @@ fn a_gateway_that_takes_nothing_holds_bounded_memory() {
     }
     assert!(world.closes_link(), "and then given up");
 }
+
+#[test]
+fn an_http2_error_is_told_by_goaway_before_the_socket_closes() {
+    let mut world = World::live(&[]);
+    world.open_tcp("a");
+    world.sent();
+    world.feed(&frame(PING, 0, 1, &[0; 8]));
+    assert!(world.closes_link());
+    let sent = world.sent();
+    let last = sent.last().expect("a GOAWAY");
+    assert_eq!(
+        (last.kind, last.number(4)),
+        (GOAWAY, ErrorCode::PROTOCOL_ERROR.0)
+    );
+    assert!(world.agent.sessions().is_empty());
+}

@@ -24,8 +24,8 @@ use super::settings::{self, LocalSettings, PeerSettings};
 use super::stream::{Recv, Stream, StreamId, Streams};
 use crate::base::ByteBuf;
 use crate::limits::{
-    H2_CONTROL_BYTES_HIGH, H2_FRAME_BYTES_MAX, H2_NUISANCES_PER_DATA_SENT, H2_STREAMS_MAX,
-    H2_TABLE_BYTES_MAX,
+    H2_CONTROL_BYTES_HIGH, H2_DATA_TINY_BYTES, H2_FRAME_BYTES_MAX, H2_NUISANCES_PER_DATA_SENT,
+    H2_STREAMS_MAX, H2_TABLE_BYTES_MAX,
 };
 
 /// What the peer did.
@@ -248,7 +248,10 @@ impl Connection {
         }
         .to_octets();
         self.send_window.consume(len);
-        self.nuisances.earn(H2_NUISANCES_PER_DATA_SENT);
+        // Less is what a peer gets that gives credit by the octet.
+        if len >= H2_DATA_TINY_BYTES {
+            self.nuisances.earn(H2_NUISANCES_PER_DATA_SENT);
+        }
         if let Some(stream) = self.streams.get_mut(stream.0) {
             stream.send_window.consume(len);
             stream.send_open &= !end_stream;

@@ -232,3 +232,7 @@ fn flush_alert(
         outgoing.advance(written);
     }
 }
+
+#[cfg(test)]
+#[path = "transport_tests.rs"]
+mod tests;

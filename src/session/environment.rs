@@ -117,6 +117,13 @@ impl Environment {
             .map(|(name, content)| (name.as_str(), content.expose()))
     }
 
+    /// Bytes of all names and values.
+    pub fn held_bytes(&self) -> usize {
+        let all = self.variables.iter().chain(&self.files);
+        all.map(|(name, value)| name.len() + value.expose().len())
+            .sum()
+    }
+
     /// The variables as a process wants them.
     pub fn to_process(&self) -> Vec<(OsString, OsString)> {
         let os = |bytes: &[u8]| OsStr::from_bytes(bytes).to_os_string();

@@ -81,6 +81,11 @@ impl Sessions {
         }
         let service = service::classify(&params).map_err(|refusal| refusal.0.to_owned())?;
         let environment = Environment::build(&params, client, id, &self.agent)?;
+        let words = params.cmd_list.iter().chain(&params.client_args);
+        let held = environment.held_bytes() + words.map(Vec::len).sum::<usize>();
+        if self.held + held > limits::SESSIONS_BYTES_MAX {
+            return Err("the agent's sessions hold as much as they may, try again later".into());
+        }
         Ok(Session {
             id: id.into(),
             connection_type: params.connection_type,
@@ -89,6 +94,7 @@ impl Sessions {
             command: params.cmd_list,
             client_args: params.client_args,
             environment,
+            held,
             state: State::Command {
                 target: None,
                 size: Size::DEFAULT,
@@ -106,11 +112,12 @@ impl Sessions {
                 }
             },
         };
-        let id = session.id.clone();
+        let (id, held) = (session.id.clone(), session.held);
         let Ok(key) = self.sessions.insert(Box::new(session)).map(SessionKey) else {
             return;
         };
         self.by_id.insert(id, key);
+        self.held += held;
         self.counters.sessions += 1;
         let Some(Address { host, port }) = address else {
             return self.opened(key, outbox);

@@ -62,6 +62,8 @@ pub(super) struct Session {
     pub(super) command: Vec<Vec<u8>>,
     pub(super) client_args: Vec<Vec<u8>>,
     pub(super) environment: Environment,
+    /// Bytes of all the above.
+    pub(super) held: usize,
     pub(super) state: State,
 }
 
@@ -91,6 +93,8 @@ pub struct Sessions {
     pub(super) outputs: VecDeque<Output>,
     pub(super) dirty: Vec<TargetId>,
     pub(super) buffered: usize,
+    /// Bytes of the parameters of all sessions.
+    pub(super) held: usize,
     pub(super) pressure_is_watched: bool,
     /// Bytes that left since credit was last given: they may be replaced at once.
     pub(super) drained: usize,
@@ -123,6 +127,7 @@ impl Sessions {
             outputs: VecDeque::new(),
             dirty: Vec::new(),
             buffered: 0,
+            held: 0,
             pressure_is_watched: false,
             drained: 0,
             allowance: 0,
@@ -318,6 +323,7 @@ impl Sessions {
             return;
         };
         self.by_id.remove(&session.id);
+        self.held -= session.held;
         self.remember_ended(session.id.clone(), false);
         match session.state {
             State::Opening(target) => self.drop_target(target, false),
@@ -366,6 +372,7 @@ impl Sessions {
             self.sessions.remove(key);
         }
         self.by_id.clear();
+        self.held = 0;
         self.ended.clear();
         for key in self.targets.keys() {
             self.drop_target(TargetId(key), true);

@@ -783,3 +783,28 @@ fn a_full_table_refuses_the_relay_and_says_so() {
         (Kind::ClientTCPConnectionClose, "2")
     );
 }
+
+#[test]
+fn sessions_that_are_large_do_not_add_up_for_ever() {
+    let mut world = World::new();
+    let large = "x".repeat(4 << 20);
+    let open = |world: &mut World, id: usize| {
+        world.open(
+            &id.to_string(),
+            params("command-line", &[], &["bash", &large]),
+        );
+        world.one().kind
+    };
+    let fit = limits::SESSIONS_BYTES_MAX / large.len() - 1;
+    for id in 0..fit {
+        assert_eq!(open(&mut world, id), Kind::ClientSessionOpenOK);
+    }
+    let refused = (fit..fit + 4).find(|id| open(&mut world, *id) == Kind::ClientSessionClose);
+    assert!(refused.is_some_and(|id| id <= fit + 2));
+    world.open("small", shell());
+    assert_eq!(world.one().kind, Kind::ClientSessionOpenOK, "others go on");
+    world.deliver(Kind::AgentSessionClose, "0", b"");
+    assert_eq!(open(&mut world, 0), Kind::ClientSessionOpenOK);
+    world.sessions.end_all();
+    assert_eq!(open(&mut world, 0), Kind::ClientSessionOpenOK);
+}

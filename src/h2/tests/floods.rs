@@ -125,12 +125,28 @@ fn earned_frames_are_bounded() {
         let mut head = [0; 9];
         world
             .connection
-            .write_data_head(StreamId(1), 1, false, &mut head);
+            .write_data_head(StreamId(1), 16, false, &mut head);
     }
     for _ in 0..H2_NUISANCES_EARNED_MAX + H2_NUISANCES_PER_SECOND_MAX - 2 {
         world.feed(&frame(PING, ACK, 0, &[0; 8])).unwrap();
     }
     assert_eq!(world.fails(&frame(PING, ACK, 0, &[0; 8])), CALM);
+}
+
+#[test]
+fn cve_2019_9511_window_dribbled_by_the_octet_is_cut_off() {
+    let mut world = World::with(&[(4, 0)]);
+    let stream = world.open();
+    world.pass(Duration::from_secs(2));
+    for _ in 0..H2_NUISANCES_PER_SECOND_MAX {
+        world.feed(&window_update(1, 1)).unwrap();
+        assert_eq!(world.connection.send_room(stream), 1);
+        let mut head = [0; 9];
+        world
+            .connection
+            .write_data_head(stream, 1, false, &mut head);
+    }
+    assert_eq!(world.fails(&window_update(1, 1)), CALM);
 }
 
 #[test]
@@ -188,6 +204,16 @@ fn cve_2023_45288_continuation_flood_is_cut_off() {
         world.feed(&more.repeat(8)).unwrap();
         assert_eq!(world.fails(&more), CALM, "{part}");
     }
+}
+
+#[test]
+fn continuation_flood_in_trailers_is_cut_off() {
+    let mut world = world();
+    let begun = frame(HEADERS, END_STREAM, 1, &block(&[("grpc-status", "0")]));
+    let more = frame(CONTINUATION, 0, 1, &[]);
+    world.feed(&begun).unwrap();
+    world.feed(&more.repeat(8)).unwrap();
+    assert_eq!(world.fails(&more), CALM);
 }
 
 #[test]

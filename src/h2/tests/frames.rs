@@ -26,6 +26,11 @@ fn frames_of_a_wrong_size_end_the_connection() {
             code,
         ),
         (
+            "HEADERS above the maximum",
+            vec![0, 0x40, 1, 1, END_HEADERS, 0, 0, 0, 1],
+            code,
+        ),
+        (
             "unknown above the maximum",
             vec![1, 0, 0, 0x99, 0, 0, 0, 0, 0],
             code,
@@ -72,6 +77,16 @@ fn frames_of_a_wrong_size_end_the_connection() {
             code,
         ),
     ]);
+}
+
+#[test]
+fn a_frame_of_the_largest_size_is_taken() {
+    let mut world = world();
+    let content = vec![7; 16_384];
+    let ping = frame(PING, 0, 0, &[1; 8]);
+    let seen = world.feed(&[data(1, &content, false), ping].concat());
+    assert_eq!(seen, Ok(vec![Seen::Data(1, content, false)]));
+    assert_eq!(world.sent()[0].kind, PING);
 }
 
 #[test]
@@ -164,6 +179,30 @@ fn header_block_is_joined_from_continuations() {
         ],
     );
     assert_eq!(world().feed(&bytes), Ok(vec![expected]));
+}
+
+#[test]
+fn continuation_without_an_open_block_ends_the_connection() {
+    let more = frame(CONTINUATION, END_HEADERS, 1, &block(&[("a", "b")]));
+    let begun = frame(HEADERS, 0, 1, &block(&[("a", "b")]));
+    for (what, before) in [
+        ("behind HEADERS with END_HEADERS", response(1)),
+        (
+            "behind a whole block",
+            [begun.clone(), more.clone()].concat(),
+        ),
+        (
+            "behind DATA",
+            [response(1), data(1, b"content", false)].concat(),
+        ),
+    ] {
+        let (mut world, _) = World::with_stream();
+        let code = world.fails(&[before, more.clone()].concat());
+        assert_eq!(code, ErrorCode::PROTOCOL_ERROR, "{what}");
+    }
+    let on_zero = frame(CONTINUATION, END_HEADERS, 0, &block(&[("a", "b")]));
+    let code = world().fails(&[begun, on_zero].concat());
+    assert_eq!(code, ErrorCode::PROTOCOL_ERROR);
 }
 
 #[test]

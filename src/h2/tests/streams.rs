@@ -134,6 +134,19 @@ fn every_frame_in_every_state_has_its_effect() {
             ],
         ),
         (
+            "CONTINUATION",
+            frame(CONTINUATION, END_HEADERS, 1, &block(&[("a", "b")])),
+            [
+                (Open, Fails(wrong)),
+                (Content, Fails(wrong)),
+                (HalfClosedLocal, Fails(wrong)),
+                (HalfClosedRemote, Fails(wrong)),
+                (Closed, Fails(wrong)),
+                (ResetByUs, Fails(wrong)),
+                (ResetByPeer, Fails(wrong)),
+            ],
+        ),
+        (
             "PUSH_PROMISE",
             frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2]),
             [

@@ -312,3 +312,43 @@ fn an_address_in_a_certificate_is_listed_as_such() {
     let text = refusal(&only(&pem), "other.example", identity);
     assert!(text.contains("it names 127.0.0.1;"), "{text}");
 }
+
+/// Authorities of one name, each signed by each: the ways through them are more than anybody can
+/// walk.
+#[test]
+fn rustsec_2023_0053_a_maze_of_certificates_is_refused() {
+    const AUTHORITIES: usize = 12;
+    let keys: Vec<KeyPair> = (0..AUTHORITIES)
+        .map(|_| KeyPair::generate().unwrap())
+        .collect();
+    let copy = |key: &KeyPair| {
+        let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        KeyPair::try_from(&der).unwrap()
+    };
+    let mut chain = Vec::new();
+    let leaf_key = KeyPair::generate().unwrap();
+    let maze = params("maze", true);
+    for signer in &keys {
+        let issuer = Issuer::new(maze.clone(), copy(signer));
+        if chain.is_empty() {
+            let leaf = params("gw.example", false);
+            chain.push(leaf.signed_by(&leaf_key, &issuer).unwrap().der().clone());
+        }
+        for subject in &keys {
+            let certificate = maze.signed_by(subject, &issuer).unwrap();
+            chain.push(certificate.der().clone());
+        }
+    }
+    let (_, other_authority) = signed("other.example");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let refused = verifier(&only(&other_authority), provider)
+        .unwrap()
+        .verify_server_cert(
+            &chain[0],
+            &chain[1..],
+            &ServerName::try_from("gw.example").unwrap(),
+            &[],
+            UnixTime::now(),
+        );
+    assert!(!explain(&refused.unwrap_err()).is_empty());
+}
