@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::command;
+use super::ending::send_close;
 use super::environment::Environment;
 use super::output::{Output, Size};
 use super::policy;
 use super::service::{self, Liveness, Service};
-use super::sessions::{EXIT_INTERNAL, Session, Sessions, State, send_close};
+use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
 use super::target::{Kind as TargetKind, SessionKey, TargetId};
 use crate::limits;
 use crate::packet::params::{self, ParamsError};

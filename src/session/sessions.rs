@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::ending::{Ended, send_close};
 use super::environment::AgentEnvironment;
 use super::output::{Output, Size};
 use super::service::Service;
@@ -67,13 +68,6 @@ pub(super) struct Session {
     pub(super) state: State,
 }
 
-/// A session that is over.
-struct Ended {
-    id: Box<str>,
-    /// We have closed it, and the gateway has not confirmed that yet.
-    is_unconfirmed: bool,
-}
-
 /// What a deadline is about.
 pub(super) enum Deadline {
     Target(TargetId),
@@ -87,7 +81,7 @@ pub struct Sessions {
     pub(super) agent: AgentEnvironment,
     pub(super) sessions: Slab<Box<Session>>,
     pub(super) by_id: BTreeMap<Box<str>, SessionKey>,
-    ended: VecDeque<Ended>,
+    pub(super) ended: VecDeque<Ended>,
     pub(super) targets: Slab<Box<Target>>,
     pub(super) timers: Timers<Deadline>,
     pub(super) outputs: VecDeque<Output>,
@@ -297,49 +291,6 @@ impl Sessions {
         self.close(now, key, EXIT_INTERNAL, &text, outbox);
     }
 
-    /// Sends the one close packet of a session and ends it.
-    pub(super) fn close(
-        &mut self,
-        now: Instant,
-        key: SessionKey,
-        code: u16,
-        text: &str,
-        outbox: &mut Outbox,
-    ) {
-        if let Some(session) = self.session(key) {
-            log::info!("sid={} session ended, exit code {code}", session.id);
-            send_close(outbox, &session.id, code, text);
-            self.end(now, key);
-            if let Some(ended) = self.ended.back_mut() {
-                ended.is_unconfirmed = true;
-            }
-        }
-    }
-
-    /// Ends a session without a word: its processes, its connections, its memory. Bytes that a
-    /// client had sent before it left still reach their target.
-    pub(super) fn end(&mut self, now: Instant, key: SessionKey) {
-        let Some(session) = self.sessions.remove(key.0) else {
-            return;
-        };
-        self.by_id.remove(&session.id);
-        self.held -= session.held;
-        self.remember_ended(session.id.clone(), false);
-        match session.state {
-            State::Opening(target) => self.drop_target(target, false),
-            State::Command { target, .. } => {
-                if let Some(target) = target {
-                    self.drop_target(target, false);
-                }
-            }
-            State::Tcp { open, .. } => {
-                for target in open.into_values() {
-                    self.linger(now, target);
-                }
-            }
-        }
-    }
-
     /// Refuses new sessions from now on.
     pub fn stop_opening(&mut self) {
         self.is_closing = true;
@@ -348,35 +299,6 @@ impl Sessions {
     /// New sessions are refused.
     pub(super) fn is_closing(&self) -> bool {
         self.is_closing
-    }
-
-    /// Closes every session by packet: the agent is leaving.
-    pub fn close_all(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
-        for key in self.sessions.keys() {
-            self.close(now, SessionKey(key), EXIT_INTERNAL, text, outbox);
-        }
-    }
-
-    /// As [`Sessions::end_all`], and no process may take its time: the key is revoked.
-    pub fn revoke_all(&mut self) {
-        self.end_all();
-        self.outputs.push_back(Output::HastenEnds);
-    }
-
-    /// Ends everything at once, queues included: the gateway is gone.
-    pub fn end_all(&mut self) {
-        if !self.is_empty() {
-            log::warn!("{} sessions ended with the link", self.len());
-        }
-        for key in self.sessions.keys() {
-            self.sessions.remove(key);
-        }
-        self.by_id.clear();
-        self.held = 0;
-        self.ended.clear();
-        for key in self.targets.keys() {
-            self.drop_target(TargetId(key), true);
-        }
     }
 
     pub(super) fn session(&self, key: SessionKey) -> Option<&Session> {
@@ -473,17 +395,6 @@ impl Sessions {
             (_, Phase::Streaming) => {}
         }
     }
-
-    pub(super) fn remember_ended(&mut self, id: Box<str>, is_unconfirmed: bool) {
-        if self.ended.len() >= limits::ENDED_SESSIONS_KEPT {
-            self.ended.pop_front();
-        }
-        self.ended.push_back(Ended { id, is_unconfirmed });
-    }
-
-    pub(super) fn forget_ended(&mut self, id: &str) {
-        self.ended.retain(|ended| &*ended.id != id);
-    }
 }
 
 /// A request of the gateway or of a session's client; everything else is ours to send, not to get.
@@ -496,14 +407,4 @@ fn is_for_session(kind: Kind) -> bool {
 fn session_id(bytes: &[u8]) -> Option<&str> {
     let usable = !bytes.is_empty() && bytes.len() <= limits::ID_BYTES_MAX;
     std::str::from_utf8(bytes).ok().filter(|_| usable)
-}
-
-/// The one close packet of a session.
-pub(super) fn send_close(outbox: &mut Outbox, id: &str, code: u16, text: &str) {
-    let code = code.to_string();
-    let entries = [
-        (spec::SESSION_ID, id.as_bytes()),
-        (spec::EXIT_CODE, code.as_bytes()),
-    ];
-    outbox.push(Kind::ClientSessionClose, &entries, text.as_bytes());
 }

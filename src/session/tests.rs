@@ -46,7 +46,7 @@ impl World {
             .session_of(id, params, &EnvVars::new(), Vec::new())
         {
             Ok(session) => self.sessions.admit(self.now, session, &mut self.outbox),
-            Err(text) => super::sessions::send_close(&mut self.outbox, id, 254, &text),
+            Err(text) => super::ending::send_close(&mut self.outbox, id, 254, &text),
         }
     }
 

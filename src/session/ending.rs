@@ -1,0 +1,115 @@
+//! How sessions end: one by its close packet, one without a word, or all together.
+//!
+//! Promises one close packet a session, and that nothing of it is held afterwards but its id, for the
+//! packets that are still under way. What becomes of bytes that a target has not taken yet is left
+//! to `relay.rs`.
+
+use std::time::Instant;
+
+use super::output::Output;
+use super::sessions::{EXIT_INTERNAL, Sessions, State};
+use super::target::{SessionKey, TargetId};
+use crate::limits;
+use crate::packet::{Kind, Outbox, spec};
+
+/// A session that is over.
+pub(super) struct Ended {
+    pub(super) id: Box<str>,
+    /// We have closed it, and the gateway has not confirmed that yet.
+    pub(super) is_unconfirmed: bool,
+}
+
+impl Sessions {
+    /// Sends the one close packet of a session and ends it.
+    pub(super) fn close(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        code: u16,
+        text: &str,
+        outbox: &mut Outbox,
+    ) {
+        if let Some(session) = self.session(key) {
+            log::info!("sid={} session ended, exit code {code}", session.id);
+            send_close(outbox, &session.id, code, text);
+            self.end(now, key);
+            if let Some(ended) = self.ended.back_mut() {
+                ended.is_unconfirmed = true;
+            }
+        }
+    }
+
+    /// Ends a session without a word: its processes, its connections, its memory. Bytes that a
+    /// client had sent before it left still reach their target.
+    pub(super) fn end(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.remove(key.0) else {
+            return;
+        };
+        self.by_id.remove(&session.id);
+        self.held -= session.held;
+        self.remember_ended(session.id.clone(), false);
+        match session.state {
+            State::Opening(target) => self.drop_target(target, false),
+            State::Command { target, .. } => {
+                if let Some(target) = target {
+                    self.drop_target(target, false);
+                }
+            }
+            State::Tcp { open, .. } => {
+                for target in open.into_values() {
+                    self.linger(now, target);
+                }
+            }
+        }
+    }
+
+    /// Closes every session by packet: the agent is leaving.
+    pub fn close_all(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
+        for key in self.sessions.keys() {
+            self.close(now, SessionKey(key), EXIT_INTERNAL, text, outbox);
+        }
+    }
+
+    /// As [`Sessions::end_all`], and no process may take its time: the key is revoked.
+    pub fn revoke_all(&mut self) {
+        self.end_all();
+        self.outputs.push_back(Output::HastenEnds);
+    }
+
+    /// Ends everything at once, queues included: the gateway is gone.
+    pub fn end_all(&mut self) {
+        if !self.is_empty() {
+            log::warn!("{} sessions ended with the link", self.len());
+        }
+        for key in self.sessions.keys() {
+            self.sessions.remove(key);
+        }
+        self.by_id.clear();
+        self.held = 0;
+        self.ended.clear();
+        for key in self.targets.keys() {
+            self.drop_target(TargetId(key), true);
+        }
+    }
+
+    pub(super) fn remember_ended(&mut self, id: Box<str>, is_unconfirmed: bool) {
+        if self.ended.len() >= limits::ENDED_SESSIONS_KEPT {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(Ended { id, is_unconfirmed });
+    }
+
+    pub(super) fn forget_ended(&mut self, id: &str) {
+        self.ended.retain(|ended| &*ended.id != id);
+    }
+}
+
+/// The one close packet of a session.
+pub(super) fn send_close(outbox: &mut Outbox, id: &str, code: u16, text: &str) {
+    let code = code.to_string();
+    let entries = [
+        (spec::SESSION_ID, id.as_bytes()),
+        (spec::EXIT_CODE, code.as_bytes()),
+    ];
+    outbox.push(Kind::ClientSessionClose, &entries, text.as_bytes());
+}
