@@ -67,7 +67,7 @@ fn main() {
         eprintln!("only one core: agent and peer share it, throughput and latency mean little");
     }
     let wanted: Vec<&&str> = rest.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, fn(&mut Bench)); 7] = [
+    let rows: [(&str, Measure); 7] = [
         ("down", |bench| bench.throughput(Way::Down)),
         ("up", |bench| bench.throughput(Way::Up)),
         ("round-trip", Bench::round_trip),
@@ -97,6 +97,9 @@ fn main() {
         std::process::exit(1);
     }
 }
+
+/// One group of rows.
+type Measure = fn(&mut Bench);
 
 struct Bench {
     agent: String,
