@@ -10,7 +10,6 @@ use std::ffi::c_int;
 use std::io;
 
 mod children;
-mod copy;
 mod memory;
 mod names;
 mod own;
