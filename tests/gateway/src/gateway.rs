@@ -43,6 +43,8 @@ pub struct Setup {
     pub port: u16,
     /// Names and addresses in the certificate.
     pub names: Vec<String>,
+    /// Agents that are known before the first connection is accepted.
+    pub agents: Vec<String>,
     /// Where the certificates are kept, so that a gateway started again is the same one.
     pub identity_file: Option<PathBuf>,
     /// Bytes of each stream that an agent may send ahead. The connection as a whole is not limited,
@@ -64,6 +66,7 @@ impl Setup {
             names: ["localhost", "127.0.0.1", "::1"]
                 .map(str::to_owned)
                 .to_vec(),
+            agents: Vec::new(),
             identity_file: None,
             window: 1 << 20,
             feature_flags: r#"{"experimental.log_exec_input":true,"beta.oracle_native":true}"#
@@ -124,6 +127,9 @@ impl Gateway {
             stop: Some(stop),
             thread: Some(thread),
         };
+        for name in &setup.agents {
+            gateway.admit(name);
+        }
         gateway.address = gateway.bind().expect("a port to listen on");
         gateway
     }
@@ -159,7 +165,21 @@ impl Gateway {
 
     /// Makes an agent known and returns its key. `mode` is `standard` or `embedded`.
     pub fn register(&self, name: &str, mode: &str) -> String {
+        let secret = self.admit(name);
+        self.key_for(name, &secret, mode)
+    }
+
+    /// The key of an agent that was known from the start.
+    pub fn key_of(&self, name: &str, mode: &str) -> String {
         let secret = self.hub.change(|state| {
+            let agent = state.agent(name).expect("a registered agent");
+            agent.secret.clone()
+        });
+        self.key_for(name, &secret, mode)
+    }
+
+    fn admit(&self, name: &str) -> String {
+        self.hub.change(|state| {
             let secret = format!(
                 "xagt-{:0>43}",
                 format!("{name}-{}-0123456789abcdefghij", state.next_id())
@@ -177,8 +197,7 @@ impl Gateway {
                 stream: None,
             });
             secret
-        });
-        self.key_for(name, &secret, mode)
+        })
     }
 
     /// Accepts a static token (`HOOP_TOKEN`, begins with `x-agt-`) as this agent's.

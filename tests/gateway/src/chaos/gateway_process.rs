@@ -143,10 +143,11 @@ pub fn serve(words: &[&str]) -> ExitCode {
     };
     let gateway = Gateway::start_with(Setup {
         port: port.parse().expect("a port"),
+        agents: vec![NAME.to_owned()],
         identity_file: Some(identity_file.into()),
         ..setup()
     });
-    let key = gateway.register(NAME, "standard");
+    let key = gateway.key_of(NAME, "standard");
     let pem = gateway.ca_pem().expect("TLS");
     println!("HOOP_KEY={key}");
     println!(
