@@ -8,9 +8,9 @@ use hoop_lite::limits;
 
 use crate::content::{Content, MARKER};
 use crate::frames;
-use crate::model::{Part, Sent, Service};
 use crate::owed::Owed;
 use crate::packets::{self, Got, Params, encode};
+use crate::sent::{Part, Sent, Service};
 use crate::shell::size_of;
 use crate::target::Mood;
 use crate::world::{Event, World};

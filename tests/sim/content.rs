@@ -22,7 +22,8 @@ pub struct Content(pub u64);
 impl Content {
     /// Up to [`PIECE_MAX`] bytes from `offset` on.
     pub fn at(self, offset: u64, len: usize) -> &'static [u8] {
-        let start = (self.0.wrapping_mul(7919).wrapping_add(offset) % PERIOD as u64) as usize;
+        let place = self.0.wrapping_mul(7919).wrapping_add(offset) % PERIOD as u64;
+        let start = usize::try_from(place).unwrap();
         &table()[start..start + len.min(PIECE_MAX)]
     }
 

@@ -5,14 +5,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use hoop_lite::limits;
 use rustls::{ServerConfig, ServerConnection};
 
 use crate::dice::Dice;
-use crate::frames::{self, Frame, Reader, frame};
-use crate::hpack::{self, Encoder};
-use crate::model::Sent;
+use crate::frames::{self, Reader, frame};
+use crate::hpack::Encoder;
 use crate::packets::{self, Got};
+use crate::sent::Sent;
 
 /// What the agent did.
 #[derive(Debug)]
@@ -53,31 +52,31 @@ const NUISANCES: usize = 100;
 pub const SOCKET_BYTES: usize = 64 * 1024;
 
 pub struct Peer {
-    tls: Option<ServerConnection>,
-    reader: Reader,
-    encoder: Encoder,
-    habits: Habits,
+    pub(crate) tls: Option<ServerConnection>,
+    pub(crate) reader: Reader,
+    pub(crate) encoder: Encoder,
+    pub(crate) habits: Habits,
     /// For the socket.
     pub out: VecDeque<u8>,
     /// Bytes ever put into `out`.
-    written: u64,
+    pub(crate) written: u64,
     /// Where each thing ends, by bytes of the link.
-    ends: VecDeque<(u64, Sent)>,
+    pub(crate) ends: VecDeque<(u64, Sent)>,
     /// The stream of packets, once it was accepted.
     pub stream: Option<u32>,
     /// gRPC bytes that wait for credit, and where messages end in them.
-    waiting: VecDeque<u8>,
-    messages: VecDeque<(usize, Sent)>,
-    window_initial: i64,
-    window: i64,
-    window_all: i64,
+    pub(crate) waiting: VecDeque<u8>,
+    pub(crate) messages: VecDeque<(usize, Sent)>,
+    pub(crate) window_initial: i64,
+    pub(crate) window: i64,
+    pub(crate) window_all: i64,
     /// Credit that the agent has: of the connection, and of each stream.
-    given_all: i64,
-    given: BTreeMap<u32, i64>,
-    to_return: u32,
-    message: Vec<u8>,
-    block: Option<(u32, Vec<u8>)>,
-    nuisances: usize,
+    pub(crate) given_all: i64,
+    pub(crate) given: BTreeMap<u32, i64>,
+    pub(crate) to_return: u32,
+    pub(crate) message: Vec<u8>,
+    pub(crate) block: Option<(u32, Vec<u8>)>,
+    pub(crate) nuisances: usize,
     /// Says nothing more.
     pub is_mute: bool,
     pub has_settings: bool,
@@ -118,7 +117,7 @@ impl Peer {
     }
 
     /// Writes whole frames to the socket's side, encrypted or not.
-    fn put(&mut self, bytes: &[u8], sent: Option<Sent>) {
+    pub(crate) fn put(&mut self, bytes: &[u8], sent: Option<Sent>) {
         if self.is_mute {
             return;
         }
@@ -137,7 +136,7 @@ impl Peer {
         }
     }
 
-    fn flush_tls(&mut self) {
+    pub(crate) fn flush_tls(&mut self) {
         if let Some(tls) = &mut self.tls {
             let mut records = Vec::new();
             while tls.wants_write() {
@@ -290,7 +289,7 @@ impl Peer {
     }
 
     /// What no frame has begun is never sent.
-    fn drop_waiting(&mut self) {
+    pub(crate) fn drop_waiting(&mut self) {
         self.waiting.clear();
         self.messages.clear();
         self.stream = None;
@@ -361,170 +360,5 @@ impl Peer {
             let bytes = frame(frames::RST_STREAM, 0, stream, &code.to_be_bytes());
             self.put(&bytes, Some(Sent::Fatal));
         }
-    }
-
-    /// Bytes of the agent.
-    pub fn receive(&mut self, mut bytes: &[u8]) -> Vec<News> {
-        match &mut self.tls {
-            None => self.reader.feed(bytes),
-            Some(tls) => {
-                let mut plain = Vec::new();
-                while !bytes.is_empty() {
-                    tls.read_tls(&mut bytes).expect("memory");
-                    tls.process_new_packets().expect("TLS of the agent");
-                    // It ends with an error where there is no more; what came counts.
-                    let _ = std::io::Read::read_to_end(&mut tls.reader(), &mut plain);
-                }
-                self.reader.feed(&plain);
-                self.flush_tls();
-            }
-        }
-        let mut news = Vec::new();
-        while let Some(frame) = self.reader.next() {
-            self.take(&frame, &mut news);
-        }
-        news
-    }
-
-    fn take(&mut self, frame: &Frame, news: &mut Vec<News>) {
-        if let Some((stream, _)) = &self.block {
-            assert!(
-                frame.kind == frames::CONTINUATION && frame.stream == *stream,
-                "a frame within a header block"
-            );
-        }
-        match frame.kind {
-            frames::SETTINGS if frame.has(frames::ACK) => {}
-            frames::SETTINGS => self.take_settings(frame),
-            frames::HEADERS => self.take_headers(frame, news),
-            frames::CONTINUATION => self.take_headers(frame, news),
-            frames::DATA => self.take_data(frame, news),
-            frames::WINDOW_UPDATE => self.take_credit(frame),
-            frames::PING => assert!(frame.has(frames::ACK), "the agent must not send PINGs"),
-            frames::RST_STREAM => {
-                if self.stream == Some(frame.stream) {
-                    self.drop_waiting();
-                    news.push(News::Reset);
-                }
-            }
-            frames::GOAWAY => news.push(News::GoAway),
-            kind => panic!("a frame of kind {kind}"),
-        }
-    }
-
-    fn take_settings(&mut self, frame: &Frame) {
-        for (id, value) in frame.settings() {
-            if id == frames::SETTING_WINDOW {
-                self.window += i64::from(value) - self.window_initial;
-                self.window_initial = i64::from(value);
-            }
-        }
-        self.has_settings = true;
-        self.put(&frames::frame(frames::SETTINGS, frames::ACK, 0, b""), None);
-    }
-
-    fn take_credit(&mut self, frame: &Frame) {
-        let by = i64::from(frame.number(0));
-        assert!(by > 0, "a WINDOW_UPDATE of nothing");
-        if frame.stream == 0 {
-            self.window_all += by;
-            assert!(
-                self.window_all < 1 << 31,
-                "the connection's window overflows"
-            );
-        } else if self.stream == Some(frame.stream) {
-            self.window += by;
-            assert!(
-                self.window <= i64::from(limits::STREAM_WINDOW),
-                "too much credit"
-            );
-        }
-    }
-
-    fn take_headers(&mut self, frame: &Frame, news: &mut Vec<News>) {
-        let (_, mut block) = self.block.take().unwrap_or_default();
-        block.extend_from_slice(&frame.payload);
-        if !frame.has(frames::END_HEADERS) {
-            self.block = Some((frame.stream, block));
-            return;
-        }
-        let fields = hpack::decode(&block);
-        let field = |wanted: &str| {
-            let found = fields.iter().find(|(name, _)| name == wanted);
-            found.map(|(_, value)| &value[..])
-        };
-        let key = field("authorization").expect("a key");
-        assert!(
-            key.starts_with("Bearer ") && key.len() > 7,
-            "a key of another form"
-        );
-        assert_eq!(field("te"), Some("trailers"));
-        let is_connect = match field(":path") {
-            Some("/protobuf.Transport/Connect") => true,
-            Some("/protobuf.Transport/PreConnect") => false,
-            other => panic!("a call of {other:?}"),
-        };
-        let before = self
-            .given
-            .insert(frame.stream, i64::from(self.habits.window));
-        assert!(
-            before.is_none() && frame.stream % 2 == 1,
-            "a stream's number"
-        );
-        news.push(News::Call {
-            stream: frame.stream,
-            is_connect,
-        });
-    }
-
-    fn take_data(&mut self, frame: &Frame, news: &mut Vec<News>) {
-        let size = i64::try_from(frame.payload.len()).unwrap();
-        let given = self
-            .given
-            .get_mut(&frame.stream)
-            .expect("DATA of a stream that is none");
-        *given -= size;
-        self.given_all -= size;
-        assert!(
-            *given >= 0 && self.given_all >= 0,
-            "more DATA than there is credit"
-        );
-        if frame.has(frames::END_STREAM) {
-            self.given_all += size;
-            self.put(
-                &frames::window_update(0, u32::try_from(size).unwrap()),
-                None,
-            );
-            news.push(News::Asked {
-                stream: frame.stream,
-            });
-            return;
-        }
-        self.to_return += u32::try_from(size).unwrap();
-        self.message.extend_from_slice(&frame.payload);
-        let mut at = 0;
-        while let Some(prefix) = self.message.get(at..at + 5) {
-            assert_eq!(prefix[0], 0, "a compressed message");
-            let length = u32::from_be_bytes(prefix[1..].try_into().unwrap()) as usize;
-            let Some(message) = self.message.get(at + 5..at + 5 + length) else {
-                break;
-            };
-            news.push(News::Packet(packets::decode(message)));
-            at += 5 + length;
-        }
-        self.message.drain(..at);
-        self.return_credit(frame.stream);
-    }
-
-    fn return_credit(&mut self, stream: u32) {
-        let due = self.to_return;
-        if due == 0 || !self.habits.is_eager && due < self.habits.window.min(65_535) / 2 {
-            return;
-        }
-        self.to_return = 0;
-        self.given_all += i64::from(due);
-        *self.given.entry(stream).or_default() += i64::from(due);
-        self.put(&frames::window_update(0, due), None);
-        self.put(&frames::window_update(stream, due), None);
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::dice::Dice;
 use crate::gateway::{Habits, News, Peer};
-use crate::model::Sent;
 use crate::net::{End, Outcome, Pipe};
+use crate::sent::Sent;
 use crate::world::{Event, World};
 
 /// What the kernel holds in each direction.

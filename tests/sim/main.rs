@@ -5,9 +5,11 @@
 
 mod clients;
 mod content;
+mod deadlines;
 mod dice;
 mod frames;
 mod gateway;
+mod gateway_hears;
 mod hpack;
 mod link;
 mod logs;
@@ -19,6 +21,8 @@ mod programs;
 mod relays;
 mod scenarios;
 mod secure;
+mod sent;
+mod setup;
 mod shell;
 mod sweep;
 mod target;

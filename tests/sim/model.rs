@@ -10,71 +10,10 @@ use std::time::{Duration, Instant};
 use hoop_lite::limits;
 use hoop_lite::session::{EXIT_INTERNAL, Size, TargetId};
 
-use crate::content::Content;
 use crate::owed::{Owed, Owing};
 use crate::relays::{Kind, Relay};
+use crate::sent::{Part, Sent, Service};
 use crate::target::Mood;
-
-/// What a session can be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Service {
-    Tcp,
-    Command,
-    /// A command whose database is looked for first.
-    Database,
-    /// A type that this agent does not serve.
-    Refused,
-}
-
-/// A packet, as far as it matters to the agent's state. Sent by the gateway, applied when the
-/// agent has been given its last byte.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Sent {
-    Open(u32, Service, Mood),
-    Close(u32),
-    /// Standard input of a command.
-    Stdin(u32, Part, Mood),
-    /// Typed at a terminal; `true` is the lone line feed that only starts it.
-    Typed(u32, Part, bool, Mood),
-    Resize(u32, Size),
-    /// For a connection; `true` means that it only opens it.
-    Write(u32, u32, Part, bool, Mood),
-    CloseConnection(u32, u32),
-    /// A kind that no service of this agent takes.
-    Misfit(u32),
-    /// A request of the gateway itself, to be refused.
-    System(u32),
-    /// Nothing that changes sessions.
-    Nothing,
-    /// The key check was answered; `true` means connect.
-    Answered(bool),
-    /// The key is refused, by the answer of the check or by the end of the stream.
-    Refused,
-    /// The stream ends, or the link can't go on.
-    Fatal,
-    /// The gateway asks to leave.
-    GoAway,
-}
-
-impl Sent {
-    /// Bytes that may come to wait for a target.
-    pub fn len(self) -> usize {
-        match self {
-            Self::Stdin(_, part, _) | Self::Typed(_, part, ..) | Self::Write(_, _, part, ..) => {
-                part.len
-            }
-            _ => 0,
-        }
-    }
-}
-
-/// A piece of a text.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Part {
-    pub text: Content,
-    pub from: u64,
-    pub len: usize,
-}
 
 /// What the model must know of the settings.
 #[derive(Clone, Copy, Debug)]

@@ -5,10 +5,11 @@ use std::time::Duration;
 use hoop_lite::agent::{Exit, LinkState};
 use hoop_lite::limits;
 
-use crate::model::{Sent, Service};
 use crate::net::End;
+use crate::sent::{Sent, Service};
+use crate::setup::Setup;
 use crate::target::Mood;
-use crate::world::{DRAIN_TIMEOUT, Setup, World};
+use crate::world::{DRAIN_TIMEOUT, World};
 
 const MOMENT: Duration = Duration::from_millis(100);
 const MIB: usize = 1 << 20;

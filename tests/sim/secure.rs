@@ -7,8 +7,8 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, crypto};
 
+use crate::setup::Tls;
 use crate::sweep::run;
-use crate::world::Tls;
 
 const SEEDS: u64 = 24;
 const STEPS: u64 = 1000;

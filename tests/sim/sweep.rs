@@ -11,8 +11,9 @@ use hoop_lite::limits;
 
 use crate::dice::Dice;
 use crate::relays::{Kind, Phase};
+use crate::setup::{Setup, Tls};
 use crate::target::Mood;
-use crate::world::{Setup, Tls, World};
+use crate::world::World;
 
 const SEEDS: u64 = 256;
 const STEPS: u64 = 2000;

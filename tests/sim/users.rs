@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clients::User;
 use crate::dice::Dice;
 use crate::frames;
-use crate::model::{Sent, Service};
 use crate::net::{End, Weather};
+use crate::sent::{Sent, Service};
 use crate::target::Mood;
 use crate::world::World;
 
@@ -190,7 +190,7 @@ impl World {
     fn somebody_errs(&mut self) {
         let sid = match self.users.any_session(&mut self.dice) {
             Some(sid) if self.dice.chance(700) => sid,
-            _ => self.dice.between(1, self.users.next_sid as usize + 3) as u32,
+            _ => u32::try_from(self.dice.between(1, self.users.next_sid as usize + 3)).unwrap(),
         };
         match self.dice.between(0, 7) {
             0 => self.send("AgentFromTheFuture", sid, &[], b"x", Sent::Nothing),

@@ -7,23 +7,18 @@
 //! and the gateway's operator do in `users.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hoop_lite::agent::{Agent, Endpoint, Exit, Settings};
-use hoop_lite::base::{Rng, Secret};
+use hoop_lite::agent::{Agent, Exit};
 use hoop_lite::limits;
-use hoop_lite::link::Identity;
-use hoop_lite::session::{self, AgentEnvironment, Channel, Sessions, TargetId};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
+use hoop_lite::session::{self, Channel, TargetId};
 
-use crate::content::MARKER;
 use crate::dice::Dice;
 use crate::link::Socket;
 use crate::logs;
-use crate::model::{Bounds, Model};
+use crate::model::Model;
 use crate::net::Weather;
+use crate::setup::{Setup, Tls, new_agent};
 use crate::target::Target;
 use crate::users::Users;
 
@@ -48,66 +43,6 @@ pub enum Event {
     Second,
     /// Not on the agenda: the agent's own deadline.
     Timeout,
-}
-
-/// TLS of both ends.
-pub struct Tls {
-    pub client: Arc<ClientConfig>,
-    pub server: Arc<ServerConfig>,
-}
-
-/// What a world is made with.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    pub bounds: Bounds,
-    pub is_embedded: bool,
-    pub key_check_interval: Duration,
-    pub weather: Weather,
-    /// Users send more than anybody reads.
-    pub has_floods: bool,
-    /// The longest payload that they send.
-    pub payload_max: usize,
-}
-
-impl std::fmt::Debug for Weather {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "delay {:?}", self.delay)
-    }
-}
-
-impl Setup {
-    /// Production settings, fair weather.
-    pub fn plain() -> Self {
-        let settings = session::Settings::default();
-        Self {
-            bounds: Bounds {
-                relay_count_max: settings.relay_count_max,
-                queue_bytes_max: settings.queue_bytes_max,
-                stall_max: settings.stall_max,
-            },
-            is_embedded: false,
-            key_check_interval: Duration::from_secs(15),
-            weather: Weather::fair(),
-            has_floods: false,
-            payload_max: 256 * 1024,
-        }
-    }
-
-    /// Any settings that an operator may choose.
-    pub fn any(dice: &mut Dice) -> Self {
-        let has_floods = dice.chance(150);
-        let mut setup = Self::plain();
-        setup.bounds.relay_count_max = dice.pick(&[limits::RELAY_COUNT_MAX, 40, 6]);
-        setup.bounds.queue_bytes_max = match has_floods {
-            true => dice.pick(&[1 << 20, 2 << 20, 4 << 20]),
-            false => dice.pick(&[1 << 20, limits::QUEUE_BYTES_MAX]),
-        };
-        setup.is_embedded = dice.chance(150);
-        setup.key_check_interval = Duration::from_secs(dice.pick(&[5, 15, 60]));
-        setup.weather = Weather::any(dice);
-        setup.has_floods = has_floods;
-        setup
-    }
 }
 
 /// How many of the latest events a failure shows.
@@ -400,40 +335,3 @@ const OUTBOX_MAX: usize = limits::OUTBOX_BYTES_MAX + 2 * limits::PAYLOAD_BYTES_M
 const FRAME_MAX: usize = 16 * 1024;
 
 const RUN_STEPS_MAX: u64 = 400_000;
-
-fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>) -> Agent {
-    let settings = Settings {
-        is_embedded: setup.is_embedded,
-        key_check_interval: setup.key_check_interval,
-        drain_timeout: DRAIN_TIMEOUT,
-        reconnect_max: limits::BACKOFF_MAX,
-        exit_on_revoked: false,
-    };
-    let sessions = Sessions::new(
-        session::Settings {
-            relay_count_max: setup.bounds.relay_count_max,
-            queue_bytes_max: setup.bounds.queue_bytes_max,
-            stall_max: setup.bounds.stall_max,
-        },
-        AgentEnvironment::new(std::iter::empty(), setup.is_embedded),
-    );
-    let client = tls.map(|tls| tls.client.clone());
-    let endpoints = Box::new(move || {
-        let name = ServerName::try_from("gateway.example").map_err(|error| error.to_string())?;
-        Ok(Endpoint {
-            host: "gateway.example".into(),
-            port: 8010,
-            tunnel: None,
-            tls: client.clone().map(|client| (client, name)),
-            identity: Identity {
-                is_encrypted: client.is_some(),
-                authority: "gateway.example:8010".into(),
-                token: Secret::new(format!("grpcs://sim:xagt-{MARKER}@gateway.example:8010")),
-                metadata: vec![("hostname", "sim".into()), ("version", String::new())],
-                preconnect: Vec::new(),
-                user_agent: "hoop-lite/sim".into(),
-            },
-        })
-    });
-    Agent::new(now, settings, sessions, endpoints, Rng::new(dice.roll()))
-}

@@ -1,0 +1,72 @@
+//! Ends of relays that nothing but the time explains, and which of them are justified.
+
+use std::time::{Duration, Instant};
+
+use hoop_lite::limits;
+use hoop_lite::session::EXIT_INTERNAL;
+
+use crate::model::Model;
+use crate::relays::{Kind, Phase};
+
+impl Model {
+    /// Nothing that was reported ended this target, so a deadline must have.
+    pub(crate) fn overdue(&mut self, now: Instant, index: usize) {
+        let relay = &self.relays[index];
+        let is_due = |since: Instant, limit: Duration| now >= since + limit;
+        match (relay.kind, relay.phase) {
+            (Kind::Probe, Phase::Starting) if is_due(relay.since, limits::SESSION_OPEN_TIMEOUT) => {
+                self.failed(now, index);
+            }
+            (Kind::Tcp, Phase::Starting) if is_due(relay.since, limits::TARGET_CONNECT_TIMEOUT) => {
+                self.failed(now, index);
+            }
+            (Kind::Tcp, Phase::Lingering)
+                if is_due(relay.since.max(relay.progress), limits::LINGER_MAX) =>
+            {
+                let is_cut_off = relay.queue > 0;
+                let is_stuck = relay
+                    .taken_at
+                    .is_none_or(|at| is_due(at, limits::LINGER_MAX - LOOKS));
+                assert!(
+                    !is_cut_off || is_stuck,
+                    "it moved: {}",
+                    self.describe(index)
+                );
+                self.drop(index, is_cut_off);
+            }
+            (Kind::Exec | Kind::Terminal, Phase::Streaming)
+                if relay
+                    .exit
+                    .is_some_and(|(at, _)| is_due(at, limits::OUTPUT_DRAIN_MAX)) =>
+            {
+                self.finish(now, index);
+            }
+            _ if self.may_be_stalled(now, index) => self.stalled(now, index),
+            _ => panic!("closed without a reason: {}", self.describe(index)),
+        }
+    }
+
+    fn may_be_stalled(&self, now: Instant, index: usize) -> bool {
+        let relay = &self.relays[index];
+        let budget = self.bounds.queue_bytes_max;
+        let is_scarce =
+            budget.saturating_sub(self.buffered) < limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
+        self.buffered > budget / 2
+            && (relay.queue > limits::STALLED_BYTES_MAX || is_scarce && relay.queue > 0)
+            && now >= relay.progress + self.bounds.stall_max
+            && relay
+                .taken_at
+                .is_none_or(|at| now + LOOKS >= at + self.bounds.stall_max)
+    }
+
+    fn stalled(&mut self, now: Instant, index: usize) {
+        let relay = &self.relays[index];
+        match (relay.kind, relay.is_attached) {
+            (Kind::Exec | Kind::Terminal, true) => self.close(now, relay.sid, EXIT_INTERNAL),
+            _ => self.broke(now, index),
+        }
+    }
+}
+
+/// A last look at what the kernel holds is never older than this.
+const LOOKS: Duration = Duration::from_millis(100);
