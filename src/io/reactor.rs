@@ -165,7 +165,7 @@ impl Reactor {
     }
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        let has_work = self.targets.ready_count() > 0 && self.agent.has_room();
+        let has_work = self.targets.has_ready(self.agent.has_room());
         let link_waits = matches!(
             self.link,
             LinkSocket::Open {

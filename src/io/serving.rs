@@ -21,6 +21,9 @@ use crate::session::{Channel, Output, TargetId};
 /// Reads of all targets together in one turn, so that the link is written in between.
 const READS_PER_TURN: usize = 64;
 
+/// Of these, reads of targets that nobody listens to.
+const FORGOTTEN_READS_PER_TURN: usize = 4;
+
 /// After the goodbye, processes get this long before they are killed.
 const LAST_GRACE: Duration = Duration::from_millis(500);
 
@@ -189,6 +192,9 @@ impl Reactor {
     /// Writes what waits for a target, as far as it takes it.
     pub(super) fn flush_target(&mut self, now: Instant, id: TargetId) {
         let (sessions, outbox) = self.agent.sessions_mut();
+        if !sessions.is_heard(id) {
+            self.targets.forget(id);
+        }
         let Some(entry) = self.targets.get(id) else {
             return;
         };
@@ -214,8 +220,16 @@ impl Reactor {
         }
     }
 
-    /// Reads ready targets in rotation while the link takes more.
+    /// Reads ready targets in rotation while the link takes more. What a target says to a client who
+    /// has left costs no room: it is taken in any case, or the target might not take the rest of its own.
     pub(super) fn read_targets(&mut self, now: Instant) {
+        for _ in 0..FORGOTTEN_READS_PER_TURN {
+            let Some((id, channel)) = self.targets.next_forgotten() else {
+                break;
+            };
+            self.read_target(now, id, channel);
+            self.settle(now);
+        }
         for _ in 0..READS_PER_TURN {
             if !self.agent.has_room() {
                 // The link may have been waiting for exactly this.

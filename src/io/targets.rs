@@ -62,6 +62,8 @@ pub struct Entry {
     is_writable: bool,
     is_readable: [bool; 2],
     is_queued: [bool; 2],
+    /// Nobody listens to it any more.
+    is_forgotten: bool,
 }
 
 /// All of them, by slot.
@@ -69,6 +71,8 @@ pub struct Entry {
 pub struct Targets {
     entries: Vec<Option<Box<Entry>>>,
     ready: VecDeque<(TargetId, Channel)>,
+    /// As `ready`, where nobody listens: these are read whether the link has room or not.
+    forgotten: VecDeque<(TargetId, Channel)>,
     /// Dials that have another address to try, by when they will.
     impatient: BTreeSet<(Instant, TargetId)>,
 }
@@ -115,6 +119,7 @@ impl Targets {
             is_writable: false,
             is_readable: [false; 2],
             is_queued: [false; 2],
+            is_forgotten: false,
         }));
     }
 
@@ -170,13 +175,39 @@ impl Targets {
         let slot = channel.index();
         if entry.is_readable[slot] && !entry.is_queued[slot] {
             entry.is_queued[slot] = true;
-            self.ready.push_back((id, channel));
+            match entry.is_forgotten {
+                true => self.forgotten.push_back((id, channel)),
+                false => self.ready.push_back((id, channel)),
+            }
+        }
+    }
+
+    /// Nobody listens to this target any more, and it must not wait for the link.
+    pub fn forget(&mut self, id: TargetId) {
+        let Some(entry) = self.get(id) else { return };
+        if !std::mem::replace(&mut entry.is_forgotten, true) {
+            // Its place among the others, if it has one, is passed over.
+            entry.is_queued = [false; 2];
+            self.queue_read(id, Channel::Output);
         }
     }
 
     /// The next channel whose turn it is.
     pub fn next_ready(&mut self) -> Option<(TargetId, Channel)> {
         while let Some((id, channel)) = self.ready.pop_front() {
+            if let Some(entry) = self.get(id)
+                && !entry.is_forgotten
+            {
+                entry.is_queued[channel.index()] = false;
+                return Some((id, channel));
+            }
+        }
+        None
+    }
+
+    /// The next channel whose turn it is and that nobody listens to.
+    pub fn next_forgotten(&mut self) -> Option<(TargetId, Channel)> {
+        while let Some((id, channel)) = self.forgotten.pop_front() {
             if let Some(entry) = self.get(id) {
                 entry.is_queued[channel.index()] = false;
                 return Some((id, channel));
@@ -185,9 +216,9 @@ impl Targets {
         None
     }
 
-    /// Channels in line.
-    pub fn ready_count(&self) -> usize {
-        self.ready.len()
+    /// Some channel can be read; those that somebody listens to only if the link has room.
+    pub fn has_ready(&self, link_has_room: bool) -> bool {
+        !self.forgotten.is_empty() || (link_has_room && !self.ready.is_empty())
     }
 }
 

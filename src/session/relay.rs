@@ -57,6 +57,12 @@ impl Sessions {
             .is_some_and(|target| target.phase != Phase::Starting && target.open[channel.index()])
     }
 
+    /// Somebody listens to this target, or may yet.
+    pub fn is_heard(&self, id: TargetId) -> bool {
+        self.target(id)
+            .is_some_and(|target| target.phase != Phase::Lingering)
+    }
+
     /// Room for up to `size_max` bytes of a target, in the packet that will carry them. `None`:
     /// nobody listens; read and forget.
     pub fn read_slot<'a>(

@@ -318,6 +318,25 @@ fn a_gateway_that_does_not_read_costs_bounded_memory_and_no_byte() {
 }
 
 #[test]
+fn a_target_whose_client_left_is_drained_while_the_gateway_takes_nothing() {
+    let world = World::start();
+    let echo = Target::start(Manner::Echo);
+    let mut session = world.open(SessionRequest::tcp("127.0.0.1", echo.port()));
+    session.wait_open();
+    world.gateway.stall("demo", true);
+    let sent = pattern(9, 24 << 20);
+    for part in sent.chunks(1 << 20) {
+        session.send_to("1", part);
+    }
+    session.disconnect("1");
+    // The echo takes the rest only if somebody takes from it what it says.
+    let ending = echo.wait_endings(1)[0].clone();
+    assert_eq!((ending.count, ending.in_order), (sent.len(), true));
+    assert_eq!(ending.checksum, checksum(&sent));
+    world.gateway.stall("demo", false);
+}
+
+#[test]
 fn unknown_packets_and_keys_are_ignored() {
     use loopback_gateway::Packet;
     let world = World::start();
