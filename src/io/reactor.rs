@@ -73,6 +73,8 @@ pub struct Reactor {
     notified: Option<LinkState>,
     pub(super) foreground: Option<Foreground>,
     foreground_exit: Option<u8>,
+    /// How the agent ended before the foreground program did.
+    agent_exit: Option<Exit>,
     ships_logs: bool,
     watchdog_at: Option<Instant>,
     last_traffic: Instant,
@@ -113,6 +115,7 @@ impl Reactor {
             notified: None,
             foreground: None,
             foreground_exit: None,
+            agent_exit: None,
             ships_logs,
             watchdog_at,
             last_traffic: Instant::now(),
@@ -302,7 +305,7 @@ impl Reactor {
             }
             Output::CloseLink => self.close_link(now),
             Output::Session(output) => self.carry_out_session(now, output),
-            Output::Exit(exit) => self.exit = Some(exit),
+            Output::Exit(exit) => self.agent_ended(now, exit),
         }
     }
 
@@ -344,8 +347,23 @@ impl Reactor {
     /// The foreground program has ended, and with it the reason to be here.
     pub(super) fn foreground_ended(&mut self, now: Instant, code: u16) {
         self.foreground = None;
+        if self.agent_exit.is_some() {
+            self.exit = self.agent_exit;
+            return;
+        }
         self.foreground_exit = Some(u8::try_from(code).unwrap_or(u8::MAX));
         self.agent.stop_now(now);
+    }
+
+    /// The agent is done. A program beside it that still runs is asked to end, and waited for.
+    fn agent_ended(&mut self, now: Instant, exit: Exit) {
+        match &mut self.foreground {
+            Some(program) => {
+                self.agent_exit = Some(exit);
+                program.signal(now, Signal::Terminate);
+            }
+            None => self.exit = Some(exit),
+        }
     }
 
     /// Hands the lines logged since the last time to the gateway's view; with the link's own

@@ -35,3 +35,16 @@ fn a_program_is_not_started_by_an_agent_that_cannot() {
     agent.wait_stdout();
     assert!(!std::path::Path::new(&started).exists());
 }
+
+#[test]
+fn a_program_does_not_outlive_an_agent_that_ends_with_its_key() {
+    let gateway = Gateway::start(Security::Tls);
+    let key = gateway.key_for("demo", "xagt-not-the-one", "standard");
+    let settings = [("HOOP_LITE_EXIT_ON_REVOKED", "true")];
+    let mut command = AgentProcess::command(AGENT, &environment(&gateway, &key, &settings));
+    command.args(["run", "--", "sleep", "1000"]);
+    let agent = AgentProcess::spawn(&mut command);
+    assert_eq!(agent.wait_exit().code(), Some(3));
+    // The program's too, so it comes when the program has ended.
+    assert_eq!(agent.wait_stdout(), "");
+}
