@@ -55,6 +55,11 @@ pub const LINK_SILENCE_MAX: Duration = Duration::from_secs(15);
 /// revoked key alive.
 pub const KEY_CHECK_ANSWER_MAX: Duration = Duration::from_secs(15);
 
+/// A gateway that confirms closes and then neither confirms one nor gives credit on the stream for
+/// this long has stopped reading it: every session hangs, and only a new link helps. Long, since a client
+/// that reads a few kB a second may hold up the gateway's one loop for a while.
+pub const GATEWAY_STUCK_MAX: Duration = Duration::from_secs(120);
+
 /// Embedded mode asks at this pace whether somebody waits; the gateway forgets after 5 s.
 pub const PRECONNECT_INTERVAL: Duration = Duration::from_secs(4);
 

@@ -117,6 +117,8 @@ pub struct Agent {
     pub(super) check_asked: Option<Instant>,
     /// When an unanswered check is judged.
     pub(super) check_timer: Option<TimerId>,
+    /// How often, and when last, the gateway was seen to give credit on the stream.
+    pub(super) credit_seen: (u32, Instant),
     /// Where the link leads, for people.
     pub(super) place: String,
     pub(super) is_accepted: bool,
@@ -155,6 +157,7 @@ impl Agent {
             check_due: now,
             check_asked: None,
             check_timer: None,
+            credit_seen: (0, now),
             place: String::new(),
             is_accepted: false,
             is_known: false,

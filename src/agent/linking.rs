@@ -214,6 +214,15 @@ impl Agent {
         if !self.is_accepted {
             return;
         }
+        let credit_count = link.credit_count();
+        if credit_count != self.credit_seen.0 {
+            self.credit_seen = (credit_count, now);
+        }
+        if let Some(since) = self.sessions.unconfirmed_since()
+            && now >= since.max(self.credit_seen.1) + limits::GATEWAY_STUCK_MAX
+        {
+            return self.link_lost(now, trouble::STUCK, Cause::Passing);
+        }
         self.outbox.push(Kind::GatewayKeepAlive, &[], b"");
         if self.check_asked.is_none() && now + limits::KEEPALIVE_INTERVAL / 2 >= self.check_due {
             if link.ask().is_ok() {

@@ -381,3 +381,61 @@ fn an_http2_error_is_told_by_goaway_before_the_socket_closes() {
     );
     assert!(world.agent.sessions().is_empty());
 }
+
+impl World {
+    /// A session that the agent ends by its close packet.
+    fn close_by_agent(&mut self, id: &str) {
+        self.open_tcp(id);
+        self.feed(&packet(Kind::AgentExecWriteStdin, id, &[], b"x"));
+        assert!(self.agent.sessions().is_empty());
+    }
+
+    /// So many seconds of a gateway that is alive; every five of them it also says `words`.
+    fn live_on(&mut self, seconds: u64, words: &[u8]) {
+        for _ in 0..seconds / 5 {
+            self.pass(5);
+            self.feed(&[&frame(PING, 0, 0, &[0; 8])[..], words].concat());
+            self.sent();
+        }
+    }
+}
+
+#[test]
+fn a_gateway_that_no_longer_reads_packets_is_dialled_anew() {
+    let mut world = World::live(&[]);
+    world.close_by_agent("a");
+    world.feed(&packet(Kind::AgentSessionClose, "a", &[], b""));
+    world.live_on(600, b"");
+    assert_eq!(world.agent.link_state(), LinkState::Live, "nothing is owed");
+    world.close_by_agent("b");
+    world.live_on(100, b"");
+    assert_eq!(world.agent.link_state(), LinkState::Live, "it may be slow");
+    let is_lost = (0..6).any(|_| {
+        world.pass(5);
+        let is_lost = world.closes_link();
+        if !is_lost {
+            world.feed(&frame(PING, 0, 0, &[0; 8]));
+        }
+        is_lost
+    });
+    assert!(is_lost);
+}
+
+#[test]
+fn a_gateway_that_still_gives_credit_is_only_slow() {
+    let mut world = World::live(&[]);
+    world.close_by_agent("a");
+    world.feed(&packet(Kind::AgentSessionClose, "a", &[], b""));
+    world.close_by_agent("b");
+    world.live_on(600, &window_update(1, 1));
+    assert_eq!(world.agent.link_state(), LinkState::Live);
+}
+
+#[test]
+fn a_gateway_that_never_confirms_is_not_judged_by_it() {
+    let mut world = World::live(&[]);
+    world.close_by_agent("a");
+    world.close_by_agent("b");
+    world.live_on(600, b"");
+    assert_eq!(world.agent.link_state(), LinkState::Live);
+}

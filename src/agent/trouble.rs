@@ -7,6 +7,10 @@ use crate::link::{Link, LinkError};
 /// The gateway's words for a key that another stream uses.
 const ALREADY_CONNECTED: &str = "agent already connected";
 
+/// The gateway lives, but has stopped to read packets.
+pub const STUCK: &str = "the gateway answers but no longer reads what sessions send (a fault of \
+                         its own), so they are ended and it is dialled anew";
+
 /// No address took the connection; `advice` is for an address of the gateway itself.
 pub fn unreachable(reason: &str, advice: &str, is_proxy: bool) -> String {
     let advice = match is_proxy {

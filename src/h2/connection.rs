@@ -172,6 +172,7 @@ impl Connection {
             send_open: !end_stream,
             send_window: SendWindow::new(self.peer.stream_window),
             recv_window: RecvWindow::new(self.local.stream_window),
+            credit_count: 0,
         });
         Ok(StreamId(id))
     }
@@ -215,6 +216,12 @@ impl Connection {
         self.streams
             .get(stream.0)
             .map_or(0, |stream| stream.recv_window.outstanding())
+    }
+
+    /// How often the peer has given credit on a stream; more of it means that somebody reads there.
+    pub fn credit_count(&self, stream: StreamId) -> u32 {
+        let stream = self.streams.get(stream.0);
+        stream.map_or(0, |stream| stream.credit_count)
     }
 
     /// The longest DATA payload that may be sent on a stream now, 0 when blocked or not open.

@@ -609,6 +609,7 @@ impl Connection {
         if increment == 0 {
             return fault(ErrorCode::PROTOCOL_ERROR, "WINDOW_UPDATE of nothing");
         }
+        stream.credit_count = stream.credit_count.wrapping_add(1);
         match stream.send_window.shift(increment) {
             Ok(()) => Ok(None),
             Err(_) => fault(ErrorCode::FLOW_CONTROL_ERROR, "WINDOW_UPDATE above 2^31-1"),

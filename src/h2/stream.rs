@@ -45,6 +45,8 @@ pub(super) struct Stream {
     pub(super) send_open: bool,
     pub(super) send_window: SendWindow,
     pub(super) recv_window: RecvWindow,
+    /// WINDOW_UPDATE frames that the peer has sent for it.
+    pub(super) credit_count: u32,
 }
 
 /// Where a stream number stands.

@@ -214,6 +214,12 @@ impl Link {
         }
     }
 
+    /// How often the gateway has given us credit on the stream.
+    pub fn credit_count(&self) -> u32 {
+        let stream = self.calls.stream;
+        stream.map_or(0, |stream| self.calls.http2.credit_count(stream))
+    }
+
     /// More payload may be put into the outbox: what waits is less than the line takes soon.
     pub fn has_room(&self, outbox: &Outbox) -> bool {
         self.has_stream() && outbox.len() + self.outgoing.len() < self.pace.payload_max()

@@ -19,7 +19,31 @@ pub(super) struct Ended {
     pub(super) is_unconfirmed: bool,
 }
 
+/// How the gateway answers to our closes: it confirms each as it reads it, in order.
+#[derive(Default)]
+pub(super) struct Confirmations {
+    /// It has confirmed one on this link, so it is of the kind that does.
+    are_usual: bool,
+    /// Since the first close that it could have confirmed next.
+    missed_since: Option<Instant>,
+}
+
 impl Sessions {
+    /// Since when the gateway, which used to, has confirmed no close of ours, though there are some
+    /// to be confirmed.
+    pub fn unconfirmed_since(&self) -> Option<Instant> {
+        let confirmations = &self.confirmations;
+        confirmations
+            .missed_since
+            .filter(|_| confirmations.are_usual)
+    }
+
+    /// The gateway has read our close of a session.
+    pub(super) fn confirmed(&mut self, now: Instant) {
+        self.confirmations.are_usual = true;
+        self.confirmations.missed_since = self.awaits_confirmation().then_some(now);
+    }
+
     /// Sends the one close packet of a session and ends it.
     pub(super) fn close(
         &mut self,
@@ -36,6 +60,7 @@ impl Sessions {
             if let Some(ended) = self.ended.back_mut() {
                 ended.is_unconfirmed = true;
             }
+            self.confirmations.missed_since.get_or_insert(now);
         }
     }
 
@@ -87,6 +112,7 @@ impl Sessions {
         self.by_id.clear();
         self.held = 0;
         self.ended.clear();
+        self.confirmations = Confirmations::default();
         for key in self.targets.keys() {
             self.drop_target(TargetId(key), true);
         }

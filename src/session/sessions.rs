@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::ending::{Ended, send_close};
+use super::ending::{Confirmations, Ended, send_close};
 use super::environment::AgentEnvironment;
 use super::output::{Output, Size};
 use super::service::Service;
@@ -82,6 +82,7 @@ pub struct Sessions {
     pub(super) sessions: Slab<Box<Session>>,
     pub(super) by_id: BTreeMap<Box<str>, SessionKey>,
     pub(super) ended: VecDeque<Ended>,
+    pub(super) confirmations: Confirmations,
     pub(super) targets: Slab<Box<Target>>,
     pub(super) timers: Timers<Deadline>,
     pub(super) outputs: VecDeque<Output>,
@@ -116,6 +117,7 @@ impl Sessions {
             sessions: Slab::new(limits::SESSION_COUNT_MAX),
             by_id: BTreeMap::new(),
             ended: VecDeque::new(),
+            confirmations: Confirmations::default(),
             targets: Slab::new(settings.relay_count_max),
             timers: Timers::default(),
             outputs: VecDeque::new(),
@@ -225,7 +227,7 @@ impl Sessions {
             return self.open(now, id, packet, outbox);
         }
         let Some(key) = self.by_id.get(id).copied() else {
-            return self.handle_stray(kind, id, outbox);
+            return self.handle_stray(now, kind, id, outbox);
         };
         match kind {
             Kind::AgentSessionClose => {
@@ -243,13 +245,14 @@ impl Sessions {
     }
 
     /// A packet for a session that is not open: late ones are normal, others hear of it.
-    fn handle_stray(&mut self, kind: Kind, id: &str, outbox: &mut Outbox) {
+    fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
         let known = self.ended.iter_mut().find(|ended| &*ended.id == id);
         let is_late = known.is_some();
         if let Some(ended) = known
             && kind == Kind::AgentSessionClose
+            && std::mem::take(&mut ended.is_unconfirmed)
         {
-            ended.is_unconfirmed = false;
+            self.confirmed(now);
         }
         let opens_nothing = matches!(
             kind,
@@ -267,7 +270,8 @@ impl Sessions {
             }
             _ => "internal error, connection params not found",
         };
-        self.remember_ended(id.into(), true);
+        // The gateway need not know it either, and then confirms nothing.
+        self.remember_ended(id.into(), false);
         send_close(outbox, id, EXIT_INTERNAL, text);
     }
 
