@@ -72,24 +72,31 @@ impl Chunks {
             .unwrap_or_default()
     }
 
-    /// Drops `n` bytes, at most what [`Chunks::first`] lent. The last piece is kept for what
-    /// comes next.
-    pub fn consume(&mut self, n: usize, pieces: &mut Pieces) {
-        let n = n.min(self.first().len());
-        self.head += n;
-        self.len -= n;
-        if !self.first().is_empty() {
-            return;
-        }
-        self.head = 0;
-        match self.chunks.len() {
-            0 => {}
-            1 => self.chunks[0].clear(),
-            _ => self
-                .chunks
-                .pop_front()
-                .into_iter()
-                .for_each(|piece| pieces.give_back(piece)),
+    /// The waiting bytes, oldest first, as they lie.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let later = self.chunks.iter().skip(1).map(Vec::as_slice);
+        let all = std::iter::once(self.first()).chain(later);
+        all.filter(|part| !part.is_empty())
+    }
+
+    /// Drops the `n` oldest bytes, or all. The last piece is kept for what comes next.
+    pub fn consume(&mut self, mut n: usize, pieces: &mut Pieces) {
+        while n > 0 && self.len > 0 {
+            let part = n.min(self.first().len());
+            n -= part;
+            self.head += part;
+            self.len -= part;
+            if self.first().is_empty() {
+                self.head = 0;
+                match self.chunks.len() {
+                    0 | 1 => self.chunks.iter_mut().for_each(Vec::clear),
+                    _ => self
+                        .chunks
+                        .pop_front()
+                        .into_iter()
+                        .for_each(|piece| pieces.give_back(piece)),
+                }
+            }
         }
     }
 
@@ -158,11 +165,11 @@ mod tests {
                     queue.extend(&bytes, &mut pieces);
                     model.extend(bytes);
                 } else {
-                    let first = queue.first();
-                    prop_assert_eq!(first.is_empty(), model.is_empty());
-                    let n = n.min(first.len());
-                    let taken: Vec<u8> = model.drain(..n).collect();
-                    prop_assert_eq!(&first[..n], &taken[..]);
+                    prop_assert_eq!(queue.first().is_empty(), model.is_empty());
+                    let waiting: Vec<u8> = queue.parts().flatten().copied().collect();
+                    prop_assert!(waiting.starts_with(queue.first()));
+                    prop_assert_eq!(&waiting, model.make_contiguous());
+                    model.drain(..n.min(model.len()));
                     queue.consume(n, &mut pieces);
                 }
                 prop_assert_eq!(queue.len(), model.len());

@@ -1,6 +1,6 @@
 //! The reactor's half that serves targets: dial, spawn, read, write, reap.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -23,6 +23,9 @@ const READS_PER_TURN: usize = 64;
 
 /// Of these, reads of targets that nobody listens to.
 const FORGOTTEN_READS_PER_TURN: usize = 4;
+
+/// Parts of a queue in one write, of 64 KiB each: what one read of the link brings at most.
+const WRITE_PARTS_MAX: usize = 4;
 
 /// After the goodbye, processes get this long before they are killed.
 const LAST_GRACE: Duration = Duration::from_millis(500);
@@ -199,11 +202,16 @@ impl Reactor {
             return;
         };
         while entry.is_writable() {
-            let bytes = sessions.pending_write(id);
-            if bytes.is_empty() {
+            let mut slices = [IoSlice::new(&[]); WRITE_PARTS_MAX];
+            let mut count = 0;
+            for (slice, part) in slices.iter_mut().zip(sessions.pending_parts(id)) {
+                *slice = IoSlice::new(part);
+                count += 1;
+            }
+            if count == 0 {
                 break;
             }
-            match entry.write(bytes) {
+            match entry.write(&slices[..count]) {
                 Ok(0) => break,
                 Ok(size) => sessions.wrote(now, id, size),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -4,7 +4,7 @@
 //! exhausted. Which bytes go where is the core's; this table only knows who they belong to.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -262,14 +262,14 @@ impl Entry {
         result
     }
 
-    /// Writes; `WouldBlock` is remembered.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    /// Writes, a terminal only the first part; `WouldBlock` is remembered.
+    pub fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let result = match &mut self.endpoint {
-            Endpoint::Socket(socket) => socket.write(bytes),
-            Endpoint::Terminal(master, _) => master.write(bytes),
+            Endpoint::Socket(socket) => socket.write_vectored(parts),
+            Endpoint::Terminal(master, _) => master.write_vectored(parts),
             Endpoint::Pipes(Pipes {
                 input: Some(pipe), ..
-            }) => pipe.write(bytes),
+            }) => pipe.write_vectored(parts),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         };
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {

@@ -141,6 +141,13 @@ impl Sessions {
         }
     }
 
+    /// As [`Sessions::pending_write`], and what waits behind it, for one write of all.
+    pub fn pending_parts(&self, id: TargetId) -> impl Iterator<Item = &[u8]> {
+        let target = self.target(id);
+        let target = target.filter(|target| target.phase != Phase::Starting);
+        target.into_iter().flat_map(|target| target.queue.parts())
+    }
+
     /// `size` of the pending bytes left.
     pub fn wrote(&mut self, now: Instant, id: TargetId, size: usize) {
         let Some(target) = self.targets.get_mut(id.0) else {
