@@ -253,14 +253,18 @@ impl Agent {
             if now >= silent_at {
                 return self.link_lost(now, "the gateway has fallen silent", Cause::Passing);
             }
-            let give_up_at = asked + limits::KEY_CHECK_ANSWER_MAX;
+            let mut give_up_at = asked + limits::KEY_CHECK_ANSWER_MAX;
             if now >= give_up_at {
-                link.stop_asking();
-                self.check_timer = None;
                 self.counters.check_failures += 1;
-                self.check_asked = None;
+                self.check_timer = None;
                 self.check_due = now;
-                return;
+                link.stop_asking();
+                // At once, since an unanswered check is also what silence is judged by.
+                self.check_asked = link.ask().is_ok().then_some(now);
+                if self.check_asked.is_none() {
+                    return;
+                }
+                give_up_at = now + limits::KEY_CHECK_ANSWER_MAX;
             }
             let timer = self.timers.arm(silent_at.min(give_up_at), Deadline::Ask);
             self.check_timer = Some(timer);

@@ -439,3 +439,21 @@ fn a_gateway_that_never_confirms_is_not_judged_by_it() {
     world.live_on(600, b"");
     assert_eq!(world.agent.link_state(), LinkState::Live);
 }
+
+#[test]
+fn silence_is_found_in_time_whatever_came_behind_the_key_check() {
+    for said_after in 0..15 {
+        let mut world = World::live(&[]);
+        world.pass(10);
+        assert!(world.asked().is_some());
+        for seconds in [0, said_after] {
+            world.pass(seconds);
+            world.feed(&frame(PING, 0, 0, &[0; 8]));
+        }
+        let lost_after = (1..60).find(|_| {
+            world.pass(1);
+            world.closes_link()
+        });
+        assert_eq!(lost_after, Some(15), "{said_after} s behind the check");
+    }
+}
