@@ -155,7 +155,7 @@ fn start_in_1970(clock: &WallClock, step: i64, gateway: &Gateway, binary: &str) 
     clock.step(step);
     let key = gateway.register("late", "standard");
     let agent = AgentProcess::start(binary, &clock.variables(gateway.environment(&key)));
-    let line = agent.wait_text("disconnected");
+    let line = agent.wait_text("no connection to");
     assert!(
         line.contains("certificate") && line.contains("clock is probably wrong"),
         "{line}"
@@ -275,7 +275,7 @@ pub fn gateway_stop(plan: &Plan) -> Row {
         agent
             .lines()
             .iter()
-            .filter(|line| line.contains("disconnected: "))
+            .filter(|line| line.contains("disconnected from "))
             .count()
     };
     gateway.signal(libc::SIGSTOP);

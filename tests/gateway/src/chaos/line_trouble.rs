@@ -173,6 +173,6 @@ fn losses(subject: &Subject) -> usize {
     let lines = subject.agent.lines();
     lines
         .iter()
-        .filter(|line| line.contains("disconnected: "))
+        .filter(|line| line.contains("disconnected from "))
         .count()
 }
