@@ -135,14 +135,14 @@ pub const OUTPUT_DRAIN_MAX: Duration = Duration::from_secs(2);
 /// Between the polite and the last signal to a session's processes.
 pub const KILL_GRACE: Duration = Duration::from_secs(5);
 
+/// The same when the gateway has revoked the key: everything must have ended within 100 ms.
+pub const REVOKED_GRACE: Duration = Duration::from_millis(40);
+
 /// Closed connection ids remembered per session, so that a late packet does not dial again.
 pub const CLOSED_CONNECTIONS_KEPT: usize = 64;
 
 /// Ended session ids remembered, so that late packets are told from unknown ones.
 pub const ENDED_SESSIONS_KEPT: usize = 1024;
-
-/// The same when the gateway has revoked the key: everything must have ended within 100 ms.
-pub const REVOKED_GRACE: Duration = Duration::from_millis(40);
 
 /// Length of a session or connection id; upstream's are UUIDs and counters.
 pub const ID_BYTES_MAX: usize = 256;

@@ -106,6 +106,7 @@ impl World {
             Ok(Endpoint {
                 host: "gateway.test".to_owned(),
                 port: 8010,
+                place: "gateway:8010".into(),
                 tunnel: None,
                 tls: client.clone(),
                 identity: identity(),
@@ -278,7 +279,10 @@ impl World {
             let sessions = agent.sessions_mut().0;
             while sessions.poll_dirty().is_some() {}
             while sessions.buffered_bytes() > kept {
-                let size = sessions.pending_write(*target).len();
+                let size = sessions
+                    .pending_parts(*target)
+                    .map(<[u8]>::len)
+                    .sum::<usize>();
                 let size = size.min(sessions.buffered_bytes() - kept);
                 sessions.wrote(*now, *target, size);
             }

@@ -14,27 +14,14 @@ pub struct Endpoint {
     pub host: String,
     /// See [`Endpoint::host`].
     pub port: u16,
+    /// The same for people.
+    pub place: String,
     /// The request for a tunnel, when `host` is a proxy.
     pub tunnel: Option<Vec<u8>>,
     /// TLS, unless the key says plaintext.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// Calls.
     pub identity: Identity,
-}
-
-impl Endpoint {
-    /// What is dialled, for people.
-    pub fn place(&self) -> String {
-        let what = if self.tunnel.is_some() {
-            "the proxy "
-        } else {
-            ""
-        };
-        match self.host.contains(':') {
-            true => format!("{what}[{}]:{}", self.host, self.port),
-            false => format!("{what}{}:{}", self.host, self.port),
-        }
-    }
 }
 
 /// Makes an [`Endpoint`], or says why it can't (an unreadable key file).

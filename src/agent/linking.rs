@@ -14,7 +14,7 @@ impl Agent {
     pub(super) fn dial(&mut self, now: Instant) {
         match (self.endpoints)() {
             Ok(endpoint) => {
-                self.place = endpoint.place();
+                self.place.clone_from(&endpoint.place);
                 // An attempt after a failure was announced with it.
                 let level = match self.counters.failures {
                     0 => log::Level::Info,
@@ -183,15 +183,20 @@ impl Agent {
     fn accepted(&mut self, now: Instant) {
         self.disarm_connect();
         self.is_accepted = true;
-        self.is_known = true;
-        self.has_worked = true;
+        self.got_through(now);
         self.counters.connects += 1;
-        self.backoff.connected(now);
         log::info!("connected with success to {}", self.place);
         self.timers
             .arm(now + limits::KEEPALIVE_INTERVAL, Deadline::KeepAlive);
         self.check_due = now + self.check_interval();
         self.check_asked = None;
+    }
+
+    /// The gateway knows this agent.
+    fn got_through(&mut self, now: Instant) {
+        self.is_known = true;
+        self.has_worked = true;
+        self.backoff.connected(now);
     }
 
     fn disarm_connect(&mut self) {
@@ -303,15 +308,13 @@ impl Agent {
             Ok(_) if is_check => {}
             Ok(answer) if answer.connect => self.open_stream(now),
             Ok(answer) => {
-                self.is_known = true;
-                self.has_worked = true;
+                self.got_through(now);
                 if !answer.message.is_empty() {
                     log::info!(
                         "the gateway has no use for this agent yet: {}",
                         answer.message
                     );
                 }
-                self.backoff.connected(now);
                 self.timers
                     .arm(now + limits::PRECONNECT_INTERVAL, Deadline::Ask);
             }

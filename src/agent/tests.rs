@@ -24,6 +24,7 @@ fn endpoint() -> Endpoint {
     Endpoint {
         host: "gateway".to_owned(),
         port: 8010,
+        place: "gateway:8010".to_owned(),
         tunnel: None,
         tls: None,
         identity: Identity {

@@ -88,13 +88,10 @@ impl Chunks {
             self.len -= part;
             if self.first().is_empty() {
                 self.head = 0;
-                match self.chunks.len() {
-                    0 | 1 => self.chunks.iter_mut().for_each(Vec::clear),
-                    _ => self
-                        .chunks
-                        .pop_front()
-                        .into_iter()
-                        .for_each(|piece| pieces.give_back(piece)),
+                if self.chunks.len() == 1 {
+                    self.chunks[0].clear();
+                } else if let Some(piece) = self.chunks.pop_front() {
+                    pieces.give_back(piece);
                 }
             }
         }

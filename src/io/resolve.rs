@@ -50,8 +50,8 @@ impl LookupError {
     /// What to do about it.
     pub fn advice(self) -> &'static str {
         match self {
-            LookupError::NotFound => "check the spelling of the host",
-            LookupError::Temporary | LookupError::Failed => {
+            Self::NotFound => "check the spelling of the host",
+            Self::Temporary | Self::Failed => {
                 "check /etc/resolv.conf and that the name server can be reached"
             }
         }

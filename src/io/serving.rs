@@ -21,7 +21,7 @@ use crate::session::{Channel, Output, TargetId};
 /// Reads of all targets together in one turn, so that the link is written in between.
 const READS_PER_TURN: usize = 64;
 
-/// Of these, reads of targets that nobody listens to.
+/// Before these, reads of targets that nobody listens to.
 const FORGOTTEN_READS_PER_TURN: usize = 4;
 
 /// Parts of a queue in one write, of 64 KiB each: what one read of the link brings at most.

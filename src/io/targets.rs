@@ -194,26 +194,28 @@ impl Targets {
 
     /// The next channel whose turn it is.
     pub fn next_ready(&mut self) -> Option<(TargetId, Channel)> {
-        while let Some((id, channel)) = self.ready.pop_front() {
+        self.next_in_line(false)
+    }
+
+    /// The next channel whose turn it is and that nobody listens to.
+    pub fn next_forgotten(&mut self) -> Option<(TargetId, Channel)> {
+        self.next_in_line(true)
+    }
+
+    fn next_in_line(&mut self, is_forgotten: bool) -> Option<(TargetId, Channel)> {
+        loop {
+            let line = match is_forgotten {
+                true => &mut self.forgotten,
+                false => &mut self.ready,
+            };
+            let (id, channel) = line.pop_front()?;
             if let Some(entry) = self.get(id)
-                && !entry.is_forgotten
+                && entry.is_forgotten == is_forgotten
             {
                 entry.is_queued[channel.index()] = false;
                 return Some((id, channel));
             }
         }
-        None
-    }
-
-    /// The next channel whose turn it is and that nobody listens to.
-    pub fn next_forgotten(&mut self) -> Option<(TargetId, Channel)> {
-        while let Some((id, channel)) = self.forgotten.pop_front() {
-            if let Some(entry) = self.get(id) {
-                entry.is_queued[channel.index()] = false;
-                return Some((id, channel));
-            }
-        }
-        None
     }
 
     /// Some channel can be read; those that somebody listens to only if the link has room.

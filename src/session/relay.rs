@@ -133,15 +133,7 @@ impl Sessions {
         self.mark_dirty(id);
     }
 
-    /// The bytes that wait for a target that can take them.
-    pub fn pending_write(&self, id: TargetId) -> &[u8] {
-        match self.target(id) {
-            Some(target) if target.phase != Phase::Starting => target.queue.first(),
-            _ => &[],
-        }
-    }
-
-    /// As [`Sessions::pending_write`], and what waits behind it, for one write of all.
+    /// The bytes that wait for a target that can take them, as they lie, for one write of all.
     pub fn pending_parts(&self, id: TargetId) -> impl Iterator<Item = &[u8]> {
         let target = self.target(id);
         let target = target.filter(|target| target.phase != Phase::Starting);

@@ -152,7 +152,8 @@ impl World {
     }
 
     fn takes(&mut self, target: TargetId, size: usize) -> Vec<u8> {
-        let bytes = self.sessions.pending_write(target);
+        let bytes = self.sessions.pending_parts(target).next();
+        let bytes = bytes.unwrap_or_default();
         let bytes = bytes[..size.min(bytes.len())].to_vec();
         self.sessions.wrote(self.now, target, bytes.len());
         bytes

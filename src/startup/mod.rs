@@ -285,11 +285,12 @@ fn endpoint(
     preconnect: Vec<u8>,
 ) -> Endpoint {
     let gateway = &config.gateway;
-    let (dialled, tunnel) = match &config.proxy {
-        None => (gateway, None),
+    let (dialled, place, tunnel) = match &config.proxy {
+        None => (gateway, gateway.authority.clone(), None),
         Some(via) => {
             let request = proxy::request(&gateway.authority, via.login.as_ref());
-            (&via.address, Some(request))
+            let place = format!("the proxy {}", via.address.authority);
+            (&via.address, place, Some(request))
         }
     };
     let has_other_name = matches!(
@@ -302,6 +303,7 @@ fn endpoint(
     Endpoint {
         host: dialled.host.clone(),
         port: dialled.port,
+        place,
         tunnel,
         identity: Identity {
             is_encrypted: tls.is_some(),

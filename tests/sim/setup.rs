@@ -100,6 +100,7 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
         Ok(Endpoint {
             host: "gateway.example".into(),
             port: 8010,
+            place: "gateway.example:8010".into(),
             tunnel: None,
             tls: client.clone().map(|client| (client, name)),
             identity: Identity {

@@ -187,7 +187,7 @@ impl World {
                 return;
             };
             let (sessions, outbox) = self.agent.sessions_mut();
-            let bytes = sessions.pending_write(id);
+            let bytes = sessions.pending_parts(id).next().unwrap_or_default();
             if !target.is_writable || bytes.is_empty() {
                 break;
             }
@@ -330,7 +330,7 @@ impl World {
         for (id, target) in &self.targets {
             let sessions = self.agent.sessions();
             let relay = &self.model.relays[target.relay];
-            let waits = !sessions.pending_write(*id).is_empty();
+            let waits = sessions.pending_parts(*id).next().is_some();
             assert!(
                 !(target.is_writable && waits),
                 "bytes wait though the target takes them: {relay:?}"

@@ -85,6 +85,7 @@ impl World {
             Ok(Endpoint {
                 host: "gateway".to_owned(),
                 port: 8010,
+                place: "gateway:8010".to_owned(),
                 tunnel: (flags & 16 != 0)
                     .then(|| b"CONNECT gateway:8010 HTTP/1.1\r\n\r\n".to_vec()),
                 tls: None,
@@ -308,7 +309,11 @@ impl World {
         };
         let sessions = self.agent.sessions_mut().0;
         while target.takes > 0 {
-            let size = sessions.pending_write(id).len().min(target.takes);
+            let size = sessions
+                .pending_parts(id)
+                .map(<[u8]>::len)
+                .sum::<usize>()
+                .min(target.takes);
             if size == 0 {
                 break;
             }
