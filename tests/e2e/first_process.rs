@@ -3,7 +3,7 @@
 use loopback_gateway::targets::{Manner, Target};
 use loopback_gateway::{AgentProcess, Gateway, Security, SessionRequest};
 
-use crate::world::{AGENT, Folder, environment};
+use crate::world::{AGENT, Folder, console_at_work, environment, forward_at_work};
 
 fn start(more: &[(&str, &str)], words: &[&str]) -> (Gateway, AgentProcess) {
     let gateway = Gateway::start(Security::Tls);
@@ -34,14 +34,8 @@ fn term_drains_and_takes_every_process_along() {
     let mut command = gateway.open_session(SessionRequest::exec(&["sh", "-c", "echo up; cat"]));
     command.wait_open();
     command.send_stdin(b"x");
-    let mut console = gateway.open_session(SessionRequest::console(&["cat"]));
-    console.start_console();
-    console.write("x\n");
-    console.expect("x\r\nx\r\n");
-    let mut forward = gateway.open_session(SessionRequest::tcp("127.0.0.1", target.port()));
-    forward.wait_open();
-    forward.send_to("1", b"x");
-    forward.receive("1", 1);
+    let mut console = console_at_work(&gateway);
+    let mut forward = forward_at_work(&gateway, &target);
     agent.signal(libc::SIGTERM);
     for session in [&mut console, &mut forward] {
         assert!(!session.wait_close().text.is_empty());

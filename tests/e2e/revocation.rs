@@ -4,7 +4,7 @@ use loopback_gateway::process::wait_gone;
 use loopback_gateway::targets::{Manner, Target};
 use loopback_gateway::{Session, SessionRequest};
 
-use crate::world::World;
+use crate::world::{World, console_at_work, forward_at_work};
 
 const EAGER: (&str, &str) = ("HOOP_LITE_KEY_CHECK_INTERVAL", "5s");
 
@@ -35,14 +35,8 @@ fn the_program_ends_with_3_when_asked_for_and_leaves_nothing() {
     let world = World::with_variables(&[EAGER, ("HOOP_LITE_EXIT_ON_REVOKED", "true")]);
     let target = Target::start(Manner::Echo);
     let (_session, pids) = stubborn(&world);
-    let mut console = world.open(SessionRequest::console(&["cat"]));
-    console.start_console();
-    console.write("x\n");
-    console.expect("x\r\nx\r\n");
-    let mut forward = world.open(SessionRequest::tcp("127.0.0.1", target.port()));
-    forward.wait_open();
-    forward.send_to("1", b"x");
-    forward.receive("1", 1);
+    let mut console = console_at_work(&world.gateway);
+    let _forward = forward_at_work(&world.gateway, &target);
     world.gateway.revoke("demo");
     assert_eq!(world.agent.wait_exit().code(), Some(3));
     world.agent.wait_text("refuses the key");

@@ -4,7 +4,7 @@ use loopback_gateway::SessionRequest;
 use loopback_gateway::event::Event;
 use loopback_gateway::targets::{Manner, Target};
 
-use crate::world::World;
+use crate::world::{World, console_at_work, forward_at_work};
 
 #[test]
 fn term_without_sessions_ends_with_0() {
@@ -20,14 +20,8 @@ fn term_without_sessions_ends_with_0() {
 fn term_closes_open_sessions_by_packet_before_the_stream_ends() {
     let world = World::with_variables(&[("HOOP_LITE_DRAIN_TIMEOUT", "1s")]);
     let target = Target::start(Manner::Echo);
-    let mut tcp = world.open(SessionRequest::tcp("127.0.0.1", target.port()));
-    tcp.wait_open();
-    tcp.send_to("1", b"x");
-    tcp.receive("1", 1);
-    let mut console = world.open(SessionRequest::console(&["cat"]));
-    console.start_console();
-    console.write("x\n");
-    console.expect("x\r\nx\r\n");
+    let mut tcp = forward_at_work(&world.gateway, &target);
+    let mut console = console_at_work(&world.gateway);
     world.agent.signal(libc::SIGTERM);
     for session in [&mut tcp, &mut console] {
         let close = session.wait_close();
@@ -75,10 +69,7 @@ fn a_command_that_ends_within_the_drain_keeps_its_output_and_code() {
 #[test]
 fn a_second_signal_ends_at_once() {
     let world = World::with_variables(&[("HOOP_LITE_DRAIN_TIMEOUT", "10m")]);
-    let mut console = world.open(SessionRequest::console(&["cat"]));
-    console.start_console();
-    console.write("x\n");
-    console.expect("x\r\nx\r\n");
+    let _console = console_at_work(&world.gateway);
     world.agent.signal(libc::SIGTERM);
     // Two that come together are one.
     world.agent.wait_text("may finish");

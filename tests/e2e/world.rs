@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use loopback_gateway::targets::Target;
 use loopback_gateway::{AgentProcess, Gateway, Outcome, Security, Session, SessionRequest, Setup};
 
 /// The program under test.
@@ -96,4 +97,22 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.path);
     }
+}
+
+/// A console that has answered.
+pub fn console_at_work(gateway: &Gateway) -> Session<'_> {
+    let mut console = gateway.open_session(SessionRequest::console(&["cat"]));
+    console.start_console();
+    console.write("x\n");
+    console.expect("x\r\nx\r\n");
+    console
+}
+
+/// A forwarded port whose connection `1` to an echo has carried a byte each way.
+pub fn forward_at_work<'gateway>(gateway: &'gateway Gateway, echo: &Target) -> Session<'gateway> {
+    let mut forward = gateway.open_session(SessionRequest::tcp("127.0.0.1", echo.port()));
+    forward.wait_open();
+    forward.send_to("1", b"x");
+    forward.receive("1", 1);
+    forward
 }

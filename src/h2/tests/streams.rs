@@ -29,6 +29,16 @@ type Row = (&'static str, Vec<u8>, [(State, Effect); 7]);
 use Effect::{Connection as Fails, Events, Stream as Resets};
 use State::*;
 
+const STATES: [State; 7] = [
+    Open,
+    Content,
+    HalfClosedLocal,
+    HalfClosedRemote,
+    Closed,
+    ResetByUs,
+    ResetByPeer,
+];
+
 fn world_in(state: State) -> World {
     let (mut world, stream) = World::with_stream();
     if state == Open {
@@ -110,54 +120,22 @@ fn every_frame_in_every_state_has_its_effect() {
         (
             "WINDOW_UPDATE",
             window_update(1, 1),
-            [
-                (Open, Events(0)),
-                (Content, Events(0)),
-                (HalfClosedLocal, Events(0)),
-                (HalfClosedRemote, Events(0)),
-                (Closed, Events(0)),
-                (ResetByUs, Events(0)),
-                (ResetByPeer, Events(0)),
-            ],
+            STATES.map(|state| (state, Events(0))),
         ),
         (
             "PRIORITY",
             frame(PRIORITY, 0, 1, &[0; 5]),
-            [
-                (Open, Events(0)),
-                (Content, Events(0)),
-                (HalfClosedLocal, Events(0)),
-                (HalfClosedRemote, Events(0)),
-                (Closed, Events(0)),
-                (ResetByUs, Events(0)),
-                (ResetByPeer, Events(0)),
-            ],
+            STATES.map(|state| (state, Events(0))),
         ),
         (
             "CONTINUATION",
             frame(CONTINUATION, END_HEADERS, 1, &block(&[("a", "b")])),
-            [
-                (Open, Fails(wrong)),
-                (Content, Fails(wrong)),
-                (HalfClosedLocal, Fails(wrong)),
-                (HalfClosedRemote, Fails(wrong)),
-                (Closed, Fails(wrong)),
-                (ResetByUs, Fails(wrong)),
-                (ResetByPeer, Fails(wrong)),
-            ],
+            STATES.map(|state| (state, Fails(wrong))),
         ),
         (
             "PUSH_PROMISE",
             frame(PUSH_PROMISE, END_HEADERS, 1, &[0, 0, 0, 2]),
-            [
-                (Open, Fails(wrong)),
-                (Content, Fails(wrong)),
-                (HalfClosedLocal, Fails(wrong)),
-                (HalfClosedRemote, Fails(wrong)),
-                (Closed, Fails(wrong)),
-                (ResetByUs, Fails(wrong)),
-                (ResetByPeer, Fails(wrong)),
-            ],
+            STATES.map(|state| (state, Fails(wrong))),
         ),
     ];
     for (what, bytes, effects) in cases {

@@ -33,7 +33,8 @@ pub fn run(agent: &str) -> ExitCode {
     show_console(&gateway);
     show_forward(&gateway);
     show_refusal(&gateway, agent);
-    show_leaving(&gateway, &process);
+    title("6. The agent leaves: SIGTERM");
+    show_leaving(&gateway, &process, process.pid());
     gateway.assert_clean();
     println!(
         "\nAll six shown in {:.2} s: join, command, console, forwarded port, refused key, leave.",
@@ -66,8 +67,8 @@ fn title(text: &str) {
     println!("\n== {text}");
 }
 
-fn tell(what: &str, text: &str) {
-    println!("   {what:<10} {text}");
+pub fn tell(what: &str, text: &str) {
+    println!("   {what:<12} {text}");
 }
 
 fn show_joining(gateway: &Gateway, agent: &Path) -> AgentProcess {
@@ -210,10 +211,11 @@ fn show_refusal(gateway: &Gateway, agent: &Path) {
     tell("", "(it keeps trying, slowly: the key may be put right)");
 }
 
-fn show_leaving(gateway: &Gateway, process: &AgentProcess) {
-    title("6. The agent leaves: SIGTERM");
+/// Asks the agent to end, which is `process` or what that has started.
+pub fn show_leaving(gateway: &Gateway, process: &AgentProcess, agent: i32) {
     let started = Instant::now();
-    process.signal(libc::SIGTERM);
+    // SAFETY: kill takes no pointers; the pid is that of our child, or of a child of that.
+    assert_eq!(unsafe { libc::kill(agent, libc::SIGTERM) }, 0);
     let status = process.wait_exit();
     gateway.wait_offline("demo");
     tell(

@@ -5,12 +5,11 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use loopback_gateway::targets::{Manner, Target};
 use loopback_gateway::{AgentProcess, Gateway, Security, SessionRequest};
 
-use crate::demo;
+use crate::demo::{self, tell};
 
 /// Shows the agent that this launcher starts as its only child, in an empty root.
 /// The launcher's own death by a failed step takes the agent with it (`unshare --kill-child`).
@@ -30,14 +29,10 @@ pub fn run(launcher: &str) -> ExitCode {
     );
     show_forward(&gateway);
     show_refusals(&gateway);
-    show_leaving(&gateway, &process, agent);
+    demo::show_leaving(&gateway, &process, agent);
     gateway.assert_clean();
     println!("Scratch: all shown.");
     ExitCode::SUCCESS
-}
-
-fn tell(what: &str, text: &str) {
-    println!("   {what:<12} {text}");
 }
 
 /// A connection there and back, by name: no resolver and no /etc/hosts is needed for localhost.
@@ -85,17 +80,4 @@ fn show_refusals(gateway: &Gateway) {
         &format!("/hoop-lite --version -> {}", outcome.out().trim_end()),
     );
     assert_eq!(outcome.code, 0);
-}
-
-fn show_leaving(gateway: &Gateway, process: &AgentProcess, agent: i32) {
-    let started = Instant::now();
-    // SAFETY: kill takes no pointers; the pid is that of a child of our own child.
-    assert_eq!(unsafe { libc::kill(agent, libc::SIGTERM) }, 0);
-    let status = process.wait_exit();
-    gateway.wait_offline("demo");
-    tell(
-        "TERM",
-        &format!("{status}, after {} ms", started.elapsed().as_millis()),
-    );
-    assert_eq!(status.code(), Some(0));
 }

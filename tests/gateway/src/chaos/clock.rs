@@ -126,11 +126,7 @@ pub fn wall_clock(plan: &Plan) -> Row {
         // A keep-alive and a key check later nothing has changed.
         std::thread::sleep(plan.seconds(12, 1));
         workload.check();
-        assert_eq!(
-            subject.gateway.stream_number(NAME),
-            stream,
-            "the link was lost"
-        );
+        subject.check_link_is(stream);
     }
     drop(workload);
     clock.step(0);
@@ -241,11 +237,7 @@ pub fn suspend(plan: &Plan) -> Row {
     std::thread::sleep(pause);
     subject.agent.signal(libc::SIGCONT);
     workload.check();
-    assert_eq!(
-        subject.gateway.stream_number(NAME),
-        stream,
-        "the link was lost"
-    );
+    subject.check_link_is(stream);
     drop(workload);
     // Whether or not the check that was never answered ends the link by and by, all works.
     wait_until("the agent online", || subject.gateway.is_online(NAME));

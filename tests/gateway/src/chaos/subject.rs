@@ -62,6 +62,15 @@ impl Subject {
         figures(&self.agent)
     }
 
+    /// The agent's stream is the one that it was.
+    pub fn check_link_is(&self, stream: u64) {
+        assert_eq!(
+            self.gateway.stream_number(NAME),
+            stream,
+            "the link was lost"
+        );
+    }
+
     /// Runs a script as a session and checks its answer.
     pub fn check_works(&self) {
         let outcome = self
