@@ -95,8 +95,16 @@ pub const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Under pressure a relay that holds more than this must make progress.
 pub const STALLED_BYTES_MAX: usize = 1024 * 1024;
 
-/// Under pressure the relays are looked at, and credit is given, this often.
+/// Under pressure the relays are looked at this often.
 pub const PRESSURE_TICK: Duration = Duration::from_millis(25);
+
+/// Under pressure a gateway that lacks credit gets some this often: the longer it has none, the
+/// more of its senders wait at once, and its library may forget all but one of them.
+pub const CREDIT_TICK: Duration = Duration::from_millis(2);
+
+/// Under pressure the first half of what is left of the budget is given at a rate that would use
+/// it up in this time: 64 MiB a second at first, so that a sender waits for a millisecond.
+pub const PRESSURE_RUSH: Duration = Duration::from_millis(125);
 
 /// Looks further apart do not show that nothing moved in between: pressure had ended, or we slept.
 pub const LOOK_GAP_MAX: Duration = Duration::from_secs(1);
@@ -158,6 +166,8 @@ const _: () = assert!(STREAM_WINDOW_UNDER_PRESSURE < STREAM_WINDOW);
 const _: () = assert!(SESSION_OPEN_TIMEOUT.as_millis() < 5000);
 const _: () = assert!(REVOKED_GRACE.as_millis() < KILL_GRACE.as_millis());
 const _: () = assert!(PRESSURE_TICK.as_millis() * 2 < LOOK_GAP_MAX.as_millis());
+const _: () = assert!(CREDIT_TICK.as_millis() < PRESSURE_TICK.as_millis());
+const _: () = assert!(PRESSURE_RUSH.as_millis() < STALL_MAX.as_millis());
 const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
 const _: () = assert!(LINK_READ_BYTES_MIN < LINK_BUFFER_BYTES_IDLE);
 const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES_MAX);

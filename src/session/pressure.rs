@@ -8,8 +8,12 @@
 //! Under pressure credit comes back as fast as bytes leave, and beyond that only at a pace which
 //! never uses up the rest of the budget before a stalled relay is due. So the neighbours of a flood
 //! are slowed down, but never wait for the verdict.
+//!
+//! The pace is fast at first and the portions are small. While the gateway has no credit its senders
+//! wait side by side, and when there is credit again its library wakes one of them and may
+//! forget the others (`docs/reliability.md`): the shorter each wait, the fewer of them meet.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::output::Output;
 use super::sessions::{Deadline, EXIT_INTERNAL, Sessions};
@@ -55,8 +59,7 @@ impl Sessions {
         let half = self.settings.queue_bytes_max / 2;
         let least = limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
         let free = half.saturating_sub(self.buffered).max(least);
-        let left = self.settings.queue_bytes_max.saturating_sub(self.buffered);
-        u32::try_from(free.min(left))
+        u32::try_from(free.min(self.budget_left()))
             .unwrap_or(u32::MAX)
             .min(limits::STREAM_WINDOW)
     }
@@ -102,7 +105,8 @@ impl Sessions {
             .arm(now + limits::PRESSURE_TICK, Deadline::Pressure);
     }
 
-    /// How much of `missing` credit may be given now.
+    /// How much of `missing` credit may be given now. The rest is due soon, also when nothing else
+    /// happens.
     pub fn take_credit(&mut self, now: Instant, missing: u32) -> u32 {
         if !self.is_under_pressure() {
             self.drained = 0;
@@ -110,20 +114,47 @@ impl Sessions {
             return missing;
         }
         let since = now.saturating_duration_since(*self.allowed_at.get_or_insert(now));
-        let left = self.settings.queue_bytes_max.saturating_sub(self.buffered);
-        let stall_ms = self.settings.stall_max.as_millis().max(1);
-        let earned = left as u128 * since.as_millis() / stall_ms;
+        let earned = self.credit_earned(since);
         if earned > 0 {
             self.allowed_at = Some(now);
         }
-        let earned = usize::try_from(earned).unwrap_or(usize::MAX);
         let cap = limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
         self.allowance = self.allowance.saturating_add(earned).min(cap);
         let given = (missing as usize).min(self.drained.saturating_add(self.allowance));
         let paced = given.saturating_sub(self.drained);
         self.drained = self.drained.saturating_sub(given);
         self.allowance -= paced;
+        if given < missing as usize {
+            self.ask_for_credit_soon(now);
+        }
         u32::try_from(given).unwrap_or(missing)
+    }
+
+    /// Credit that `since` earns, beyond what left: the rest of the budget lasts until a stalled
+    /// relay is due, and half of it goes fast.
+    fn credit_earned(&self, since: Duration) -> usize {
+        let share = |bytes: usize, lasts: Duration| {
+            bytes as u128 * since.as_micros() / lasts.as_micros().max(1)
+        };
+        let left = self.budget_left();
+        let reserve = self.settings.queue_bytes_max / 4;
+        let fast = share(left.saturating_sub(reserve), limits::PRESSURE_RUSH);
+        let steady = share(left, self.settings.stall_max);
+        usize::try_from(fast + steady).unwrap_or(usize::MAX)
+    }
+
+    /// When the budget is all but used up little is earned: what leaves, and the next look at the
+    /// relays, bring it soon enough.
+    fn ask_for_credit_soon(&mut self, now: Instant) {
+        let is_worth_a_tick = self.budget_left() > limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
+        if is_worth_a_tick && !self.credit_is_due {
+            self.credit_is_due = true;
+            self.timers.arm(now + limits::CREDIT_TICK, Deadline::Credit);
+        }
+    }
+
+    fn budget_left(&self) -> usize {
+        self.settings.queue_bytes_max.saturating_sub(self.buffered)
     }
 
     /// Relays that hold much, the largest first.

@@ -72,6 +72,7 @@ pub(super) struct Session {
 pub(super) enum Deadline {
     Target(TargetId),
     Pressure,
+    Credit,
     Memory,
 }
 
@@ -96,6 +97,8 @@ pub struct Sessions {
     /// Credit beyond that, which grows with time while there is pressure.
     pub(super) allowance: usize,
     pub(super) allowed_at: Option<Instant>,
+    /// A deadline will ask for more of it.
+    pub(super) credit_is_due: bool,
     /// Memory of queues between two uses.
     pub(super) pieces: Pieces,
     /// Targets whose queue holds memory.
@@ -128,6 +131,7 @@ impl Sessions {
             drained: 0,
             allowance: 0,
             allowed_at: None,
+            credit_is_due: false,
             pieces: Pieces::default(),
             warm: Vec::new(),
             is_closing: false,
@@ -193,6 +197,7 @@ impl Sessions {
             match deadline {
                 Deadline::Target(id) => self.target_overdue(now, id, outbox),
                 Deadline::Memory => self.release_idle(now),
+                Deadline::Credit => self.credit_is_due = false,
                 Deadline::Pressure => {
                     self.pressure_is_watched = false;
                     self.relieve_pressure(now, outbox);

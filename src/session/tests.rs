@@ -712,6 +712,58 @@ fn credit_under_pressure_lasts_until_a_stalled_relay_is_due() {
 }
 
 #[test]
+fn credit_under_pressure_comes_in_small_portions_without_a_pause() {
+    let budget = 16 << 20;
+    let mut world = World::with(Settings {
+        queue_bytes_max: budget,
+        ..Settings::default()
+    });
+    world.open_tcp("s");
+    world.tcp_write("s", "flood", &vec![0; (budget / 2) + 1]);
+    world.connected();
+    let began = world.now;
+    let mut last_given = began;
+    let mut rushed = 0;
+    while budget - world.sessions.buffered_bytes() > budget / 8 {
+        let wanted = world.sessions.credit_wanted();
+        let given = world.sessions.take_credit(world.now, wanted) as usize;
+        if given > 0 {
+            assert!(world.now <= last_given + limits::CREDIT_TICK);
+            last_given = world.now;
+        }
+        if world.now <= began + limits::PRESSURE_RUSH {
+            rushed += given;
+        }
+        world.tcp_write("s", "flood", &vec![0; given]);
+        world.now = world.sessions.poll_timeout().unwrap_or(world.now);
+        world.later(Duration::ZERO);
+    }
+    assert!(rushed > budget / 8, "the first half goes fast: {rushed}");
+    assert!(world.now > began + limits::STALL_MAX / 4, "the rest lasts");
+}
+
+#[test]
+fn a_used_up_budget_costs_no_wake_ups_for_credit() {
+    let mut world = World::with(Settings {
+        queue_bytes_max: 4 << 20,
+        ..Settings::default()
+    });
+    world.open_tcp("s");
+    world.tcp_write("s", "stalled", &vec![0; 4 << 20]);
+    world.connected();
+    let until = world.now + limits::PRESSURE_TICK * 10;
+    let mut timeouts = 0;
+    while world.now < until {
+        let wanted = limits::STREAM_WINDOW_UNDER_PRESSURE;
+        assert_eq!(world.sessions.take_credit(world.now, wanted), 0);
+        world.now = world.sessions.poll_timeout().unwrap_or(until);
+        world.later(Duration::ZERO);
+        timeouts += 1;
+    }
+    assert!(timeouts <= 11, "{timeouts}");
+}
+
+#[test]
 fn a_stalled_command_tells_its_user_why_it_was_closed() {
     let settings = Settings {
         queue_bytes_max: 4 << 20,
