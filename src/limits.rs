@@ -102,6 +102,10 @@ pub const PRESSURE_TICK: Duration = Duration::from_millis(25);
 /// more of its senders wait at once, and its library may forget all but one of them.
 pub const CREDIT_TICK: Duration = Duration::from_millis(2);
 
+/// Less credit than this is not given under pressure: the gateway would answer with frames of a few
+/// octets, which we take for a flood.
+pub const CREDIT_PORTION_MIN: usize = 2 * 1024;
+
 /// Under pressure the first half of what is left of the budget is given at a rate that would use
 /// it up in this time: 64 MiB a second at first, so that a sender waits for a millisecond.
 pub const PRESSURE_RUSH: Duration = Duration::from_millis(125);

@@ -121,6 +121,10 @@ impl Sessions {
         let cap = limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
         self.allowance = self.allowance.saturating_add(earned).min(cap);
         let given = (missing as usize).min(self.drained.saturating_add(self.allowance));
+        if given < limits::CREDIT_PORTION_MIN {
+            self.ask_for_credit_soon(now);
+            return 0;
+        }
         let paced = given.saturating_sub(self.drained);
         self.drained = self.drained.saturating_sub(given);
         self.allowance -= paced;
@@ -143,11 +147,11 @@ impl Sessions {
         usize::try_from(fast + steady).unwrap_or(usize::MAX)
     }
 
-    /// When the budget is all but used up little is earned: what leaves, and the next look at the
-    /// relays, bring it soon enough.
+    /// When little is left of the budget a portion takes longer to earn: what leaves, and the next
+    /// look at the relays, bring it soon enough.
     fn ask_for_credit_soon(&mut self, now: Instant) {
-        let is_worth_a_tick = self.budget_left() > limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
-        if is_worth_a_tick && !self.credit_is_due {
+        let earned = self.credit_earned(limits::CREDIT_TICK);
+        if earned >= limits::CREDIT_PORTION_MIN && !self.credit_is_due {
             self.credit_is_due = true;
             self.timers.arm(now + limits::CREDIT_TICK, Deadline::Credit);
         }

@@ -727,8 +727,13 @@ fn credit_under_pressure_comes_in_small_portions_without_a_pause() {
     while budget - world.sessions.buffered_bytes() > budget / 8 {
         let wanted = world.sessions.credit_wanted();
         let given = world.sessions.take_credit(world.now, wanted) as usize;
+        let pause_max = match budget - world.sessions.buffered_bytes() > budget / 4 {
+            true => limits::CREDIT_TICK,
+            false => limits::PRESSURE_TICK,
+        };
         if given > 0 {
-            assert!(world.now <= last_given + limits::CREDIT_TICK);
+            assert!(given >= limits::CREDIT_PORTION_MIN);
+            assert!(world.now <= last_given + pause_max);
             last_given = world.now;
         }
         if world.now <= began + limits::PRESSURE_RUSH {
@@ -761,6 +766,36 @@ fn a_used_up_budget_costs_no_wake_ups_for_credit() {
         timeouts += 1;
     }
     assert!(timeouts <= 11, "{timeouts}");
+}
+
+#[test]
+fn a_target_that_takes_octets_earns_no_credit_by_the_octet() {
+    let budget = 4 << 20;
+    let mut world = World::with(Settings {
+        queue_bytes_max: budget,
+        ..Settings::default()
+    });
+    world.open_tcp("s");
+    world.tcp_write("s", "slow", &vec![0; budget]);
+    let slow = world.connected();
+    let mut taken = 0;
+    let mut portions = Vec::new();
+    while portions.len() < 3 {
+        world.takes(slow, 7);
+        taken += 7;
+        let wanted = world.sessions.credit_wanted();
+        let given = world.sessions.take_credit(world.now, wanted) as usize;
+        if given > 0 {
+            world.tcp_write("s", "slow", &vec![0; given]);
+            portions.push(given);
+        }
+    }
+    assert!(
+        portions
+            .iter()
+            .all(|&given| given >= limits::CREDIT_PORTION_MIN)
+    );
+    assert!(portions.iter().sum::<usize>() <= taken);
 }
 
 #[test]
