@@ -106,9 +106,9 @@ pub const CREDIT_TICK: Duration = Duration::from_millis(2);
 /// octets, which we take for a flood.
 pub const CREDIT_PORTION_MIN: usize = 2 * 1024;
 
-/// Under pressure the first half of what is left of the budget is given at a rate that would use
+/// When pressure begins, an eighth of what is left of the budget is given at a rate that would use
 /// it up in this time: 64 MiB a second at first, so that a sender waits for a millisecond.
-pub const PRESSURE_RUSH: Duration = Duration::from_millis(125);
+pub const PRESSURE_RUSH: Duration = Duration::from_millis(32);
 
 /// Looks further apart do not show that nothing moved in between: pressure had ended, or we slept.
 pub const LOOK_GAP_MAX: Duration = Duration::from_secs(1);

@@ -134,15 +134,15 @@ impl Sessions {
         u32::try_from(given).unwrap_or(missing)
     }
 
-    /// Credit that `since` earns, beyond what left: the rest of the budget lasts until a stalled
-    /// relay is due, and half of it goes fast.
+    /// Credit that `since` earns, beyond what left: the first eighth of the half that is left when
+    /// pressure begins goes fast, the rest lasts until a stalled relay is due.
     fn credit_earned(&self, since: Duration) -> usize {
         let share = |bytes: usize, lasts: Duration| {
             bytes as u128 * since.as_micros() / lasts.as_micros().max(1)
         };
         let left = self.budget_left();
-        let reserve = self.settings.queue_bytes_max / 4;
-        let fast = share(left.saturating_sub(reserve), limits::PRESSURE_RUSH);
+        let half = self.settings.queue_bytes_max / 2;
+        let fast = share(left.saturating_sub(half - half / 8), limits::PRESSURE_RUSH);
         let steady = share(left, self.settings.stall_max);
         usize::try_from(fast + steady).unwrap_or(usize::MAX)
     }

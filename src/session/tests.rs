@@ -724,7 +724,7 @@ fn credit_under_pressure_comes_in_small_portions_without_a_pause() {
     let began = world.now;
     let mut last_given = began;
     let mut rushed = 0;
-    while budget - world.sessions.buffered_bytes() > budget / 8 {
+    while world.sent().is_empty() {
         let wanted = world.sessions.credit_wanted();
         let given = world.sessions.take_credit(world.now, wanted) as usize;
         let pause_max = match budget - world.sessions.buffered_bytes() > budget / 4 {
@@ -743,8 +743,8 @@ fn credit_under_pressure_comes_in_small_portions_without_a_pause() {
         world.now = world.sessions.poll_timeout().unwrap_or(world.now);
         world.later(Duration::ZERO);
     }
-    assert!(rushed > budget / 8, "the first half goes fast: {rushed}");
-    assert!(world.now > began + limits::STALL_MAX / 4, "the rest lasts");
+    assert!(rushed > budget / 32, "the first part goes fast: {rushed}");
+    assert!(world.now >= began + limits::STALL_MAX, "the rest lasts");
 }
 
 #[test]
