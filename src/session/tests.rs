@@ -691,28 +691,7 @@ fn what_a_target_did_before_the_pressure_is_not_held_against_it() {
 }
 
 #[test]
-fn credit_under_pressure_lasts_until_a_stalled_relay_is_due() {
-    let budget = 16 << 20;
-    let mut world = World::with(Settings {
-        queue_bytes_max: budget,
-        ..Settings::default()
-    });
-    world.open_tcp("s");
-    world.tcp_write("s", "flood", &vec![0; (budget / 2) + 1]);
-    world.connected();
-    let mut ticks_without_credit = 0;
-    while world.sent().is_empty() {
-        world.later(limits::PRESSURE_TICK);
-        let wanted = world.sessions.credit_wanted();
-        let given = world.sessions.take_credit(world.now, wanted) as usize;
-        world.tcp_write("s", "flood", &vec![0; given]);
-        ticks_without_credit += usize::from(given == 0);
-    }
-    assert!(ticks_without_credit <= 2, "{ticks_without_credit}");
-}
-
-#[test]
-fn credit_under_pressure_comes_in_small_portions_without_a_pause() {
+fn credit_under_pressure_lasts_until_a_stalled_relay_is_due_without_a_pause() {
     let budget = 16 << 20;
     let mut world = World::with(Settings {
         queue_bytes_max: budget,
@@ -744,7 +723,11 @@ fn credit_under_pressure_comes_in_small_portions_without_a_pause() {
         world.later(Duration::ZERO);
     }
     assert!(rushed > budget / 32, "the first part goes fast: {rushed}");
-    assert!(world.now >= began + limits::STALL_MAX, "the rest lasts");
+    assert!(world.now >= began + limits::STALL_MAX);
+    assert!(
+        world.now <= last_given + limits::PRESSURE_TICK * 2,
+        "the rest lasts"
+    );
 }
 
 #[test]
@@ -790,11 +773,8 @@ fn a_target_that_takes_octets_earns_no_credit_by_the_octet() {
             portions.push(given);
         }
     }
-    assert!(
-        portions
-            .iter()
-            .all(|&given| given >= limits::CREDIT_PORTION_MIN)
-    );
+    let least = portions.iter().min();
+    assert!(least >= Some(&limits::CREDIT_PORTION_MIN));
     assert!(portions.iter().sum::<usize>() <= taken);
 }
 
