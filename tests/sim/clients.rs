@@ -221,7 +221,14 @@ impl World {
         let peer = &mut socket.peer;
         let is_unwanted = peer.stream.is_none();
         match (is_refused, is_odd, is_connect) {
-            (true, ..) => peer.refuse(&mut self.dice, stream, 16, Sent::Refused),
+            (true, ..) => {
+                let sent = if is_connect || is_unwanted {
+                    Sent::Refused
+                } else {
+                    Sent::CheckRefused
+                };
+                peer.refuse(&mut self.dice, stream, 16, sent);
+            }
             (false, true, true) => peer.refuse(&mut self.dice, stream, 9, Sent::Fatal),
             (false, true, false) => {
                 let sent = if is_unwanted {

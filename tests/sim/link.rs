@@ -195,6 +195,7 @@ impl World {
             };
             match sent {
                 Sent::Fatal | Sent::Refused => self.must_lose_link = true,
+                Sent::CheckRefused => self.must_lose_link |= !self.forgive_late_answer(),
                 Sent::GoAway => goes_away = true,
                 _ => {}
             }
@@ -285,6 +286,7 @@ impl World {
     pub fn close_link(&mut self) {
         let link = self.model.owing.link();
         self.must_lose_link = false;
+        self.late_answers = 0;
         self.link_attempt += 1;
         let latest = self.trace.back().map(|(_, _, event)| *event);
         self.model.link_lost(latest == Some(Event::Timeout));

@@ -118,7 +118,12 @@ impl Model {
                 Some(_) => self.close(now, sid, EXIT_INTERNAL),
             },
             Sent::System(sid) => self.owing.owe(sid, Owed::Refusal),
-            Sent::Nothing | Sent::Answered(_) | Sent::Refused | Sent::Fatal | Sent::GoAway => {}
+            Sent::Nothing
+            | Sent::Answered(_)
+            | Sent::Refused
+            | Sent::CheckRefused
+            | Sent::Fatal
+            | Sent::GoAway => {}
         }
     }
 

@@ -38,8 +38,10 @@ pub enum Sent {
     Nothing,
     /// The key check was answered; `true` means connect.
     Answered(bool),
-    /// The key is refused, by the answer of the check or by the end of the stream.
+    /// The key is refused, by the answer of the call for a stream or by the stream's end.
     Refused,
+    /// The key is refused by the answer of the check.
+    CheckRefused,
     /// The stream ends, or the link can't go on.
     Fatal,
     /// The gateway asks to leave.
