@@ -56,9 +56,8 @@ impl Sessions {
     /// The credit that the stream should have outstanding, given what already waits here. It
     /// shrinks as the first half of the budget fills, so that all of it can't run into the second.
     pub fn credit_wanted(&self) -> u32 {
-        let half = self.settings.queue_bytes_max / 2;
         let least = limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
-        let free = half.saturating_sub(self.buffered).max(least);
+        let free = self.budget_half().saturating_sub(self.buffered).max(least);
         u32::try_from(free.min(self.budget_left()))
             .unwrap_or(u32::MAX)
             .min(limits::STREAM_WINDOW)
@@ -66,7 +65,7 @@ impl Sessions {
 
     /// More than half of the budget waits for targets.
     pub fn is_under_pressure(&self) -> bool {
-        self.buffered > self.settings.queue_bytes_max / 2
+        self.buffered > self.budget_half()
     }
 
     /// Looks for stalled relays as soon as there is pressure, and again while it lasts.
@@ -121,16 +120,15 @@ impl Sessions {
         let cap = limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
         self.allowance = self.allowance.saturating_add(earned).min(cap);
         let given = (missing as usize).min(self.drained.saturating_add(self.allowance));
-        if given < limits::CREDIT_PORTION_MIN {
+        if given < missing as usize {
             self.ask_for_credit_soon(now);
+        }
+        if given < limits::CREDIT_PORTION_MIN {
             return 0;
         }
         let paced = given.saturating_sub(self.drained);
         self.drained = self.drained.saturating_sub(given);
         self.allowance -= paced;
-        if given < missing as usize {
-            self.ask_for_credit_soon(now);
-        }
         u32::try_from(given).unwrap_or(missing)
     }
 
@@ -141,7 +139,7 @@ impl Sessions {
             bytes as u128 * since.as_micros() / lasts.as_micros().max(1)
         };
         let left = self.budget_left();
-        let half = self.settings.queue_bytes_max / 2;
+        let half = self.budget_half();
         let fast = share(left.saturating_sub(half - half / 8), limits::PRESSURE_RUSH);
         let steady = share(left, self.settings.stall_max);
         usize::try_from(fast + steady).unwrap_or(usize::MAX)
@@ -155,6 +153,11 @@ impl Sessions {
             self.credit_is_due = true;
             self.timers.arm(now + limits::CREDIT_TICK, Deadline::Credit);
         }
+    }
+
+    /// What may wait before there is pressure.
+    fn budget_half(&self) -> usize {
+        self.settings.queue_bytes_max / 2
     }
 
     fn budget_left(&self) -> usize {

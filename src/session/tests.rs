@@ -40,6 +40,13 @@ impl World {
         }
     }
 
+    fn with_budget(queue_bytes_max: usize) -> Self {
+        Self::with(Settings {
+            queue_bytes_max,
+            ..Settings::default()
+        })
+    }
+
     fn open(&mut self, id: &str, params: ConnectionParams) {
         match self
             .sessions
@@ -168,9 +175,14 @@ impl World {
     fn wait(&mut self, time: Duration) {
         let until = self.now + time;
         while self.now < until {
-            let due = self.sessions.poll_timeout().unwrap_or(until);
-            self.later(due.clamp(self.now, until) - self.now);
+            self.wait_for_deadline(until);
         }
+    }
+
+    /// Up to the next deadline, or `until` when that is earlier.
+    fn wait_for_deadline(&mut self, until: Instant) {
+        let due = self.sessions.poll_timeout().unwrap_or(until);
+        self.later(due.clamp(self.now, until) - self.now);
     }
 
     fn sent(&mut self) -> Vec<Sent> {
@@ -617,11 +629,7 @@ fn the_end_of_the_link_ends_everything_without_a_word() {
 
 #[test]
 fn a_stalled_relay_goes_under_pressure_and_a_slow_one_stays() {
-    let settings = Settings {
-        queue_bytes_max: 8 << 20,
-        ..Settings::default()
-    };
-    let mut world = World::with(settings);
+    let mut world = World::with_budget(8 << 20);
     world.open_tcp("s");
     world.tcp_write("s", "stalled", &vec![0; 3 << 20]);
     let stalled = world.connected();
@@ -651,11 +659,7 @@ fn a_stalled_relay_goes_under_pressure_and_a_slow_one_stays() {
 
 #[test]
 fn what_the_kernel_still_delivers_counts_as_progress() {
-    let settings = Settings {
-        queue_bytes_max: 4 << 20,
-        ..Settings::default()
-    };
-    let mut world = World::with(settings);
+    let mut world = World::with_budget(4 << 20);
     world.open_tcp("s");
     world.tcp_write("s", "1", &vec![0; 3 << 20]);
     let target = world.connected();
@@ -670,11 +674,7 @@ fn what_the_kernel_still_delivers_counts_as_progress() {
 
 #[test]
 fn what_a_target_did_before_the_pressure_is_not_held_against_it() {
-    let settings = Settings {
-        queue_bytes_max: 4 << 20,
-        ..Settings::default()
-    };
-    let mut world = World::with(settings);
+    let mut world = World::with_budget(4 << 20);
     world.open_tcp("s");
     world.tcp_write("s", "slow", &vec![0; (3 << 20) / 2]);
     let slow = world.connected();
@@ -693,10 +693,7 @@ fn what_a_target_did_before_the_pressure_is_not_held_against_it() {
 #[test]
 fn credit_under_pressure_lasts_until_a_stalled_relay_is_due_without_a_pause() {
     let budget = 16 << 20;
-    let mut world = World::with(Settings {
-        queue_bytes_max: budget,
-        ..Settings::default()
-    });
+    let mut world = World::with_budget(budget);
     world.open_tcp("s");
     world.tcp_write("s", "flood", &vec![0; (budget / 2) + 1]);
     world.connected();
@@ -715,12 +712,11 @@ fn credit_under_pressure_lasts_until_a_stalled_relay_is_due_without_a_pause() {
             assert!(world.now <= last_given + pause_max);
             last_given = world.now;
         }
-        if world.now <= began + limits::PRESSURE_RUSH {
+        if world.now <= began + limits::PRESSURE_TICK * 2 {
             rushed += given;
         }
         world.tcp_write("s", "flood", &vec![0; given]);
-        world.now = world.sessions.poll_timeout().unwrap_or(world.now);
-        world.later(Duration::ZERO);
+        world.wait_for_deadline(began + limits::STALL_MAX * 2);
     }
     assert!(rushed > budget / 32, "the first part goes fast: {rushed}");
     assert!(world.now >= began + limits::STALL_MAX);
@@ -732,10 +728,7 @@ fn credit_under_pressure_lasts_until_a_stalled_relay_is_due_without_a_pause() {
 
 #[test]
 fn a_used_up_budget_costs_no_wake_ups_for_credit() {
-    let mut world = World::with(Settings {
-        queue_bytes_max: 4 << 20,
-        ..Settings::default()
-    });
+    let mut world = World::with_budget(4 << 20);
     world.open_tcp("s");
     world.tcp_write("s", "stalled", &vec![0; 4 << 20]);
     world.connected();
@@ -744,8 +737,7 @@ fn a_used_up_budget_costs_no_wake_ups_for_credit() {
     while world.now < until {
         let wanted = limits::STREAM_WINDOW_UNDER_PRESSURE;
         assert_eq!(world.sessions.take_credit(world.now, wanted), 0);
-        world.now = world.sessions.poll_timeout().unwrap_or(until);
-        world.later(Duration::ZERO);
+        world.wait_for_deadline(until);
         timeouts += 1;
     }
     assert!(timeouts <= 11, "{timeouts}");
@@ -754,10 +746,7 @@ fn a_used_up_budget_costs_no_wake_ups_for_credit() {
 #[test]
 fn a_target_that_takes_octets_earns_no_credit_by_the_octet() {
     let budget = 4 << 20;
-    let mut world = World::with(Settings {
-        queue_bytes_max: budget,
-        ..Settings::default()
-    });
+    let mut world = World::with_budget(budget);
     world.open_tcp("s");
     world.tcp_write("s", "slow", &vec![0; budget]);
     let slow = world.connected();
@@ -780,11 +769,7 @@ fn a_target_that_takes_octets_earns_no_credit_by_the_octet() {
 
 #[test]
 fn a_stalled_command_tells_its_user_why_it_was_closed() {
-    let settings = Settings {
-        queue_bytes_max: 4 << 20,
-        ..Settings::default()
-    };
-    let mut world = World::with(settings);
+    let mut world = World::with_budget(4 << 20);
     world.open("s", shell());
     world.deliver(Kind::AgentExecWriteStdin, "s", &vec![b'x'; 3 << 20]);
     world.spawned();
@@ -795,11 +780,7 @@ fn a_stalled_command_tells_its_user_why_it_was_closed() {
 
 #[test]
 fn many_small_stalled_relays_cannot_hold_the_whole_budget_for_ever() {
-    let settings = Settings {
-        queue_bytes_max: 4 << 20,
-        ..Settings::default()
-    };
-    let mut world = World::with(settings);
+    let mut world = World::with_budget(4 << 20);
     world.open_tcp("s");
     for i in 0..8 {
         world.tcp_write("s", &i.to_string(), &vec![0; 512 << 10]);

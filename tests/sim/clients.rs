@@ -221,14 +221,10 @@ impl World {
         let peer = &mut socket.peer;
         let is_unwanted = peer.stream.is_none();
         match (is_refused, is_odd, is_connect) {
-            (true, ..) => {
-                let sent = if is_connect || is_unwanted {
-                    Sent::Refused
-                } else {
-                    Sent::CheckRefused
-                };
-                peer.refuse(&mut self.dice, stream, 16, sent);
+            (true, _, false) if !is_unwanted => {
+                peer.refuse(&mut self.dice, stream, 16, Sent::CheckRefused);
             }
+            (true, ..) => peer.refuse(&mut self.dice, stream, 16, Sent::Refused),
             (false, true, true) => peer.refuse(&mut self.dice, stream, 9, Sent::Fatal),
             (false, true, false) => {
                 let sent = if is_unwanted {

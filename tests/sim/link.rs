@@ -286,7 +286,7 @@ impl World {
     pub fn close_link(&mut self) {
         let link = self.model.owing.link();
         self.must_lose_link = false;
-        self.late_answers = 0;
+        self.forgiven_checks = self.agent.counters().check_failures;
         self.link_attempt += 1;
         let latest = self.trace.back().map(|(_, _, event)| *event);
         self.model.link_lost(latest == Some(Event::Timeout));

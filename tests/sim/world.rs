@@ -72,10 +72,8 @@ pub struct World {
     timeouts: usize,
     /// The link must be closed within this step.
     pub must_lose_link: bool,
-    /// Key checks that failed.
-    failed_checks: u64,
-    /// Those of this link: the answer to one that the agent has given up may still be on its way.
-    pub late_answers: u64,
+    /// Failed key checks that may no longer be answered: those of earlier links, and those that were.
+    pub forgiven_checks: u64,
     /// Targets take what there is, so that the end comes.
     pub is_hurried: bool,
     pub left_at: Option<Instant>,
@@ -112,8 +110,7 @@ impl World {
             steps: 0,
             timeouts: 0,
             must_lose_link: false,
-            failed_checks: 0,
-            late_answers: 0,
+            forgiven_checks: 0,
             is_hurried: false,
             left_at: None,
             stop_at: None,
@@ -240,18 +237,16 @@ impl World {
         self.model.leave(self.now);
     }
 
-    /// A late answer is nobody's: the check that follows is answered, too.
+    /// The answer to a check that the agent has given up may still be on its way. It is nobody's: the
+    /// check that follows is answered, too.
     pub fn forgive_late_answer(&mut self) -> bool {
-        let is_late = self.late_answers > 0;
-        self.late_answers -= u64::from(is_late);
+        let is_late = self.agent.counters().check_failures > self.forgiven_checks;
+        self.forgiven_checks += u64::from(is_late);
         is_late
     }
 
     /// What must hold after every step.
     fn check(&mut self) {
-        let failed = self.agent.counters().check_failures;
-        self.late_answers += failed - self.failed_checks;
-        self.failed_checks = failed;
         let sessions = self.agent.sessions();
         let (now, budget) = (self.now, self.setup.bounds.queue_bytes_max);
         assert_eq!(
