@@ -8,7 +8,7 @@
 //!     +---- back-off ---+-------------------+--+----------------------+
 //! ```
 //!
-//! Every mutation is followed by a drain of [`Agent::poll_output`] and [`Agent::poll_dirty`].
+//! Every mutation is followed by a drain of [`Agent::poll_output`] and of its sessions' [`Sessions::poll_dirty`].
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

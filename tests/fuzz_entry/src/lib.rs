@@ -5,7 +5,7 @@
 //! more than "no panic": what was read can be written and read again, an independent reader agrees,
 //! pieces of any size give what the whole gives, bounds hold.
 //!
-//! A new decoder: a function here, a line in [`targets!`], a file in `fuzz/fuzz_targets`, seeds in
+//! A new decoder: a function here, a line in `targets!`, a file in `fuzz/fuzz_targets`, seeds in
 //! `fuzz/corpus/NAME`. `tests/corpus.rs` fails while one of them is missing.
 
 mod agent;
