@@ -140,9 +140,13 @@ pub const LINGER_MAX: Duration = Duration::from_secs(10);
 /// In between, what the kernel holds for it is looked at this often.
 pub const LINGER_LOOK: Duration = Duration::from_millis(2500);
 
-/// Output of a command whose leader has ended is read for this long at most: a background child
-/// may hold the pipe for ever.
-pub const OUTPUT_DRAIN_MAX: Duration = Duration::from_secs(2);
+/// Output of a command whose leader has ended is over when nothing came for this long, though the
+/// link had room: a background child may hold the pipe for ever.
+pub const OUTPUT_SILENCE_MAX: Duration = Duration::from_secs(2);
+
+/// Such output goes on for this long at most, time without room not counted: a background child may
+/// also print for ever.
+pub const OUTPUT_AFTER_EXIT_MAX: Duration = Duration::from_secs(60);
 
 /// Between the polite and the last signal to a session's processes.
 pub const KILL_GRACE: Duration = Duration::from_secs(5);
@@ -168,6 +172,7 @@ const _: () = assert!(PAYLOAD_BYTES_MIN <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(STREAM_WINDOW as usize <= QUEUE_BYTES_MAX / 2);
 const _: () = assert!(STREAM_WINDOW_UNDER_PRESSURE < STREAM_WINDOW);
 const _: () = assert!(SESSION_OPEN_TIMEOUT.as_millis() < 5000);
+const _: () = assert!(OUTPUT_SILENCE_MAX.as_millis() < OUTPUT_AFTER_EXIT_MAX.as_millis());
 const _: () = assert!(REVOKED_GRACE.as_millis() < KILL_GRACE.as_millis());
 const _: () = assert!(PRESSURE_TICK.as_millis() * 2 < LOOK_GAP_MAX.as_millis());
 const _: () = assert!(CREDIT_TICK.as_millis() < PRESSURE_TICK.as_millis());

@@ -414,6 +414,7 @@ impl Agent {
         if let Err(error) = link.transmit(&mut self.outbox) {
             self.link_failed(now, &error);
         }
+        self.sessions.note_room(now, self.has_room());
         match &self.phase {
             Phase::Connected(link) => link.pending(),
             _ => &[],
@@ -425,6 +426,7 @@ impl Agent {
         if let Phase::Connected(link) = &mut self.phase {
             link.sent(now, size, &self.outbox);
         }
+        self.sessions.note_room(now, self.has_room());
     }
 
     /// Targets may be read: the link takes more.

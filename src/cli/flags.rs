@@ -333,6 +333,12 @@ pub static FLAGS: &[Flag] = &[
         "How long a target may take nothing while the queues are half full (3s).",
     ),
     setting(
+        "output-after-exit",
+        Value::Text("DURATION"),
+        settings::OUTPUT_AFTER_EXIT,
+        "How long jobs that a command leaves behind may go on to print (60s).",
+    ),
+    setting(
         "log-ship",
         Value::Switch,
         settings::LOG_SHIP,

@@ -277,7 +277,7 @@ impl Reactor {
         match result {
             Ok(0) => sessions.read_ended(now, id, channel, outbox),
             Ok(size) => {
-                sessions.received(id, channel, size, outbox);
+                sessions.received(now, id, channel, size, outbox);
                 self.saw_traffic(now);
                 self.targets.queue_read(id, channel);
             }

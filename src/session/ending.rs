@@ -17,6 +17,9 @@ pub(super) struct Ended {
     pub(super) id: Box<str>,
     /// We have closed it, and the gateway has not confirmed that yet.
     pub(super) is_unconfirmed: bool,
+    /// Two clients used its id, and one may still do so: the gateway tells only the later one that
+    /// it is over.
+    is_contested: bool,
 }
 
 /// How the gateway answers to our closes: it confirms each as it reads it, in order.
@@ -119,14 +122,35 @@ impl Sessions {
     }
 
     pub(super) fn remember_ended(&mut self, id: Box<str>, is_unconfirmed: bool) {
+        let is_contested = self.forget_ended(&id);
         if self.ended.len() >= limits::ENDED_SESSIONS_KEPT {
             self.ended.pop_front();
         }
-        self.ended.push_back(Ended { id, is_unconfirmed });
+        self.ended.push_back(Ended {
+            id,
+            is_unconfirmed,
+            is_contested,
+        });
     }
 
-    pub(super) fn forget_ended(&mut self, id: &str) {
-        self.ended.retain(|ended| &*ended.id != id);
+    /// Forgets that there was such a session; `true` when its id was contested.
+    pub(super) fn forget_ended(&mut self, id: &str) -> bool {
+        let at = self.ended.iter().position(|ended| &*ended.id == id);
+        let found = at.and_then(|at| self.ended.remove(at));
+        found.is_some_and(|ended| ended.is_contested)
+    }
+
+    /// The session that ended last had an id that two clients used.
+    pub(super) fn contest(&mut self) {
+        if let Some(ended) = self.ended.back_mut() {
+            ended.is_contested = true;
+        }
+    }
+
+    /// Packets under this id may still come from somebody whose session is over.
+    pub(super) fn may_be_in_use(&self, id: &str) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|ended| &*ended.id == id && (ended.is_unconfirmed || ended.is_contested))
     }
 }
 

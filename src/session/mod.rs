@@ -4,6 +4,7 @@
 //! What it leaves to others: sockets and processes (`io`), the link and its credit (`agent`).
 
 pub mod command;
+mod draining;
 mod ending;
 pub mod environment;
 mod opening;

@@ -23,7 +23,8 @@ pub(super) struct Address {
 }
 
 impl Sessions {
-    /// `AgentSessionOpen`. A second one for a live session replaces it, as upstream does.
+    /// `AgentSessionOpen`. Clients may choose ids: whoever takes that of a live session gets nothing,
+    /// and since nobody can tell any more whose the next packets are, that session ends, too.
     pub(super) fn open(
         &mut self,
         now: Instant,
@@ -32,7 +33,13 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(key) = self.by_id.get(id).copied() {
-            self.end(now, key);
+            log::warn!("sid={id} a second session came with the id of this one: both are refused");
+            self.counters.refused += 1;
+            self.close(now, key, EXIT_INTERNAL, SAME_ID, outbox);
+            return self.contest();
+        }
+        if self.may_be_in_use(id) {
+            return self.refuse(id, SAME_ID, outbox);
         }
         self.forget_ended(id);
         match self.prepare(id, packet) {
@@ -192,6 +199,10 @@ impl Sessions {
         self.close(now, key, EXIT_INTERNAL, &text, outbox);
     }
 }
+
+/// What the users of two sessions with one id are told.
+const SAME_ID: &str =
+    "another session was opened with the id of this one; closed by the agent, connect again";
 
 /// HOST and PORT of a session, or the sentence that names what is missing.
 pub(super) fn address(session: &Session, liveness: Liveness) -> Result<Address, String> {

@@ -77,7 +77,15 @@ impl Sessions {
     }
 
     /// `size` bytes were read into the last [`Sessions::read_slot`] of the same target.
-    pub fn received(&mut self, id: TargetId, channel: Channel, size: usize, outbox: &mut Outbox) {
+    pub fn received(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        channel: Channel,
+        size: usize,
+        outbox: &mut Outbox,
+    ) {
+        self.note_output(now, id, size);
         if let Some((kind, entries, used)) = self.header(id, channel) {
             outbox.fill(kind, &entries[..used], size);
             self.counters.bytes_to_gateway += size as u64;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::draining::RoomClock;
 use super::ending::{Confirmations, Ended, send_close};
 use super::environment::AgentEnvironment;
 use super::output::{Output, Size};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub queue_bytes_max: usize,
     /// How long a target may take nothing while memory is short.
     pub stall_max: Duration,
+    /// How long the output of a command that has ended may go on.
+    pub output_after_exit_max: Duration,
 }
 
 impl Default for Settings {
@@ -34,6 +37,7 @@ impl Default for Settings {
             relay_count_max: limits::RELAY_COUNT_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             stall_max: limits::STALL_MAX,
+            output_after_exit_max: limits::OUTPUT_AFTER_EXIT_MAX,
         }
     }
 }
@@ -86,6 +90,8 @@ pub struct Sessions {
     pub(super) confirmations: Confirmations,
     pub(super) targets: Slab<Box<Target>>,
     pub(super) timers: Timers<Deadline>,
+    /// Time in which the link had room.
+    pub(super) room: RoomClock,
     pub(super) outputs: VecDeque<Output>,
     pub(super) dirty: Vec<TargetId>,
     pub(super) buffered: usize,
@@ -123,6 +129,7 @@ impl Sessions {
             confirmations: Confirmations::default(),
             targets: Slab::new(settings.relay_count_max),
             timers: Timers::default(),
+            room: RoomClock::default(),
             outputs: VecDeque::new(),
             dirty: Vec::new(),
             buffered: 0,
@@ -400,7 +407,7 @@ impl Sessions {
             }
             (_, Phase::Starting) => self.target_failed(now, id, "i/o timeout", outbox),
             (_, Phase::Lingering) => self.linger_overdue(now, id),
-            (kind, Phase::Streaming) if kind.is_process() => self.finish_process(now, id, outbox),
+            (kind, Phase::Streaming) if kind.is_process() => self.drain_overdue(now, id, outbox),
             (_, Phase::Streaming) => {}
         }
     }

@@ -11,6 +11,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::draining::Drain;
 use crate::base::{Chunks, Key, Pieces, TimerId};
 use crate::limits;
 
@@ -100,8 +101,8 @@ pub struct Target {
     pub write_closed: bool,
     /// Outputs that have not ended yet: [`Channel::Output`], [`Channel::Error`].
     pub open: [bool; 2],
-    /// How the process's leader ended.
-    pub exit: Option<Exit>,
+    /// The process's leader has ended, and its output is read for a while.
+    pub drain: Option<Box<Drain>>,
     /// When it last took bytes, or when bytes began to wait.
     pub progress: Instant,
     /// Since when it is being looked at without having moved, and the last look.
@@ -126,7 +127,7 @@ impl Target {
             input_ended: false,
             write_closed: false,
             open: [true, has_error_channel],
-            exit: None,
+            drain: None,
             progress: now,
             watched: None,
             in_kernel: 0,

@@ -141,6 +141,7 @@ fn serve(
             relay_count_max: config.settings.relay_count_max,
             queue_bytes_max: config.settings.queue_budget,
             stall_max: config.settings.stall_max,
+            output_after_exit_max: config.settings.output_after_exit,
         },
         AgentEnvironment::new(offered, waits_to_be_wanted),
     );
