@@ -12,7 +12,7 @@ function __hoop_lite_words
             case --
                 echo --
                 return
-            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --format --log-level
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --format --log-level
                 set skip 1
             case '-*'
             case '*'
@@ -80,6 +80,8 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l mssql -x -d 'Publish a Microsof
 complete -c hoop-lite -n '__hoop_lite_in run' -l mongodb -x -d 'Publish a MongoDB database: mongodb://USER:PASSWORD@HOST.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l review -x -d 'Groups whose approval each session needs, separated by commas.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l data-masking -x -d 'Kinds of data that the gateway masks, separated by commas.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l keep-going -d 'Start CMD also when key, authority or health address can\'t be used: without the agent, or without its health.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l kill-after -x -d 'Kill CMD when it has not ended so long after TERM (never).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l drain-timeout -x -d 'How long sessions may go on after the first signal to stop (10s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l key-check-interval -x -d 'Time between two questions whether the key still stands (15s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l reconnect-max -x -d 'Longest wait between two attempts to reach the gateway (30s).'

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::beside::{KEEP_GOING, KILL_AFTER};
 use super::{ConfigError, Surroundings, units};
 use crate::limits;
 
@@ -129,19 +130,20 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         QUEUE_BUDGET => "a size from 1MiB to 2GiB, such as 32MiB",
         KEY_CHECK_INTERVAL => "a duration from 5s to 1h, such as 15s",
         RECONNECT_MAX => "a duration from 100ms to 10m, such as 30s",
-        EXIT_ON_REVOKED | LOG_SHIP => "true or false",
+        EXIT_ON_REVOKED | LOG_SHIP | KEEP_GOING => "true or false",
         HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",
         OUTPUT_AFTER_EXIT => "a duration from 1s to 1h, such as 60s",
+        KILL_AFTER => "a duration from 1s to 24h, such as 30s",
         _ => return None,
     })
 }
 
-struct Reader<'a>(Surroundings<'a>);
+pub(super) struct Reader<'a>(pub(super) Surroundings<'a>);
 
 impl Reader<'_> {
-    fn value<T>(
+    pub(super) fn value<T>(
         &self,
         variable: &'static str,
         place: &mut T,
@@ -154,7 +156,7 @@ impl Reader<'_> {
     }
 }
 
-fn within<T: PartialOrd>(value: T, min: T, max: T) -> Option<T> {
+pub(super) fn within<T: PartialOrd>(value: T, min: T, max: T) -> Option<T> {
     (min <= value && value <= max).then_some(value)
 }
 
@@ -178,6 +180,10 @@ pub const RELAY_COUNT_MAX: &str = "HOOP_LITE_RELAY_COUNT_MAX";
 pub const STALL_MAX: &str = "HOOP_LITE_STALL_MAX";
 /// See [`Settings::output_after_exit`].
 pub const OUTPUT_AFTER_EXIT: &str = "HOOP_LITE_OUTPUT_AFTER_EXIT";
+/// The least important log lines that are written; wins over `LOG_LEVEL`, which may be an app's.
+pub const LOG_LEVEL: &str = "HOOP_LITE_LOG_LEVEL";
+/// The form of log lines; wins over `LOG_ENCODING`, likewise.
+pub const LOG_ENCODING: &str = "HOOP_LITE_LOG_ENCODING";
 
 /// Service managers kill what takes longer.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);

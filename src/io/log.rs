@@ -33,25 +33,31 @@ pub struct Setup {
     pub encoding: Encoding,
     /// Colour the level, in the human forms.
     pub colours: bool,
-    /// A variable with a value that nobody knows; logged as a warning at the start.
-    pub complaint: Option<&'static str>,
+    /// A variable with a value that nobody knows, and what it wants; logged as a warning at the
+    /// start.
+    pub complaint: Option<(&'static str, &'static str)>,
 }
 
 impl Setup {
-    /// Reads `LOG_LEVEL`, `LOG_ENCODING` and `NO_COLOR`; what is unset or unknown gets the default.
+    /// Reads `HOOP_LITE_LOG_LEVEL`, or else `LOG_LEVEL`, which may be meant for another program
+    /// too, the same of `LOG_ENCODING`, and `NO_COLOR`; what is unset or unknown gets the default.
     pub fn read(variable: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> Self {
         let value = |name: &str| {
             let value = variable(name)?.trim().to_ascii_lowercase();
             Some(value).filter(|value| !value.is_empty())
         };
+        let first = |names: [&'static str; 2]| {
+            let mut found = names.into_iter();
+            found.find_map(|name| value(name).map(|text| (name, text)))
+        };
         let mut complaint = None;
         let mut level = LevelFilter::Info;
-        if let Some(text) = value("LOG_LEVEL") {
+        if let Some((name, text)) = first(["HOOP_LITE_LOG_LEVEL", "LOG_LEVEL"]) {
             match level_of(&text) {
                 Some(found) => level = found,
                 None => {
-                    complaint =
-                        Some("LOG_LEVEL wants trace, debug, info, warn or error: taken as info")
+                    let wanted = "trace, debug, info, warn or error: taken as info";
+                    complaint = Some((name, wanted));
                 }
             }
         }
@@ -60,10 +66,10 @@ impl Setup {
         } else {
             Encoding::Json
         };
-        if let Some(text) = value("LOG_ENCODING") {
+        if let Some((name, text)) = first(["HOOP_LITE_LOG_ENCODING", "LOG_ENCODING"]) {
             match Encoding::parse(&text) {
                 Some(found) => encoding = found,
-                None => complaint = Some("LOG_ENCODING wants json, console, human or verbose"),
+                None => complaint = Some((name, "json, console, human or verbose")),
             }
         }
         Self {
@@ -98,8 +104,8 @@ pub fn start(setup: Setup) {
     let logger = LOGGER.get_or_init(|| Logger(Mutex::new(State::new(setup, Box::new(Stderr)))));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level);
-        if let Some(complaint) = complaint {
-            log::warn!("{complaint}");
+        if let Some((variable, wanted)) = complaint {
+            log::warn!("{variable} wants {wanted}");
         }
     }
 }

@@ -19,7 +19,7 @@ use super::log;
 use super::notify::Notify;
 use super::processes::Processes;
 use super::resolve::{Resolved, Resolver};
-use super::signal::{Signal, Signals};
+use super::signal::{Catch, Signal, Signals};
 use super::targets::{Port, TOKEN_BASE, Targets};
 use crate::agent::{Agent, Exit, Health, LinkState, Output};
 use crate::session::Channel;
@@ -50,8 +50,8 @@ const DISCARD_BYTES: usize = 16 * 1024;
 pub struct Options {
     /// Where commands without a path are looked up.
     pub search_path: OsString,
-    /// Where probes and metrics are served, if anywhere.
-    pub health: Option<health::Address>,
+    /// Which signals are ours.
+    pub catch: Catch,
     /// The service manager.
     pub notify: Notify,
     /// Ship our log lines to the gateway's view, where it has one.
@@ -87,19 +87,15 @@ impl Reactor {
     pub fn new(agent: Agent, options: Options) -> io::Result<Self> {
         let Options {
             search_path,
-            health,
+            catch,
             notify,
             ships_logs,
         } = options;
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), TOKEN_WAKER)?);
-        let mut signals = Signals::new()?;
+        let mut signals = Signals::new(catch)?;
         poll.registry()
             .register(&mut signals, TOKEN_SIGNALS, Interest::READABLE)?;
-        let health = match health {
-            None => None,
-            Some(address) => Some(HealthServer::new(&address, poll.registry(), TOKEN_HEALTH)?),
-        };
         let watchdog_at = notify.watchdog().map(|every| Instant::now() + every);
         Ok(Self {
             poll,
@@ -110,7 +106,7 @@ impl Reactor {
             resolver: Resolver::new(waker),
             signals,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
-            health,
+            health: None,
             notify,
             notified: None,
             foreground: None,
@@ -122,6 +118,13 @@ impl Reactor {
             has_released: true,
             exit: None,
         })
+    }
+
+    /// Serves probes and metrics at `address`.
+    pub fn serve_health(&mut self, address: &health::Address) -> io::Result<()> {
+        let server = HealthServer::new(address, self.poll.registry(), TOKEN_HEALTH)?;
+        self.health = Some(server);
+        Ok(())
     }
 
     /// The program beside which we run, started when signals were caught already.
@@ -330,16 +333,20 @@ impl Reactor {
     }
 
     fn signalled(&mut self, now: Instant) {
-        for signal in self.signals.drain() {
-            match signal {
-                Signal::Child => self.reap(now),
-                signal => match &mut self.foreground {
-                    Some(program) => program.signal(now, signal),
-                    None => {
-                        self.notify.send("STOPPING=1");
-                        self.agent.stop(now);
-                    }
-                },
+        for received in self.signals.drain() {
+            if received.signal == Signal::Child {
+                self.reap(now);
+            }
+            match (&mut self.foreground, received.signal) {
+                (Some(program), _) => program.signal(now, received),
+                (None, Signal::Report) => {
+                    crate::agent::log_state(&self.agent, now, self.processes.len());
+                }
+                (None, Signal::Terminate | Signal::Interrupt | Signal::Quit | Signal::Hangup) => {
+                    self.notify.send("STOPPING=1");
+                    self.agent.stop(now);
+                }
+                (None, _) => {}
             }
         }
     }
@@ -360,7 +367,7 @@ impl Reactor {
         match &mut self.foreground {
             Some(program) => {
                 self.agent_exit = Some(exit);
-                program.signal(now, Signal::Terminate);
+                program.terminate(now);
             }
             None => self.exit = Some(exit),
         }

@@ -26,10 +26,13 @@ pub use children::{
 pub use memory::RecordMemory;
 pub use names::{LookupError, lookup};
 pub use own::{
-    effective_user, open_files_max, prepare_process, random_bytes, try_lock, wipe_environment,
+    effective_user, open_files_max, prepare_process, random_bytes, try_lock, was_ignored,
+    wipe_environment,
 };
 pub use readiness::takes_output;
-pub use signals::{catch_signal, is_ignored, take_signals, wake_on_signals};
+pub use signals::{
+    SIGNAL_NUMBER_MAX, catch_signal, leads_session, stop_by, take_signals, wake_on_signals,
+};
 pub use sockets::{
     bytes_in_flight, reset_on_close, set_keepalive, set_unsent_max, set_user_timeout,
 };

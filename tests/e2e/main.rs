@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod beside;
+mod beside_signals;
 mod command;
 mod console;
 mod environment;

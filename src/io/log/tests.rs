@@ -112,15 +112,16 @@ fn only_a_sid_at_the_beginning_becomes_a_field() {
     assert!(json.contains("\"msg\":\"the user wrote sid=evil here\"") && !json.contains("\"sid\""));
 }
 
+fn read(variables: &[(&str, &str)], is_terminal: bool) -> Setup {
+    let find = |name: &str| {
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Setup::read(&find, is_terminal)
+}
+
 #[test]
 fn the_environment_decides_about_level_form_and_colour() {
-    let read = |variables: &[(&str, &str)], is_terminal| {
-        let find = |name: &str| {
-            let found = variables.iter().find(|(variable, _)| *variable == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        Setup::read(&find, is_terminal)
-    };
     let setup = read(&[], true);
     assert_eq!(
         (setup.level, setup.encoding),
@@ -140,13 +141,26 @@ fn the_environment_decides_about_level_form_and_colour() {
         (setup.level, setup.encoding),
         (LevelFilter::Info, Encoding::Json)
     );
-    assert!(setup.complaint.unwrap().starts_with("LOG_ENCODING"));
-    assert!(
-        read(&[("LOG_LEVEL", "loud")], false)
-            .complaint
-            .unwrap()
-            .starts_with("LOG_LEVEL")
+    assert_eq!(setup.complaint.unwrap().0, "LOG_ENCODING");
+    let complaint = read(&[("LOG_LEVEL", "loud")], false).complaint;
+    assert_eq!(complaint.unwrap().0, "LOG_LEVEL");
+}
+
+#[test]
+fn our_own_variables_win_over_those_of_an_app() {
+    let app = [("LOG_LEVEL", "silly"), ("LOG_ENCODING", "logfmt")];
+    let ours = [
+        ("HOOP_LITE_LOG_LEVEL", "warn"),
+        ("HOOP_LITE_LOG_ENCODING", "verbose"),
+    ];
+    let setup = read(&[app, ours].concat(), false);
+    assert_eq!(
+        (setup.level, setup.encoding, setup.complaint),
+        (LevelFilter::Warn, Encoding::Verbose, None)
     );
+    let setup = read(&[app[0], ("HOOP_LITE_LOG_LEVEL", "loud")], false);
+    assert_eq!(setup.complaint.unwrap().0, "HOOP_LITE_LOG_LEVEL");
+    assert_eq!(read(&[app[1], ours[0]], false).level, LevelFilter::Warn);
 }
 
 #[test]
