@@ -23,9 +23,22 @@ pub const LINK_READ_BYTES_MIN: usize = 8 * 1024;
 /// that what is queued behind can still be reordered.
 pub const LINK_WRITE_BYTES: usize = 256 * 1024;
 
-/// Answers waiting for the gateway above which the link reads nothing more: a peer that asks
-/// without listening gets no further.
+/// Answers waiting for the gateway above which no packet is taken and no credit given: a peer that
+/// asks without listening gets no further. Its frames are read all the same, since one of them may
+/// be the credit that is waited for; what lies in them of packets waits, [`STREAM_WINDOW`] at most.
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The command as open-OK shows it to the session's user: a screen full.
+pub const COMMAND_ECHO_BYTES_MAX: usize = 4 * 1024;
+
+/// The type of a connection as open-OK and sentences name it; hoop's own have 15 characters.
+pub const TYPE_ECHO_BYTES_MAX: usize = 64;
+
+/// The port that a client asks for, which open-OK gives back: a number of 16 bits.
+pub const PORT_ECHO_DIGITS_MAX: usize = 5;
+
+/// A sentence for a session's user.
+pub const ERROR_ECHO_BYTES_MAX: usize = 1024;
 
 /// Buffers of the link above this size are given back when the link falls silent.
 pub const LINK_BUFFER_BYTES_IDLE: usize = 16 * 1024;

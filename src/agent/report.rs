@@ -87,7 +87,7 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
             sessions.buffered_bytes() as u64,
         ),
     ];
-    let totals: [(&str, &str, u64); 11] = [
+    let totals: [(&str, &str, u64); 12] = [
         (
             "connects_total",
             "Streams that the gateway accepted.",
@@ -110,6 +110,11 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
             "refused_total",
             "Sessions, connections and packets refused.",
             counters.refused,
+        ),
+        (
+            "oversized_total",
+            "Messages of the gateway that were too large and passed over.",
+            counters.oversized,
         ),
         (
             "dial_failures_total",

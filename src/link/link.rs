@@ -19,7 +19,7 @@ use crate::grpc::Status;
 use crate::h2;
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
-use crate::packet::{Outbox, Packet};
+use crate::packet::{Outbox, Oversized, Packet};
 
 /// A frame that fills one TLS record.
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
@@ -54,6 +54,8 @@ pub enum Event<'a> {
     Ready,
     /// A packet of the stream.
     Packet(Packet<'a>),
+    /// A packet of the stream that is too large, and its length; its bytes were passed over.
+    Oversized(Oversized, u32),
     /// The stream is over.
     StreamEnded(Status),
     /// The unary call was answered.
@@ -136,12 +138,21 @@ impl Link {
         self.transport.incoming().spare(self.read_size)
     }
 
-    /// `size` bytes were put into [`Link::read_buffer`]. Call with 0 to start the handshake.
+    /// Packets have come for which there was no room. They cost no more memory than the stream had
+    /// credit, which is not to be given meanwhile.
+    pub fn holds_packets(&self) -> bool {
+        self.calls.holds_packets()
+    }
+
+    /// `size` bytes were put into [`Link::read_buffer`]. Call with 0 to start the handshake, or when
+    /// there is room for the packets that are held. Frames are read in any case, packets while
+    /// `takes_packets`, which each call of `on_event` says anew.
     pub fn received(
         &mut self,
         now: Instant,
         size: usize,
-        on_event: &mut dyn FnMut(Event<'_>),
+        takes_packets: bool,
+        on_event: &mut dyn FnMut(Event<'_>) -> bool,
     ) -> Result<(), LinkError> {
         self.transport.incoming().advance(size);
         if size > 0 {
@@ -165,6 +176,7 @@ impl Link {
             calls,
             ..
         } = self;
+        calls.take_packets(takes_packets, on_event)?;
         let progress =
             transport.receive(outgoing, &mut |bytes| calls.receive(now, bytes, on_event))?;
         if self.transport.is_open() && !self.is_ready {

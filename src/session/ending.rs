@@ -7,10 +7,11 @@
 use std::time::Instant;
 
 use super::output::Output;
-use super::sessions::{EXIT_INTERNAL, Sessions, State};
+use super::sessions::{EXIT_INTERNAL, Sessions, State, session_id};
 use super::target::{SessionKey, TargetId};
+use crate::base::plain::cut;
 use crate::limits;
-use crate::packet::{Kind, Outbox, spec};
+use crate::packet::{Kind, Outbox, Oversized, spec};
 
 /// A session that is over.
 pub(super) struct Ended {
@@ -64,6 +65,40 @@ impl Sessions {
                 ended.is_unconfirmed = true;
             }
             self.confirmations.missed_since.get_or_insert(now);
+        }
+    }
+
+    /// A packet of `len` bytes was passed over. It costs the session that it names, and nobody else.
+    pub fn handle_oversized(
+        &mut self,
+        now: Instant,
+        packet: &Oversized,
+        len: u32,
+        outbox: &mut Outbox,
+    ) {
+        self.counters.oversized += 1;
+        let (Some(kind), Some(id)) = (packet.kind, packet.session.as_deref().and_then(session_id))
+        else {
+            log::warn!("a message of {len} bytes that names no session is too large: passed over");
+            return;
+        };
+        let text = format!(
+            "a {} packet of {len} bytes is larger than the {} that the agent takes: send less at once",
+            kind.name(),
+            limits::GRPC_MESSAGE_BYTES_MAX
+        );
+        match self.by_id.get(id).copied() {
+            Some(key) => {
+                log::warn!("sid={id} session closed: {text}");
+                self.counters.refused += 1;
+                self.close(now, key, EXIT_INTERNAL, &text, outbox);
+            }
+            None if kind == Kind::AgentSessionOpen => {
+                self.forget_ended(id);
+                self.refuse(id, &text, outbox);
+            }
+            None if self.refuse_system(kind, id, outbox) => {}
+            None => self.handle_stray(now, kind, id, outbox),
         }
     }
 
@@ -154,12 +189,13 @@ impl Sessions {
     }
 }
 
-/// The one close packet of a session.
+/// The one close packet of a session; of a long text it has the beginning.
 pub(super) fn send_close(outbox: &mut Outbox, id: &str, code: u16, text: &str) {
     let code = code.to_string();
+    let text = cut(text.as_bytes(), limits::ERROR_ECHO_BYTES_MAX);
     let entries = [
         (spec::SESSION_ID, id.as_bytes()),
         (spec::EXIT_CODE, code.as_bytes()),
     ];
-    outbox.push(Kind::ClientSessionClose, &entries, text.as_bytes());
+    outbox.push(Kind::ClientSessionClose, &entries, &text);
 }

@@ -14,6 +14,7 @@ use super::output::{Output, Size};
 use super::service::Service;
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
+use crate::base::plain::beginning;
 use crate::base::{Pieces, Slab, Timers};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
@@ -226,13 +227,7 @@ impl Sessions {
             log::warn!("packet {} without a usable session id ignored", kind.name());
             return;
         };
-        if let Some((kind, payload)) = super::system::refuse(kind, id) {
-            log::info!("sid={id} system request refused: {}", kind.name());
-            outbox.push(
-                kind,
-                &[(spec::SESSION_ID, id.as_bytes())],
-                payload.as_bytes(),
-            );
+        if self.refuse_system(kind, id, outbox) {
             return;
         }
         if kind == Kind::AgentSessionOpen {
@@ -256,8 +251,19 @@ impl Sessions {
         }
     }
 
+    /// Answers a request of the gateway itself; `false` for a packet that is none.
+    pub(super) fn refuse_system(&self, kind: Kind, id: &str, outbox: &mut Outbox) -> bool {
+        let Some((kind, payload)) = super::system::refuse(kind, id) else {
+            return false;
+        };
+        log::info!("sid={id} system request refused: {}", kind.name());
+        let entries = [(spec::SESSION_ID, id.as_bytes())];
+        outbox.push(kind, &entries, payload.as_bytes());
+        true
+    }
+
     /// A packet for a session that is not open: late ones are normal, others hear of it.
-    fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
+    pub(super) fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
         let known = self.ended.iter_mut().find(|ended| &*ended.id == id);
         let is_late = known.is_some();
         if let Some(ended) = known
@@ -299,7 +305,7 @@ impl Sessions {
         let text = match self.session(key) {
             Some(session) => format!(
                 "this session of type {} does not accept {} packets",
-                session.connection_type,
+                beginning(&session.connection_type, limits::TYPE_ECHO_BYTES_MAX),
                 kind.name()
             ),
             None => return,
@@ -420,7 +426,7 @@ fn is_for_session(kind: Kind) -> bool {
 }
 
 /// A session id as it came: opaque text of bounded length.
-fn session_id(bytes: &[u8]) -> Option<&str> {
+pub(super) fn session_id(bytes: &[u8]) -> Option<&str> {
     let usable = !bytes.is_empty() && bytes.len() <= limits::ID_BYTES_MAX;
     std::str::from_utf8(bytes).ok().filter(|_| usable)
 }

@@ -978,3 +978,36 @@ fn sessions_that_are_large_do_not_add_up_for_ever() {
     world.sessions.end_all();
     assert_eq!(open(&mut world, 0), Kind::ClientSessionOpenOK);
 }
+
+#[test]
+fn what_is_echoed_is_bounded_and_says_so() {
+    let long = "x".repeat(6 << 20);
+    let mut world = World::new();
+    let words = vec![&long[..]; 2];
+    world.open("a", params("custom", &[], &words));
+    let mut shown = vec![("custom", b"5432".to_vec(), "5432")];
+    shown.push((&long, vec![b'7'; 6 << 20], ""));
+    shown.push(("custom", b"54ab".to_vec(), ""));
+    world.outbox.clear();
+    for (kind, port, echoed) in shown {
+        let params = params(kind, &[], &words);
+        let session = world
+            .sessions
+            .session_of(kind, params, &EnvVars::new(), port);
+        let session = session.ok().expect("a session");
+        world.sessions.admit(world.now, session, &mut world.outbox);
+        let bytes = world.outbox.frame(&[0; 9], usize::MAX).to_vec();
+        world.outbox.clear();
+        let packet = Packet::decode(&bytes[14..]).unwrap();
+        let text = |key| String::from_utf8(packet.spec(key).unwrap().to_vec()).unwrap();
+        assert_eq!(text(spec::REQUEST_PORT), echoed);
+        assert!(text(spec::CONNECTION_TYPE).len() <= limits::TYPE_ECHO_BYTES_MAX);
+        let command = text(spec::COMMAND);
+        assert_eq!(command.len(), limits::COMMAND_ECHO_BYTES_MAX);
+        assert!(command.ends_with("..."), "{}", &command[4000..]);
+    }
+    super::ending::send_close(&mut world.outbox, "b", 254, &long);
+    let close = world.one().payload;
+    assert_eq!(close.len(), limits::ERROR_ECHO_BYTES_MAX);
+    assert!(close.ends_with("x..."));
+}

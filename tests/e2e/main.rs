@@ -8,6 +8,7 @@ mod command;
 mod console;
 mod environment;
 mod exhaustion;
+mod flood;
 mod first_process;
 mod link;
 mod messages;

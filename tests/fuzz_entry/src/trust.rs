@@ -62,7 +62,7 @@ pub fn tls(bytes: &[u8]) -> bool {
     };
     let mut link = Link::new(now, transport, identity, None, 65_535);
     let mut on_event = |_: hoop_lite::link::Event<'_>| panic!("nothing was agreed on");
-    link.received(now, 0, &mut on_event)
+    link.received(now, 0, true, &mut on_event)
         .expect("the first flight");
     assert!(link.pending().len() > 100, "a client hello");
     for piece in pieces(&mut control, wire) {
@@ -72,7 +72,7 @@ pub fn tls(bytes: &[u8]) -> bool {
             let size = rest.len().min(buffer.len());
             buffer[..size].copy_from_slice(&rest[..size]);
             rest = &rest[size..];
-            if let Err(error) = link.received(now, size, &mut on_event) {
+            if let Err(error) = link.received(now, size, true, &mut on_event) {
                 assert!(!error.to_string().is_empty());
                 link.abort();
                 assert!(link.pending().len() < 16 * 1024);
