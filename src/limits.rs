@@ -19,6 +19,30 @@ pub const LINK_READ_BYTES_MAX: usize = 256 * 1024;
 /// Read from a link that has been quiet: any control traffic fits.
 pub const LINK_READ_BYTES_MIN: usize = 8 * 1024;
 
+/// Bytes from the gateway may gather before they wake us once they flow this fast for
+/// [`GATHER_STRETCH`], in bytes a millisecond; slower ones cost little.
+pub const GATHER_BEGIN_RATE: u128 = 8_000;
+/// They may gather for as long as they flow this fast.
+pub const GATHER_KEEP_RATE: u128 = 2_000;
+/// What flows this fast makes each read large by itself.
+pub const GATHER_END_RATE: u128 = 128_000;
+/// The rate is taken over this long.
+pub const GATHER_STRETCH: Duration = Duration::from_millis(32);
+/// A flow that has lasted this many times as long as a wait may be held up by it.
+pub const GATHER_AGE_PER_WAIT: u32 = 16;
+/// Shortest wait: what the kernel's clock for waits can tell apart.
+pub const GATHER_WAIT_MIN: Duration = Duration::from_millis(1);
+/// Longest wait: with the rounding of the kernel's clock, 8 ms.
+pub const GATHER_WAIT_MAX: Duration = Duration::from_millis(7);
+/// After somebody was seen at work, nothing gathers for this long: between two keystrokes of one
+/// who types less passes.
+pub const GATHER_PAUSE: Duration = Duration::from_millis(250);
+/// With less credit than this wanted, the gateway could not send on while bytes gather.
+pub const GATHER_CREDIT_MIN: u32 = 4 * 1024 * 1024;
+/// A target that was sent this much since it last said something answers bulk data; nobody types so
+/// much between two echoes.
+pub const GATHER_ANSWERED_BYTES: usize = 16 * 1024;
+
 /// Encrypted bytes kept ready for the link's socket: enough for one large write, little enough
 /// that what is queued behind can still be reordered.
 pub const LINK_WRITE_BYTES: usize = 256 * 1024;
@@ -191,6 +215,9 @@ const _: () = assert!(PRESSURE_TICK.as_millis() * 2 < LOOK_GAP_MAX.as_millis());
 const _: () = assert!(CREDIT_TICK.as_millis() < PRESSURE_TICK.as_millis());
 const _: () = assert!(PRESSURE_RUSH.as_millis() < STALL_MAX.as_millis());
 const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
+const _: () = assert!(GATHER_KEEP_RATE < GATHER_BEGIN_RATE && GATHER_BEGIN_RATE < GATHER_END_RATE);
+const _: () = assert!(GATHER_WAIT_MIN.as_millis() < GATHER_WAIT_MAX.as_millis());
+const _: () = assert!(LINK_READ_BYTES_MAX < GATHER_CREDIT_MIN as usize);
 const _: () = assert!(LINK_READ_BYTES_MIN < LINK_BUFFER_BYTES_IDLE);
 const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES_MAX);
 

@@ -7,7 +7,7 @@ use super::endpoint::Endpoint;
 use super::trouble;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Event, Link, LinkError, Transport};
+use crate::link::{Answer, Cause, Event, Link, LinkError, Transport, Wait};
 use crate::packet::{Kind, Outbox};
 
 impl Agent {
@@ -87,6 +87,15 @@ impl Agent {
         match &mut self.phase {
             Phase::Connected(link) => Some(link.read_buffer()),
             _ => None,
+        }
+    }
+
+    /// How the link's socket is to be waited for; asked when a turn is over.
+    pub fn link_wait(&mut self, now: Instant) -> Wait {
+        let is_at_work = self.sessions.take_is_at_work();
+        match &mut self.phase {
+            Phase::Connected(link) => link.wait(now, self.sessions.credit_wanted(), is_at_work),
+            _ => Wait::AT_ONCE,
         }
     }
 

@@ -13,3 +13,5 @@ mod trouble;
 pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};
 pub use endpoint::{Endpoint, EndpointSource};
 pub use report::{Health, health, log_state, metrics};
+
+pub use crate::link::Wait;

@@ -10,6 +10,7 @@ use mio::net::TcpStream;
 use super::dial::{self, Dial, Dialled};
 use super::reactor::{LINK_REQUEST, Reactor, TOKEN_LINK};
 use super::sys;
+use crate::agent::Wait;
 use crate::limits;
 
 /// Reads of the link in one turn, so that targets are served in between.
@@ -34,6 +35,8 @@ pub enum LinkSocket {
         is_readable: bool,
         /// A write is worth trying.
         is_writable: bool,
+        /// What the socket waits for.
+        wait: Wait,
     },
 }
 
@@ -62,6 +65,7 @@ impl Reactor {
                     socket,
                     is_readable: true,
                     is_writable: true,
+                    wait: Wait::AT_ONCE,
                 };
                 self.agent.link_connected(now);
             }
@@ -71,6 +75,41 @@ impl Reactor {
                 self.agent
                     .link_unreachable(now, &dial::outcome(&error), advice);
             }
+        }
+    }
+
+    /// Lets bytes gather in the socket as long as the core likes. Where the system has no such
+    /// mark, or refuses it, they are read as they come.
+    pub(super) fn gather_link(&mut self, now: Instant) {
+        let wanted = self.agent.link_wait(now);
+        let LinkSocket::Open { socket, wait, .. } = &mut self.link else {
+            return;
+        };
+        if wanted.low_water != wait.low_water
+            && sys::set_low_water(socket.as_fd(), wanted.low_water).is_err()
+        {
+            *wait = Wait::AT_ONCE;
+            return;
+        }
+        *wait = wanted;
+    }
+
+    /// When the link is to be read although the socket has not asked for it.
+    pub(super) fn gathered_at(&self) -> Option<Instant> {
+        match &self.link {
+            LinkSocket::Open { wait, .. } => wait.until,
+            _ => None,
+        }
+    }
+
+    /// What has gathered until now is read, however little it is.
+    pub(super) fn end_gathering(&mut self, now: Instant) {
+        if let LinkSocket::Open {
+            is_readable, wait, ..
+        } = &mut self.link
+            && wait.until.is_some_and(|until| now >= until)
+        {
+            *is_readable = true;
         }
     }
 

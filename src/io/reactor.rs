@@ -158,8 +158,6 @@ impl Reactor {
 
     /// Waits while leaving: for events, a signal or the end of `left`. `false` when waiting fails.
     pub(super) fn wait_at_most(&mut self, left: Duration, events: &mut Events) -> bool {
-        // Rounded up for the same reason as below.
-        let left = left + Duration::from_millis(1);
         match self.poll.poll(events, Some(left)) {
             Ok(()) => true,
             Err(error) => {
@@ -187,13 +185,13 @@ impl Reactor {
             self.agent.poll_timeout(),
             self.processes.next_kill(),
             self.next_give_up(),
+            self.gathered_at(),
             idle,
             self.watchdog_at,
             self.foreground.as_ref().and_then(Foreground::kill_at),
         ];
         let next = deadlines.into_iter().flatten().min()?;
-        // Rounded up: waking a moment early would only mean to wait again.
-        Some(next.saturating_duration_since(now) + Duration::from_millis(1))
+        Some(next.saturating_duration_since(now))
     }
 
     fn note(&mut self, now: Instant, event: &mio::event::Event) {
@@ -223,6 +221,7 @@ impl Reactor {
     fn turn(&mut self, now: Instant) {
         self.advance_dials(now);
         self.settle(now);
+        self.end_gathering(now);
         // Before the deadlines: after a suspension all are overdue, and what came meanwhile counts.
         self.read_link(now);
         self.agent.handle_timeout(now);
@@ -235,6 +234,7 @@ impl Reactor {
         self.ship_logs();
         self.write_link(now);
         self.tell_manager(now);
+        self.gather_link(now);
         if !self.has_released && now >= self.last_traffic + IDLE_AFTER {
             self.has_released = true;
             self.agent.release_idle();

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::calls::Calls;
 use super::error::LinkError;
+use super::gather::{Gather, Wait};
 use super::pace::Pace;
 use super::proxy;
 use super::transport::{Progress, RECORD_PLAINTEXT_MAX, Transport};
@@ -71,6 +72,7 @@ pub struct Link {
     outgoing: ByteBuf,
     calls: Calls,
     pace: Pace,
+    gather: Gather,
     is_ready: bool,
     /// Grows while reads fill it.
     read_size: usize,
@@ -97,6 +99,7 @@ impl Link {
             outgoing,
             calls: Calls::new(identity, credit),
             pace: Pace::new(now),
+            gather: Gather::new(now),
             is_ready: false,
             read_size: limits::LINK_READ_BYTES_MIN,
             last_received: now,
@@ -157,6 +160,7 @@ impl Link {
         self.transport.incoming().advance(size);
         if size > 0 {
             self.last_received = now;
+            self.gather.received(now, size);
         }
         if size >= self.read_size {
             self.read_size = (self.read_size * 2).min(limits::LINK_READ_BYTES_MAX);
@@ -187,6 +191,15 @@ impl Link {
             Progress::PeerClosed => Err(LinkError::Closed),
             Progress::Open | Progress::Handshaking => Ok(()),
         }
+    }
+
+    /// How the socket is to be waited for, when the gateway should have `credit_wanted` and a
+    /// target may have shown that somebody is at work.
+    pub fn wait(&mut self, now: Instant, credit_wanted: u32, is_at_work: bool) -> Wait {
+        if is_at_work {
+            self.gather.interrupt(now);
+        }
+        self.gather.wait(now, credit_wanted)
     }
 
     /// Opens the agent's stream.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::sessions::Sessions;
-use super::target::{Channel, Kind as TargetKind, Phase, TargetId};
+use super::target::{Channel, Kind as TargetKind, Phase, Target, TargetId};
 use crate::packet::{Kind, Outbox, SpecEntry, spec};
 
 impl Sessions {
@@ -89,6 +89,7 @@ impl Sessions {
         if let Some((kind, entries, used)) = self.header(id, channel) {
             outbox.fill(kind, &entries[..used], size);
             self.counters.bytes_to_gateway += size as u64;
+            self.is_at_work |= self.target_mut(id).is_some_and(Target::said);
         }
     }
 

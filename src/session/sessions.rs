@@ -111,6 +111,8 @@ pub struct Sessions {
     /// Targets whose queue holds memory.
     pub(super) warm: Vec<TargetId>,
     is_closing: bool,
+    /// A target said something that was no answer to bulk data.
+    pub(super) is_at_work: bool,
     pub(super) counters: Counters,
 }
 
@@ -143,6 +145,7 @@ impl Sessions {
             pieces: Pieces::default(),
             warm: Vec::new(),
             is_closing: false,
+            is_at_work: false,
             counters: Counters::default(),
         }
     }
@@ -170,6 +173,12 @@ impl Sessions {
     /// Bytes waiting for all targets, exactly.
     pub fn buffered_bytes(&self) -> usize {
         self.buffered
+    }
+
+    /// Somebody may have been at work since the last time: a target said something, and not because
+    /// much was sent to it.
+    pub fn take_is_at_work(&mut self) -> bool {
+        std::mem::take(&mut self.is_at_work)
     }
 
     /// What happened so far.

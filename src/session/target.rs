@@ -109,6 +109,8 @@ pub struct Target {
     pub watched: Option<(Instant, Instant)>,
     /// Bytes that the kernel held for it when it was last examined.
     pub in_kernel: usize,
+    /// Bytes that were queued for it since it last said something.
+    pub unanswered: usize,
     /// Its one deadline: connecting, lingering, draining.
     pub timer: Option<TimerId>,
     /// It stands in the list of targets that the reactor has to look at.
@@ -131,6 +133,7 @@ impl Target {
             progress: now,
             watched: None,
             in_kernel: 0,
+            unanswered: 0,
             timer: None,
             is_dirty: false,
         }
@@ -142,6 +145,13 @@ impl Target {
             self.progress = now;
         }
         self.queue.extend(bytes, pieces);
+        self.unanswered = self.unanswered.saturating_add(bytes.len());
+    }
+
+    /// It said something; `true` unless that answers bulk data, as a server does that confirms
+    /// what it has got.
+    pub fn said(&mut self) -> bool {
+        std::mem::take(&mut self.unanswered) < limits::GATHER_ANSWERED_BYTES
     }
 
     /// `size` bytes left.
