@@ -79,8 +79,15 @@ pub const PAYLOAD_PERIOD: Duration = Duration::from_millis(5);
 /// TCP, TLS and HTTP/2 must stand within this.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// One address gets this long before the next one is tried beside it.
-pub const CONNECT_ATTEMPT: Duration = Duration::from_secs(2);
+/// One address gets this long before the next one is tried beside it (RFC 8305, section 8).
+pub const CONNECT_ATTEMPT: Duration = Duration::from_millis(250);
+
+/// Addresses of one name that are tried side by side: each has two seconds before it is given up for
+/// one that was not tried yet.
+pub const CONNECTS_AT_ONCE_MAX: usize = 8;
+
+/// Addresses of the gateway that are remembered as having taken a connection and no more.
+pub const SUSPECTS_MAX: usize = 16;
 
 /// The protocol's own keep-alive packet; upstream sends it at this pace.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);

@@ -24,6 +24,7 @@ impl Agent {
                 self.outputs.push_back(Output::DialLink {
                     host: endpoint.host.clone(),
                     port: endpoint.port,
+                    is_afresh: self.was_known,
                 });
                 self.phase = Phase::Dialling(Box::new(endpoint));
                 self.connect_timer = Some(
@@ -371,6 +372,7 @@ impl Agent {
         self.counters.failures += 1;
         self.is_accepted = false;
         let was_known = std::mem::take(&mut self.is_known);
+        self.was_known = was_known;
         self.check_asked = None;
         self.timers.clear();
         self.check_timer = None;

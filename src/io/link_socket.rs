@@ -1,6 +1,7 @@
 //! The reactor's half that serves the link: one socket, read before and written after everything else.
 
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use mio::net::TcpStream;
 
 use super::dial::{self, Dial, Dialled};
 use super::reactor::{LINK_REQUEST, Reactor, TOKEN_LINK};
+use super::resolve::{Addresses, Asker, Request};
 use super::sys;
 use crate::agent::Wait;
 use crate::limits;
@@ -41,6 +43,58 @@ pub enum LinkSocket {
 }
 
 impl Reactor {
+    /// Where no link has worked since, addresses that took a connection already come last.
+    pub(super) fn dial_link(&mut self, now: Instant, host: &str, port: u16, is_afresh: bool) {
+        if is_afresh {
+            self.suspects.clear();
+        }
+        self.link = LinkSocket::Resolving;
+        let number = LINK_REQUEST;
+        let request = Request { number, port };
+        let registry = self.poll.registry();
+        let known = self
+            .resolver
+            .submit(now, host, Asker::Link, request, registry);
+        match known {
+            Some(addresses) => self.link_resolved(now, addresses),
+            None => self.resolved(now),
+        }
+    }
+
+    pub(super) fn link_resolved(&mut self, now: Instant, addresses: Addresses) {
+        let LinkSocket::Resolving = self.link else {
+            return;
+        };
+        match addresses {
+            Ok(addresses) => {
+                let suspects = &self.suspects;
+                let is_suspect = |address: &SocketAddr| suspects.contains(address);
+                let (last, mut order): (Vec<_>, Vec<_>) =
+                    addresses.into_iter().partition(is_suspect);
+                if order.is_empty() {
+                    // Each has had its turn.
+                    self.suspects.clear();
+                }
+                order.extend(last);
+                self.link = LinkSocket::Dialling(Dial::new(TOKEN_LINK, order));
+                self.advance_link_dial(now);
+            }
+            Err(error) => {
+                self.link = LinkSocket::None;
+                let reason = error.to_string();
+                self.agent.link_unreachable(now, &reason, error.advice());
+            }
+        }
+    }
+
+    /// The address of a link that may yet turn out to be of no use.
+    fn suspect(&mut self, socket: &TcpStream) {
+        if let Ok(address) = socket.peer_addr() {
+            self.suspects.truncate(limits::SUSPECTS_MAX - 1);
+            self.suspects.insert(0, address);
+        }
+    }
+
     pub(super) fn note_link(&mut self, event: &mio::event::Event) {
         if let LinkSocket::Open {
             is_readable,
@@ -61,6 +115,7 @@ impl Reactor {
             Dialled::Pending => {}
             Dialled::Connected(socket) => {
                 tune_link(&socket);
+                self.suspect(&socket);
                 self.link = LinkSocket::Open {
                     socket,
                     is_readable: true,

@@ -2,32 +2,32 @@
 //!
 //! A turn: wait; note what the kernel says; read the link; write to targets; read targets in
 //! rotation while the link has room; write the link. Cost follows what is ready. Nothing blocks
-//! but the wait: names are resolved by helper threads, everything else is asynchronous.
+//! but the wait.
 
 use std::ffi::OsString;
 use std::io::{self};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
-use super::dial::Dial;
 use super::foreground::Foreground;
 use super::health::{self, HealthServer, Question};
 use super::link_socket::LinkSocket;
 use super::log;
 use super::notify::Notify;
 use super::processes::Processes;
-use super::resolve::{Resolved, Resolver};
+use super::resolve::Resolver;
 use super::signal::{Catch, Signal, Signals};
 use super::targets::{Port, TOKEN_BASE, Targets};
 use crate::agent::{Agent, Exit, Health, LinkState, Output};
 use crate::session::Channel;
 
 pub(super) const TOKEN_LINK: Token = Token(0);
-const TOKEN_WAKER: Token = Token(1);
-const TOKEN_SIGNALS: Token = Token(2);
-const TOKEN_HEALTH: usize = 3;
+const TOKEN_SIGNALS: Token = Token(1);
+const TOKEN_HEALTH: usize = 2;
+/// Sockets to name servers begin here, behind those of more targets than there may be.
+const TOKEN_NAMES: usize = 1 << (usize::BITS - 2);
 
 /// Stands for the foreground program among the owners of processes.
 const FOREGROUND_OWNER: usize = usize::MAX;
@@ -63,6 +63,8 @@ pub struct Reactor {
     pub(super) poll: Poll,
     pub(super) agent: Agent,
     pub(super) link: LinkSocket,
+    /// Addresses that took a connection since the last link that worked.
+    pub(super) suspects: Vec<SocketAddr>,
     pub(super) targets: Targets,
     pub(super) processes: Processes,
     pub(super) resolver: Resolver,
@@ -92,7 +94,6 @@ impl Reactor {
             ships_logs,
         } = options;
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), TOKEN_WAKER)?);
         let mut signals = Signals::new(catch)?;
         poll.registry()
             .register(&mut signals, TOKEN_SIGNALS, Interest::READABLE)?;
@@ -101,9 +102,10 @@ impl Reactor {
             poll,
             agent,
             link: LinkSocket::None,
+            suspects: Vec::new(),
             targets: Targets::default(),
             processes: Processes::new(search_path),
-            resolver: Resolver::new(waker),
+            resolver: Resolver::new(TOKEN_NAMES),
             signals,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
             health: None,
@@ -184,8 +186,9 @@ impl Reactor {
         let deadlines = [
             self.agent.poll_timeout(),
             self.processes.next_kill(),
-            self.next_give_up(),
+            self.next_dial(),
             self.gathered_at(),
+            self.resolver.poll_timeout(),
             idle,
             self.watchdog_at,
             self.foreground.as_ref().and_then(Foreground::kill_at),
@@ -197,9 +200,12 @@ impl Reactor {
     fn note(&mut self, now: Instant, event: &mio::event::Event) {
         match event.token() {
             TOKEN_LINK => self.note_link(event),
-            TOKEN_WAKER => self.resolved(now),
             TOKEN_SIGNALS => self.signalled(now),
             token if (TOKEN_HEALTH..TOKEN_BASE).contains(&token.0) => self.probed(now, token),
+            token if token.0 >= TOKEN_NAMES => {
+                self.resolver.note(now, token, self.poll.registry());
+                self.resolved(now);
+            }
             token => {
                 let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                 let writable = event.is_writable() || event.is_write_closed() || event.is_error();
@@ -219,6 +225,8 @@ impl Reactor {
     }
 
     fn turn(&mut self, now: Instant) {
+        self.resolver.handle_timeout(now, self.poll.registry());
+        self.resolved(now);
         self.advance_dials(now);
         self.settle(now);
         self.end_gathering(now);
@@ -298,36 +306,23 @@ impl Reactor {
 
     fn carry_out(&mut self, now: Instant, output: Output) {
         match output {
-            Output::DialLink { host, port } => {
-                self.link = LinkSocket::Resolving;
-                if self.resolver.submit(LINK_REQUEST, &host, port).is_err() {
-                    self.link = LinkSocket::None;
-                    self.agent
-                        .link_unreachable(now, "too many names are being resolved", "wait");
-                }
-            }
+            Output::DialLink {
+                host,
+                port,
+                is_afresh,
+            } => self.dial_link(now, &host, port, is_afresh),
             Output::CloseLink => self.close_link(now),
             Output::Session(output) => self.carry_out_session(now, output),
             Output::Exit(exit) => self.agent_ended(now, exit),
         }
     }
 
-    fn resolved(&mut self, now: Instant) {
-        for Resolved { request, outcome } in self.resolver.take_results() {
-            if request != LINK_REQUEST {
-                self.target_resolved(now, request, outcome);
-                continue;
-            }
-            let LinkSocket::Resolving = self.link else {
-                continue;
-            };
-            match outcome {
-                Ok(addresses) => self.link = LinkSocket::Dialling(Dial::new(TOKEN_LINK, addresses)),
-                Err(error) => {
-                    self.link = LinkSocket::None;
-                    let reason = error.to_string();
-                    self.agent.link_unreachable(now, &reason, error.advice());
-                }
+    /// Hands on what the resolver has found.
+    pub(super) fn resolved(&mut self, now: Instant) {
+        for (number, addresses) in self.resolver.take_answers() {
+            match number {
+                LINK_REQUEST => self.link_resolved(now, addresses),
+                number => self.target_resolved(now, number, addresses),
             }
         }
     }

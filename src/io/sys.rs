@@ -11,7 +11,6 @@ use std::io;
 
 mod children;
 mod memory;
-mod names;
 mod own;
 mod readiness;
 mod signals;
@@ -24,7 +23,6 @@ pub use children::{
     ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_group, signal_process,
 };
 pub use memory::RecordMemory;
-pub use names::{LookupError, lookup};
 pub use own::{
     effective_user, open_files_max, prepare_process, random_bytes, try_lock, was_ignored,
     wipe_environment,
