@@ -1,5 +1,7 @@
 //! Foreign text made harmless for terminals, log files and tables.
 
+use std::fmt;
+
 /// Appends `text` without what could steer a terminal or reorder a line: control characters of C0
 /// and C1, the byte order mark, and the marks of text direction. White space becomes a blank.
 pub fn push_plain(out: &mut String, text: &str) {
@@ -17,6 +19,26 @@ pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     push_plain(&mut out, text);
     out
+}
+
+/// Foreign text as one word of visible ASCII, as a field of a log line needs it: every other byte,
+/// and the percent sign, becomes `%XX`, so that no two texts look the same.
+pub struct Word<'a>(pub &'a str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_shown = |c: char| c.is_ascii_graphic() && c != '%';
+        if self.0.chars().all(is_shown) {
+            return f.write_str(self.0);
+        }
+        for byte in self.0.bytes() {
+            match char::from(byte) {
+                c if is_shown(c) => fmt::Write::write_char(f, c)?,
+                _ => write!(f, "%{byte:02X}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The longest beginning of `text` that has at most `bytes_max` bytes.
@@ -51,6 +73,18 @@ mod tests {
         assert_eq!(beginning("aü→", 2), "a");
         assert_eq!(beginning("aü→", 3), "aü");
         assert_eq!(beginning("aü→", 99), "aü→");
+    }
+
+    #[test]
+    fn a_word_is_one_and_tells_texts_apart() {
+        for (text, word) in [
+            ("4f-1_x", "4f-1_x"),
+            ("a b", "a%20b"),
+            ("a%20b", "a%2520b"),
+            ("ü\n", "%C3%BC%0A"),
+        ] {
+            assert_eq!(Word(text).to_string(), word);
+        }
     }
 
     proptest! {

@@ -28,7 +28,7 @@ pub use names::{LookupError, lookup};
 pub use own::{
     effective_user, open_files_max, prepare_process, random_bytes, try_lock, wipe_environment,
 };
-pub use readiness::takes_output;
+pub use readiness::{takes_output, write_now};
 pub use signals::{catch_signal, is_ignored, take_signals, wake_on_signals};
 pub use sockets::{
     bytes_in_flight, reset_on_close, set_keepalive, set_unsent_max, set_user_timeout,

@@ -7,8 +7,9 @@
 use std::time::Instant;
 
 use super::output::Output;
-use super::sessions::{EXIT_INTERNAL, Sessions, State};
+use super::sessions::{EXIT_INTERNAL, LIFE, Sessions, State};
 use super::target::{SessionKey, TargetId};
+use crate::base::plain::Word;
 use crate::limits;
 use crate::packet::{Kind, Outbox, spec};
 
@@ -54,7 +55,7 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(session) = self.session(key) {
-            log::info!("sid={} session ended, exit code {code}", session.id);
+            log::info!(target: LIFE, "sid={} session ended, exit code {code}", Word(&session.id));
             send_close(outbox, &session.id, code, text);
             self.end(now, key);
             if let Some(ended) = self.ended.back_mut() {

@@ -10,8 +10,9 @@ use super::environment::Environment;
 use super::output::{Output, Size};
 use super::policy;
 use super::service::{self, Liveness, Service};
-use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
+use super::sessions::{EXIT_INTERNAL, LIFE, Session, Sessions, State};
 use super::target::{Kind as TargetKind, SessionKey, TargetId};
+use crate::base::plain::Word;
 use crate::limits;
 use crate::packet::params::{self, ParamsError};
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, spec};
@@ -43,7 +44,7 @@ impl Sessions {
 
     /// The one close packet of a session that never was; what its client has sent already is late.
     fn refuse(&mut self, id: &str, text: &str, outbox: &mut Outbox) {
-        log::warn!("sid={id} session refused: {text}");
+        log::warn!("sid={} session refused: {text}", Word(id));
         self.counters.refused += 1;
         self.remember_ended(id.into(), true);
         send_close(outbox, id, EXIT_INTERNAL, text);
@@ -155,8 +156,9 @@ impl Sessions {
             },
         };
         log::info!(
+            target: LIFE,
             "sid={} session opened, type {}",
-            session.id,
+            Word(&session.id),
             session.connection_type
         );
         let shown = command::display(&session.command, &session.client_args);

@@ -13,6 +13,7 @@ use super::output::{Output, Size};
 use super::service::Service;
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
+use crate::base::plain::Word;
 use crate::base::{Pieces, Slab, Timers};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
@@ -110,6 +111,9 @@ pub struct Sessions {
 /// Exit code of everything that went wrong before or beside the command (upstream's
 /// `internalExitCode`).
 pub const EXIT_INTERNAL: u16 = 254;
+
+/// The log's name for the life of sessions, whose lines have no rate: they are as many as sessions.
+pub(super) const LIFE: &str = "session";
 
 impl Sessions {
     /// An empty table.
@@ -220,7 +224,7 @@ impl Sessions {
             return;
         };
         if let Some((kind, payload)) = super::system::refuse(kind, id) {
-            log::info!("sid={id} system request refused: {}", kind.name());
+            log::info!("sid={} system request refused: {}", Word(id), kind.name());
             outbox.push(
                 kind,
                 &[(spec::SESSION_ID, id.as_bytes())],
@@ -236,7 +240,7 @@ impl Sessions {
         };
         match kind {
             Kind::AgentSessionClose => {
-                log::info!("sid={id} session closed by the gateway");
+                log::info!(target: LIFE, "sid={} session closed by the gateway", Word(id));
                 self.end(now, key);
             }
             Kind::AgentExecWriteStdin => self.exec(now, key, packet.payload, outbox),
