@@ -324,6 +324,23 @@ fn banned_words_do_not_stand_in_product_code() {
     }
 }
 
+/// A session's id is its peer's text: as it is, it could end the field and begin another.
+#[test]
+fn ids_are_logged_as_words() {
+    for source in sources() {
+        for (index, _) in source.text.match_indices("\"sid={") {
+            let before = &source.text[..index];
+            let around = &source.text
+                [before.len().saturating_sub(300)..(index + 300).min(source.text.len())];
+            assert!(
+                around.contains("Word("),
+                "{}: write sid={{}} with base::plain::Word(id)",
+                source.path.display()
+            );
+        }
+    }
+}
+
 #[test]
 fn files_are_short_enough_to_hold_in_the_head() {
     let long = SOURCES

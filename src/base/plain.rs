@@ -1,6 +1,7 @@
 //! Foreign text made harmless for terminals, log files and tables, and of bounded length.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// Appends `text` without what could steer a terminal or reorder a line: control characters of C0
 /// and C1, the byte order mark, and the marks of text direction. White space becomes a blank.
@@ -19,6 +20,26 @@ pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     push_plain(&mut out, text);
     out
+}
+
+/// Foreign text as one word of visible ASCII, as a field of a log line needs it: every other byte,
+/// and the percent sign, becomes `%XX`, so that no two texts look the same.
+pub struct Word<'a>(pub &'a str);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_shown = |c: char| c.is_ascii_graphic() && c != '%';
+        if self.0.chars().all(is_shown) {
+            return f.write_str(self.0);
+        }
+        for byte in self.0.bytes() {
+            match char::from(byte) {
+                c if is_shown(c) => fmt::Write::write_char(f, c)?,
+                _ => write!(f, "%{byte:02X}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The longest beginning of `text` that has at most `bytes_max` bytes.
@@ -78,6 +99,18 @@ mod tests {
         assert_eq!(&*cut(b"longer", 5), b"lo...");
         assert_eq!(&*cut("aü→bcdef".as_bytes(), 8), "aü...".as_bytes());
         assert_eq!(cut(&[0x80; 100], 10).len(), 7, "what is no text");
+    }
+
+    #[test]
+    fn a_word_is_one_and_tells_texts_apart() {
+        for (text, word) in [
+            ("4f-1_x", "4f-1_x"),
+            ("a b", "a%20b"),
+            ("a%20b", "a%2520b"),
+            ("ü\n", "%C3%BC%0A"),
+        ] {
+            assert_eq!(Word(text).to_string(), word);
+        }
     }
 
     proptest! {

@@ -72,6 +72,7 @@ pub struct Reactor {
     pub(super) discard: Box<[u8]>,
     health: Option<HealthServer>,
     notify: Notify,
+    has_said_ready: bool,
     notified: Option<LinkState>,
     pub(super) foreground: Option<Foreground>,
     foreground_exit: Option<u8>,
@@ -110,6 +111,7 @@ impl Reactor {
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
             health: None,
             notify,
+            has_said_ready: false,
             notified: None,
             foreground: None,
             foreground_exit: None,
@@ -139,7 +141,7 @@ impl Reactor {
     pub fn run(&mut self) -> io::Result<(Exit, Option<u8>)> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         self.settle(Instant::now());
-        self.notify.send("READY=1");
+        self.tell_manager(Instant::now());
         loop {
             let timeout = self.timeout(Instant::now());
             match self.poll.poll(&mut events, timeout) {
@@ -239,6 +241,7 @@ impl Reactor {
         }
         self.settle(now);
         self.read_targets(now);
+        log::catch_up(now);
         self.ship_logs();
         self.write_link(now);
         self.tell_manager(now);
@@ -272,15 +275,18 @@ impl Reactor {
 
     /// Keeps the service manager's idea of us current.
     fn tell_manager(&mut self, now: Instant) {
+        if !self.has_said_ready {
+            self.has_said_ready = self.notify.send("READY=1");
+        }
         let state = self.agent.link_state();
         if self.notified != Some(state) {
-            self.notified = Some(state);
-            self.notify.send(match state {
+            let is_said = self.notify.send(match state {
                 LinkState::Waiting => "STATUS=not connected, will try again",
                 LinkState::Dialling => "STATUS=connecting",
                 LinkState::Connecting => "STATUS=reached the gateway",
                 LinkState::Live => "STATUS=connected",
             });
+            self.notified = is_said.then_some(state);
         }
         if let (Some(at), Some(every)) = (self.watchdog_at, self.notify.watchdog())
             && now >= at

@@ -27,7 +27,7 @@ pub use own::{
     effective_user, open_files_max, prepare_process, random_bytes, try_lock, was_ignored,
     wipe_environment,
 };
-pub use readiness::takes_output;
+pub use readiness::{takes_output, write_now};
 pub use signals::{
     SIGNAL_NUMBER_MAX, catch_signal, leads_session, stop_by, take_signals, wake_on_signals,
 };

@@ -7,9 +7,9 @@
 use std::time::Instant;
 
 use super::output::Output;
-use super::sessions::{EXIT_INTERNAL, Sessions, State, session_id};
+use super::sessions::{EXIT_INTERNAL, LIFE, Sessions, State, session_id};
 use super::target::{SessionKey, TargetId};
-use crate::base::plain::cut;
+use crate::base::plain::{Word, cut};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Oversized, spec};
 
@@ -58,7 +58,7 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(session) = self.session(key) {
-            log::info!("sid={} session ended, exit code {code}", session.id);
+            log::info!(target: LIFE, "sid={} session ended, exit code {code}", Word(&session.id));
             send_close(outbox, &session.id, code, text);
             self.end(now, key);
             if let Some(ended) = self.ended.back_mut() {
@@ -89,7 +89,7 @@ impl Sessions {
         );
         match self.by_id.get(id).copied() {
             Some(key) => {
-                log::warn!("sid={id} session closed: {text}");
+                log::warn!("sid={} session closed: {text}", Word(id));
                 self.counters.refused += 1;
                 self.close(now, key, EXIT_INTERNAL, &text, outbox);
             }

@@ -10,9 +10,9 @@ use super::environment::Environment;
 use super::output::{Output, Size};
 use super::policy;
 use super::service::{self, Liveness, Service};
-use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
+use super::sessions::{EXIT_INTERNAL, LIFE, Session, Sessions, State};
 use super::target::{Kind as TargetKind, SessionKey, TargetId};
-use crate::base::plain::cut;
+use crate::base::plain::{Word, cut};
 use crate::limits;
 use crate::packet::params::{self, ParamsError};
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, spec};
@@ -34,7 +34,7 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(key) = self.by_id.get(id).copied() {
-            log::warn!("sid={id} a second session came with the id of this one: both are refused");
+            log::warn!("sid={} a second session came with the id of this one: both are refused", Word(id));
             self.counters.refused += 1;
             self.close(now, key, EXIT_INTERNAL, SAME_ID, outbox);
             return self.contest();
@@ -51,7 +51,7 @@ impl Sessions {
 
     /// The one close packet of a session that never was; what its client has sent already is late.
     pub(super) fn refuse(&mut self, id: &str, text: &str, outbox: &mut Outbox) {
-        log::warn!("sid={id} session refused: {text}");
+        log::warn!("sid={} session refused: {text}", Word(id));
         self.counters.refused += 1;
         self.remember_ended(id.into(), true);
         send_close(outbox, id, EXIT_INTERNAL, text);
@@ -163,8 +163,9 @@ impl Sessions {
             },
         };
         log::info!(
+            target: LIFE,
             "sid={} session opened, type {}",
-            session.id,
+            Word(&session.id),
             session.connection_type
         );
         let shown = command::display(&session.command, &session.client_args);

@@ -14,7 +14,7 @@ use super::output::{Output, Size};
 use super::service::Service;
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
-use crate::base::plain::beginning;
+use crate::base::plain::{Word, beginning};
 use crate::base::{Pieces, Slab, Timers};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
@@ -119,6 +119,9 @@ pub struct Sessions {
 /// Exit code of everything that went wrong before or beside the command (upstream's
 /// `internalExitCode`).
 pub const EXIT_INTERNAL: u16 = 254;
+
+/// The log's name for the life of sessions, whose lines have no rate: they are as many as sessions.
+pub(super) const LIFE: &str = "session";
 
 impl Sessions {
     /// An empty table.
@@ -247,7 +250,7 @@ impl Sessions {
         };
         match kind {
             Kind::AgentSessionClose => {
-                log::info!("sid={id} session closed by the gateway");
+                log::info!(target: LIFE, "sid={} session closed by the gateway", Word(id));
                 self.end(now, key);
             }
             Kind::AgentExecWriteStdin => self.exec(now, key, packet.payload, outbox),
@@ -265,7 +268,7 @@ impl Sessions {
         let Some((kind, payload)) = super::system::refuse(kind, id) else {
             return false;
         };
-        log::info!("sid={id} system request refused: {}", kind.name());
+        log::info!("sid={} system request refused: {}", Word(id), kind.name());
         let entries = [(spec::SESSION_ID, id.as_bytes())];
         outbox.push(kind, &entries, payload.as_bytes());
         true
