@@ -29,6 +29,11 @@ pub struct Settings {
     pub relay_count_max: usize,
     /// How long a target may take no byte while the queues are under pressure.
     pub stall_max: Duration,
+    /// A session that ends normally ends what it has detached (`nohup`, `setsid`), too.
+    pub end_detached: bool,
+    /// Sessions are shut off from one another and from the agent by the kernel; `None`: where that
+    /// costs them nothing.
+    pub separate_sessions: Option<bool>,
 }
 
 /// Where health and metrics are served.
@@ -69,6 +74,8 @@ impl Default for Settings {
             log_ship: false,
             relay_count_max: 16_384,
             stall_max: Duration::from_secs(3),
+            end_detached: false,
+            separate_sessions: None,
         }
     }
 }
@@ -112,6 +119,15 @@ impl Settings {
         read.value(STALL_MAX, &mut settings.stall_max, |text| {
             within(units::duration(text)?, STALL_MIN, STALL_LIMIT)
         })?;
+        read.value(END_DETACHED, &mut settings.end_detached, units::switch)?;
+        read.value(
+            SEPARATE_SESSIONS,
+            &mut settings.separate_sessions,
+            |text| match text {
+                "auto" => Some(None),
+                _ => units::switch(text).map(Some),
+            },
+        )?;
         Ok(settings)
     }
 }
@@ -123,7 +139,8 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         QUEUE_BUDGET => "a size from 1MiB to 2GiB, such as 32MiB",
         KEY_CHECK_INTERVAL => "a duration from 5s to 1h, such as 15s",
         RECONNECT_MAX => "a duration from 100ms to 10m, such as 30s",
-        EXIT_ON_REVOKED | LOG_SHIP => "true or false",
+        EXIT_ON_REVOKED | LOG_SHIP | END_DETACHED => "true or false",
+        SEPARATE_SESSIONS => "auto, true or false",
         HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",
@@ -169,6 +186,11 @@ pub const LOG_SHIP: &str = "HOOP_LITE_LOG_SHIP";
 pub const RELAY_COUNT_MAX: &str = "HOOP_LITE_RELAY_COUNT_MAX";
 /// See [`Settings::stall_max`].
 pub const STALL_MAX: &str = "HOOP_LITE_STALL_MAX";
+
+/// See [`Settings::end_detached`].
+pub const END_DETACHED: &str = "HOOP_LITE_END_DETACHED";
+/// See [`Settings::separate_sessions`].
+pub const SEPARATE_SESSIONS: &str = "HOOP_LITE_SEPARATE_SESSIONS";
 
 /// Service managers kill what takes longer.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
@@ -223,6 +245,12 @@ mod tests {
         );
         assert!(load(EXIT_ON_REVOKED, "true").unwrap().exit_on_revoked);
         assert!(load(LOG_SHIP, "on").unwrap().log_ship);
+        assert!(load(END_DETACHED, "true").unwrap().end_detached);
+        let separate = |text| load(SEPARATE_SESSIONS, text).unwrap().separate_sessions;
+        assert_eq!(
+            ["auto", "true", "false"].map(separate),
+            [None, Some(true), Some(false)]
+        );
         assert_eq!(load(RELAY_COUNT_MAX, "7").unwrap().relay_count_max, 7);
         assert_eq!(load(STALL_MAX, "500ms").unwrap().stall_max.as_millis(), 500);
     }
@@ -252,6 +280,7 @@ mod tests {
             (EXIT_ON_REVOKED, "perhaps"),
             (RELAY_COUNT_MAX, "0"),
             (STALL_MAX, "1ms"),
+            (SEPARATE_SESSIONS, "perhaps"),
         ] {
             let message = load(variable, value).unwrap_err().to_string();
             let flag = variable.trim_start_matches("HOOP_LITE_");

@@ -13,11 +13,12 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::dial::Dial;
 use super::foreground::Foreground;
+use super::guardians;
 use super::health::{self, HealthServer, Question};
 use super::link_socket::LinkSocket;
 use super::log;
 use super::notify::Notify;
-use super::processes::Processes;
+use super::processes::{Keeping, Processes};
 use super::resolve::{Resolved, Resolver};
 use super::signal::{Signal, Signals};
 use super::targets::{Port, TOKEN_BASE, Targets};
@@ -54,6 +55,8 @@ pub struct Options {
     pub health: Option<health::Address>,
     /// The service manager.
     pub notify: Notify,
+    /// How sessions' processes are kept.
+    pub keeping: Keeping,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
 }
@@ -89,6 +92,7 @@ impl Reactor {
             search_path,
             health,
             notify,
+            keeping,
             ships_logs,
         } = options;
         let poll = Poll::new()?;
@@ -106,7 +110,7 @@ impl Reactor {
             agent,
             link: LinkSocket::None,
             targets: Targets::default(),
-            processes: Processes::new(search_path),
+            processes: Processes::new(search_path, keeping),
             resolver: Resolver::new(waker),
             signals,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
@@ -199,6 +203,7 @@ impl Reactor {
             TOKEN_WAKER => self.resolved(now),
             TOKEN_SIGNALS => self.signalled(now),
             token if (TOKEN_HEALTH..TOKEN_BASE).contains(&token.0) => self.probed(now, token),
+            token if token.0 >= guardians::TOKEN_BASE => self.note_guardian(now, token),
             token => {
                 let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                 let writable = event.is_writable() || event.is_write_closed() || event.is_error();

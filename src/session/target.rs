@@ -11,6 +11,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::output::End;
 use crate::base::{Chunks, Key, Pieces, TimerId};
 use crate::limits;
 
@@ -102,6 +103,8 @@ pub struct Target {
     pub open: [bool; 2],
     /// How the process's leader ended.
     pub exit: Option<Exit>,
+    /// How its processes will end.
+    pub end: End,
     /// When it last took bytes, or when bytes began to wait.
     pub progress: Instant,
     /// Since when it is being looked at without having moved, and the last look.
@@ -127,6 +130,7 @@ impl Target {
             write_closed: false,
             open: [true, has_error_channel],
             exit: None,
+            end: End::Forced,
             progress: now,
             watched: None,
             in_kernel: 0,

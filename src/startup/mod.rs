@@ -1,5 +1,6 @@
 //! From a configuration to a running agent: the only place where all parts meet.
 
+pub mod isolation;
 mod publication;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
 use crate::io::child::{CommandSpec, SpawnError};
 use crate::io::foreground::Foreground;
 use crate::io::notify::Notify;
+use crate::io::processes::Keeping;
 use crate::io::reactor::{Options, Reactor};
 use crate::io::{files, health, log, sys};
 use crate::link::trust::{self, Alpn};
@@ -31,11 +33,12 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Variables that the program itself, or the C library below it, may ask for later. Every other
 /// one is wiped from the process once it was read: sessions can look at `/proc/PPID/environ`.
-const KEPT_VARIABLES: [&str; 8] = [
+const KEPT_VARIABLES: [&str; 9] = [
     "PATH",
     "HOME",
     "TMPDIR",
     "XDG_RUNTIME_DIR",
+    "RUNTIME_DIRECTORY",
     "TZ",
     "RES_OPTIONS",
     "LOCALDOMAIN",
@@ -51,6 +54,7 @@ pub type Variables = Vec<(OsString, OsString)>;
 /// Call before any thread is started: this hardens the process and wipes its environment.
 pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, String> {
     sys::prepare_process();
+    sys::let_guardians_execute();
     let variables: Variables = std::env::vars_os().collect();
     wipe(&variables);
     let variable = |wanted: &str| {
@@ -151,6 +155,10 @@ fn serve(
             environment("NOTIFY_SOCKET"),
             environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok()),
         ),
+        keeping: Keeping {
+            ends_detached: config.settings.end_detached,
+            is_separate: isolation::is_separate(&config, sys::separation()),
+        },
         ships_logs: config.settings.log_ship,
     };
     log::ship(config.settings.log_ship);

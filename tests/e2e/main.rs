@@ -5,6 +5,7 @@
 mod beside;
 mod command;
 mod console;
+mod ends;
 mod environment;
 mod exhaustion;
 mod first_process;

@@ -29,3 +29,10 @@ pub fn is_dumpable() -> io::Result<bool> {
     // SAFETY: integers only.
     check(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) }).map(|value| value != 0)
 }
+
+/// Sends a signal to a process group.
+pub fn signal_group(group: Pid, number: std::ffi::c_int) -> io::Result<()> {
+    assert!(group > 1);
+    // SAFETY: integers only.
+    check(unsafe { libc::killpg(group, number) }).map(drop)
+}

@@ -1,7 +1,6 @@
 use mio::{Events, Interest, Poll, Token};
 
-use super::{alone, shell};
-use crate::io::child::spawn_pipes;
+use super::{alone, shell, spawn_pipes};
 use crate::io::signal::{Signal, Signals};
 use crate::io::sys;
 use crate::io::sys::testing::wait_for_exit;
