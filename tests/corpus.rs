@@ -113,6 +113,8 @@ corpora! {
     certificates,
     hosts_file,
     tls,
+    postgres_messages,
+    postgres_login,
     agent,
     agent_conversation,
 }

@@ -16,6 +16,7 @@ mod http1;
 mod http2;
 mod http2_frames;
 mod input;
+mod login;
 mod packet;
 mod peer;
 mod settings;
@@ -66,6 +67,8 @@ targets! {
     trust::certificates,
     trust::hosts_file,
     trust::tls,
+    login::postgres_messages,
+    login::postgres_login,
     agent::agent,
     conversation::agent_conversation,
 }
