@@ -24,6 +24,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("grpc", &["h2"]),
     ("packet", &["wire"]),
     ("link", &["h2", "grpc", "packet", "wire"]),
+    ("login", &["wire"]),
     ("session", &["packet", "wire"]),
     ("agent", &["link", "session", "packet", "grpc"]),
     ("dns", &[]),
