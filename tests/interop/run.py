@@ -27,6 +27,7 @@ def main():
     options = argparse.ArgumentParser(prog="scripts/interop")
     options.add_argument("--hoop", required=True)
     options.add_argument("--agent", required=True)
+    options.add_argument("--plaintext", action="store_true")
     options.add_argument("cases", nargs="*")
     chosen = options.parse_args()
     known = sorted(file.stem for file in (HERE / "cases").glob("[a-z]*.py"))
@@ -38,7 +39,7 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="interop-"))
     folder.chmod(0o755)
     try:
-        house = House(chosen.hoop, chosen.agent, folder)
+        house = House(chosen.hoop, chosen.agent, folder, chosen.plaintext)
         rows = [run(house, name) for name in chosen.cases or known]
         house.close()
     finally:

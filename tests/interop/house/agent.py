@@ -4,7 +4,6 @@ import base64
 import os
 import signal
 
-from . import gateway
 from .program import Program, wait_until
 from .verdict import Wrong
 
@@ -76,7 +75,7 @@ class Agent:
 def credentials(house):
     """What `hoop-lite admin` is given instead of a config.toml."""
     return {
-        "HOOP_APIURL": gateway.API_URL,
-        "HOOP_GRPCURL": gateway.GRPC_URL,
+        "HOOP_APIURL": house.gateway.api_url,
+        "HOOP_GRPCURL": house.gateway.grpc_url,
         "HOOP_TOKEN": house.gateway.token,
     }

@@ -11,13 +11,16 @@ from .program import Program, wait_until
 from .verdict import NotJudged
 
 REST, GRPC = 8009, 8010
-API_URL, GRPC_URL = f"https://localhost:{REST}", f"grpcs://localhost:{GRPC}"
 EMAIL, PASSWORD = "admin@interop.test", "interop-admin-1"
 
 
 class Gateway:
-    def __init__(self, hoop, folder, postgres):
+    def __init__(self, hoop, folder, postgres, is_plaintext):
         self.hoop, self.folder, self.postgres = hoop, folder, postgres
+        self.is_plaintext = is_plaintext
+        secure = "" if is_plaintext else "s"
+        self.api_url = f"http{secure}://localhost:{REST}"
+        self.grpc_url = f"grpc{secure}://localhost:{GRPC}"
         self.token = None
         self.program = None
         self.start()
@@ -37,15 +40,15 @@ class Gateway:
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "POSTGRES_DB_URI": self.postgres.uri(),
-            "API_URL": API_URL,
-            "GRPC_URL": GRPC_URL,
+            "API_URL": self.api_url,
+            "GRPC_URL": self.grpc_url,
             "AUTH_METHOD": "local",
             "ANALYTICS_TRACKING": "disabled",
             "LOG_ENCODING": "console",
             "GIN_MODE": "release",
-            "TLS_KEY": inline("gateway.key"),
-            "TLS_CERT": inline("gateway.crt"),
         }
+        if not self.is_plaintext:
+            variables |= {"TLS_KEY": inline("gateway.key"), "TLS_CERT": inline("gateway.crt")}
         self.program = Program(
             [self.hoop, "start", "gateway"], self.folder / "gateway.log", variables, home
         )
@@ -63,8 +66,11 @@ class Gateway:
 
     def request(self, method, path, body=None):
         """Status, headers with lower-case names, and the answer's bytes."""
-        trust = ssl.create_default_context(cafile=self.folder / "ca.crt")
-        link = http.client.HTTPSConnection("localhost", REST, timeout=90, context=trust)
+        if self.is_plaintext:
+            link = http.client.HTTPConnection("localhost", REST, timeout=90)
+        else:
+            trust = ssl.create_default_context(cafile=self.folder / "ca.crt")
+            link = http.client.HTTPSConnection("localhost", REST, timeout=90, context=trust)
         headers = {"content-type": "application/json"}
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"

@@ -11,11 +11,11 @@ from .user import User
 
 
 class House:
-    def __init__(self, hoop, binary, folder):
+    def __init__(self, hoop, binary, folder, is_plaintext):
         self.hoop, self.binary, self.folder = hoop, binary, folder
         certificates.make(folder)
         self.postgres = Postgres(folder)
-        self.gateway = Gateway(hoop, folder, self.postgres)
+        self.gateway = Gateway(hoop, folder, self.postgres, is_plaintext)
         self.services = Services()
         self.user = User(self)
 

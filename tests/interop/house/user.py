@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 
-from . import gateway
 from .program import Program, wait_until
 from .terminal import Terminal
 from .verdict import Wrong
@@ -18,8 +17,8 @@ class User:
         (home / ".hoop").mkdir(parents=True, exist_ok=True)
         (home / ".hoop/config.toml").write_text(
             f'token = "{house.gateway.token}"\n'
-            f'api_url = "{gateway.API_URL}"\n'
-            f'grpc_url = "{gateway.GRPC_URL}"\n'
+            f'api_url = "{house.gateway.api_url}"\n'
+            f'grpc_url = "{house.gateway.grpc_url}"\n'
         )
         self.variables = {
             "PATH": os.environ["PATH"],
