@@ -8,6 +8,7 @@ pub mod agent;
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod dns;
 pub mod doctor;
 pub mod grpc;
 pub mod h2;

@@ -19,13 +19,50 @@ pub const LINK_READ_BYTES_MAX: usize = 256 * 1024;
 /// Read from a link that has been quiet: any control traffic fits.
 pub const LINK_READ_BYTES_MIN: usize = 8 * 1024;
 
+/// Bytes from the gateway may gather before they wake us once they flow this fast for
+/// [`GATHER_STRETCH`], in bytes a millisecond; slower ones cost little.
+pub const GATHER_BEGIN_RATE: u128 = 8_000;
+/// They may gather for as long as they flow this fast.
+pub const GATHER_KEEP_RATE: u128 = 2_000;
+/// What flows this fast makes each read large by itself.
+pub const GATHER_END_RATE: u128 = 128_000;
+/// The rate is taken over this long.
+pub const GATHER_STRETCH: Duration = Duration::from_millis(32);
+/// A flow that has lasted this many times as long as a wait may be held up by it.
+pub const GATHER_AGE_PER_WAIT: u32 = 16;
+/// Shortest wait: what the kernel's clock for waits can tell apart.
+pub const GATHER_WAIT_MIN: Duration = Duration::from_millis(1);
+/// Longest wait: with the rounding of the kernel's clock, 8 ms.
+pub const GATHER_WAIT_MAX: Duration = Duration::from_millis(7);
+/// After somebody was seen at work, nothing gathers for this long: between two keystrokes of one
+/// who types less passes.
+pub const GATHER_PAUSE: Duration = Duration::from_millis(250);
+/// With less credit than this wanted, the gateway could not send on while bytes gather.
+pub const GATHER_CREDIT_MIN: u32 = 4 * 1024 * 1024;
+/// A target that was sent this much since it last said something answers bulk data; nobody types so
+/// much between two echoes.
+pub const GATHER_ANSWERED_BYTES: usize = 16 * 1024;
+
 /// Encrypted bytes kept ready for the link's socket: enough for one large write, little enough
 /// that what is queued behind can still be reordered.
 pub const LINK_WRITE_BYTES: usize = 256 * 1024;
 
-/// Answers waiting for the gateway above which the link reads nothing more: a peer that asks
-/// without listening gets no further.
+/// Answers waiting for the gateway above which no packet is taken and no credit given: a peer that
+/// asks without listening gets no further. Its frames are read all the same, since one of them may
+/// be the credit that is waited for; what lies in them of packets waits, [`STREAM_WINDOW`] at most.
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The command as open-OK shows it to the session's user: a screen full.
+pub const COMMAND_ECHO_BYTES_MAX: usize = 4 * 1024;
+
+/// The type of a connection as open-OK and sentences name it; hoop's own have 15 characters.
+pub const TYPE_ECHO_BYTES_MAX: usize = 64;
+
+/// The port that a client asks for, which open-OK gives back: a number of 16 bits.
+pub const PORT_ECHO_DIGITS_MAX: usize = 5;
+
+/// A sentence for a session's user.
+pub const ERROR_ECHO_BYTES_MAX: usize = 1024;
 
 /// Buffers of the link above this size are given back when the link falls silent.
 pub const LINK_BUFFER_BYTES_IDLE: usize = 16 * 1024;
@@ -42,8 +79,15 @@ pub const PAYLOAD_PERIOD: Duration = Duration::from_millis(5);
 /// TCP, TLS and HTTP/2 must stand within this.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// One address gets this long before the next one is tried beside it.
-pub const CONNECT_ATTEMPT: Duration = Duration::from_secs(2);
+/// One address gets this long before the next one is tried beside it (RFC 8305, section 8).
+pub const CONNECT_ATTEMPT: Duration = Duration::from_millis(250);
+
+/// Addresses of one name that are tried side by side: each has two seconds before it is given up for
+/// one that was not tried yet.
+pub const CONNECTS_AT_ONCE_MAX: usize = 8;
+
+/// Addresses of the gateway that are remembered as having taken a connection and no more.
+pub const SUSPECTS_MAX: usize = 16;
 
 /// The protocol's own keep-alive packet; upstream sends it at this pace.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -140,9 +184,13 @@ pub const LINGER_MAX: Duration = Duration::from_secs(10);
 /// In between, what the kernel holds for it is looked at this often.
 pub const LINGER_LOOK: Duration = Duration::from_millis(2500);
 
-/// Output of a command whose leader has ended is read for this long at most: a background child
-/// may hold the pipe for ever.
-pub const OUTPUT_DRAIN_MAX: Duration = Duration::from_secs(2);
+/// Output of a command whose leader has ended is over when nothing came for this long, though the
+/// link had room: a background child may hold the pipe for ever.
+pub const OUTPUT_SILENCE_MAX: Duration = Duration::from_secs(2);
+
+/// Such output goes on for this long at most, time without room not counted: a background child may
+/// also print for ever.
+pub const OUTPUT_AFTER_EXIT_MAX: Duration = Duration::from_secs(60);
 
 /// Between the polite and the last signal to a session's processes.
 pub const KILL_GRACE: Duration = Duration::from_secs(5);
@@ -168,11 +216,15 @@ const _: () = assert!(PAYLOAD_BYTES_MIN <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(STREAM_WINDOW as usize <= QUEUE_BYTES_MAX / 2);
 const _: () = assert!(STREAM_WINDOW_UNDER_PRESSURE < STREAM_WINDOW);
 const _: () = assert!(SESSION_OPEN_TIMEOUT.as_millis() < 5000);
+const _: () = assert!(OUTPUT_SILENCE_MAX.as_millis() < OUTPUT_AFTER_EXIT_MAX.as_millis());
 const _: () = assert!(REVOKED_GRACE.as_millis() < KILL_GRACE.as_millis());
 const _: () = assert!(PRESSURE_TICK.as_millis() * 2 < LOOK_GAP_MAX.as_millis());
 const _: () = assert!(CREDIT_TICK.as_millis() < PRESSURE_TICK.as_millis());
 const _: () = assert!(PRESSURE_RUSH.as_millis() < STALL_MAX.as_millis());
 const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
+const _: () = assert!(GATHER_KEEP_RATE < GATHER_BEGIN_RATE && GATHER_BEGIN_RATE < GATHER_END_RATE);
+const _: () = assert!(GATHER_WAIT_MIN.as_millis() < GATHER_WAIT_MAX.as_millis());
+const _: () = assert!(LINK_READ_BYTES_MAX < GATHER_CREDIT_MIN as usize);
 const _: () = assert!(LINK_READ_BYTES_MIN < LINK_BUFFER_BYTES_IDLE);
 const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES_MAX);
 

@@ -311,7 +311,7 @@ impl World {
                 .read_slot(*target, Channel::Output, size_max, outbox)
                 .expect("a slot");
             slot[..size].fill(7);
-            sessions.received(*target, Channel::Output, size, outbox);
+            sessions.received(*now, *target, Channel::Output, size, outbox);
         });
         self.flush();
     }

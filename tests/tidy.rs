@@ -26,7 +26,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("link", &["h2", "grpc", "packet", "wire"]),
     ("session", &["packet", "wire"]),
     ("agent", &["link", "session", "packet", "grpc"]),
-    ("io", &["agent", "session", "wire"]),
+    ("dns", &[]),
+    ("io", &["agent", "dns", "session", "wire"]),
     ("config", &["wire"]),
     ("cli", &["config"]),
     ("admin", &["config", "link", "io", "wire"]),
@@ -319,6 +320,23 @@ fn banned_words_do_not_stand_in_product_code() {
                     source.name
                 );
             }
+        }
+    }
+}
+
+/// A session's id is its peer's text: as it is, it could end the field and begin another.
+#[test]
+fn ids_are_logged_as_words() {
+    for source in SOURCES.iter() {
+        for (index, _) in source.text.match_indices("\"sid={") {
+            let before = &source.text[..index];
+            let around = &source.text
+                [before.len().saturating_sub(300)..(index + 300).min(source.text.len())];
+            assert!(
+                around.contains("Word("),
+                "src/{}: write sid={{}} with base::plain::Word(id)",
+                source.name
+            );
         }
     }
 }

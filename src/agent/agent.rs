@@ -52,6 +52,8 @@ pub enum Output {
         host: String,
         /// Port.
         port: u16,
+        /// The last link worked, or there was none: no address of the name is worse than the others.
+        is_afresh: bool,
     },
     /// Send what is pending, then close the link's socket.
     CloseLink,
@@ -124,6 +126,8 @@ pub struct Agent {
     pub(super) is_accepted: bool,
     /// The gateway has taken the stream, or told an embedded agent to wait, on this link.
     pub(super) is_known: bool,
+    /// It had done so on the last link, or there was none.
+    pub(super) was_known: bool,
     /// It has done so on any link.
     pub(super) has_worked: bool,
     pub(super) has_log_view: bool,
@@ -161,6 +165,7 @@ impl Agent {
             place: String::new(),
             is_accepted: false,
             is_known: false,
+            was_known: true,
             has_worked: false,
             has_log_view: false,
             stopping: false,

@@ -7,8 +7,8 @@ use super::endpoint::Endpoint;
 use super::trouble;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Event, Link, LinkError, Transport};
-use crate::packet::Kind;
+use crate::link::{Answer, Cause, Event, Link, LinkError, Transport, Wait};
+use crate::packet::{Kind, Outbox};
 
 impl Agent {
     pub(super) fn dial(&mut self, now: Instant) {
@@ -24,6 +24,7 @@ impl Agent {
                 self.outputs.push_back(Output::DialLink {
                     host: endpoint.host.clone(),
                     port: endpoint.port,
+                    is_afresh: self.was_known,
                 });
                 self.phase = Phase::Dialling(Box::new(endpoint));
                 self.connect_timer = Some(
@@ -82,17 +83,25 @@ impl Agent {
         }
     }
 
-    /// Where to read the socket into; `None` while nothing more shall be read.
+    /// Where to read the socket into; `None` without a connection.
     pub fn link_read_buffer(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
-            Phase::Connected(link) if self.outbox.len() < limits::OUTBOX_BYTES_MAX => {
-                Some(link.read_buffer())
-            }
+            Phase::Connected(link) => Some(link.read_buffer()),
             _ => None,
         }
     }
 
-    /// `size` bytes were read into [`Agent::link_read_buffer`].
+    /// How the link's socket is to be waited for; asked when a turn is over.
+    pub fn link_wait(&mut self, now: Instant) -> Wait {
+        let is_at_work = self.sessions.take_is_at_work();
+        match &mut self.phase {
+            Phase::Connected(link) => link.wait(now, self.sessions.credit_wanted(), is_at_work),
+            _ => Wait::AT_ONCE,
+        }
+    }
+
+    /// `size` bytes were read into [`Agent::link_read_buffer`]. Frames are always handled, or the
+    /// credit that empties the outbox would not be seen; packets wait while it is full.
     pub fn link_received(&mut self, now: Instant, size: usize) {
         let Phase::Connected(link) = &mut self.phase else {
             return;
@@ -101,22 +110,29 @@ impl Agent {
             sessions, outbox, ..
         } = self;
         let mut news = News::default();
-        let result = link.received(now, size, &mut |event| match event {
-            Event::Packet(packet) => {
-                news.packet_seen = true;
-                match packet.kind {
-                    Some(Kind::AgentGatewayConnectOK) => {}
-                    Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
-                    _ => sessions.handle_packet(now, &packet, outbox),
+        let takes_packets = takes_packets(link, outbox);
+        let result = link.received(now, size, takes_packets, &mut |event| {
+            match event {
+                Event::Packet(packet) => {
+                    news.packet_seen = true;
+                    match packet.kind {
+                        Some(Kind::AgentGatewayConnectOK) => {}
+                        Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
+                        _ => sessions.handle_packet(now, &packet, outbox),
+                    }
+                }
+                Event::Oversized(packet, len) => {
+                    sessions.handle_oversized(now, &packet, len, outbox)
+                }
+                Event::Ready => news.is_ready = true,
+                Event::StreamEnded(status) => news.ended = Some(status),
+                Event::Answered(answer) => news.answer = Some(answer),
+                Event::GoAway(code, debug) => {
+                    log::info!("the gateway says goodbye: {code}, {}", debug.escape_ascii());
+                    news.goes_away = true;
                 }
             }
-            Event::Ready => news.is_ready = true,
-            Event::StreamEnded(status) => news.ended = Some(status),
-            Event::Answered(answer) => news.answer = Some(answer),
-            Event::GoAway(code, debug) => {
-                log::info!("the gateway says goodbye: {code}, {}", debug.escape_ascii());
-                news.goes_away = true;
-            }
+            outbox.len() < limits::OUTBOX_BYTES_MAX
         });
         self.digest(now, news);
         match (result, &self.phase) {
@@ -356,6 +372,7 @@ impl Agent {
         self.counters.failures += 1;
         self.is_accepted = false;
         let was_known = std::mem::take(&mut self.is_known);
+        self.was_known = was_known;
         self.check_asked = None;
         self.timers.clear();
         self.check_timer = None;
@@ -408,23 +425,28 @@ impl Agent {
             return &[];
         };
         let missing = link.missing_credit(self.sessions.credit_wanted());
-        if missing > 0 {
+        if missing > 0 && takes_packets(link, &self.outbox) {
             link.grant(self.sessions.take_credit(now, missing));
         }
         if let Err(error) = link.transmit(&mut self.outbox) {
             self.link_failed(now, &error);
         }
+        self.sessions.note_room(now, self.has_room());
         match &self.phase {
             Phase::Connected(link) => link.pending(),
             _ => &[],
         }
     }
 
-    /// The socket took `size` of them.
+    /// The socket took `size` of them. That may make room for packets that are held.
     pub fn link_sent(&mut self, now: Instant, size: usize) {
         if let Phase::Connected(link) = &mut self.phase {
             link.sent(now, size, &self.outbox);
+            if link.holds_packets() && takes_packets(link, &self.outbox) {
+                self.link_received(now, 0);
+            }
         }
+        self.sessions.note_room(now, self.has_room());
     }
 
     /// Targets may be read: the link takes more.
@@ -459,6 +481,15 @@ impl Agent {
             link.release_idle();
         }
     }
+}
+
+/// There is room for what packets make us say. Once some had to wait, there has to be plenty.
+fn takes_packets(link: &Link, outbox: &Outbox) -> bool {
+    let most = match link.holds_packets() {
+        true => limits::OUTBOX_BYTES_MAX / 2,
+        false => limits::OUTBOX_BYTES_MAX,
+    };
+    outbox.len() < most
 }
 
 /// Who never got through is told of `doctor` after this many attempts: one may be bad luck.

@@ -12,4 +12,6 @@ mod trouble;
 
 pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};
 pub use endpoint::{Endpoint, EndpointSource};
-pub use report::{Health, health, metrics};
+pub use report::{Health, health, log_state, metrics};
+
+pub use crate::link::Wait;

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::beside::{KEEP_GOING, KILL_AFTER};
 use super::{ConfigError, Surroundings, units};
 use crate::limits;
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub relay_count_max: usize,
     /// How long a target may take no byte while the queues are under pressure.
     pub stall_max: Duration,
+    /// How long the output of a command that has ended may go on.
+    pub output_after_exit: Duration,
 }
 
 /// Where health and metrics are served.
@@ -69,6 +72,7 @@ impl Default for Settings {
             log_ship: false,
             relay_count_max: 16_384,
             stall_max: Duration::from_secs(3),
+            output_after_exit: limits::OUTPUT_AFTER_EXIT_MAX,
         }
     }
 }
@@ -112,6 +116,9 @@ impl Settings {
         read.value(STALL_MAX, &mut settings.stall_max, |text| {
             within(units::duration(text)?, STALL_MIN, STALL_LIMIT)
         })?;
+        read.value(OUTPUT_AFTER_EXIT, &mut settings.output_after_exit, |text| {
+            within(units::duration(text)?, OUTPUT_MIN, OUTPUT_LIMIT)
+        })?;
         Ok(settings)
     }
 }
@@ -123,18 +130,20 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         QUEUE_BUDGET => "a size from 1MiB to 2GiB, such as 32MiB",
         KEY_CHECK_INTERVAL => "a duration from 5s to 1h, such as 15s",
         RECONNECT_MAX => "a duration from 100ms to 10m, such as 30s",
-        EXIT_ON_REVOKED | LOG_SHIP => "true or false",
+        EXIT_ON_REVOKED | LOG_SHIP | KEEP_GOING => "true or false",
         HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",
+        OUTPUT_AFTER_EXIT => "a duration from 1s to 1h, such as 60s",
+        KILL_AFTER => "a duration from 1s to 24h, such as 30s",
         _ => return None,
     })
 }
 
-struct Reader<'a>(Surroundings<'a>);
+pub(super) struct Reader<'a>(pub(super) Surroundings<'a>);
 
 impl Reader<'_> {
-    fn value<T>(
+    pub(super) fn value<T>(
         &self,
         variable: &'static str,
         place: &mut T,
@@ -147,7 +156,7 @@ impl Reader<'_> {
     }
 }
 
-fn within<T: PartialOrd>(value: T, min: T, max: T) -> Option<T> {
+pub(super) fn within<T: PartialOrd>(value: T, min: T, max: T) -> Option<T> {
     (min <= value && value <= max).then_some(value)
 }
 
@@ -169,6 +178,12 @@ pub const LOG_SHIP: &str = "HOOP_LITE_LOG_SHIP";
 pub const RELAY_COUNT_MAX: &str = "HOOP_LITE_RELAY_COUNT_MAX";
 /// See [`Settings::stall_max`].
 pub const STALL_MAX: &str = "HOOP_LITE_STALL_MAX";
+/// See [`Settings::output_after_exit`].
+pub const OUTPUT_AFTER_EXIT: &str = "HOOP_LITE_OUTPUT_AFTER_EXIT";
+/// The least important log lines that are written; wins over `LOG_LEVEL`, which may be an app's.
+pub const LOG_LEVEL: &str = "HOOP_LITE_LOG_LEVEL";
+/// The form of log lines; wins over `LOG_ENCODING`, likewise.
+pub const LOG_ENCODING: &str = "HOOP_LITE_LOG_ENCODING";
 
 /// Service managers kill what takes longer.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
@@ -190,6 +205,10 @@ const RELAY_COUNT_LIMIT: usize = 1_000_000;
 const STALL_MIN: Duration = Duration::from_millis(100);
 /// Longer is as good as never.
 const STALL_LIMIT: Duration = Duration::from_secs(600);
+/// What is in the pipe already must be had.
+const OUTPUT_MIN: Duration = Duration::from_secs(1);
+/// Who prints for longer has a file for it.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
@@ -225,6 +244,8 @@ mod tests {
         assert!(load(LOG_SHIP, "on").unwrap().log_ship);
         assert_eq!(load(RELAY_COUNT_MAX, "7").unwrap().relay_count_max, 7);
         assert_eq!(load(STALL_MAX, "500ms").unwrap().stall_max.as_millis(), 500);
+        let settings = load(OUTPUT_AFTER_EXIT, "5m").unwrap();
+        assert_eq!(settings.output_after_exit.as_secs(), 300);
     }
 
     #[test]
@@ -252,6 +273,7 @@ mod tests {
             (EXIT_ON_REVOKED, "perhaps"),
             (RELAY_COUNT_MAX, "0"),
             (STALL_MAX, "1ms"),
+            (OUTPUT_AFTER_EXIT, "2h"),
         ] {
             let message = load(variable, value).unwrap_err().to_string();
             let flag = variable.trim_start_matches("HOOP_LITE_");

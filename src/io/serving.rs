@@ -1,7 +1,6 @@
 //! The reactor's half that serves targets: dial, spawn, read, write, reap.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use super::dial::{self, Dial, Dialled};
 use super::link_socket::LinkSocket;
 use super::processes::{self, Spawned};
 use super::reactor::Reactor;
-use super::resolve::LookupError;
+use super::resolve::{Addresses, Asker, Request};
 use super::sys;
 use super::targets::{Endpoint, Entry, Targets};
 use crate::base::Key;
@@ -67,27 +66,25 @@ impl Reactor {
 
     fn dial(&mut self, now: Instant, target: TargetId, host: &str, port: u16) {
         self.targets.insert(target, Endpoint::Resolving, Vec::new());
-        if self
+        let number = target.0.to_bits();
+        let request = Request { number, port };
+        let registry = self.poll.registry();
+        let known = self
             .resolver
-            .submit(target.0.to_bits(), host, port)
-            .is_err()
-        {
-            let (sessions, outbox) = self.agent.sessions_mut();
-            sessions.target_failed(now, target, "too many names are being resolved", outbox);
+            .submit(now, host, Asker::Target, request, registry);
+        match known {
+            Some(addresses) => self.target_resolved(now, number, addresses),
+            // Making room for it may have ended another.
+            None => self.resolved(now),
         }
     }
 
-    pub(super) fn target_resolved(
-        &mut self,
-        now: Instant,
-        request: u64,
-        outcome: Result<Vec<SocketAddr>, LookupError>,
-    ) {
-        let target = TargetId(Key::from_bits(request));
+    pub(super) fn target_resolved(&mut self, now: Instant, number: u64, addresses: Addresses) {
+        let target = TargetId(Key::from_bits(number));
         let Some(entry) = self.targets.get(target) else {
             return;
         };
-        match outcome {
+        match addresses {
             Ok(addresses) => {
                 entry.endpoint = Endpoint::Dialling(Dial::new(Targets::token(target), addresses));
                 self.advance_dial(now, target);
@@ -96,7 +93,7 @@ impl Reactor {
         }
     }
 
-    /// Gives up addresses that do not answer, of the link and of every target that is dialled.
+    /// Goes on where an address does not answer, for the link and for every target that is dialled.
     pub(super) fn advance_dials(&mut self, now: Instant) {
         self.advance_link_dial(now);
         while let Some(target) = self.targets.overdue_dial(now) {
@@ -104,12 +101,12 @@ impl Reactor {
         }
     }
 
-    pub(super) fn next_give_up(&self) -> Option<Instant> {
+    pub(super) fn next_dial(&self) -> Option<Instant> {
         let link = match &self.link {
-            LinkSocket::Dialling(dial) => dial.give_up_at(),
+            LinkSocket::Dialling(dial) => dial.next_at(),
             _ => None,
         };
-        link.into_iter().chain(self.targets.next_give_up()).min()
+        link.into_iter().chain(self.targets.next_dial()).min()
     }
 
     fn advance_dial(&mut self, now: Instant, target: TargetId) {
@@ -121,7 +118,7 @@ impl Reactor {
         };
         match dial.advance(now, self.poll.registry()) {
             Dialled::Pending => {
-                let at = dial.give_up_at();
+                let at = dial.next_at();
                 self.targets.watch_dial(target, at);
             }
             Dialled::Connected(socket) => {
@@ -277,7 +274,7 @@ impl Reactor {
         match result {
             Ok(0) => sessions.read_ended(now, id, channel, outbox),
             Ok(size) => {
-                sessions.received(id, channel, size, outbox);
+                sessions.received(now, id, channel, size, outbox);
                 self.saw_traffic(now);
                 self.targets.queue_read(id, channel);
             }
@@ -293,10 +290,12 @@ impl Reactor {
     }
 
     fn close_target(&mut self, now: Instant, id: TargetId, reset: bool) {
-        self.resolver.cancel(id.0.to_bits());
         let Some(entry) = self.targets.remove(id) else {
             return;
         };
+        if let Endpoint::Resolving = entry.endpoint {
+            self.resolver.cancel(id.0.to_bits());
+        }
         if reset {
             entry.arm_reset();
         }

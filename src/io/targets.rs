@@ -148,7 +148,7 @@ impl Targets {
     }
 
     /// When the next dial loses its patience.
-    pub fn next_give_up(&self) -> Option<Instant> {
+    pub fn next_dial(&self) -> Option<Instant> {
         self.impatient.first().map(|(at, _)| *at)
     }
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::calls::Calls;
 use super::error::LinkError;
+use super::gather::{Gather, Wait};
 use super::pace::Pace;
 use super::proxy;
 use super::transport::{Progress, RECORD_PLAINTEXT_MAX, Transport};
@@ -19,7 +20,7 @@ use crate::grpc::Status;
 use crate::h2;
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
-use crate::packet::{Outbox, Packet};
+use crate::packet::{Outbox, Oversized, Packet};
 
 /// A frame that fills one TLS record.
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
@@ -54,6 +55,8 @@ pub enum Event<'a> {
     Ready,
     /// A packet of the stream.
     Packet(Packet<'a>),
+    /// A packet of the stream that is too large, and its length; its bytes were passed over.
+    Oversized(Oversized, u32),
     /// The stream is over.
     StreamEnded(Status),
     /// The unary call was answered.
@@ -69,6 +72,7 @@ pub struct Link {
     outgoing: ByteBuf,
     calls: Calls,
     pace: Pace,
+    gather: Gather,
     is_ready: bool,
     /// Grows while reads fill it.
     read_size: usize,
@@ -95,6 +99,7 @@ impl Link {
             outgoing,
             calls: Calls::new(identity, credit),
             pace: Pace::new(now),
+            gather: Gather::new(now),
             is_ready: false,
             read_size: limits::LINK_READ_BYTES_MIN,
             last_received: now,
@@ -136,16 +141,26 @@ impl Link {
         self.transport.incoming().spare(self.read_size)
     }
 
-    /// `size` bytes were put into [`Link::read_buffer`]. Call with 0 to start the handshake.
+    /// Packets have come for which there was no room. They cost no more memory than the stream had
+    /// credit, which is not to be given meanwhile.
+    pub fn holds_packets(&self) -> bool {
+        self.calls.holds_packets()
+    }
+
+    /// `size` bytes were put into [`Link::read_buffer`]. Call with 0 to start the handshake, or when
+    /// there is room for the packets that are held. Frames are read in any case, packets while
+    /// `takes_packets`, which each call of `on_event` says anew.
     pub fn received(
         &mut self,
         now: Instant,
         size: usize,
-        on_event: &mut dyn FnMut(Event<'_>),
+        takes_packets: bool,
+        on_event: &mut dyn FnMut(Event<'_>) -> bool,
     ) -> Result<(), LinkError> {
         self.transport.incoming().advance(size);
         if size > 0 {
             self.last_received = now;
+            self.gather.received(now, size);
         }
         if size >= self.read_size {
             self.read_size = (self.read_size * 2).min(limits::LINK_READ_BYTES_MAX);
@@ -165,6 +180,7 @@ impl Link {
             calls,
             ..
         } = self;
+        calls.take_packets(takes_packets, on_event)?;
         let progress =
             transport.receive(outgoing, &mut |bytes| calls.receive(now, bytes, on_event))?;
         if self.transport.is_open() && !self.is_ready {
@@ -175,6 +191,15 @@ impl Link {
             Progress::PeerClosed => Err(LinkError::Closed),
             Progress::Open | Progress::Handshaking => Ok(()),
         }
+    }
+
+    /// How the socket is to be waited for, when the gateway should have `credit_wanted` and a
+    /// target may have shown that somebody is at work.
+    pub fn wait(&mut self, now: Instant, credit_wanted: u32, is_at_work: bool) -> Wait {
+        if is_at_work {
+            self.gather.interrupt(now);
+        }
+        self.gather.wait(now, credit_wanted)
     }
 
     /// Opens the agent's stream.

@@ -7,16 +7,20 @@
 use std::time::Instant;
 
 use super::output::Output;
-use super::sessions::{EXIT_INTERNAL, Sessions, State};
+use super::sessions::{EXIT_INTERNAL, LIFE, Sessions, State, session_id};
 use super::target::{SessionKey, TargetId};
+use crate::base::plain::{Word, cut};
 use crate::limits;
-use crate::packet::{Kind, Outbox, spec};
+use crate::packet::{Kind, Outbox, Oversized, spec};
 
 /// A session that is over.
 pub(super) struct Ended {
     pub(super) id: Box<str>,
     /// We have closed it, and the gateway has not confirmed that yet.
     pub(super) is_unconfirmed: bool,
+    /// Two clients used its id, and one may still do so: the gateway tells only the later one that
+    /// it is over.
+    is_contested: bool,
 }
 
 /// How the gateway answers to our closes: it confirms each as it reads it, in order.
@@ -54,13 +58,47 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(session) = self.session(key) {
-            log::info!("sid={} session ended, exit code {code}", session.id);
+            log::info!(target: LIFE, "sid={} session ended, exit code {code}", Word(&session.id));
             send_close(outbox, &session.id, code, text);
             self.end(now, key);
             if let Some(ended) = self.ended.back_mut() {
                 ended.is_unconfirmed = true;
             }
             self.confirmations.missed_since.get_or_insert(now);
+        }
+    }
+
+    /// A packet of `len` bytes was passed over. It costs the session that it names, and nobody else.
+    pub fn handle_oversized(
+        &mut self,
+        now: Instant,
+        packet: &Oversized,
+        len: u32,
+        outbox: &mut Outbox,
+    ) {
+        self.counters.oversized += 1;
+        let (Some(kind), Some(id)) = (packet.kind, packet.session.as_deref().and_then(session_id))
+        else {
+            log::warn!("a message of {len} bytes that names no session is too large: passed over");
+            return;
+        };
+        let text = format!(
+            "a {} packet of {len} bytes is larger than the {} that the agent takes: send less at once",
+            kind.name(),
+            limits::GRPC_MESSAGE_BYTES_MAX
+        );
+        match self.by_id.get(id).copied() {
+            Some(key) => {
+                log::warn!("sid={} session closed: {text}", Word(id));
+                self.counters.refused += 1;
+                self.close(now, key, EXIT_INTERNAL, &text, outbox);
+            }
+            None if kind == Kind::AgentSessionOpen => {
+                self.forget_ended(id);
+                self.refuse(id, &text, outbox);
+            }
+            None if self.refuse_system(kind, id, outbox) => {}
+            None => self.handle_stray(now, kind, id, outbox),
         }
     }
 
@@ -119,23 +157,45 @@ impl Sessions {
     }
 
     pub(super) fn remember_ended(&mut self, id: Box<str>, is_unconfirmed: bool) {
+        let is_contested = self.forget_ended(&id);
         if self.ended.len() >= limits::ENDED_SESSIONS_KEPT {
             self.ended.pop_front();
         }
-        self.ended.push_back(Ended { id, is_unconfirmed });
+        self.ended.push_back(Ended {
+            id,
+            is_unconfirmed,
+            is_contested,
+        });
     }
 
-    pub(super) fn forget_ended(&mut self, id: &str) {
-        self.ended.retain(|ended| &*ended.id != id);
+    /// Forgets that there was such a session; `true` when its id was contested.
+    pub(super) fn forget_ended(&mut self, id: &str) -> bool {
+        let at = self.ended.iter().position(|ended| &*ended.id == id);
+        let found = at.and_then(|at| self.ended.remove(at));
+        found.is_some_and(|ended| ended.is_contested)
+    }
+
+    /// The session that ended last had an id that two clients used.
+    pub(super) fn contest(&mut self) {
+        if let Some(ended) = self.ended.back_mut() {
+            ended.is_contested = true;
+        }
+    }
+
+    /// Packets under this id may still come from somebody whose session is over.
+    pub(super) fn may_be_in_use(&self, id: &str) -> bool {
+        let mut ended = self.ended.iter();
+        ended.any(|ended| &*ended.id == id && (ended.is_unconfirmed || ended.is_contested))
     }
 }
 
-/// The one close packet of a session.
+/// The one close packet of a session; of a long text it has the beginning.
 pub(super) fn send_close(outbox: &mut Outbox, id: &str, code: u16, text: &str) {
     let code = code.to_string();
+    let text = cut(text.as_bytes(), limits::ERROR_ECHO_BYTES_MAX);
     let entries = [
         (spec::SESSION_ID, id.as_bytes()),
         (spec::EXIT_CODE, code.as_bytes()),
     ];
-    outbox.push(Kind::ClientSessionClose, &entries, text.as_bytes());
+    outbox.push(Kind::ClientSessionClose, &entries, &text);
 }

@@ -4,6 +4,7 @@
 //! What it leaves to others: sockets and processes (`io`), the link and its credit (`agent`).
 
 pub mod command;
+mod draining;
 mod ending;
 pub mod environment;
 mod opening;
@@ -37,6 +38,8 @@ pub struct Counters {
     pub commands: u64,
     /// Sessions, relays and packets refused by policy or limit.
     pub refused: u64,
+    /// Packets that were too large and passed over.
+    pub oversized: u64,
     /// Addresses that did not answer.
     pub dial_failures: u64,
     /// Relays closed because their target stalled under pressure.

@@ -6,7 +6,6 @@ use super::command;
 use super::output::{Command, Output, Size};
 use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
 use super::target::{Exit, Kind as TargetKind, Phase, SessionKey, TargetId};
-use crate::limits;
 use crate::packet::{Kind, Outbox};
 
 /// Clients send a lone line feed to have the terminal started; it was not typed by anybody.
@@ -163,34 +162,22 @@ impl Sessions {
         }
     }
 
-    /// The leader of a target's processes has ended. Its output may still be read.
-    pub fn target_exited(&mut self, now: Instant, id: TargetId, exit: Exit, outbox: &mut Outbox) {
-        let Some(target) = self.target_mut(id) else {
-            return;
-        };
-        target.exit = Some(exit);
-        if target.is_silent() {
-            self.finish_process(now, id, outbox);
-        } else {
-            self.arm(id, now + limits::OUTPUT_DRAIN_MAX);
-        }
-    }
-
     /// Everything that the client will get has been queued: close with the leader's code.
     pub(super) fn finish_process(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
         let Some(target) = self.target(id) else {
             return;
         };
-        let (Some(key), Some(exit)) = (target.session, target.exit) else {
+        let (Some(key), Some(drain)) = (target.session, &target.drain) else {
             return;
         };
+        let exit = drain.exit;
         self.close(now, key, exit.code(), &outcome(exit), outbox);
     }
 
     /// An output of a process ended.
     pub(super) fn process_silent(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
         let is_over = self.target(id).is_some_and(|target| {
-            target.is_silent() && target.exit.is_some() && target.phase == Phase::Streaming
+            target.is_silent() && target.drain.is_some() && target.phase == Phase::Streaming
         });
         if is_over {
             self.finish_process(now, id, outbox);

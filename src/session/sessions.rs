@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use super::draining::RoomClock;
 use super::ending::{Confirmations, Ended, send_close};
 use super::environment::AgentEnvironment;
 use super::output::{Output, Size};
 use super::service::Service;
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
+use crate::base::plain::{Word, beginning};
 use crate::base::{Pieces, Slab, Timers};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
@@ -26,6 +28,8 @@ pub struct Settings {
     pub queue_bytes_max: usize,
     /// How long a target may take nothing while memory is short.
     pub stall_max: Duration,
+    /// How long the output of a command that has ended may go on.
+    pub output_after_exit_max: Duration,
 }
 
 impl Default for Settings {
@@ -34,6 +38,7 @@ impl Default for Settings {
             relay_count_max: limits::RELAY_COUNT_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             stall_max: limits::STALL_MAX,
+            output_after_exit_max: limits::OUTPUT_AFTER_EXIT_MAX,
         }
     }
 }
@@ -86,6 +91,8 @@ pub struct Sessions {
     pub(super) confirmations: Confirmations,
     pub(super) targets: Slab<Box<Target>>,
     pub(super) timers: Timers<Deadline>,
+    /// Time in which the link had room.
+    pub(super) room: RoomClock,
     pub(super) outputs: VecDeque<Output>,
     pub(super) dirty: Vec<TargetId>,
     pub(super) buffered: usize,
@@ -104,12 +111,17 @@ pub struct Sessions {
     /// Targets whose queue holds memory.
     pub(super) warm: Vec<TargetId>,
     is_closing: bool,
+    /// A target said something that was no answer to bulk data.
+    pub(super) is_at_work: bool,
     pub(super) counters: Counters,
 }
 
 /// Exit code of everything that went wrong before or beside the command (upstream's
 /// `internalExitCode`).
 pub const EXIT_INTERNAL: u16 = 254;
+
+/// The log's name for the life of sessions, whose lines have no rate: they are as many as sessions.
+pub(super) const LIFE: &str = "session";
 
 impl Sessions {
     /// An empty table.
@@ -123,6 +135,7 @@ impl Sessions {
             confirmations: Confirmations::default(),
             targets: Slab::new(settings.relay_count_max),
             timers: Timers::default(),
+            room: RoomClock::default(),
             outputs: VecDeque::new(),
             dirty: Vec::new(),
             buffered: 0,
@@ -135,6 +148,7 @@ impl Sessions {
             pieces: Pieces::default(),
             warm: Vec::new(),
             is_closing: false,
+            is_at_work: false,
             counters: Counters::default(),
         }
     }
@@ -162,6 +176,12 @@ impl Sessions {
     /// Bytes waiting for all targets, exactly.
     pub fn buffered_bytes(&self) -> usize {
         self.buffered
+    }
+
+    /// Somebody may have been at work since the last time: a target said something, and not because
+    /// much was sent to it.
+    pub fn take_is_at_work(&mut self) -> bool {
+        std::mem::take(&mut self.is_at_work)
     }
 
     /// What happened so far.
@@ -219,13 +239,7 @@ impl Sessions {
             log::warn!("packet {} without a usable session id ignored", kind.name());
             return;
         };
-        if let Some((kind, payload)) = super::system::refuse(kind, id) {
-            log::info!("sid={id} system request refused: {}", kind.name());
-            outbox.push(
-                kind,
-                &[(spec::SESSION_ID, id.as_bytes())],
-                payload.as_bytes(),
-            );
+        if self.refuse_system(kind, id, outbox) {
             return;
         }
         if kind == Kind::AgentSessionOpen {
@@ -236,7 +250,7 @@ impl Sessions {
         };
         match kind {
             Kind::AgentSessionClose => {
-                log::info!("sid={id} session closed by the gateway");
+                log::info!(target: LIFE, "sid={} session closed by the gateway", Word(id));
                 self.end(now, key);
             }
             Kind::AgentExecWriteStdin => self.exec(now, key, packet.payload, outbox),
@@ -249,8 +263,19 @@ impl Sessions {
         }
     }
 
+    /// Answers a request of the gateway itself; `false` for a packet that is none.
+    pub(super) fn refuse_system(&self, kind: Kind, id: &str, outbox: &mut Outbox) -> bool {
+        let Some((kind, payload)) = super::system::refuse(kind, id) else {
+            return false;
+        };
+        log::info!("sid={} system request refused: {}", Word(id), kind.name());
+        let entries = [(spec::SESSION_ID, id.as_bytes())];
+        outbox.push(kind, &entries, payload.as_bytes());
+        true
+    }
+
     /// A packet for a session that is not open: late ones are normal, others hear of it.
-    fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
+    pub(super) fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
         let known = self.ended.iter_mut().find(|ended| &*ended.id == id);
         let is_late = known.is_some();
         if let Some(ended) = known
@@ -292,7 +317,7 @@ impl Sessions {
         let text = match self.session(key) {
             Some(session) => format!(
                 "this session of type {} does not accept {} packets",
-                session.connection_type,
+                beginning(&session.connection_type, limits::TYPE_ECHO_BYTES_MAX),
                 kind.name()
             ),
             None => return,
@@ -400,7 +425,7 @@ impl Sessions {
             }
             (_, Phase::Starting) => self.target_failed(now, id, "i/o timeout", outbox),
             (_, Phase::Lingering) => self.linger_overdue(now, id),
-            (kind, Phase::Streaming) if kind.is_process() => self.finish_process(now, id, outbox),
+            (kind, Phase::Streaming) if kind.is_process() => self.drain_overdue(now, id, outbox),
             (_, Phase::Streaming) => {}
         }
     }
@@ -413,7 +438,7 @@ fn is_for_session(kind: Kind) -> bool {
 }
 
 /// A session id as it came: opaque text of bounded length.
-fn session_id(bytes: &[u8]) -> Option<&str> {
+pub(super) fn session_id(bytes: &[u8]) -> Option<&str> {
     let usable = !bytes.is_empty() && bytes.len() <= limits::ID_BYTES_MAX;
     std::str::from_utf8(bytes).ok().filter(|_| usable)
 }

@@ -33,10 +33,13 @@ impl World {
     }
 
     fn with(settings: Settings) -> Self {
+        let now = Instant::now();
+        let mut sessions = Sessions::new(settings, AgentEnvironment::default());
+        sessions.note_room(now, true);
         Self {
-            sessions: Sessions::new(settings, AgentEnvironment::default()),
+            sessions,
             outbox: Outbox::new(),
-            now: Instant::now(),
+            now,
         }
     }
 
@@ -150,7 +153,7 @@ impl World {
             .unwrap();
         slot[..bytes.len()].copy_from_slice(bytes);
         self.sessions
-            .received(target, channel, bytes.len(), &mut self.outbox);
+            .received(self.now, target, channel, bytes.len(), &mut self.outbox);
     }
 
     fn ends(&mut self, target: TargetId, channel: Channel) {
@@ -501,9 +504,8 @@ fn a_command_gets_its_whole_input_and_closes_once_after_its_output() {
     assert!(world.sent().is_empty());
 }
 
-#[test]
-fn a_background_child_does_not_keep_the_session_open() {
-    let mut world = World::new();
+/// A command that has ended and left a job behind that holds its output.
+fn left_behind(world: &mut World) -> TargetId {
     world.open("s", shell());
     world.deliver(Kind::AgentExecWriteStdin, "s", b"");
     let (target, _) = world.spawned();
@@ -511,16 +513,74 @@ fn a_background_child_does_not_keep_the_session_open() {
     world.ends(target, Channel::Error);
     world
         .sessions
-        .target_exited(world.now, target, Exit::Code(0), &mut world.outbox);
-    world.later(limits::OUTPUT_DRAIN_MAX - Duration::from_millis(1));
+        .target_exited(world.now, target, Exit::Code(3), &mut world.outbox);
+    target
+}
+
+#[test]
+fn a_background_child_does_not_keep_the_session_open() {
+    let mut world = World::new();
+    left_behind(&mut world);
+    world.wait(limits::OUTPUT_SILENCE_MAX - Duration::from_millis(1));
     assert!(world.sent().is_empty());
-    world.says(target, Channel::Output, b"tail");
-    world.later(Duration::from_millis(2));
-    let sent = world.sent();
+    world.wait(Duration::from_millis(1));
+    assert_eq!(world.one().code, "3");
+}
+
+#[test]
+fn a_job_that_is_left_behind_is_read_until_it_falls_silent() {
+    let mut world = World::new();
+    let target = left_behind(&mut world);
+    for _ in 0..20 {
+        world.wait(limits::OUTPUT_SILENCE_MAX - Duration::from_millis(1));
+        world.says(target, Channel::Output, b"more");
+        assert_eq!(world.one().payload, "more");
+    }
+    world.wait(limits::OUTPUT_SILENCE_MAX);
+    assert_eq!(world.one().code, "3");
+}
+
+#[test]
+fn time_without_room_does_not_end_a_command() {
+    let mut world = World::new();
+    let target = left_behind(&mut world);
+    world.wait(Duration::from_secs(1));
+    world.sessions.note_room(world.now, false);
+    world.wait(Duration::from_secs(3600));
+    assert!(world.sent().is_empty(), "nobody could have read it");
+    world.sessions.note_room(world.now, true);
+    world.says(target, Channel::Output, b"the rest");
+    assert_eq!(world.one().payload, "the rest");
+    world.wait(limits::OUTPUT_SILENCE_MAX - Duration::from_millis(1));
+    assert!(world.sent().is_empty());
+    world.wait(Duration::from_millis(1));
+    assert_eq!(world.one().code, "3");
+}
+
+#[test]
+fn a_job_that_prints_for_ever_is_cut_after_a_minute_with_room() {
+    let mut world = World::new();
+    let target = left_behind(&mut world);
+    let began = world.now;
+    let pause = Duration::from_secs(600);
+    let mut prints = 0;
+    while world.sessions.len() == 1 {
+        world.says(target, Channel::Output, b"x");
+        world.wait(Duration::from_secs(1));
+        prints += 1;
+        if prints == 30 {
+            world.sessions.note_room(world.now, false);
+            world.wait(pause);
+            world.sessions.note_room(world.now, true);
+        }
+    }
     assert_eq!(
-        (sent[0].payload.as_str(), sent[1].code.as_str()),
-        ("tail", "0")
+        world.now - began,
+        limits::OUTPUT_AFTER_EXIT_MAX + pause,
+        "the pause is not counted"
     );
+    let sent = world.sent();
+    assert_eq!((sent.len(), sent[60].code.as_str()), (61, "3"));
 }
 
 #[test]
@@ -833,6 +893,67 @@ fn a_full_table_refuses_the_relay_and_says_so() {
     );
 }
 
+impl World {
+    fn open_by_packet(&mut self, id: &str, params: &[u8]) {
+        let entries = [
+            (spec::SESSION_ID, id.as_bytes()),
+            (spec::CONNECTION_PARAMS, params),
+        ];
+        self.packet(Kind::AgentSessionOpen, &entries, b"");
+    }
+}
+
+#[test]
+fn a_second_open_with_the_id_of_a_live_session_ends_both() {
+    let shell = crate::wire::gob::vectors::vector("2024-exec");
+    let mut world = World::new();
+    world.open_by_packet("s", &shell);
+    world.open_by_packet("s2", &shell);
+    world.deliver(Kind::AgentExecWriteStdin, "s", b"");
+    let (victim, _) = world.spawned();
+    world.sent();
+    world.open_by_packet("s", &shell);
+    let close = world.one();
+    assert_eq!(
+        (close.kind, close.code.as_str()),
+        (Kind::ClientSessionClose, "254")
+    );
+    assert!(close.payload.contains("the id of this one"));
+    assert_eq!(world.closed().0, victim);
+    // Whoever still types under this id reaches nobody, also when the gateway has confirmed.
+    for _ in 0..2 {
+        world.deliver(Kind::AgentExecWriteStdin, "s", b"secret");
+        assert!(world.sent().is_empty() && world.sessions.poll_output().is_none());
+        world.open_by_packet("s", &shell);
+        assert_eq!(world.one().kind, Kind::ClientSessionClose);
+        world.deliver(Kind::AgentSessionClose, "s", b"");
+        world.deliver(Kind::AgentSessionClose, "s", b"");
+    }
+    assert_eq!(
+        world.sessions.len(),
+        1,
+        "the other session is not concerned"
+    );
+}
+
+#[test]
+fn an_id_is_free_again_when_the_gateway_knows_of_its_end() {
+    let shell = crate::wire::gob::vectors::vector("2024-exec");
+    let mut world = World::new();
+    world.open_by_packet("s", &shell);
+    world.deliver(Kind::AgentSessionClose, "s", b"");
+    world.sent();
+    world.open_by_packet("s", &shell);
+    assert_eq!(world.one().kind, Kind::ClientSessionOpenOK);
+    world.tcp_write("s", "1", b"what no shell takes");
+    assert_eq!(world.one().kind, Kind::ClientSessionClose);
+    world.open_by_packet("s", &shell);
+    assert_eq!(world.one().kind, Kind::ClientSessionClose, "not yet");
+    world.deliver(Kind::AgentSessionClose, "s", b"");
+    world.open_by_packet("s", &shell);
+    assert_eq!(world.one().kind, Kind::ClientSessionOpenOK);
+}
+
 #[test]
 fn sessions_that_are_large_do_not_add_up_for_ever() {
     let mut world = World::new();
@@ -856,4 +977,37 @@ fn sessions_that_are_large_do_not_add_up_for_ever() {
     assert_eq!(open(&mut world, 0), Kind::ClientSessionOpenOK);
     world.sessions.end_all();
     assert_eq!(open(&mut world, 0), Kind::ClientSessionOpenOK);
+}
+
+#[test]
+fn what_is_echoed_is_bounded_and_says_so() {
+    let long = "x".repeat(6 << 20);
+    let mut world = World::new();
+    let words = vec![&long[..]; 2];
+    world.open("a", params("custom", &[], &words));
+    let mut shown = vec![("custom", b"5432".to_vec(), "5432")];
+    shown.push((&long, vec![b'7'; 6 << 20], ""));
+    shown.push(("custom", b"54ab".to_vec(), ""));
+    world.outbox.clear();
+    for (kind, port, echoed) in shown {
+        let params = params(kind, &[], &words);
+        let session = world
+            .sessions
+            .session_of(kind, params, &EnvVars::new(), port);
+        let session = session.ok().expect("a session");
+        world.sessions.admit(world.now, session, &mut world.outbox);
+        let bytes = world.outbox.frame(&[0; 9], usize::MAX).to_vec();
+        world.outbox.clear();
+        let packet = Packet::decode(&bytes[14..]).unwrap();
+        let text = |key| String::from_utf8(packet.spec(key).unwrap().to_vec()).unwrap();
+        assert_eq!(text(spec::REQUEST_PORT), echoed);
+        assert!(text(spec::CONNECTION_TYPE).len() <= limits::TYPE_ECHO_BYTES_MAX);
+        let command = text(spec::COMMAND);
+        assert_eq!(command.len(), limits::COMMAND_ECHO_BYTES_MAX);
+        assert!(command.ends_with("..."), "{}", &command[4000..]);
+    }
+    super::ending::send_close(&mut world.outbox, "b", 254, &long);
+    let close = world.one().payload;
+    assert_eq!(close.len(), limits::ERROR_ECHO_BYTES_MAX);
+    assert!(close.ends_with("x..."));
 }

@@ -150,6 +150,44 @@ fn a_background_child_that_holds_the_output_does_not_hold_the_session() {
 }
 
 #[test]
+fn a_filter_that_outlives_its_command_gives_all_of_its_output() {
+    let world = World::start();
+    let script = "(for n in 1 2 3 4 5 6; do sleep 0.5; echo $n; done) & exit 3";
+    let outcome = world.shell(script);
+    assert_eq!(
+        (outcome.out().as_str(), outcome.code),
+        ("1\n2\n3\n4\n5\n6\n", 3)
+    );
+}
+
+#[test]
+fn a_job_that_prints_for_ever_is_cut_and_the_log_says_so() {
+    let world = World::with_variables(&[("HOOP_LITE_OUTPUT_AFTER_EXIT", "1s")]);
+    let outcome = world.shell("while sleep 0.1; do echo x; done & exit 4");
+    assert_eq!(outcome.code, 4);
+    assert!(outcome.out().starts_with("x\nx\n"), "{}", outcome.out());
+    let line = world.agent.wait_text("output cut");
+    assert!(line.contains("1 s ago") && line.contains("sid"), "{line}");
+}
+
+#[test]
+fn who_opens_a_session_with_the_id_of_a_live_one_does_not_get_its_keys() {
+    let world = World::start();
+    let console = || SessionRequest::console(&["cat"]).sid("chosen");
+    let mut victim = world.open(console());
+    victim.start_console();
+    victim.write("x\n");
+    victim.expect("x\r\nx\r\n");
+    let thief = console().open_packet("chosen");
+    victim.send(thief);
+    let close = victim.wait_close();
+    assert_eq!(close.code, Some(254));
+    assert!(close.text.contains("id of this one"), "{close:?}");
+    world.agent.wait_childless();
+    assert_eq!(world.shell("echo others go on").code, 0);
+}
+
+#[test]
 fn a_client_that_leaves_takes_its_process_along() {
     let world = World::start();
     let mut session = world.open(SessionRequest::exec(&["sh"]));

@@ -6,7 +6,7 @@ use hoop_lite::limits;
 use hoop_lite::session::EXIT_INTERNAL;
 
 use crate::model::Model;
-use crate::relays::{Kind, Phase};
+use crate::relays::{Kind, Phase, Relay};
 
 impl Model {
     /// Nothing that was reported ended this target, so a deadline must have.
@@ -35,14 +35,31 @@ impl Model {
                 self.drop(index, is_cut_off);
             }
             (Kind::Exec | Kind::Terminal, Phase::Streaming)
-                if relay
-                    .exit
-                    .is_some_and(|(at, _)| is_due(at, limits::OUTPUT_DRAIN_MAX)) =>
+                if self
+                    .output_due(relay)
+                    .is_some_and(|due| self.room_time >= due) =>
             {
                 self.finish(now, index);
             }
             _ if self.may_be_stalled(now, index) => self.stalled(now, index),
             _ => panic!("closed without a reason: {}", self.describe(index)),
+        }
+    }
+
+    /// When the output of a command that has ended is over, by the time with room.
+    fn output_due(&self, relay: &Relay) -> Option<Duration> {
+        let (at, _) = relay.exit?;
+        let silent = relay.said_at + limits::OUTPUT_SILENCE_MAX;
+        Some(silent.min(at + self.bounds.output_after_exit_max))
+    }
+
+    /// No command that has ended keeps its session open for longer than it may.
+    pub fn check_in_time(&self) {
+        for relay in self.live.iter().map(|live| &self.relays[*live]) {
+            let is_late = self
+                .output_due(relay)
+                .is_some_and(|due| self.room_time > due);
+            assert!(!is_late, "the output is not over: {relay:?}");
         }
     }
 

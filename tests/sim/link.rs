@@ -121,6 +121,11 @@ impl World {
         let has_pending = !self.agent.link_pending(self.now).is_empty();
         let can_read = self.agent.link_read_buffer().is_some();
         let delays = [self.delay() / 8, self.delay() / 8];
+        let wait = self.agent.link_wait(self.now);
+        assert!(
+            wait.low_water == 1 || wait.until.is_some_and(|until| until > self.now),
+            "bytes gather without end"
+        );
         let Some(socket) = &mut self.link else { return };
         let mut due = Vec::new();
         if let Some(at) = socket.to_agent.next_arrival()
@@ -128,8 +133,10 @@ impl World {
             && !socket.is_silent
             && !socket.is_read_due
         {
+            let is_enough = socket.to_agent.held() >= wait.low_water || socket.to_agent.has_ended();
+            let until = wait.until.filter(|_| !is_enough);
             socket.is_read_due = true;
-            due.push((at, Event::LinkRead));
+            due.push((until.map_or(at, |until| at.max(until)), Event::LinkRead));
         }
         if has_pending && socket.is_writable && !socket.is_write_due {
             socket.is_write_due = true;

@@ -21,6 +21,7 @@ pub struct Bounds {
     pub relay_count_max: usize,
     pub queue_bytes_max: usize,
     pub stall_max: Duration,
+    pub output_after_exit_max: Duration,
 }
 
 pub enum State {
@@ -32,6 +33,15 @@ pub enum State {
     Command(Option<usize>),
 }
 
+/// A session that is over, as its id is remembered.
+struct Ended {
+    sid: u32,
+    /// The gateway has not confirmed our close yet.
+    is_unconfirmed: bool,
+    /// Two clients used the id.
+    is_contested: bool,
+}
+
 pub struct Session {
     service: Service,
     pub state: State,
@@ -40,7 +50,7 @@ pub struct Session {
 pub struct Model {
     pub bounds: Bounds,
     pub sessions: BTreeMap<u32, Session>,
-    ended: VecDeque<u32>,
+    ended: VecDeque<Ended>,
     pub relays: Vec<Relay>,
     /// Relays that are not dropped.
     pub live: Vec<usize>,
@@ -53,6 +63,9 @@ pub struct Model {
     pub buffered: usize,
     pub owing: Owing,
     pub is_stopping: bool,
+    /// Time in which the agent could send, up to the last step, and whether it can now.
+    pub room_time: Duration,
+    room_seen: Option<Instant>,
 }
 
 impl Model {
@@ -70,6 +83,8 @@ impl Model {
             buffered: 0,
             owing: Owing::default(),
             is_stopping: false,
+            room_time: Duration::ZERO,
+            room_seen: None,
         }
     }
 
@@ -77,7 +92,8 @@ impl Model {
     pub fn apply(&mut self, now: Instant, sent: Sent) {
         match sent {
             Sent::Open(sid, service, mood) => self.open(now, sid, service, mood),
-            Sent::Close(sid) => self.end(now, sid),
+            Sent::Close(sid) if self.sessions.contains_key(&sid) => self.end(now, sid),
+            Sent::Close(sid) => self.confirmed(sid),
             Sent::Stdin(sid, part, mood) => match self.state(sid) {
                 None => self.stray(sid, false),
                 Some(State::Command(None)) => self.exec(now, sid, part, mood),
@@ -134,10 +150,23 @@ impl Model {
     }
 
     fn open(&mut self, now: Instant, sid: u32, service: Service, mood: Mood) {
-        self.end(now, sid);
-        self.ended.retain(|known| *known != sid);
+        if self.sessions.contains_key(&sid) {
+            // Nobody can tell two sessions of one id apart: both end.
+            self.close(now, sid, EXIT_INTERNAL);
+            self.ended.back_mut().expect("it ended").is_contested = true;
+            return;
+        }
+        let is_taken = |known: &Ended| known.is_unconfirmed || known.is_contested;
+        if self
+            .ended
+            .iter()
+            .any(|known| known.sid == sid && is_taken(known))
+        {
+            return self.never_was(sid, true);
+        }
+        self.forget_ended(sid);
         if self.is_stopping || self.is_full() || service == Service::Refused {
-            return self.never_was(sid);
+            return self.never_was(sid, true);
         }
         let state = match service {
             Service::Command => State::Command(None),
@@ -268,34 +297,56 @@ impl Model {
 
     /// A packet for no session.
     fn stray(&mut self, sid: u32, opens_nothing: bool) {
-        if !opens_nothing && !self.ended.contains(&sid) {
-            self.never_was(sid);
+        let is_known = self.ended.iter().any(|known| known.sid == sid);
+        if !opens_nothing && !is_known {
+            self.never_was(sid, false);
         }
     }
 
-    fn never_was(&mut self, sid: u32) {
-        self.remember_ended(sid);
+    fn never_was(&mut self, sid: u32, is_unconfirmed: bool) {
+        self.remember_ended(sid, is_unconfirmed);
         self.owing.owe(sid, Owed::Close(EXIT_INTERNAL));
     }
 
-    fn remember_ended(&mut self, sid: u32) {
+    fn confirmed(&mut self, sid: u32) {
+        if let Some(known) = self.ended.iter_mut().find(|known| known.sid == sid) {
+            known.is_unconfirmed = false;
+        }
+    }
+
+    /// `true` when two clients used its id.
+    fn forget_ended(&mut self, sid: u32) -> bool {
+        let at = self.ended.iter().position(|known| known.sid == sid);
+        let known = at.and_then(|at| self.ended.remove(at));
+        known.is_some_and(|known| known.is_contested)
+    }
+
+    fn remember_ended(&mut self, sid: u32, is_unconfirmed: bool) {
+        let is_contested = self.forget_ended(sid);
         if self.ended.len() >= limits::ENDED_SESSIONS_KEPT {
             self.ended.pop_front();
         }
-        self.ended.push_back(sid);
+        self.ended.push_back(Ended {
+            sid,
+            is_unconfirmed,
+            is_contested,
+        });
     }
 
     /// The agent closes a session: its client hears it, once, behind everything else.
     pub fn close(&mut self, now: Instant, sid: u32, code: u16) {
         self.owing.owe(sid, Owed::Close(code));
         self.end(now, sid);
+        if let Some(known) = self.ended.back_mut() {
+            known.is_unconfirmed = true;
+        }
     }
 
     fn end(&mut self, now: Instant, sid: u32) {
         let Some(session) = self.sessions.remove(&sid) else {
             return;
         };
-        self.remember_ended(sid);
+        self.remember_ended(sid, false);
         match session.state {
             State::Opening(relay) | State::Command(Some(relay)) => self.drop(relay, false),
             State::Command(None) => {}
@@ -325,6 +376,20 @@ impl Model {
             self.relays[relay].may_be_overdue = is_deadline;
         }
         self.owing.next_link(is_deadline);
+    }
+
+    /// Time goes on, and the agent could send meanwhile, or not.
+    pub fn time_goes_on(&mut self, now: Instant) {
+        if let Some(seen) = self.room_seen.as_mut() {
+            self.room_time += now - *seen;
+            *seen = now;
+        }
+    }
+
+    /// At the end of a step: whether the agent can send from now on.
+    pub fn has_room(&mut self, now: Instant, has_room: bool) {
+        self.time_goes_on(now);
+        self.room_seen = has_room.then_some(now);
     }
 
     /// Nothing that the agent had to ask for in this step is missing.

@@ -12,6 +12,9 @@ use crate::world::{Event, World};
 /// Said in one act.
 const SPEECH_MAX: u64 = 16 * 1024;
 
+/// The same of who prints for ever.
+const LINE_MAX: u64 = 50;
+
 impl World {
     /// Lets a target act after a while.
     pub fn wake(&mut self, id: TargetId, delay: Duration) {
@@ -35,6 +38,9 @@ impl World {
         };
         target.is_scheduled = false;
         let mut is_busy = false;
+        if target.is_over && target.mood == Mood::TalksOn && !self.is_hurried {
+            is_busy |= self.say(id, &mut target);
+        }
         if !target.is_over {
             is_busy |= self.hear(id, &mut target);
             is_busy |= self.say(id, &mut target);
@@ -103,7 +109,12 @@ impl World {
             false => 0,
         };
         let left = target.mood.speech() - target.said[0] - target.said[1];
-        let size = usize::try_from(left.min(SPEECH_MAX)).unwrap();
+        let most = if target.mood == Mood::TalksOn {
+            LINE_MAX
+        } else {
+            SPEECH_MAX
+        };
+        let size = usize::try_from(left.min(most)).unwrap();
         let size = size.min(target.outputs[channel].room());
         if size > 0 {
             self.speak(id, target, channel, size);
@@ -142,7 +153,7 @@ impl World {
                 self.hang_up(id, target);
             }
             Mood::Mute | Mood::Hangs => {}
-            Mood::LeavesBehind if target.has_said_all() => self.exit(id, target),
+            Mood::LeavesBehind | Mood::TalksOn if target.has_said_all() => self.exit(id, target),
             Mood::Says(_) if target.is_process && target.has_said_all() => self.end(id, target),
             Mood::Echo if target.is_terminal && has_tired && target.has_said_all() => {
                 self.end(id, target);

@@ -1,7 +1,7 @@
 //! The model's relays: what waits for each target, who has to be told of its end, and which ends
 //! are justified.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hoop_lite::session::{EXIT_INTERNAL, Size, TargetId};
 
@@ -51,7 +51,10 @@ pub struct Relay {
     pub input_ended: bool,
     pub is_shut: bool,
     pub open: [bool; 2],
-    pub exit: Option<(Instant, u16)>,
+    /// When the process's leader ended, by the time with room, and how.
+    pub exit: Option<(Duration, u16)>,
+    /// When it last said something, by the same time.
+    pub said_at: Duration,
     pub since: Instant,
     pub progress: Instant,
     pub in_kernel: usize,
@@ -99,6 +102,7 @@ impl Model {
             is_shut: false,
             open: [true, kind == Kind::Exec],
             exit: None,
+            said_at: Duration::ZERO,
             since: now,
             progress: now,
             in_kernel: 0,
@@ -257,7 +261,8 @@ impl Model {
     /// The leader of a process ended.
     pub fn exited(&mut self, now: Instant, index: usize, code: u16) {
         let relay = &mut self.relays[index];
-        relay.exit = Some((now, code));
+        relay.exit = Some((self.room_time, code));
+        relay.said_at = self.room_time;
         if relay.open == [false; 2] {
             self.finish(now, index);
         }
@@ -323,6 +328,7 @@ impl Model {
         let relay = &mut self.relays[index];
         assert!(relay.is_attached, "bytes for a client that left");
         relay.relayed[channel] += len as u64;
+        relay.said_at = self.room_time;
         let sid = relay.sid;
         let data = Owed::Data {
             relay: index,

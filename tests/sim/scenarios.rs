@@ -293,6 +293,50 @@ fn goaway_lets_sessions_go_on_and_an_idle_agent_reconnect() {
 }
 
 #[test]
+fn a_client_that_stands_still_gets_the_last_bytes_of_a_command() {
+    let mut world = world();
+    world.open(2, Service::Command, Mood::Echo);
+    world.run_for(MOMENT);
+    world.link.as_mut().expect("a link").is_stalled = true;
+    world.exec(2, 0, Mood::Says(200_000));
+    world.run_for(Duration::from_secs(14));
+    assert!(world.model.relays[0].exit.is_some(), "it has ended");
+    world.link.as_mut().expect("a link").is_stalled = false;
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(world.got(2), 200_000);
+    assert!(world.model.sessions.is_empty());
+    world.finish();
+}
+
+#[test]
+fn a_job_that_prints_for_ever_does_not_keep_its_session() {
+    let mut world = world();
+    world.open(2, Service::Command, Mood::Echo);
+    world.exec(2, 0, Mood::TalksOn);
+    world.run_for(limits::OUTPUT_AFTER_EXIT_MAX);
+    assert_eq!(world.model.sessions.len(), 1);
+    // It takes a few lines until the command itself has ended.
+    world.run_for(Duration::from_secs(5));
+    assert!(world.model.sessions.is_empty());
+    world.finish();
+}
+
+#[test]
+fn who_takes_the_id_of_a_live_session_gets_nothing_and_ends_it() {
+    let mut world = world();
+    world.open(2, Service::Command, Mood::Echo);
+    world.type_in(2, 1_000, Mood::Echo);
+    world.run_for(MOMENT);
+    world.open(2, Service::Command, Mood::Echo);
+    world.run_for(MOMENT);
+    assert!(world.targets.is_empty() && world.model.sessions.is_empty());
+    world.open(2, Service::Command, Mood::Echo);
+    world.run_for(MOMENT);
+    assert!(world.model.sessions.is_empty(), "the id is burnt");
+    world.finish();
+}
+
+#[test]
 fn term_waits_for_sessions_that_end_in_time() {
     let mut world = world();
     world.open(2, Service::Command, Mood::Echo);

@@ -51,6 +51,7 @@ impl Setup {
                 relay_count_max: settings.relay_count_max,
                 queue_bytes_max: settings.queue_bytes_max,
                 stall_max: settings.stall_max,
+                output_after_exit_max: settings.output_after_exit_max,
             },
             is_embedded: false,
             key_check_interval: Duration::from_secs(15),
@@ -91,6 +92,7 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
             relay_count_max: setup.bounds.relay_count_max,
             queue_bytes_max: setup.bounds.queue_bytes_max,
             stall_max: setup.bounds.stall_max,
+            output_after_exit_max: setup.bounds.output_after_exit_max,
         },
         AgentEnvironment::new(std::iter::empty(), setup.is_embedded),
     );

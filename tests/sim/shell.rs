@@ -279,7 +279,7 @@ impl World {
             Outcome::Bytes(size) => {
                 if is_wanted {
                     self.model.relayed(target.relay, slot, size);
-                    sessions.received(id, channel, size, outbox);
+                    sessions.received(self.now, id, channel, size, outbox);
                 }
                 self.wake(id, Duration::ZERO);
                 self.queue_read(id, channel);

@@ -29,6 +29,8 @@ pub enum Mood {
     Hangs,
     /// A process that ends and leaves somebody behind who holds its output.
     LeavesBehind,
+    /// The same, and that somebody prints for ever.
+    TalksOn,
 }
 
 impl Mood {
@@ -51,7 +53,7 @@ impl Mood {
     /// For a process.
     pub fn of_process(dice: &mut Dice) -> Self {
         let n = u32::try_from(dice.size(200_000)).unwrap();
-        match dice.weighted(&[30, 20, 6, 6, 6, 6, 6, 6]) {
+        match dice.weighted(&[30, 20, 6, 6, 6, 6, 6, 6, 4]) {
             0 => Self::Echo,
             1 => Self::Says(n),
             2 => Self::Mute,
@@ -59,7 +61,8 @@ impl Mood {
             4 => Self::ClosesAt(n),
             5 => Self::Refuses,
             6 => Self::Hangs,
-            _ => Self::LeavesBehind,
+            7 => Self::LeavesBehind,
+            _ => Self::TalksOn,
         }
     }
 
@@ -75,7 +78,7 @@ impl Mood {
     /// Between two actions.
     pub fn pause(self, dice: &mut Dice) -> Duration {
         match self {
-            Self::Slow(_) => dice.time(Duration::from_millis(1500)),
+            Self::Slow(_) | Self::TalksOn => dice.time(Duration::from_millis(1500)),
             _ => dice.time(Duration::from_micros(200)),
         }
     }
@@ -97,6 +100,7 @@ impl Mood {
         match self {
             Self::Says(n) | Self::HalfCloses(n) => u64::from(n),
             Self::LeavesBehind => 100,
+            Self::TalksOn => u64::MAX,
             _ => 0,
         }
     }
@@ -133,6 +137,7 @@ impl Target {
         let spoken = self.said[0] + self.said[1];
         match self.mood {
             Mood::Echo => self.said[0] == self.taken,
+            Mood::TalksOn => spoken >= Mood::LeavesBehind.speech(),
             mood => spoken >= mood.speech(),
         }
     }

@@ -210,7 +210,7 @@ impl World {
             5 => self.hang_up_client(sid, 1),
             6 => self.close(sid),
             _ => {
-                // A user of that name again: the new session takes the place of the old one.
+                // A user takes an id that another one may have.
                 let probe = Mood::of_probe(&mut self.dice);
                 self.open(sid, Service::Tcp, probe);
             }

@@ -170,9 +170,11 @@ impl World {
             "the agent's deadlines spin"
         );
         self.now = self.now.max(at);
+        self.model.time_goes_on(self.now);
         self.note(event);
         self.handle(event);
         self.drain();
+        self.model.has_room(self.now, self.agent.has_room());
         self.check();
     }
 
@@ -264,6 +266,9 @@ impl World {
         assert_eq!(sessions.target_count(), self.model.live.len(), "targets");
         assert_eq!(self.targets.len(), self.model.live.len(), "descriptors");
         self.model.check_asked();
+        if self.agent.poll_timeout().is_none_or(|due| due > now) {
+            self.model.check_in_time();
+        }
         self.check_targets();
         let waiting = self.agent.sessions_mut().1.len();
         assert!(

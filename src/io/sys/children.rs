@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::own::{INHERITED, Inherited, close_range_on_exec};
+use super::signals::{SIGNAL_NUMBER_MAX, bit, set_disposition};
 use super::{Pid, check};
 
 /// How a child ended.
@@ -43,8 +44,9 @@ pub enum Place {
     Terminal,
 }
 
-/// Makes `command` start in its `place`, with the limits and umask that we were started with,
-/// default signals, an empty signal mask and no descriptor but 0, 1 and 2.
+/// Makes `command` start in its `place`, with the limits and umask that we were started with and no
+/// descriptor but 0, 1 and 2. A session starts with default signals and an empty signal mask, what
+/// is beside us with those that we were started with.
 pub fn detach_child(command: &mut Command, place: Place) {
     let inherited = INHERITED.get().copied();
     // SAFETY: between fork and exec the closure makes plain system calls only: it takes no lock,
@@ -60,6 +62,9 @@ pub fn detach_child(command: &mut Command, place: Place) {
             default_signals();
             if let Some(inherited) = inherited {
                 restore(&inherited);
+                if place == Place::Beside {
+                    restore_signals(&inherited);
+                }
             }
             close_range_on_exec();
             Ok(())
@@ -69,18 +74,27 @@ pub fn detach_child(command: &mut Command, place: Place) {
 
 /// Called between fork and exec.
 fn default_signals() {
-    /// Real-time signals included; numbers that do not exist are refused by the kernel.
-    const SIGNAL_NUMBER_MAX: c_int = 64;
-    // SAFETY: both structures are valid when zeroed (SIG_DFL is 0) and outlive the calls.
+    for number in 1..=SIGNAL_NUMBER_MAX {
+        set_disposition(number, libc::SIG_DFL);
+    }
+    // SAFETY: the set is valid when zeroed and outlives the calls.
     unsafe {
-        let action: libc::sigaction = std::mem::zeroed();
-        for number in 1..=SIGNAL_NUMBER_MAX {
-            libc::sigaction(number, &raw const action, std::ptr::null_mut());
-        }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
     }
+}
+
+/// Called between fork and exec, after [`default_signals`].
+fn restore_signals(inherited: &Inherited) {
+    for number in 1..=SIGNAL_NUMBER_MAX {
+        if inherited.ignored & bit(number) != 0 {
+            set_disposition(number, libc::SIG_IGN);
+        }
+    }
+    let (set, none) = (&raw const inherited.blocked, std::ptr::null_mut());
+    // SAFETY: the set outlives the call, which only reads it.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, set, none) };
 }
 
 /// Called between fork and exec.

@@ -6,7 +6,7 @@ use super::{alone, command, read_to_end, read_until, shell};
 use crate::io::child::{ExitStatus, spawn_pipes};
 use crate::io::children::{CHILDREN_MAX, Children, Exited};
 use crate::io::pty::{Size, spawn_pty};
-use crate::io::signal::{Signal, Signals};
+use crate::io::signal::{Catch, Signal, Signals};
 use crate::io::sys;
 use crate::io::sys::testing::{adopt_orphans, wait_for_exit};
 
@@ -128,7 +128,11 @@ fn at_each_child_signal(signals: &mut Signals, mut done: impl FnMut() -> bool) {
         .unwrap();
     while !done() {
         super::wait(&mut poll, &mut events);
-        assert!(signals.drain().any(|signal| signal == Signal::Child));
+        assert!(
+            signals
+                .drain()
+                .any(|received| received.signal == Signal::Child)
+        );
     }
 }
 
@@ -140,7 +144,7 @@ fn hundred_children_are_all_reported_and_leave_no_zombie() {
     ) {
         return;
     }
-    let mut signals = Signals::new().unwrap();
+    let mut signals = Signals::new(Catch::Own).unwrap();
     let mut children = Children::new();
     for owner in 0..100 {
         let child = spawn_pipes(&shell(&format!("exit {owner}"))).unwrap();
@@ -172,7 +176,7 @@ fn first_process_collects_orphans_and_keeps_its_own() {
         return;
     }
     adopt_orphans().unwrap();
-    let mut signals = Signals::new().unwrap();
+    let mut signals = Signals::new(Catch::Own).unwrap();
     let mut children = Children::collecting_orphans();
     let mut child = spawn_pipes(&shell("sh -c 'read line' <&0 & echo $!")).unwrap();
     children.insert(child.pid, 1);

@@ -186,7 +186,7 @@ impl World {
                 let size = control.piece().min(payload_max);
                 if let Some(slot) = sessions.read_slot(id, channel, payload_max, outbox) {
                     slot[..size].fill(b'o');
-                    sessions.received(id, channel, size, outbox);
+                    sessions.received(now, id, channel, size, outbox);
                 }
             }
             13 if may_read => sessions.read_ended(now, id, channel, outbox),

@@ -16,6 +16,7 @@ mod http1;
 mod http2;
 mod http2_frames;
 mod input;
+mod names;
 mod packet;
 mod peer;
 mod settings;
@@ -64,7 +65,10 @@ targets! {
     http1::proxy_answer,
     http1::health_request,
     trust::certificates,
-    trust::hosts_file,
+    names::hosts_file,
+    names::resolv_conf,
+    names::dns_message,
+    names::dns_lookup,
     trust::tls,
     agent::agent,
     conversation::agent_conversation,

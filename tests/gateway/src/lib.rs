@@ -24,7 +24,9 @@ mod server;
 mod service;
 mod session;
 mod socket;
+pub mod start;
 pub mod targets;
+mod terminal;
 
 pub use gateway::{Gateway, Setup, deadline};
 pub use hub::PreConnectMood;
@@ -33,3 +35,4 @@ pub use packet::Packet;
 pub use process::AgentProcess;
 pub use service::MESSAGE_BYTES_MAX;
 pub use session::{Close, Outcome, Session, SessionRequest, base64, tcp_write};
+pub use terminal::OnTerminal;
