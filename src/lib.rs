@@ -15,6 +15,7 @@ pub mod h2;
 pub mod io;
 pub mod limits;
 pub mod link;
+pub mod login;
 pub mod packet;
 pub mod session;
 pub mod startup;

@@ -116,6 +116,8 @@ corpora! {
     dns_message,
     dns_lookup,
     tls,
+    postgres_messages,
+    postgres_login,
     agent,
     agent_conversation,
 }

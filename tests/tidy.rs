@@ -24,6 +24,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("grpc", &["h2"]),
     ("packet", &["wire"]),
     ("link", &["h2", "grpc", "packet", "wire"]),
+    ("login", &["wire"]),
     ("session", &["packet", "wire"]),
     ("agent", &["link", "session", "packet", "grpc"]),
     ("dns", &[]),
@@ -334,7 +335,7 @@ fn ids_are_logged_as_words() {
                 [before.len().saturating_sub(300)..(index + 300).min(source.text.len())];
             assert!(
                 around.contains("Word("),
-                "src/{}: write sid={{}} with base::plain::Word(id)",
+                "{}: write sid={{}} with base::plain::Word(id)",
                 source.name
             );
         }

@@ -13,7 +13,7 @@ pub mod trust;
 pub use bytebuf::ByteBuf;
 pub use chunks::{Chunks, Pieces};
 pub use rng::Rng;
-pub use secret::Secret;
+pub use secret::{Secret, wipe};
 pub use slab::{Key, Slab};
 pub use timers::{TimerId, Timers};
 pub use trust::{Roots, Trust};

@@ -359,6 +359,19 @@ pub static FLAGS: &[Flag] = &[
         "How long jobs that a command leaves behind may go on to print (60s).",
     ),
     setting(
+        "end-detached",
+        Value::Switch,
+        settings::END_DETACHED,
+        "End also what a session has detached by nohup or setsid when it ends normally.",
+    ),
+    setting(
+        "separate-sessions",
+        Value::Words(&["auto", "true", "false"]),
+        settings::SEPARATE_SESSIONS,
+        "Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where \
+         they do not work anyway).",
+    ),
+    setting(
         "log-ship",
         Value::Switch,
         settings::LOG_SHIP,

@@ -3,9 +3,11 @@
 
 pub mod child;
 pub mod children;
+mod control_groups;
 pub mod dial;
 pub mod files;
 pub mod foreground;
+pub mod guardians;
 pub mod health;
 mod link_socket;
 pub mod log;

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token};
 
 use super::foreground::Foreground;
+use super::guardians;
 use super::health::{self, HealthServer, Question};
 use super::link_socket::LinkSocket;
 use super::log;
 use super::notify::Notify;
-use super::processes::Processes;
+use super::processes::{Keeping, Processes};
 use super::resolve::Resolver;
 use super::signal::{Catch, Signal, Signals};
 use super::targets::{Port, TOKEN_BASE, Targets};
@@ -54,6 +55,8 @@ pub struct Options {
     pub catch: Catch,
     /// The service manager.
     pub notify: Notify,
+    /// How sessions' processes are kept.
+    pub keeping: Keeping,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
 }
@@ -92,6 +95,7 @@ impl Reactor {
             search_path,
             catch,
             notify,
+            keeping,
             ships_logs,
         } = options;
         let poll = Poll::new()?;
@@ -105,7 +109,7 @@ impl Reactor {
             link: LinkSocket::None,
             suspects: Vec::new(),
             targets: Targets::default(),
-            processes: Processes::new(search_path),
+            processes: Processes::new(search_path, keeping),
             resolver: Resolver::new(TOKEN_NAMES),
             signals,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
@@ -208,6 +212,7 @@ impl Reactor {
                 self.resolver.note(now, token, self.poll.registry());
                 self.resolved(now);
             }
+            token if token.0 >= guardians::TOKEN_BASE => self.note_guardian(now, token),
             token => {
                 let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                 let writable = event.is_writable() || event.is_write_closed() || event.is_error();

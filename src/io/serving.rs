@@ -4,18 +4,19 @@ use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use mio::Events;
+use mio::{Events, Token};
 
 use super::dial::{self, Dial, Dialled};
+use super::foreground::Foreground;
 use super::link_socket::LinkSocket;
-use super::processes::{self, Spawned};
+use super::processes::{self, Ended, Spawned, Streams};
 use super::reactor::Reactor;
 use super::resolve::{Addresses, Asker, Request};
 use super::sys;
 use super::targets::{Endpoint, Entry, Targets};
 use crate::base::Key;
 use crate::limits;
-use crate::session::{Channel, Output, TargetId};
+use crate::session::{Channel, End, Output, TargetId};
 
 /// Reads of all targets together in one turn, so that the link is written in between.
 const READS_PER_TURN: usize = 64;
@@ -59,8 +60,8 @@ impl Reactor {
                     .map_or(0, |entry| entry.held_by_kernel());
                 self.agent.sessions_mut().0.examined(now, target, held);
             }
-            Output::HastenEnds => self.processes.hasten(now),
-            Output::Close { target, reset } => self.close_target(now, target, reset),
+            Output::HastenEnds => self.processes.revoke(now),
+            Output::Close { target, reset, end } => self.close_target(now, target, reset, end),
         }
     }
 
@@ -143,16 +144,12 @@ impl Reactor {
 
     fn started(&mut self, now: Instant, target: TargetId, spawned: Spawned) {
         let registry = self.poll.registry();
-        let (pid, endpoint, files) = match spawned {
-            Spawned::Pipes(child, files) => {
-                (child.pid, Entry::pipes(child, target, registry), files)
-            }
-            Spawned::Terminal(child, files) => {
-                (child.pid, Entry::terminal(child, target, registry), files)
-            }
-        };
         let owner = target.0.index();
-        self.processes.track(pid, owner);
+        let (pid, streams, files, kept) = self.processes.keep(registry, spawned, owner);
+        let endpoint = kept.and_then(|()| match streams {
+            Streams::Pipes(child) => Entry::pipes(child, target, registry),
+            Streams::Terminal(child) => Entry::terminal(child, target, registry),
+        });
         let (sessions, outbox) = self.agent.sessions_mut();
         match endpoint {
             Ok(endpoint) => {
@@ -160,7 +157,7 @@ impl Reactor {
                 sessions.target_started(now, target, outbox);
             }
             Err(error) => {
-                self.processes.end(now, pid, false, false);
+                self.processes.end(now, pid, End::Forced);
                 let text = format!("failed starting command, reason={error}");
                 sessions.spawn_failed(now, target, 1, &text, outbox);
             }
@@ -289,7 +286,7 @@ impl Reactor {
         }
     }
 
-    fn close_target(&mut self, now: Instant, id: TargetId, reset: bool) {
+    fn close_target(&mut self, now: Instant, id: TargetId, reset: bool, end: End) {
         let Some(entry) = self.targets.remove(id) else {
             return;
         };
@@ -299,53 +296,53 @@ impl Reactor {
         if reset {
             entry.arm_reset();
         }
-        let is_over = entry.is_over();
         let process = entry.pid();
-        let was_on_terminal = matches!(entry.endpoint, Endpoint::Terminal(..));
         // The terminal hangs up, pipes and files go, before anybody is signalled.
         drop(entry);
         if let Some(pid) = process {
-            self.processes.end(now, pid, was_on_terminal, is_over);
+            self.processes.end(now, pid, end);
         }
     }
 
     /// Tells the core which processes have ended.
     pub(super) fn reap(&mut self, now: Instant) {
         while let Some(ended) = self.processes.poll_ended() {
-            if self
-                .foreground
-                .as_ref()
-                .is_some_and(|program| program.pid() == ended.pid)
-            {
-                self.processes.release(ended.pid);
-                self.foreground_ended(now, ended.exit.code());
-                continue;
-            }
-            let found = self
-                .targets
-                .by_index(ended.owner)
-                .filter(|e| e.pid() == Some(ended.pid));
-            let Some(entry) = found else {
-                self.processes.leader_gone(now, ended.pid);
-                continue;
-            };
-            entry.has_exited = true;
-            let id = entry.id;
+            self.process_ended(now, &ended);
+        }
+    }
+
+    /// A guardian has something to say.
+    pub(super) fn note_guardian(&mut self, now: Instant, token: Token) {
+        if let Some(ended) = self.processes.heard(token) {
+            self.process_ended(now, &ended);
+        }
+    }
+
+    fn process_ended(&mut self, now: Instant, ended: &Ended) {
+        let program = self.foreground.as_ref().map(Foreground::pid);
+        if program == Some(ended.pid) {
+            return self.foreground_ended(now, ended.exit.code());
+        }
+        // Nobody asks any more how the leader of an ended session ended.
+        let found = self.targets.by_index(ended.owner);
+        let found = found.filter(|entry| entry.pid() == Some(ended.pid));
+        if let Some(id) = found.map(|entry| entry.id) {
             // What it said last may be unread still, and the read finds out that it was the last.
             let (sessions, outbox) = self.agent.sessions_mut();
             sessions.target_exited(now, id, ended.exit, outbox);
         }
     }
 
-    /// The program is leaving: processes get a moment, then none is left.
+    /// The program is leaving: every process of every session gets a moment, then none is left.
     pub(super) fn end_processes(&mut self, events: &mut Events) {
-        self.settle(Instant::now());
-        let until = Instant::now() + LAST_GRACE;
+        let start = Instant::now();
+        self.settle(start);
+        self.processes.end_all(start, LAST_GRACE);
+        // Whoever can't be killed now, since the kernel holds it, is killed without us.
+        let until = start + 2 * LAST_GRACE;
         loop {
             let now = Instant::now();
-            while let Some(ended) = self.processes.poll_ended() {
-                self.processes.leader_gone(now, ended.pid);
-            }
+            while self.processes.poll_ended().is_some() {}
             self.processes.kill_overdue(now);
             let next = self.processes.next_kill().unwrap_or(until).min(until);
             let left = next.saturating_duration_since(now);
@@ -353,6 +350,5 @@ impl Reactor {
                 break;
             }
         }
-        self.processes.kill_all();
     }
 }

@@ -10,6 +10,8 @@ use std::ffi::c_int;
 use std::io;
 
 mod children;
+mod domain;
+mod guard;
 mod memory;
 mod own;
 mod readiness;
@@ -20,8 +22,10 @@ mod terminal;
 pub mod testing;
 
 pub use children::{
-    ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_group, signal_process,
+    Custody, ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_process,
 };
+pub use domain::{Separation, has_no_new_privileges, separation};
+pub use guard::{GUARDIAN, Order, Watch, be_guardian, let_guardians_execute};
 pub use memory::RecordMemory;
 pub use own::{
     effective_user, open_files_max, prepare_process, random_bytes, try_lock, was_ignored,

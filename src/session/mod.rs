@@ -22,7 +22,7 @@ mod tcp;
 mod tests;
 
 pub use environment::AgentEnvironment;
-pub use output::{Command, Output, Size};
+pub use output::{Command, End, Output, Size};
 pub use pressure::STALLED;
 pub use sessions::{EXIT_INTERNAL, Sessions, Settings};
 pub use target::{Channel, Exit, TargetId};

@@ -401,7 +401,9 @@ impl Sessions {
         self.disarm(id);
         if let Some(target) = self.targets.remove(id.0) {
             self.buffered -= target.queue.len();
-            self.outputs.push_back(Output::Close { target: id, reset });
+            let end = target.end;
+            let target = id;
+            self.outputs.push_back(Output::Close { target, reset, end });
         }
     }
 

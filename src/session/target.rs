@@ -12,6 +12,7 @@
 use std::time::{Duration, Instant};
 
 use super::draining::Drain;
+use super::output::End;
 use crate::base::{Chunks, Key, Pieces, TimerId};
 use crate::limits;
 
@@ -103,6 +104,8 @@ pub struct Target {
     pub open: [bool; 2],
     /// The process's leader has ended, and its output is read for a while.
     pub drain: Option<Box<Drain>>,
+    /// How its processes will end.
+    pub end: End,
     /// When it last took bytes, or when bytes began to wait.
     pub progress: Instant,
     /// Since when it is being looked at without having moved, and the last look.
@@ -130,6 +133,7 @@ impl Target {
             write_closed: false,
             open: [true, has_error_channel],
             drain: None,
+            end: End::Forced,
             progress: now,
             watched: None,
             in_kernel: 0,

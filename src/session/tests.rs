@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::sessions::{Sessions, Settings};
 use super::target::{Channel, Exit};
-use super::{AgentEnvironment, Output, STALLED, Size, TargetId};
+use super::{AgentEnvironment, End, Output, STALLED, Size, TargetId};
 use crate::base::Secret;
 use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
@@ -125,10 +125,18 @@ impl World {
         }
     }
 
+    /// How the processes of the next target that is closed end.
+    fn ended(&mut self) -> End {
+        match self.sessions.poll_output() {
+            Some(Output::Close { end, .. }) => end,
+            _ => panic!("nothing is closed"),
+        }
+    }
+
     fn closed(&mut self) -> (TargetId, bool) {
         loop {
             match self.sessions.poll_output() {
-                Some(Output::Close { target, reset }) => return (target, reset),
+                Some(Output::Close { target, reset, .. }) => return (target, reset),
                 Some(Output::Examine { .. }) => {}
                 _ => panic!("nothing is closed"),
             }
@@ -581,6 +589,32 @@ fn a_job_that_prints_for_ever_is_cut_after_a_minute_with_room() {
     );
     let sent = world.sent();
     assert_eq!((sent.len(), sent[60].code.as_str()), (61, "3"));
+}
+
+#[test]
+fn only_a_command_that_has_ended_and_said_all_ends_normally() {
+    let mut world = World::new();
+    for (exits, is_silent, end) in [
+        (true, true, End::Normal),
+        (true, false, End::Forced),
+        (false, true, End::Forced),
+    ] {
+        world.open("s", shell());
+        world.deliver(Kind::AgentExecWriteStdin, "s", b"");
+        let (target, _) = world.spawned();
+        if exits {
+            world
+                .sessions
+                .target_exited(world.now, target, Exit::Code(0), &mut world.outbox);
+        }
+        if is_silent {
+            world.ends(target, Channel::Output);
+            world.ends(target, Channel::Error);
+        }
+        world.deliver(Kind::AgentSessionClose, "s", b"");
+        assert_eq!(world.ended(), end, "{exits} {is_silent}");
+        world.sent();
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From a configuration to a running agent: the only place where all parts meet.
 
 mod beside;
+pub mod isolation;
 mod publication;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use crate::base::Rng;
 use crate::cli::{AgentOptions, RunOptions};
 use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
 use crate::io::notify::Notify;
+use crate::io::processes::Keeping;
 use crate::io::reactor::{Options, Reactor};
 use crate::io::signal::Catch;
 use crate::io::{files, health, log, sys};
@@ -30,11 +32,12 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Variables that the program itself, or the C library below it, may ask for later. Every other
 /// one is wiped from the process once it was read: sessions can look at `/proc/PPID/environ`.
-const KEPT_VARIABLES: [&str; 8] = [
+const KEPT_VARIABLES: [&str; 9] = [
     "PATH",
     "HOME",
     "TMPDIR",
     "XDG_RUNTIME_DIR",
+    "RUNTIME_DIRECTORY",
     "TZ",
     "RES_OPTIONS",
     "LOCALDOMAIN",
@@ -50,6 +53,7 @@ pub type Variables = Vec<(OsString, OsString)>;
 /// Call before any thread is started: this hardens the process and wipes its environment.
 pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, String> {
     sys::prepare_process();
+    sys::let_guardians_execute();
     let variables: Variables = std::env::vars_os().collect();
     wipe(&variables);
     let variable = |wanted: &str| {
@@ -159,6 +163,10 @@ fn assemble(
             environment("NOTIFY_SOCKET"),
             environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok()),
         ),
+        keeping: Keeping {
+            ends_detached: config.settings.end_detached,
+            is_separate: isolation::is_separate(&config, sys::separation()),
+        },
         ships_logs: config.settings.log_ship,
     };
     log::ship(config.settings.log_ship);

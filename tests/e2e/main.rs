@@ -6,6 +6,7 @@ mod beside;
 mod beside_signals;
 mod command;
 mod console;
+mod ends;
 mod environment;
 mod exhaustion;
 mod first_process;

@@ -79,7 +79,7 @@ impl World {
                     sessions.examined(self.now, target, held);
                 }
             }
-            Output::Session(session::Output::Close { target, reset }) => {
+            Output::Session(session::Output::Close { target, reset, .. }) => {
                 self.model.asked_to_close(self.now, target, reset);
                 let entry = self.targets.remove(&target).expect("an open descriptor");
                 if !reset && !entry.is_process {

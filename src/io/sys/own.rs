@@ -228,6 +228,20 @@ fn environment_list() -> *mut *mut c_char {
     }
 }
 
+/// Closes every descriptor from `first` on. May be called between fork and exec.
+pub(super) fn close_descriptors_from(first: RawFd) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: three integers; the caller lets go of the descriptors.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) } == 0 {
+        return;
+    }
+    let end = open_files_max().min(DESCRIPTORS_TRIED_MAX);
+    for fd in first..RawFd::try_from(end).unwrap_or(first) {
+        // SAFETY: as above; one that is not open is an error, no harm.
+        unsafe { libc::close(fd) };
+    }
+}
+
 /// Fills `bytes` from the kernel's random source.
 pub fn random_bytes(bytes: &mut [u8]) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "freebsd"))]

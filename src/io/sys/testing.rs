@@ -35,3 +35,10 @@ pub fn fault() {
     // SAFETY: none: the kernel ends the process, which is what is tested.
     unsafe { std::ptr::without_provenance::<u8>(8).read_volatile() };
 }
+
+/// Sends a signal to a process group.
+pub fn signal_group(group: Pid, number: std::ffi::c_int) -> io::Result<()> {
+    assert!(group > 1);
+    // SAFETY: integers only.
+    check(unsafe { libc::killpg(group, number) }).map(drop)
+}

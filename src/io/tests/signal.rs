@@ -2,8 +2,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use mio::{Events, Interest, Poll, Token};
 
-use super::{alone, shell};
-use crate::io::child::spawn_pipes;
+use super::{alone, shell, spawn_pipes};
 use crate::io::signal::{Catch, Received, Signal, Signals};
 use crate::io::sys;
 use crate::io::sys::testing::wait_for_exit;

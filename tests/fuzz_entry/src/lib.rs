@@ -16,6 +16,7 @@ mod http1;
 mod http2;
 mod http2_frames;
 mod input;
+mod login;
 mod names;
 mod packet;
 mod peer;
@@ -70,6 +71,8 @@ targets! {
     names::dns_message,
     names::dns_lookup,
     trust::tls,
+    login::postgres_messages,
+    login::postgres_login,
     agent::agent,
     conversation::agent_conversation,
 }

@@ -19,6 +19,7 @@ mod identity;
 mod inbox;
 pub mod packet;
 pub mod params;
+pub mod postgres;
 pub mod process;
 mod server;
 mod service;
