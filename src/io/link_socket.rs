@@ -42,6 +42,37 @@ pub enum LinkSocket {
     },
 }
 
+impl LinkSocket {
+    /// What the kernel says of it.
+    pub(super) fn note(&mut self, event: &mio::event::Event) {
+        if let Self::Open {
+            is_readable,
+            is_writable,
+            ..
+        } = self
+        {
+            *is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+            *is_writable |= event.is_writable() || event.is_write_closed();
+        }
+    }
+
+    /// A read is worth trying.
+    pub(super) fn is_readable(&self) -> bool {
+        let Self::Open { is_readable, .. } = self else {
+            return false;
+        };
+        *is_readable
+    }
+
+    /// When the next address is to be tried beside the one that is being connected.
+    pub(super) fn next_dial(&self) -> Option<Instant> {
+        let Self::Dialling(dial) = self else {
+            return None;
+        };
+        dial.next_at()
+    }
+}
+
 impl Reactor {
     /// Where no link has worked since, addresses that took a connection already come last.
     pub(super) fn dial_link(&mut self, now: Instant, host: &str, port: u16, is_afresh: bool) {
@@ -92,18 +123,6 @@ impl Reactor {
         if let Ok(address) = socket.peer_addr() {
             self.suspects.truncate(limits::SUSPECTS_MAX - 1);
             self.suspects.insert(0, address);
-        }
-    }
-
-    pub(super) fn note_link(&mut self, event: &mio::event::Event) {
-        if let LinkSocket::Open {
-            is_readable,
-            is_writable,
-            ..
-        } = &mut self.link
-        {
-            *is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
-            *is_writable |= event.is_writable() || event.is_write_closed();
         }
     }
 
@@ -262,7 +281,7 @@ impl Reactor {
                 break;
             }
             for event in events.iter().filter(|event| event.token() == TOKEN_LINK) {
-                self.note_link(event);
+                self.link.note(event);
             }
         }
         self.link = LinkSocket::None;

@@ -26,7 +26,8 @@ use crate::session::Channel;
 
 pub(super) const TOKEN_LINK: Token = Token(0);
 const TOKEN_SIGNALS: Token = Token(1);
-const TOKEN_HEALTH: usize = 2;
+pub(super) const TOKEN_SECOND: Token = Token(2);
+const TOKEN_HEALTH: usize = 3;
 /// Sockets to name servers begin here, behind those of more targets than there may be.
 const TOKEN_NAMES: usize = 1 << (usize::BITS - 2);
 
@@ -40,6 +41,9 @@ const EVENTS_PER_TURN: usize = 1024;
 
 /// Request number of the link at the resolver; targets use their keys, which are never this.
 pub(super) const LINK_REQUEST: u64 = u64::MAX;
+
+/// The same of the connection beside the link.
+pub(super) const SECOND_REQUEST: u64 = u64::MAX - 1;
 
 /// Without traffic for this long, the memory of the last burst is given back.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -68,6 +72,8 @@ pub struct Reactor {
     pub(super) link: LinkSocket,
     /// Addresses that took a connection since the last link that worked.
     pub(super) suspects: Vec<SocketAddr>,
+    /// Beside the link, for a key check that it can't carry.
+    pub(super) second: LinkSocket,
     pub(super) targets: Targets,
     pub(super) processes: Processes,
     pub(super) resolver: Resolver,
@@ -108,6 +114,7 @@ impl Reactor {
             agent,
             link: LinkSocket::None,
             suspects: Vec::new(),
+            second: LinkSocket::None,
             targets: Targets::default(),
             processes: Processes::new(search_path, keeping),
             resolver: Resolver::new(TOKEN_NAMES),
@@ -178,14 +185,7 @@ impl Reactor {
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let has_work = self.targets.has_ready(self.agent.has_room());
-        let link_waits = matches!(
-            self.link,
-            LinkSocket::Open {
-                is_readable: true,
-                ..
-            }
-        );
-        if has_work || link_waits {
+        if has_work || self.link.is_readable() || self.second.is_readable() {
             return Some(Duration::ZERO);
         }
         let idle = (!self.has_released).then(|| self.last_traffic + IDLE_AFTER);
@@ -205,7 +205,8 @@ impl Reactor {
 
     fn note(&mut self, now: Instant, event: &mio::event::Event) {
         match event.token() {
-            TOKEN_LINK => self.note_link(event),
+            TOKEN_LINK => self.link.note(event),
+            TOKEN_SECOND => self.second.note(event),
             TOKEN_SIGNALS => self.signalled(now),
             token if (TOKEN_HEALTH..TOKEN_BASE).contains(&token.0) => self.probed(now, token),
             token if token.0 >= TOKEN_NAMES => {
@@ -235,7 +236,7 @@ impl Reactor {
         self.resolver.handle_timeout(now, self.poll.registry());
         self.resolved(now);
         self.advance_dials(now);
-        self.settle(now);
+        self.serve_second(now);
         self.end_gathering(now);
         // Before the deadlines: after a suspension all are overdue, and what came meanwhile counts.
         self.read_link(now);
@@ -271,10 +272,8 @@ impl Reactor {
                 Question::Health => matches!(health, Health::Connected | Health::Stopping),
                 Question::Ready => health == Health::Connected,
             };
-            (
-                if is_well { 200 } else { 503 },
-                format!("{}\n", health.word()),
-            )
+            let status = if is_well { 200 } else { 503 };
+            (status, crate::agent::health_text(agent, now))
         });
     }
 
@@ -323,6 +322,8 @@ impl Reactor {
                 is_afresh,
             } => self.dial_link(now, &host, port, is_afresh),
             Output::CloseLink => self.close_link(now),
+            Output::DialSecond { host, port } => self.dial_second(now, &host, port),
+            Output::CloseSecond => self.close_second(),
             Output::Session(output) => self.carry_out_session(now, output),
             Output::Exit(exit) => self.agent_ended(now, exit),
         }
@@ -333,6 +334,7 @@ impl Reactor {
         for (number, addresses) in self.resolver.take_answers() {
             match number {
                 LINK_REQUEST => self.link_resolved(now, addresses),
+                SECOND_REQUEST => self.second_resolved(now, addresses),
                 number => self.target_resolved(now, number, addresses),
             }
         }

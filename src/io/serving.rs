@@ -8,7 +8,6 @@ use mio::{Events, Token};
 
 use super::dial::{self, Dial, Dialled};
 use super::foreground::Foreground;
-use super::link_socket::LinkSocket;
 use super::processes::{self, Ended, Spawned, Streams};
 use super::reactor::Reactor;
 use super::resolve::{Addresses, Asker, Request};
@@ -103,11 +102,12 @@ impl Reactor {
     }
 
     pub(super) fn next_dial(&self) -> Option<Instant> {
-        let link = match &self.link {
-            LinkSocket::Dialling(dial) => dial.next_at(),
-            _ => None,
-        };
-        link.into_iter().chain(self.targets.next_dial()).min()
+        let all = [
+            self.link.next_dial(),
+            self.second.next_dial(),
+            self.targets.next_dial(),
+        ];
+        all.into_iter().flatten().min()
     }
 
     fn advance_dial(&mut self, now: Instant, target: TargetId) {
