@@ -8,7 +8,7 @@
 //! Also: PORT, DB, SSLROOTCERT (a file), LISTEN. The agent drives the same machine from its reactor.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::{env, fs, thread};
@@ -66,8 +66,12 @@ fn main() -> io::Result<()> {
     for client in listener.incoming() {
         let (client, variables, shared) = (client?, variables.clone(), shared.clone());
         thread::spawn(move || {
-            let outcome = Conversation::new(client, &variables, &shared)
-                .and_then(|mut conversation| conversation.run());
+            let Ok(mut conversation) = Conversation::new(client, &variables, &shared) else {
+                return;
+            };
+            let outcome = conversation.run();
+            // Its reader holds the socket, too; and who cancels waits for the end of it.
+            let _ = conversation.client.shutdown(Shutdown::Both);
             match outcome {
                 Ok(text) => println!("{text}"),
                 Err(error) => println!("ended: {error}"),
@@ -360,8 +364,7 @@ impl<'a> Conversation<'a> {
         shared.backends.extend(backend.clone());
         drop(shared);
         let outcome = self.pump(&mut relay, &mut server);
-        let _ = server.socket.shutdown(std::net::Shutdown::Both);
-        let _ = self.client.shutdown(std::net::Shutdown::Both);
+        let _ = server.socket.shutdown(Shutdown::Both);
         let mut shared = self.shared.lock().map_err(|_| ErrorKind::Other)?;
         if let Some(backend) = backend {
             shared.backends.retain(|other| other.key != backend.key);
