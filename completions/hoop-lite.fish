@@ -12,7 +12,7 @@ function __hoop_lite_words
             case --
                 echo --
                 return
-            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --format --log-level
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --keepalive-idle --keepalive-interval --keepalive-probes --format --log-level
                 set skip 1
             case '-*'
             case '*'
@@ -65,6 +65,9 @@ complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l health-listen -x -d 'Se
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l queue-budget -x -d 'Memory for data that waits for slow targets (32MiB).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-idle -x -d 'Silence of a connection to a target before TCP asks whether it is there (15s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-interval -x -d 'Time between two such questions (15s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-probes -x -d 'How many of them may go unanswered before the connection is closed (9).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-level -x -a 'trace debug info warn error' -d 'The least important log lines that are written (info).'
@@ -87,6 +90,9 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l health-listen -x -d 'Serve /hea
 complete -c hoop-lite -n '__hoop_lite_in run' -l queue-budget -x -d 'Memory for data that waits for slow targets (32MiB).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-idle -x -d 'Silence of a connection to a target before TCP asks whether it is there (15s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-interval -x -d 'Time between two such questions (15s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-probes -x -d 'How many of them may go unanswered before the connection is closed (9).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l log-level -x -a 'trace debug info warn error' -d 'The least important log lines that are written (info).'

@@ -29,6 +29,12 @@ pub struct Settings {
     pub relay_count_max: usize,
     /// How long a target may take no byte while the queues are under pressure.
     pub stall_max: Duration,
+    /// TCP keep-alive to targets: silence before the first probe.
+    pub keepalive_idle: Duration,
+    /// See [`Settings::keepalive_idle`]: between two probes.
+    pub keepalive_interval: Duration,
+    /// See [`Settings::keepalive_idle`]: probes that may go unanswered.
+    pub keepalive_probes: usize,
 }
 
 /// Where health and metrics are served.
@@ -69,6 +75,9 @@ impl Default for Settings {
             log_ship: false,
             relay_count_max: 16_384,
             stall_max: Duration::from_secs(3),
+            keepalive_idle: limits::TARGET_PROBE_AFTER,
+            keepalive_interval: limits::TARGET_PROBE_EVERY,
+            keepalive_probes: limits::TARGET_PROBES_MAX,
         }
     }
 }
@@ -112,6 +121,17 @@ impl Settings {
         read.value(STALL_MAX, &mut settings.stall_max, |text| {
             within(units::duration(text)?, STALL_MIN, STALL_LIMIT)
         })?;
+        for (variable, place) in [
+            (KEEPALIVE_IDLE, &mut settings.keepalive_idle),
+            (KEEPALIVE_INTERVAL, &mut settings.keepalive_interval),
+        ] {
+            read.value(variable, place, |text| {
+                within(units::duration(text)?, KEEPALIVE_MIN, KEEPALIVE_LIMIT)
+            })?;
+        }
+        read.value(KEEPALIVE_PROBES, &mut settings.keepalive_probes, |text| {
+            within(units::count(text)?, 1, KEEPALIVE_PROBES_LIMIT)
+        })?;
         Ok(settings)
     }
 }
@@ -127,6 +147,8 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",
+        KEEPALIVE_IDLE | KEEPALIVE_INTERVAL => "a duration from 1s to 1h, such as 15s",
+        KEEPALIVE_PROBES => "a number from 1 to 100",
         _ => return None,
     })
 }
@@ -170,6 +192,13 @@ pub const RELAY_COUNT_MAX: &str = "HOOP_LITE_RELAY_COUNT_MAX";
 /// See [`Settings::stall_max`].
 pub const STALL_MAX: &str = "HOOP_LITE_STALL_MAX";
 
+/// See [`Settings::keepalive_idle`].
+pub const KEEPALIVE_IDLE: &str = "HOOP_LITE_KEEPALIVE_IDLE";
+/// See [`Settings::keepalive_interval`].
+pub const KEEPALIVE_INTERVAL: &str = "HOOP_LITE_KEEPALIVE_INTERVAL";
+/// See [`Settings::keepalive_probes`].
+pub const KEEPALIVE_PROBES: &str = "HOOP_LITE_KEEPALIVE_PROBES";
+
 /// Service managers kill what takes longer.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// One packet towards a target must fit many times.
@@ -190,6 +219,12 @@ const RELAY_COUNT_LIMIT: usize = 1_000_000;
 const STALL_MIN: Duration = Duration::from_millis(100);
 /// Longer is as good as never.
 const STALL_LIMIT: Duration = Duration::from_secs(600);
+/// The kernel counts in seconds.
+const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
+/// What a firewall forgets, it has forgotten by then.
+const KEEPALIVE_LIMIT: Duration = Duration::from_secs(3600);
+/// The kernel takes 127.
+const KEEPALIVE_PROBES_LIMIT: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -225,6 +260,11 @@ mod tests {
         assert!(load(LOG_SHIP, "on").unwrap().log_ship);
         assert_eq!(load(RELAY_COUNT_MAX, "7").unwrap().relay_count_max, 7);
         assert_eq!(load(STALL_MAX, "500ms").unwrap().stall_max.as_millis(), 500);
+        let minute = Duration::from_secs(60);
+        assert_eq!(load(KEEPALIVE_IDLE, "1m").unwrap().keepalive_idle, minute);
+        let settings = load(KEEPALIVE_INTERVAL, "1m").unwrap();
+        assert_eq!(settings.keepalive_interval, minute);
+        assert_eq!(load(KEEPALIVE_PROBES, "3").unwrap().keepalive_probes, 3);
     }
 
     #[test]
@@ -252,6 +292,9 @@ mod tests {
             (EXIT_ON_REVOKED, "perhaps"),
             (RELAY_COUNT_MAX, "0"),
             (STALL_MAX, "1ms"),
+            (KEEPALIVE_IDLE, "0"),
+            (KEEPALIVE_INTERVAL, "2h"),
+            (KEEPALIVE_PROBES, "101"),
         ] {
             let message = load(variable, value).unwrap_err().to_string();
             let flag = variable.trim_start_matches("HOOP_LITE_");

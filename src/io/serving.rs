@@ -9,7 +9,7 @@ use mio::Events;
 use super::dial::{self, Dial, Dialled};
 use super::link_socket::LinkSocket;
 use super::processes::{self, Spawned};
-use super::reactor::Reactor;
+use super::reactor::{Keepalive, Reactor};
 use super::resolve::{Addresses, Asker, Request};
 use super::sys;
 use super::targets::{Endpoint, Entry, Targets};
@@ -58,6 +58,12 @@ impl Reactor {
                     .get(target)
                     .map_or(0, |entry| entry.held_by_kernel());
                 self.agent.sessions_mut().0.examined(now, target, held);
+            }
+            Output::AskPeer { target } => {
+                if let Some(peer) = self.targets.get(target).map(|entry| entry.peer()) {
+                    let (sessions, outbox) = self.agent.sessions_mut();
+                    sessions.peer_seen(now, target, peer, outbox);
+                }
             }
             Output::HastenEnds => self.processes.hasten(now),
             Output::Close { target, reset } => self.close_target(now, target, reset),
@@ -126,6 +132,12 @@ impl Reactor {
                 let _ = socket.set_nodelay(true);
                 // Without it a stall shows later.
                 let _ = sys::set_unsent_max(socket.as_fd(), limits::TARGET_UNSENT_BYTES);
+                let Keepalive {
+                    after_s,
+                    every_s,
+                    probes,
+                } = self.keepalive;
+                let _ = sys::set_keepalive(socket.as_fd(), after_s, every_s, probes);
                 entry.endpoint = Endpoint::Socket(socket);
                 entry.mark_writable();
                 let (sessions, outbox) = self.agent.sessions_mut();

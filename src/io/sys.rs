@@ -30,6 +30,7 @@ pub use readiness::takes_output;
 pub use signals::{catch_signal, is_ignored, take_signals, wake_on_signals};
 pub use sockets::{
     bytes_in_flight, reset_on_close, set_keepalive, set_unsent_max, set_user_timeout,
+    unanswered_for,
 };
 pub use terminal::{open_terminal, set_echo, set_utf8_input, set_window_size};
 

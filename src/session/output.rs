@@ -92,6 +92,11 @@ pub enum Output {
         /// Whose.
         target: TargetId,
     },
+    /// Report by `Sessions::peer_seen` what the kernel knows about the target's machine.
+    AskPeer {
+        /// Whose.
+        target: TargetId,
+    },
     /// Processes that were asked to end get a moment only.
     HastenEnds,
     /// Close every descriptor of the target; end its processes.

@@ -26,6 +26,8 @@ pub struct Settings {
     pub queue_bytes_max: usize,
     /// How long a target may take nothing while memory is short.
     pub stall_max: Duration,
+    /// How long a target's machine may acknowledge nothing.
+    pub silence_max: Duration,
 }
 
 impl Default for Settings {
@@ -34,6 +36,7 @@ impl Default for Settings {
             relay_count_max: limits::RELAY_COUNT_MAX,
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             stall_max: limits::STALL_MAX,
+            silence_max: limits::TARGET_SILENCE_MAX,
         }
     }
 }
@@ -401,7 +404,7 @@ impl Sessions {
             (_, Phase::Starting) => self.target_failed(now, id, "i/o timeout", outbox),
             (_, Phase::Lingering) => self.linger_overdue(now, id),
             (kind, Phase::Streaming) if kind.is_process() => self.finish_process(now, id, outbox),
-            (_, Phase::Streaming) => {}
+            (_, Phase::Streaming) => self.look_at_peer(id),
         }
     }
 }

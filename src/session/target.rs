@@ -108,7 +108,9 @@ pub struct Target {
     pub watched: Option<(Instant, Instant)>,
     /// Bytes that the kernel held for it when it was last examined.
     pub in_kernel: usize,
-    /// Its one deadline: connecting, lingering, draining.
+    /// Since when its machine was seen to acknowledge nothing.
+    pub silent_since: Option<Instant>,
+    /// Its one deadline: connecting, a look at its machine, lingering, draining.
     pub timer: Option<TimerId>,
     /// It stands in the list of targets that the reactor has to look at.
     pub is_dirty: bool,
@@ -130,6 +132,7 @@ impl Target {
             progress: now,
             watched: None,
             in_kernel: 0,
+            silent_since: None,
             timer: None,
             is_dirty: false,
         }

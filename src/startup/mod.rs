@@ -14,11 +14,11 @@ use rustls::pki_types::ServerName;
 use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
 use crate::base::Rng;
 use crate::cli::{AgentOptions, RunOptions};
-use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
+use crate::config::{Config, HealthListen, Mode, Settings, Surroundings, TlsMode};
 use crate::io::child::{CommandSpec, SpawnError};
 use crate::io::foreground::Foreground;
 use crate::io::notify::Notify;
-use crate::io::reactor::{Options, Reactor};
+use crate::io::reactor::{Keepalive, Options, Reactor};
 use crate::io::{files, health, log, sys};
 use crate::link::trust::{self, Alpn};
 use crate::link::{Identity, proxy};
@@ -29,16 +29,14 @@ use publication::{ORGANISATION_AGENT, Publication};
 /// Our version, as the gateway's list and `hoop-lite version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Variables that the program itself, or the C library below it, may ask for later. Every other
-/// one is wiped from the process once it was read: sessions can look at `/proc/PPID/environ`.
-const KEPT_VARIABLES: [&str; 8] = [
+/// Variables that the program itself may ask for later. Every other one is wiped from the process
+/// once it was read: sessions can look at `/proc/PPID/environ`.
+const KEPT_VARIABLES: [&str; 6] = [
     "PATH",
     "HOME",
     "TMPDIR",
     "XDG_RUNTIME_DIR",
     "TZ",
-    "RES_OPTIONS",
-    "LOCALDOMAIN",
     "NO_COLOR",
 ];
 
@@ -141,6 +139,7 @@ fn serve(
             relay_count_max: config.settings.relay_count_max,
             queue_bytes_max: config.settings.queue_budget,
             stall_max: config.settings.stall_max,
+            silence_max: silence_max(&config.settings),
         },
         AgentEnvironment::new(offered, waits_to_be_wanted),
     );
@@ -151,6 +150,7 @@ fn serve(
             environment("NOTIFY_SOCKET"),
             environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok()),
         ),
+        keepalive: keepalive(&config.settings),
         ships_logs: config.settings.log_ship,
     };
     log::ship(config.settings.log_ship);
@@ -221,6 +221,22 @@ fn health_address(setting: &HealthListen) -> health::Address {
         HealthListen::Tcp(address) => health::Address::Tcp(*address),
         HealthListen::Unix(path) => health::Address::Unix(path.into()),
     }
+}
+
+/// In the kernel's units.
+fn keepalive(settings: &Settings) -> Keepalive {
+    let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
+    Keepalive {
+        after_s: seconds(settings.keepalive_idle),
+        every_s: seconds(settings.keepalive_interval),
+        probes: i32::try_from(settings.keepalive_probes).unwrap_or(i32::MAX),
+    }
+}
+
+/// The time after which keep-alive gives a target up. One that acknowledges nothing gets as much.
+fn silence_max(settings: &Settings) -> Duration {
+    let probes = u32::try_from(settings.keepalive_probes).unwrap_or(u32::MAX);
+    settings.keepalive_idle + settings.keepalive_interval.saturating_mul(probes)
 }
 
 /// Jitter must differ between agents that start in the same second.

@@ -91,6 +91,7 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
             relay_count_max: setup.bounds.relay_count_max,
             queue_bytes_max: setup.bounds.queue_bytes_max,
             stall_max: setup.bounds.stall_max,
+            silence_max: limits::TARGET_SILENCE_MAX,
         },
         AgentEnvironment::new(std::iter::empty(), setup.is_embedded),
     );

@@ -13,6 +13,7 @@ use super::sys;
 
 mod child;
 mod children;
+mod dial;
 mod own_process;
 mod processes;
 mod pty;
