@@ -177,6 +177,16 @@ pub const TARGET_UNSENT_BYTES: u32 = 128 * 1024;
 /// Resolving and connecting for a relay.
 pub const TARGET_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// TCP keep-alive to targets: the first probe comes well before NATs and firewalls forget a flow
+/// (240 s and more), and a target that answers none of the probes is gone.
+pub const TARGET_PROBE_AFTER: Duration = Duration::from_secs(15);
+/// See [`TARGET_PROBE_AFTER`].
+pub const TARGET_PROBE_EVERY: Duration = Duration::from_secs(15);
+/// See [`TARGET_PROBE_AFTER`].
+pub const TARGET_PROBES_MAX: usize = 9;
+/// The time that all this takes, which a target also has to acknowledge bytes.
+pub const TARGET_SILENCE_MAX: Duration = Duration::from_secs(150);
+
 /// After its client left, a target may read what is still queued and say goodbye for this long
 /// without progress.
 pub const LINGER_MAX: Duration = Duration::from_secs(10);
@@ -263,6 +273,10 @@ const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
 const _: () = assert!(GATHER_KEEP_RATE < GATHER_BEGIN_RATE && GATHER_BEGIN_RATE < GATHER_END_RATE);
 const _: () = assert!(GATHER_WAIT_MIN.as_millis() < GATHER_WAIT_MAX.as_millis());
 const _: () = assert!(LINK_READ_BYTES_MAX < GATHER_CREDIT_MIN as usize);
+const _: () = assert!(
+    TARGET_PROBE_AFTER.as_secs() + TARGET_PROBE_EVERY.as_secs() * TARGET_PROBES_MAX as u64
+        == TARGET_SILENCE_MAX.as_secs()
+);
 const _: () = assert!(LINK_READ_BYTES_MIN < LINK_BUFFER_BYTES_IDLE);
 const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES_MAX);
 

@@ -37,6 +37,12 @@ pub struct Settings {
     /// Sessions are shut off from one another and from the agent by the kernel; `None`: where that
     /// costs them nothing.
     pub separate_sessions: Option<bool>,
+    /// TCP keep-alive to targets: silence before the first probe.
+    pub keepalive_idle: Duration,
+    /// See [`Settings::keepalive_idle`]: between two probes.
+    pub keepalive_interval: Duration,
+    /// See [`Settings::keepalive_idle`]: probes that may go unanswered.
+    pub keepalive_probes: usize,
 }
 
 /// Where health and metrics are served.
@@ -80,6 +86,9 @@ impl Default for Settings {
             output_after_exit: limits::OUTPUT_AFTER_EXIT_MAX,
             end_detached: false,
             separate_sessions: None,
+            keepalive_idle: limits::TARGET_PROBE_AFTER,
+            keepalive_interval: limits::TARGET_PROBE_EVERY,
+            keepalive_probes: limits::TARGET_PROBES_MAX,
         }
     }
 }
@@ -135,6 +144,17 @@ impl Settings {
                 _ => units::switch(text).map(Some),
             },
         )?;
+        for (variable, place) in [
+            (KEEPALIVE_IDLE, &mut settings.keepalive_idle),
+            (KEEPALIVE_INTERVAL, &mut settings.keepalive_interval),
+        ] {
+            read.value(variable, place, |text| {
+                within(units::duration(text)?, KEEPALIVE_MIN, KEEPALIVE_LIMIT)
+            })?;
+        }
+        read.value(KEEPALIVE_PROBES, &mut settings.keepalive_probes, |text| {
+            within(units::count(text)?, 1, KEEPALIVE_PROBES_LIMIT)
+        })?;
         Ok(settings)
     }
 }
@@ -153,6 +173,8 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",
         OUTPUT_AFTER_EXIT => "a duration from 1s to 1h, such as 60s",
         KILL_AFTER => "a duration from 1s to 24h, such as 30s",
+        KEEPALIVE_IDLE | KEEPALIVE_INTERVAL => "a duration from 1s to 1h, such as 15s",
+        KEEPALIVE_PROBES => "a number from 1 to 100",
         _ => return None,
     })
 }
@@ -206,6 +228,13 @@ pub const END_DETACHED: &str = "HOOP_LITE_END_DETACHED";
 /// See [`Settings::separate_sessions`].
 pub const SEPARATE_SESSIONS: &str = "HOOP_LITE_SEPARATE_SESSIONS";
 
+/// See [`Settings::keepalive_idle`].
+pub const KEEPALIVE_IDLE: &str = "HOOP_LITE_KEEPALIVE_IDLE";
+/// See [`Settings::keepalive_interval`].
+pub const KEEPALIVE_INTERVAL: &str = "HOOP_LITE_KEEPALIVE_INTERVAL";
+/// See [`Settings::keepalive_probes`].
+pub const KEEPALIVE_PROBES: &str = "HOOP_LITE_KEEPALIVE_PROBES";
+
 /// Service managers kill what takes longer.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// One packet towards a target must fit many times.
@@ -230,6 +259,12 @@ const STALL_LIMIT: Duration = Duration::from_secs(600);
 const OUTPUT_MIN: Duration = Duration::from_secs(1);
 /// Who prints for longer has a file for it.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(3600);
+/// The kernel counts in seconds.
+const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
+/// What a firewall forgets, it has forgotten by then.
+const KEEPALIVE_LIMIT: Duration = Duration::from_secs(3600);
+/// The kernel takes 127.
+const KEEPALIVE_PROBES_LIMIT: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -273,6 +308,11 @@ mod tests {
         assert_eq!(load(STALL_MAX, "500ms").unwrap().stall_max.as_millis(), 500);
         let settings = load(OUTPUT_AFTER_EXIT, "5m").unwrap();
         assert_eq!(settings.output_after_exit.as_secs(), 300);
+        let minute = Duration::from_secs(60);
+        assert_eq!(load(KEEPALIVE_IDLE, "1m").unwrap().keepalive_idle, minute);
+        let settings = load(KEEPALIVE_INTERVAL, "1m").unwrap();
+        assert_eq!(settings.keepalive_interval, minute);
+        assert_eq!(load(KEEPALIVE_PROBES, "3").unwrap().keepalive_probes, 3);
     }
 
     #[test]
@@ -302,6 +342,9 @@ mod tests {
             (STALL_MAX, "1ms"),
             (OUTPUT_AFTER_EXIT, "2h"),
             (SEPARATE_SESSIONS, "perhaps"),
+            (KEEPALIVE_IDLE, "0"),
+            (KEEPALIVE_INTERVAL, "2h"),
+            (KEEPALIVE_PROBES, "101"),
         ] {
             let message = load(variable, value).unwrap_err().to_string();
             let flag = variable.trim_start_matches("HOOP_LITE_");

@@ -15,6 +15,7 @@ mod process;
 mod relay;
 pub mod service;
 mod sessions;
+mod silence;
 mod system;
 pub mod target;
 mod tcp;
@@ -25,6 +26,7 @@ pub use environment::AgentEnvironment;
 pub use output::{Command, End, Output, Size};
 pub use pressure::STALLED;
 pub use sessions::{EXIT_INTERNAL, Sessions, Settings};
+pub use silence::Peer;
 pub use target::{Channel, Exit, TargetId};
 
 /// What happened since the start; for logs and metrics.

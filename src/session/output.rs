@@ -92,6 +92,11 @@ pub enum Output {
         /// Whose.
         target: TargetId,
     },
+    /// Report by `Sessions::peer_seen` what the kernel knows about the target's machine.
+    AskPeer {
+        /// Whose.
+        target: TargetId,
+    },
     /// The key is revoked: every process of every session, one that ended long ago too, gets a
     /// moment only.
     HastenEnds,

@@ -30,6 +30,8 @@ pub struct Settings {
     pub stall_max: Duration,
     /// How long the output of a command that has ended may go on.
     pub output_after_exit_max: Duration,
+    /// How long a target's machine may acknowledge nothing.
+    pub silence_max: Duration,
 }
 
 impl Default for Settings {
@@ -39,6 +41,7 @@ impl Default for Settings {
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             stall_max: limits::STALL_MAX,
             output_after_exit_max: limits::OUTPUT_AFTER_EXIT_MAX,
+            silence_max: limits::TARGET_SILENCE_MAX,
         }
     }
 }
@@ -428,7 +431,7 @@ impl Sessions {
             (_, Phase::Starting) => self.target_failed(now, id, "i/o timeout", outbox),
             (_, Phase::Lingering) => self.linger_overdue(now, id),
             (kind, Phase::Streaming) if kind.is_process() => self.drain_overdue(now, id, outbox),
-            (_, Phase::Streaming) => {}
+            (_, Phase::Streaming) => self.look_at_peer(id),
         }
     }
 }

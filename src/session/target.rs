@@ -114,7 +114,9 @@ pub struct Target {
     pub in_kernel: usize,
     /// Bytes that were queued for it since it last said something.
     pub unanswered: usize,
-    /// Its one deadline: connecting, lingering, draining.
+    /// Since when its machine was seen to acknowledge nothing.
+    pub silent_since: Option<Instant>,
+    /// Its one deadline: connecting, a look at its machine, lingering, draining.
     pub timer: Option<TimerId>,
     /// It stands in the list of targets that the reactor has to look at.
     pub is_dirty: bool,
@@ -138,6 +140,7 @@ impl Target {
             watched: None,
             in_kernel: 0,
             unanswered: 0,
+            silent_since: None,
             timer: None,
             is_dirty: false,
         }

@@ -10,6 +10,8 @@ use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
 use crate::wire::base64;
 
+mod silence;
+
 /// The sessions under test, their outbox, and a clock.
 struct World {
     sessions: Sessions,

@@ -7,7 +7,7 @@ mod publication;
 use std::ffi::OsString;
 use std::fs;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -15,10 +15,10 @@ use rustls::pki_types::ServerName;
 use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
 use crate::base::Rng;
 use crate::cli::{AgentOptions, RunOptions};
-use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
+use crate::config::{Config, HealthListen, Mode, Settings, Surroundings, TlsMode};
 use crate::io::notify::Notify;
 use crate::io::processes::Keeping;
-use crate::io::reactor::{Options, Reactor};
+use crate::io::reactor::{Keepalive, Options, Reactor};
 use crate::io::signal::Catch;
 use crate::io::{files, health, log, sys};
 use crate::link::trust::{self, Alpn};
@@ -30,17 +30,15 @@ use publication::{ORGANISATION_AGENT, Publication};
 /// Our version, as the gateway's list and `hoop-lite version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Variables that the program itself, or the C library below it, may ask for later. Every other
-/// one is wiped from the process once it was read: sessions can look at `/proc/PPID/environ`.
-const KEPT_VARIABLES: [&str; 9] = [
+/// Variables that the program itself may ask for later. Every other one is wiped from the process
+/// once it was read: sessions can look at `/proc/PPID/environ`.
+const KEPT_VARIABLES: [&str; 7] = [
     "PATH",
     "HOME",
     "TMPDIR",
     "XDG_RUNTIME_DIR",
     "RUNTIME_DIRECTORY",
     "TZ",
-    "RES_OPTIONS",
-    "LOCALDOMAIN",
     "NO_COLOR",
 ];
 
@@ -167,6 +165,7 @@ fn assemble(
             ends_detached: config.settings.end_detached,
             is_separate: isolation::is_separate(&config, sys::separation()),
         },
+        keepalive: keepalive(&config.settings),
         ships_logs: config.settings.log_ship,
     };
     log::ship(config.settings.log_ship);
@@ -205,6 +204,7 @@ fn sessions(
             queue_bytes_max: config.settings.queue_budget,
             stall_max: config.settings.stall_max,
             output_after_exit_max: config.settings.output_after_exit,
+            silence_max: silence_max(&config.settings),
         },
         AgentEnvironment::new(offered, inherit),
     )
@@ -232,6 +232,22 @@ fn health_address(setting: &HealthListen) -> health::Address {
         HealthListen::Tcp(address) => health::Address::Tcp(*address),
         HealthListen::Unix(path) => health::Address::Unix(path.into()),
     }
+}
+
+/// In the kernel's units.
+fn keepalive(settings: &Settings) -> Keepalive {
+    let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
+    Keepalive {
+        after_s: seconds(settings.keepalive_idle),
+        every_s: seconds(settings.keepalive_interval),
+        probes: i32::try_from(settings.keepalive_probes).unwrap_or(i32::MAX),
+    }
+}
+
+/// The time after which keep-alive gives a target up. One that acknowledges nothing gets as much.
+fn silence_max(settings: &Settings) -> Duration {
+    let probes = u32::try_from(settings.keepalive_probes).unwrap_or(u32::MAX);
+    settings.keepalive_idle + settings.keepalive_interval.saturating_mul(probes)
 }
 
 /// Jitter must differ between agents that start in the same second.
