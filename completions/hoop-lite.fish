@@ -12,7 +12,7 @@ function __hoop_lite_words
             case --
                 echo --
                 return
-            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --format --log-level
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --client-env --format --log-level
                 set skip 1
             case '-*'
             case '*'
@@ -66,6 +66,7 @@ complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l queue-budget -x -d 'Mem
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l output-after-exit -x -d 'How long jobs that a command leaves behind may go on to print (60s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l client-env -x -d 'Variables that clients may set: default (all but those by which programs find code), none, or a list such as APP_MODE,BUILD_*.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-level -x -a 'trace debug info warn error' -d 'The least important log lines that are written (info).'
@@ -89,6 +90,7 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l queue-budget -x -d 'Memory for 
 complete -c hoop-lite -n '__hoop_lite_in run' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l output-after-exit -x -d 'How long jobs that a command leaves behind may go on to print (60s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l client-env -x -d 'Variables that clients may set: default (all but those by which programs find code), none, or a list such as APP_MODE,BUILD_*.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l log-level -x -a 'trace debug info warn error' -d 'The least important log lines that are written (info).'

@@ -339,6 +339,13 @@ pub static FLAGS: &[Flag] = &[
         "How long jobs that a command leaves behind may go on to print (60s).",
     ),
     setting(
+        "client-env",
+        Value::Text("NAMES"),
+        settings::CLIENT_ENV,
+        "Variables that clients may set: default (all but those by which programs find code), \
+         none, or a list such as APP_MODE,BUILD_*.",
+    ),
+    setting(
         "log-ship",
         Value::Switch,
         settings::LOG_SHIP,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{ConfigError, Surroundings, units};
+use crate::base::ClientEnv;
 use crate::limits;
 
 /// How the agent is tuned; every value has a default that suits most.
@@ -31,6 +32,8 @@ pub struct Settings {
     pub stall_max: Duration,
     /// How long the output of a command that has ended may go on.
     pub output_after_exit: Duration,
+    /// Variables that clients may set for their commands.
+    pub client_env: ClientEnv,
 }
 
 /// Where health and metrics are served.
@@ -72,6 +75,7 @@ impl Default for Settings {
             relay_count_max: 16_384,
             stall_max: Duration::from_secs(3),
             output_after_exit: limits::OUTPUT_AFTER_EXIT_MAX,
+            client_env: ClientEnv::Default,
         }
     }
 }
@@ -118,6 +122,7 @@ impl Settings {
         read.value(OUTPUT_AFTER_EXIT, &mut settings.output_after_exit, |text| {
             within(units::duration(text)?, OUTPUT_MIN, OUTPUT_LIMIT)
         })?;
+        read.value(CLIENT_ENV, &mut settings.client_env, ClientEnv::parse)?;
         Ok(settings)
     }
 }
@@ -134,6 +139,7 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",
         OUTPUT_AFTER_EXIT => "a duration from 1s to 1h, such as 60s",
+        CLIENT_ENV => "default, none, or names such as APP_MODE,BUILD_*",
         _ => return None,
     })
 }
@@ -178,6 +184,8 @@ pub const RELAY_COUNT_MAX: &str = "HOOP_LITE_RELAY_COUNT_MAX";
 pub const STALL_MAX: &str = "HOOP_LITE_STALL_MAX";
 /// See [`Settings::output_after_exit`].
 pub const OUTPUT_AFTER_EXIT: &str = "HOOP_LITE_OUTPUT_AFTER_EXIT";
+/// See [`Settings::client_env`].
+pub const CLIENT_ENV: &str = "HOOP_LITE_CLIENT_ENV";
 
 /// Service managers kill what takes longer.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
@@ -240,6 +248,8 @@ mod tests {
         assert_eq!(load(STALL_MAX, "500ms").unwrap().stall_max.as_millis(), 500);
         let settings = load(OUTPUT_AFTER_EXIT, "5m").unwrap();
         assert_eq!(settings.output_after_exit.as_secs(), 300);
+        let settings = load(CLIENT_ENV, "none").unwrap();
+        assert_eq!(settings.client_env, ClientEnv::None);
     }
 
     #[test]
@@ -268,6 +278,7 @@ mod tests {
             (RELAY_COUNT_MAX, "0"),
             (STALL_MAX, "1ms"),
             (OUTPUT_AFTER_EXIT, "2h"),
+            (CLIENT_ENV, "A B"),
         ] {
             let message = load(variable, value).unwrap_err().to_string();
             let flag = variable.trim_start_matches("HOOP_LITE_");

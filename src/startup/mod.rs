@@ -143,7 +143,8 @@ fn serve(
             stall_max: config.settings.stall_max,
             output_after_exit_max: config.settings.output_after_exit,
         },
-        AgentEnvironment::new(offered, waits_to_be_wanted),
+        AgentEnvironment::new(offered, waits_to_be_wanted)
+            .with_client_env(config.settings.client_env.clone()),
     );
     let options = Options {
         search_path: search_path.clone(),

@@ -16,6 +16,7 @@ fn stubborn(processes: &mut Processes) -> i32 {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let command = Command {
         argv,
+        paths: Vec::new(),
         environment: vec![("PATH".into(), path)],
         files: Vec::new(),
         terminal: None,
