@@ -126,9 +126,21 @@ pub const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// Sessions at once.
 pub const SESSION_COUNT_MAX: usize = 4096;
 
-/// Parameters that all sessions hold together, for as long as they are open: a session has some kB,
-/// one with certificates some hundred, and a message could bring 17 MiB for each of thousands.
+/// Heap that the parameters of all sessions take together, for as long as they are open: a session has
+/// some kB, one with certificates some hundred, and a message could bring 17 MiB for each of thousands.
 pub const SESSIONS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Arguments of one session's command: each takes far more of the heap than it does on the wire.
+pub const ARGUMENT_COUNT_MAX: usize = 4096;
+
+/// Variables of one session, its client's included, for the same reason.
+pub const VARIABLE_COUNT_MAX: usize = 1024;
+
+/// Processes at once that sessions have started.
+pub const PROCESS_COUNT_MAX: usize = 1024;
+
+/// Files of secrets at once.
+pub const SECRET_FILE_COUNT_MAX: usize = 4096;
 
 /// Relays at once, of all sessions.
 pub const RELAY_COUNT_MAX: usize = 16384;

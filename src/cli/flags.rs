@@ -390,6 +390,13 @@ pub static FLAGS: &[Flag] = &[
         "How many of them may go unanswered before the connection is closed (9).",
     ),
     setting(
+        "client-env",
+        Value::Text("NAMES"),
+        settings::CLIENT_ENV,
+        "Variables that clients may set: default (all but those by which programs find code), \
+         none, or a list such as APP_MODE,BUILD_*.",
+    ),
+    setting(
         "log-ship",
         Value::Switch,
         settings::LOG_SHIP,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::beside::{KEEP_GOING, KILL_AFTER};
 use super::{ConfigError, Surroundings, units};
+use crate::base::ClientEnv;
 use crate::limits;
 
 /// How the agent is tuned; every value has a default that suits most.
@@ -43,6 +44,8 @@ pub struct Settings {
     pub keepalive_interval: Duration,
     /// See [`Settings::keepalive_idle`]: probes that may go unanswered.
     pub keepalive_probes: usize,
+    /// Variables that clients may set for their commands.
+    pub client_env: ClientEnv,
 }
 
 /// Where health and metrics are served.
@@ -89,6 +92,7 @@ impl Default for Settings {
             keepalive_idle: limits::TARGET_PROBE_AFTER,
             keepalive_interval: limits::TARGET_PROBE_EVERY,
             keepalive_probes: limits::TARGET_PROBES_MAX,
+            client_env: ClientEnv::Default,
         }
     }
 }
@@ -155,6 +159,7 @@ impl Settings {
         read.value(KEEPALIVE_PROBES, &mut settings.keepalive_probes, |text| {
             within(units::count(text)?, 1, KEEPALIVE_PROBES_LIMIT)
         })?;
+        read.value(CLIENT_ENV, &mut settings.client_env, ClientEnv::parse)?;
         Ok(settings)
     }
 }
@@ -175,6 +180,7 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         KILL_AFTER => "a duration from 1s to 24h, such as 30s",
         KEEPALIVE_IDLE | KEEPALIVE_INTERVAL => "a duration from 1s to 1h, such as 15s",
         KEEPALIVE_PROBES => "a number from 1 to 100",
+        CLIENT_ENV => "default, none, or names such as APP_MODE,BUILD_*",
         _ => return None,
     })
 }
@@ -234,6 +240,8 @@ pub const KEEPALIVE_IDLE: &str = "HOOP_LITE_KEEPALIVE_IDLE";
 pub const KEEPALIVE_INTERVAL: &str = "HOOP_LITE_KEEPALIVE_INTERVAL";
 /// See [`Settings::keepalive_probes`].
 pub const KEEPALIVE_PROBES: &str = "HOOP_LITE_KEEPALIVE_PROBES";
+/// See [`Settings::client_env`].
+pub const CLIENT_ENV: &str = "HOOP_LITE_CLIENT_ENV";
 
 /// Service managers kill what takes longer.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
@@ -313,6 +321,8 @@ mod tests {
         let settings = load(KEEPALIVE_INTERVAL, "1m").unwrap();
         assert_eq!(settings.keepalive_interval, minute);
         assert_eq!(load(KEEPALIVE_PROBES, "3").unwrap().keepalive_probes, 3);
+        let settings = load(CLIENT_ENV, "none").unwrap();
+        assert_eq!(settings.client_env, ClientEnv::None);
     }
 
     #[test]
@@ -345,6 +355,7 @@ mod tests {
             (KEEPALIVE_IDLE, "0"),
             (KEEPALIVE_INTERVAL, "2h"),
             (KEEPALIVE_PROBES, "101"),
+            (CLIENT_ENV, "A B"),
         ] {
             let message = load(variable, value).unwrap_err().to_string();
             let flag = variable.trim_start_matches("HOOP_LITE_");

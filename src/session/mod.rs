@@ -3,10 +3,12 @@
 //! Sans-IO: packets and reports go in, [`Output`]s and packets come out; the time is an argument.
 //! What it leaves to others: sockets and processes (`io`), the link and its credit (`agent`).
 
+mod client_variables;
 pub mod command;
 mod draining;
 mod ending;
 pub mod environment;
+mod heap;
 mod opening;
 pub mod output;
 pub mod policy;
@@ -15,6 +17,7 @@ mod process;
 mod relay;
 pub mod service;
 mod sessions;
+mod shares;
 mod silence;
 mod system;
 pub mod target;

@@ -12,6 +12,7 @@ use super::ending::{Confirmations, Ended, send_close};
 use super::environment::AgentEnvironment;
 use super::output::{Output, Size};
 use super::service::Service;
+use super::shares::{Full, Shares, Table, UserKey};
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
 use crate::base::plain::{Word, beginning};
@@ -65,13 +66,15 @@ pub(super) enum State {
 /// One session.
 pub(super) struct Session {
     pub(super) id: Box<str>,
+    /// Who has it, and all that it takes.
+    pub(super) user: UserKey,
     pub(super) connection_type: String,
     pub(super) request_port: Vec<u8>,
     pub(super) service: Service,
     pub(super) command: Vec<Vec<u8>>,
     pub(super) client_args: Vec<Vec<u8>>,
     pub(super) environment: Environment,
-    /// Bytes of all the above.
+    /// What all the above, and the ids of closed connections, take of the heap.
     pub(super) held: usize,
     pub(super) state: State,
 }
@@ -99,8 +102,7 @@ pub struct Sessions {
     pub(super) outputs: VecDeque<Output>,
     pub(super) dirty: Vec<TargetId>,
     pub(super) buffered: usize,
-    /// Bytes of the parameters of all sessions.
-    pub(super) held: usize,
+    pub(super) shares: Shares,
     pub(super) pressure_is_watched: bool,
     /// Bytes that left since credit was last given: they may be replaced at once.
     pub(super) drained: usize,
@@ -142,7 +144,7 @@ impl Sessions {
             outputs: VecDeque::new(),
             dirty: Vec::new(),
             buffered: 0,
-            held: 0,
+            shares: Shares::new(settings.relay_count_max),
             pressure_is_watched: false,
             drained: 0,
             allowance: 0,
@@ -185,6 +187,11 @@ impl Sessions {
     /// much was sent to it.
     pub fn take_is_at_work(&mut self) -> bool {
         std::mem::take(&mut self.is_at_work)
+    }
+
+    /// What the parameters of all sessions take of the heap.
+    pub fn held_bytes(&self) -> usize {
+        self.shares.taken(Table::Bytes)
     }
 
     /// What happened so far.
@@ -354,23 +361,31 @@ impl Sessions {
         self.targets.get_mut(id.0).map(Box::as_mut)
     }
 
-    /// A new target with its deadline, or `None` when the table is full.
+    /// A new target with its deadline, if the user may have one more.
     pub(super) fn new_target(
         &mut self,
         now: Instant,
         session: SessionKey,
         kind: TargetKind,
         timeout: Option<Duration>,
-    ) -> Option<TargetId> {
-        let id = TargetId(
-            self.targets
-                .insert(Box::new(Target::new(session, kind, now)))
-                .ok()?,
-        );
+    ) -> Result<TargetId, Full> {
+        let nobody = Full::table(Table::Relays);
+        let user = self.session(session).ok_or(nobody)?.user;
+        let is_process = kind.is_process();
+        if is_process {
+            self.shares.ask(user, Table::Processes, 1)?;
+        }
+        self.shares.take(user, Table::Relays, 1)?;
+        if is_process {
+            self.shares.take(user, Table::Processes, 1)?;
+        }
+        let target = Box::new(Target::new(session, user, kind, now));
+        // The table of shares is not larger.
+        let id = TargetId(self.targets.insert(target).map_err(|_| nobody)?);
         if let Some(timeout) = timeout {
             self.arm(id, now + timeout);
         }
-        Some(id)
+        Ok(id)
     }
 
     /// Replaces a target's deadline.
@@ -404,6 +419,11 @@ impl Sessions {
         self.disarm(id);
         if let Some(target) = self.targets.remove(id.0) {
             self.buffered -= target.queue.len();
+            self.shares.give(target.user, Table::Files, target.files);
+            if target.kind.is_process() {
+                self.shares.give(target.user, Table::Processes, 1);
+            }
+            self.shares.give(target.user, Table::Relays, 1);
             let end = target.end;
             let target = id;
             self.outputs.push_back(Output::Close { target, reset, end });

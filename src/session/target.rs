@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::draining::Drain;
 use super::output::End;
+use super::shares::UserKey;
 use crate::base::{Chunks, Key, Pieces, TimerId};
 use crate::limits;
 
@@ -90,6 +91,10 @@ pub enum Phase {
 pub struct Target {
     /// Its session; `None` once that ended and only the queue is left to deliver.
     pub session: Option<SessionKey>,
+    /// Whose it is, also when the session is over.
+    pub(super) user: UserKey,
+    /// Secret files of the process.
+    pub(super) files: usize,
     /// What it is.
     pub kind: Kind,
     /// Where in its life it is.
@@ -124,10 +129,12 @@ pub struct Target {
 
 impl Target {
     /// A target that is about to be dialled or spawned.
-    pub fn new(session: SessionKey, kind: Kind, now: Instant) -> Self {
+    pub(super) fn new(session: SessionKey, user: UserKey, kind: Kind, now: Instant) -> Self {
         let has_error_channel = matches!(kind, Kind::Exec);
         Self {
             session: Some(session),
+            user,
+            files: 0,
             kind,
             phase: Phase::Starting,
             queue: Chunks::new(),

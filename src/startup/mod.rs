@@ -206,7 +206,7 @@ fn sessions(
             output_after_exit_max: config.settings.output_after_exit,
             silence_max: silence_max(&config.settings),
         },
-        AgentEnvironment::new(offered, inherit),
+        AgentEnvironment::new(offered, inherit).with_client_env(config.settings.client_env.clone()),
     )
 }
 

@@ -24,6 +24,7 @@ fn watch(world: &mut World, target: TargetId, know: impl Fn(Duration) -> Peer) -
                 Output::Close {
                     target: closed,
                     reset,
+                    ..
                 } => {
                     assert_eq!((closed, reset), (target, true));
                     return Some(passed);
