@@ -167,19 +167,13 @@ pub fn log_state(agent: &Agent, now: Instant, processes: usize) {
         link.failures
     );
     log::info!(
-        "state: {} sessions open, {} so far, {} refused",
+        "state: {} sessions, {} relays and commands, {processes} processes open; {} sessions, {} relays, \
+         {} commands so far; {} bytes wait for targets, {} for the gateway",
         sessions.len(),
-        counters.sessions,
-        counters.refused
-    );
-    log::info!(
-        "state: {} relays and commands open, {processes} processes; {} relays, {} commands so far",
         sessions.target_count(),
+        counters.sessions,
         counters.relays,
-        counters.commands
-    );
-    log::info!(
-        "state: {} bytes wait for targets, {} for the gateway",
+        counters.commands,
         sessions.buffered_bytes(),
         agent.outbox.len()
     );

@@ -62,7 +62,7 @@ fn a_program_that_keeps_going_is_started_without_an_agent_too() {
     let ready = folder.file("ready");
     let script = format!(
         "trap 'exit 41' TERM; echo \"[$APP]\" \"[$HOOP_KEY]\"; : > {ready}
-         while :; do sleep 0.01; done"
+         while kill -0 $PPID; do sleep 0.01; done"
     );
     for (variable, value, reason) in obstacles(&gateway) {
         let variables = environment(&gateway, &key, &[("APP", "its own")]);
