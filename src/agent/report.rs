@@ -145,38 +145,18 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
     out
 }
 
-/// Writes how things stand into the log.
+/// Writes how things stand into the log: the link's phase, and all figures.
 pub fn log_state(agent: &Agent, now: Instant, processes: usize) {
-    let (link, sessions) = (agent.counters(), agent.sessions());
-    let counters = sessions.counters();
-    let phase = match agent.link_state() {
-        LinkState::Waiting => "waits to try again",
-        LinkState::Dialling => "is dialled",
-        LinkState::Connecting => "is being made",
-        LinkState::Live => "is live",
-    };
-    let heard = match agent.last_received() {
-        Some(heard) => now.saturating_duration_since(heard).as_millis(),
-        None => 0,
-    };
     log::info!(
-        "state: the link to {} {phase}, heard {} ms ago; {} connects, {} failures so far",
+        "state: the link to {} is {:?}",
         agent.place,
-        number(heard),
-        link.connects,
-        link.failures
+        agent.link_state()
     );
-    log::info!(
-        "state: {} sessions, {} relays and commands, {processes} processes open; {} sessions, {} relays, \
-         {} commands so far; {} bytes wait for targets, {} for the gateway",
-        sessions.len(),
-        sessions.target_count(),
-        counters.sessions,
-        counters.relays,
-        counters.commands,
-        sessions.buffered_bytes(),
-        agent.outbox.len()
-    );
+    let figures = metrics(agent, now, processes);
+    let figures = figures
+        .lines()
+        .filter_map(|line| line.strip_prefix("hoop_lite_"));
+    log::info!("state: {}", figures.collect::<Vec<_>>().join(", "));
 }
 
 fn number(value: u128) -> u64 {

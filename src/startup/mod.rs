@@ -156,8 +156,8 @@ fn prepare(
     };
     if beside.is_some() {
         ::log::info!(
-            "sessions see the environment and folder that run was started with, less HOOP_*, \
-             TOKEN, VAULT_TOKEN and VAULT_APP_ROLE_SECRET_ID"
+            "sessions see our environment, less HOOP_*, TOKEN, VAULT_TOKEN and \
+             VAULT_APP_ROLE_SECRET_ID"
         );
     }
     let published = publication

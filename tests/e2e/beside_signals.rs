@@ -181,10 +181,14 @@ fn a_plain_agent_tells_its_state_at_usr1_and_ignores_usr2() {
     let console = console_at_work(&world.gateway);
     world.agent.signal(libc::SIGUSR2);
     world.agent.signal(libc::SIGUSR1);
-    world.agent.wait_text("state: the link to");
-    let last = world.agent.wait_text("bytes wait for targets");
-    let open = "1 sessions, 1 relays and commands, 1 processes open";
-    assert!(last.contains(open), "{last}");
+    world.agent.wait_text("is Live");
+    let figures = world.agent.wait_text("queue_bytes 0");
+    for wanted in [
+        "sessions_open 1, targets_open 1, processes 1,",
+        "relays_total 0,",
+    ] {
+        assert!(figures.contains(wanted), "{figures}");
+    }
     for line in world.agent.lines() {
         assert!(!line.contains("xagt-") && !line.contains("dev@"), "{line}");
     }
