@@ -96,8 +96,8 @@ impl AgentEnvironment {
     }
 }
 
-/// The agent's own variables: no session and no program beside it gets to see them.
-pub fn is_private(name: &str) -> bool {
+/// The agent's own variables: no session gets to see them.
+fn is_private(name: &str) -> bool {
     name.starts_with(PRIVATE_PREFIX) || PRIVATE_NAMES.contains(&name)
 }
 
