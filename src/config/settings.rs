@@ -31,6 +31,8 @@ pub struct Settings {
     pub stall_max: Duration,
     /// A session that ends normally ends what it has detached (`nohup`, `setsid`), too.
     pub end_detached: bool,
+    /// Whom the agent becomes once it has read its key.
+    pub user: Option<String>,
     /// Sessions are shut off from one another and from the agent by the kernel; `None`: where that
     /// costs them nothing.
     pub separate_sessions: Option<bool>,
@@ -75,6 +77,7 @@ impl Default for Settings {
             relay_count_max: 16_384,
             stall_max: Duration::from_secs(3),
             end_detached: false,
+            user: None,
             separate_sessions: None,
         }
     }
@@ -128,6 +131,7 @@ impl Settings {
                 _ => units::switch(text).map(Some),
             },
         )?;
+        read.value(USER, &mut settings.user, |text| Some(Some(text.to_owned())))?;
         Ok(settings)
     }
 }
@@ -189,6 +193,8 @@ pub const STALL_MAX: &str = "HOOP_LITE_STALL_MAX";
 
 /// See [`Settings::end_detached`].
 pub const END_DETACHED: &str = "HOOP_LITE_END_DETACHED";
+/// See [`Settings::user`].
+pub const USER: &str = "HOOP_LITE_USER";
 /// See [`Settings::separate_sessions`].
 pub const SEPARATE_SESSIONS: &str = "HOOP_LITE_SEPARATE_SESSIONS";
 
@@ -246,6 +252,8 @@ mod tests {
         assert!(load(EXIT_ON_REVOKED, "true").unwrap().exit_on_revoked);
         assert!(load(LOG_SHIP, "on").unwrap().log_ship);
         assert!(load(END_DETACHED, "true").unwrap().end_detached);
+        let user = load(USER, "nobody").unwrap().user;
+        assert_eq!(user.as_deref(), Some("nobody"));
         let separate = |text| load(SEPARATE_SESSIONS, text).unwrap().separate_sessions;
         assert_eq!(
             ["auto", "true", "false"].map(separate),

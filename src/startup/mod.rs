@@ -1,7 +1,7 @@
 //! From a configuration to a running agent: the only place where all parts meet.
 
-pub mod isolation;
 mod publication;
+mod user;
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,7 +15,7 @@ use rustls::pki_types::ServerName;
 use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
 use crate::base::Rng;
 use crate::cli::{AgentOptions, RunOptions};
-use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
+use crate::config::{Config, HealthListen, LANDLOCK_LACKING, Mode, Surroundings, TlsMode};
 use crate::io::child::{CommandSpec, SpawnError};
 use crate::io::foreground::Foreground;
 use crate::io::notify::Notify;
@@ -55,10 +55,11 @@ pub type Variables = Vec<(OsString, OsString)>;
 pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, String> {
     sys::prepare_process();
     sys::let_guardians_execute();
-    let variables: Variables = std::env::vars_os().collect();
+    let mut variables: Variables = std::env::vars_os().collect();
     wipe(&variables);
+    let given = variables.clone();
     let variable = |wanted: &str| {
-        let found = variables.iter().find(|(name, _)| name == wanted);
+        let found = given.iter().find(|(name, _)| name == wanted);
         let text = || found.map(|(_, value)| value.to_string_lossy().into_owned());
         options.value(wanted).or_else(text)
     };
@@ -75,6 +76,7 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
     let publication = beside
         .map(|options| published(options, &config, &variable))
         .transpose()?;
+    user::settle(&config, &mut variables)?;
     let program = beside.map_or(&[][..], |options| &options.program);
     let result = serve(config, &variables, publication.flatten(), program);
     log::flush();
@@ -157,7 +159,7 @@ fn serve(
         ),
         keeping: Keeping {
             ends_detached: config.settings.end_detached,
-            is_separate: isolation::is_separate(&config, sys::separation()),
+            is_separate: is_separate(&config),
         },
         ships_logs: config.settings.log_ship,
     };
@@ -194,6 +196,15 @@ fn serve(
         Exit::Stopped => 0,
         Exit::KeyRefused => EXIT_KEY_REFUSED,
     }))
+}
+
+/// Whether sessions are shut off from one another; warns where a setting asks for what the kernel can't.
+fn is_separate(config: &Config) -> bool {
+    let is_possible = sys::separation() == sys::Separation::Full;
+    if config.settings.separate_sessions == Some(true) && !is_possible {
+        ::log::warn!("sessions are not shut off from one another: {LANDLOCK_LACKING}");
+    }
+    is_possible && config.wants_separation(sys::is_bound())
 }
 
 /// The program of `run -- CMD`, with everything that we were started with but the keys.
@@ -273,7 +284,12 @@ fn endpoint_source(
             read_file: &files::read_small,
         };
         match config.reload_key(surroundings) {
-            Ok(true) => ::log::info!("the key's file has a new key"),
+            // Only root can read it, whom we no longer are.
+            _ if config.settings.user.is_some() => {}
+            Ok(true) => {
+                sys::lock_memory(config.token.expose());
+                ::log::info!("the key's file has a new key");
+            }
             Ok(false) => {}
             Err(error) => ::log::warn!("{error}; going on with the key as it was"),
         }

@@ -14,6 +14,7 @@ mod messages;
 mod policy;
 mod proxy;
 mod revocation;
+mod separation;
 mod shutdown;
 mod suspension;
 mod tcp;

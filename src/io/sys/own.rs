@@ -220,6 +220,29 @@ pub fn effective_user() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// Keeps the pages of `bytes` from being written to swap space, as far as the system lets us.
+pub fn lock_memory(bytes: &[u8]) {
+    // SAFETY: only the pages' place changes; an address range that is mapped, since it is borrowed.
+    unsafe { libc::mlock(bytes.as_ptr().cast(), bytes.len()) };
+}
+
+/// Becomes another user for good, with no group but `group`. Call before the first thread.
+pub fn become_user(user: u32, group: u32) -> io::Result<()> {
+    // SAFETY: integers, and an empty list.
+    unsafe {
+        check(libc::setgroups(0, std::ptr::null()))?;
+        check(libc::setgid(group))?;
+        check(libc::setuid(user))?;
+    }
+    // The kernel may have made us visible again.
+    #[cfg(target_os = "linux")]
+    // SAFETY: integers only.
+    unsafe {
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+    }
+    Ok(())
+}
+
 /// Tries to take the exclusive advisory lock of an open file or directory, without waiting.
 /// `false`: another open description holds it. The kernel lets go when the holder dies.
 pub fn try_lock(file: BorrowedFd<'_>) -> io::Result<bool> {
