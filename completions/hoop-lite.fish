@@ -12,7 +12,7 @@ function __hoop_lite_words
             case --
                 echo --
                 return
-            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --separate-sessions --format --log-level
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --user --separate-sessions --format --log-level
                 set skip 1
             case '-*'
             case '*'
@@ -66,6 +66,7 @@ complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l queue-budget -x -d 'Mem
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l end-detached -d 'End also what a session has detached by nohup or setsid when it ends normally.'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l user -x -d 'Become this user, by name or number, once the key is read: start as root for a key file that sessions can\'t read.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l separate-sessions -x -a 'auto true false' -d 'Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where they do not work anyway).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
@@ -90,6 +91,7 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l queue-budget -x -d 'Memory for 
 complete -c hoop-lite -n '__hoop_lite_in run' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l end-detached -d 'End also what a session has detached by nohup or setsid when it ends normally.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l user -x -d 'Become this user, by name or number, once the key is read: start as root for a key file that sessions can\'t read.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l separate-sessions -x -a 'auto true false' -d 'Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where they do not work anyway).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'

@@ -30,8 +30,8 @@ pub use guard::{GUARDIAN, Order, Watch, be_guardian, let_guardians_execute};
 pub use memory::RecordMemory;
 pub use names::{LookupError, lookup};
 pub use own::{
-    become_user, effective_user, lock_memory, open_files_max, prepare_process, random_bytes,
-    try_lock, wipe_environment,
+    become_user, effective_user, lock_memory, open_files_max, prepare_process, raise_kill_score,
+    random_bytes, try_lock, wipe_environment,
 };
 pub use readiness::takes_output;
 pub use signals::{catch_signal, is_ignored, take_signals, wake_on_signals};

@@ -47,7 +47,7 @@ fn check_separation(world: &World, sessions_are_root: bool) {
          {root} || cat /proc/{pid}/environ
          sleep 1000 & kill -KILL $! && wait $!; echo own $?
          trap 'echo trapped' USR1; kill -USR1 $$
-         bash -c 'set -m; sh -c "kill -TERM 0" & wait $!; echo job $?'
+         bash -c 'set -m; (kill -TERM 0) & wait $!; echo job $?'
          cat /proc/self/oom_score_adj",
         agent = world.agent.pid(),
         root = sessions_are_root,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::domain::enter_domain;
-use super::guard::{Watch, raise_kill_score, split};
+use super::guard::{Watch, split};
 use super::own::{INHERITED, Inherited, close_range_on_exec};
 use super::{Pid, check};
 
@@ -74,9 +74,6 @@ pub fn detach_child(command: &mut Command, place: Place, custody: Custody) {
             default_signals();
             if let Some(inherited) = inherited {
                 restore(&inherited);
-            }
-            if place != Place::Beside {
-                raise_kill_score();
             }
             close_range_on_exec();
             match custody.is_separate {

@@ -1,8 +1,10 @@
 //! Our own process: what it shows, allows and hands on, and the kernel's random bytes and locks.
 
 use std::ffi::c_char;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
 use super::check;
@@ -31,6 +33,14 @@ pub(super) static INHERITED: OnceLock<Inherited> = OnceLock::new();
 /// none of them is worth not starting.
 pub fn prepare_process() {
     INHERITED.get_or_init(|| {
+        // Not to be had any more once we can't be looked into.
+        let score = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/proc/self/oom_score_adj");
+        if let Ok(score) = score {
+            let _ = KILL_SCORE.set(score);
+        }
         #[cfg(target_os = "linux")]
         // SAFETY: PR_SET_DUMPABLE takes integers only.
         unsafe {
@@ -46,6 +56,40 @@ pub fn prepare_process() {
             umask: unsafe { libc::umask(0o077) },
         }
     });
+}
+
+/// The score by which the kernel picks whom to kill for memory.
+static KILL_SCORE: OnceLock<File> = OnceLock::new();
+
+/// Ours is that of a session's processes, until this is dropped: a child takes it over.
+pub struct RaisedKillScore {
+    before: i32,
+}
+
+/// Makes the children that are started now more likely to be killed for memory than we are.
+pub fn raise_kill_score() -> Option<RaisedKillScore> {
+    const MORE: i32 = 500;
+    const SCORE_MAX: i32 = 1000;
+    let mut text = [0; 8];
+    let size = KILL_SCORE.get()?.read_at(&mut text, 0).ok()?;
+    let before = std::str::from_utf8(text.get(..size)?).ok()?;
+    let before: i32 = before.trim_ascii().parse().ok()?;
+    set_kill_score((before + MORE).clamp(0, SCORE_MAX));
+    Some(RaisedKillScore { before })
+}
+
+impl Drop for RaisedKillScore {
+    fn drop(&mut self) {
+        // Back to where we were is allowed to everybody.
+        set_kill_score(self.before);
+    }
+}
+
+fn set_kill_score(score: i32) {
+    if let Some(file) = KILL_SCORE.get() {
+        // Where it can't be set everybody has the same.
+        let _ = file.write_at(score.to_string().as_bytes(), 0);
+    }
 }
 
 /// The soft limit of open files as it stands now; `u64::MAX` when there is none or it is unknown.
