@@ -12,7 +12,7 @@ function __hoop_lite_words
             case --
                 echo --
                 return
-            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --separate-sessions --keepalive-idle --keepalive-interval --keepalive-probes --client-env --format --log-level
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --user --separate-sessions --keepalive-idle --keepalive-interval --keepalive-probes --client-env --format --log-level
                 set skip 1
             case '-*'
             case '*'
@@ -67,6 +67,7 @@ complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l relay-count-max -x -d '
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l output-after-exit -x -d 'How long jobs that a command leaves behind may go on to print (60s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l end-detached -d 'End also what a session has detached by nohup or setsid when it ends normally.'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l user -x -d 'Become this user, by name or number, once the key is read: start as root for a key file that sessions can\'t read.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l separate-sessions -x -a 'auto true false' -d 'Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where they do not work anyway).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-idle -x -d 'Silence of a connection to a target before TCP asks whether it is there (15s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-interval -x -d 'Time between two such questions (15s).'
@@ -98,6 +99,7 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l relay-count-max -x -d 'Connecti
 complete -c hoop-lite -n '__hoop_lite_in run' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l output-after-exit -x -d 'How long jobs that a command leaves behind may go on to print (60s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l end-detached -d 'End also what a session has detached by nohup or setsid when it ends normally.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l user -x -d 'Become this user, by name or number, once the key is read: start as root for a key file that sessions can\'t read.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l separate-sessions -x -a 'auto true false' -d 'Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where they do not work anyway).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-idle -x -d 'Silence of a connection to a target before TCP asks whether it is there (15s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-interval -x -d 'Time between two such questions (15s).'

@@ -117,7 +117,7 @@ fn all_is_well_with_a_good_key() {
         ] {
             seen.ok(check);
         }
-        for check in ["pty", "temp", "files", "shell", "pid", "user"] {
+        for check in ["pty", "temp", "files", "shell", "pid", "user", "apart"] {
             assert_eq!(seen.of(check).len(), 1, "{}", seen.text);
         }
         assert_eq!(seen.code, 0, "{}", seen.text);
@@ -138,6 +138,22 @@ fn all_is_well_with_a_good_key() {
 }
 
 #[test]
+fn a_key_file_that_sessions_can_read_is_told() {
+    let gateway = Gateway::start(Security::Tls);
+    let key = gateway.register("dev", "standard");
+    let folder = std::env::temp_dir().join(format!("hoop-lite-doctor-{}", std::process::id()));
+    std::fs::write(&folder, &key).unwrap();
+    let mut variables = gateway.environment(&key);
+    variables.retain(|(name, _)| name != "HOOP_KEY");
+    let path = folder.to_str().unwrap().to_owned();
+    variables.push(("HOOP_KEY_FILE".to_owned(), path));
+    let seen = run(OutputForm::Text, &variables);
+    std::fs::remove_file(&folder).unwrap();
+    assert!(seen.text.contains("can read this key"), "{}", seen.text);
+    assert_eq!(seen.code, 0);
+}
+
+#[test]
 fn json_holds_the_same() {
     let gateway = Gateway::start(Security::Tls);
     let key = gateway.register("dev", "embedded");
@@ -154,7 +170,7 @@ fn json_holds_the_same() {
         checks,
         [
             "key", "clock", "dns", "tcp", "proxy", "tls", "alpn", "http2", "grpc", "auth", "pty",
-            "temp", "files", "shell", "pid", "user"
+            "temp", "files", "shell", "pid", "user", "apart"
         ]
     );
 }

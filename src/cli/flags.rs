@@ -365,6 +365,13 @@ pub static FLAGS: &[Flag] = &[
         "End also what a session has detached by nohup or setsid when it ends normally.",
     ),
     setting(
+        "user",
+        Value::Text("USER"),
+        settings::USER,
+        "Become this user, by name or number, once the key is read: start as root for a key file \
+         that sessions can't read.",
+    ),
+    setting(
         "separate-sessions",
         Value::Words(&["auto", "true", "false"]),
         settings::SEPARATE_SESSIONS,

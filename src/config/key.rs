@@ -32,6 +32,14 @@ pub(super) struct Found {
 }
 
 impl KeySource {
+    /// The file that holds the key, if one does.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Variable(_) => None,
+            Self::DsnFile { path, .. } | Self::JwtFile { path } => Some(path),
+        }
+    }
+
     /// The key as it is in the file now; `None` when there is no file to read.
     pub fn load(&self, surroundings: Surroundings<'_>) -> Result<Option<Secret>, ConfigError> {
         Ok(self.read(surroundings)?.map(|found| found.token))

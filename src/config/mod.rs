@@ -13,6 +13,7 @@ use std::{fmt, io};
 mod address;
 pub mod authority;
 pub mod beside;
+mod custody;
 mod dsn;
 mod error;
 mod key;
@@ -22,6 +23,7 @@ pub mod settings;
 pub mod units;
 
 pub use address::{AddressError, GatewayAddress};
+pub use custody::{KEY_READABLE, LANDLOCK_LACKING};
 pub use dsn::{Dsn, DsnError, Mode, Scheme};
 pub use error::{ConfigError, Warning};
 pub use key::{KeySource, looks_like_key};
@@ -191,7 +193,9 @@ impl Config {
             self.name = dsn.name;
         }
         let changed = found.token != self.token;
-        self.token = found.token;
+        if changed {
+            self.token = found.token;
+        }
         Ok(changed)
     }
 

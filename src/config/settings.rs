@@ -35,6 +35,8 @@ pub struct Settings {
     pub output_after_exit: Duration,
     /// A session that ends normally ends what it has detached (`nohup`, `setsid`), too.
     pub end_detached: bool,
+    /// Whom the agent becomes once it has read its key.
+    pub user: Option<String>,
     /// Sessions are shut off from one another and from the agent by the kernel; `None`: where that
     /// costs them nothing.
     pub separate_sessions: Option<bool>,
@@ -88,6 +90,7 @@ impl Default for Settings {
             stall_max: Duration::from_secs(3),
             output_after_exit: limits::OUTPUT_AFTER_EXIT_MAX,
             end_detached: false,
+            user: None,
             separate_sessions: None,
             keepalive_idle: limits::TARGET_PROBE_AFTER,
             keepalive_interval: limits::TARGET_PROBE_EVERY,
@@ -160,6 +163,7 @@ impl Settings {
             within(units::count(text)?, 1, KEEPALIVE_PROBES_LIMIT)
         })?;
         read.value(CLIENT_ENV, &mut settings.client_env, ClientEnv::parse)?;
+        read.value(USER, &mut settings.user, |text| Some(Some(text.to_owned())))?;
         Ok(settings)
     }
 }
@@ -231,6 +235,8 @@ pub const LOG_LEVEL: &str = "HOOP_LITE_LOG_LEVEL";
 pub const LOG_ENCODING: &str = "HOOP_LITE_LOG_ENCODING";
 /// See [`Settings::end_detached`].
 pub const END_DETACHED: &str = "HOOP_LITE_END_DETACHED";
+/// See [`Settings::user`].
+pub const USER: &str = "HOOP_LITE_USER";
 /// See [`Settings::separate_sessions`].
 pub const SEPARATE_SESSIONS: &str = "HOOP_LITE_SEPARATE_SESSIONS";
 
@@ -307,6 +313,8 @@ mod tests {
         assert!(load(EXIT_ON_REVOKED, "true").unwrap().exit_on_revoked);
         assert!(load(LOG_SHIP, "on").unwrap().log_ship);
         assert!(load(END_DETACHED, "true").unwrap().end_detached);
+        let user = load(USER, "nobody").unwrap().user;
+        assert_eq!(user.as_deref(), Some("nobody"));
         let separate = |text| load(SEPARATE_SESSIONS, text).unwrap().separate_sessions;
         assert_eq!(
             ["auto", "true", "false"].map(separate),

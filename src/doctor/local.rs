@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::report::{Report, Verdict};
-use crate::config::Surroundings;
+use crate::config::{Config, KEY_READABLE, LANDLOCK_LACKING, Surroundings};
 use crate::io::secret_files::SecretFiles;
-use crate::io::sys;
+use crate::io::{files, sys};
 
 /// Fewer open files than this are few: a relay takes one, a session's process two or three.
 const OPEN_FILES_FEW: u64 = 4096;
 
 /// Adds a finding for each ability.
-pub fn check(report: &mut Report<'_>, surroundings: Surroundings<'_>) {
+pub fn check(report: &mut Report<'_>, surroundings: Surroundings<'_>, config: Option<&Config>) {
     let mut add = |check, probe: &dyn Fn() -> (Verdict, String)| {
         let start = Instant::now();
         let (verdict, text) = probe();
@@ -24,6 +24,49 @@ pub fn check(report: &mut Report<'_>, surroundings: Surroundings<'_>) {
     add("shell", &|| shell(surroundings));
     add("pid", &process);
     add("user", &user);
+    if let Some(config) = config {
+        add("apart", &|| apart(config));
+        if config.key_source.path().is_some() {
+            add("key", &|| key_file(config));
+        }
+    }
+}
+
+/// Whether sessions are shut off from one another.
+fn apart(config: &Config) -> (Verdict, String) {
+    let is_possible = sys::separation() == sys::Separation::Full;
+    let is_asked = config.settings.separate_sessions == Some(true);
+    match (config.wants_separation(sys::is_bound()), is_possible) {
+        (true, true) => (
+            Verdict::Ok,
+            "sessions are shut off from one another and from the agent by Landlock".to_owned(),
+        ),
+        (false, true) => (
+            Verdict::Ok,
+            "sessions of one user can signal and look into one another: --separate-sessions=true \
+             ends that, and for an ordinary user sudo and su"
+                .to_owned(),
+        ),
+        (_, false) if is_asked => (Verdict::Warn, LANDLOCK_LACKING.to_owned()),
+        (_, false) => (
+            Verdict::Ok,
+            format!("sessions can't be shut off: {}", LANDLOCK_LACKING),
+        ),
+    }
+}
+
+/// Whether sessions can read the key.
+fn key_file(config: &Config) -> (Verdict, String) {
+    let path = config.key_source.path().unwrap_or_default();
+    let (verdict, text) = match files::is_readable(path) {
+        _ if config.settings.user.is_some() && sys::effective_user() == 0 => (
+            Verdict::Ok,
+            "read as root; let nobody else read it".to_owned(),
+        ),
+        true => (Verdict::Warn, KEY_READABLE.to_owned()),
+        false => (Verdict::Ok, "not for sessions".to_owned()),
+    };
+    (verdict, format!("{path}: {text}"))
 }
 
 fn terminal() -> (Verdict, String) {

@@ -40,7 +40,7 @@ pub fn run(form: OutputForm, surroundings: Surroundings<'_>, stdout: &mut dyn Wr
         Ok(config) => network::check(&mut report, config),
         Err(_) => report.skip(&network::CHECKS, "no usable key"),
     }
-    local::check(&mut report, surroundings);
+    local::check(&mut report, surroundings, config.as_ref().ok());
     report.finish().unwrap_or(1)
 }
 

@@ -158,6 +158,7 @@ pub(super) fn spawn(
         command.current_dir(directory);
     }
     sys::detach_child(&mut command, place, custody);
+    let _raised = (place != Place::Beside).then(sys::raise_kill_score);
     // The handle is dropped without a wait: `Children` collects the process.
     let child = command.spawn().map_err(exec_error)?;
     Pid::try_from(child.id()).map_err(|_| SpawnError::Other(io::ErrorKind::Other.into()))

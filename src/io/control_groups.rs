@@ -1,7 +1,8 @@
 //! A control group for each session, where we may make one: the kernel then kills all of a session at
 //! once (`cgroup.kill`), however fast it forks.
 //!
-//! The guardian removes the group with the last of its processes.
+//! The guardian removes the group with the last of its processes. Groups of an agent and guardians that
+//! were killed are removed by the next agent that starts.
 
 use std::ffi::CString;
 use std::fs;
@@ -14,6 +15,9 @@ pub struct ControlGroups {
     next: u64,
 }
 
+/// In front of the agent's process id and a number.
+const PREFIX: &str = "hoop-lite-";
+
 /// Where version 2 is mounted, alone or beside version 1.
 const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 
@@ -21,6 +25,7 @@ impl ControlGroups {
     /// Looks for our own group.
     pub fn new(is_wanted: bool) -> Self {
         let own = is_wanted.then(own_group).flatten();
+        own.iter().for_each(|own| remove_leftovers(own));
         Self { own, next: 0 }
     }
 
@@ -31,7 +36,7 @@ impl ControlGroups {
 
     fn try_create(&mut self) -> Option<CString> {
         let own = self.own.as_ref()?;
-        let name = format!("hoop-lite-{}-{}", std::process::id(), self.next);
+        let name = format!("{PREFIX}{}-{}", std::process::id(), self.next);
         let path = own.join(name);
         let made = fs::create_dir(&path).is_ok();
         if !made || !path.join("cgroup.kill").exists() {
@@ -52,6 +57,19 @@ impl ControlGroups {
             && !path.is_empty()
         {
             let _ = fs::remove_dir(path);
+        }
+    }
+}
+
+/// Groups whose agent is gone; one that still has processes stays.
+fn remove_leftovers(own: &Path) {
+    for entry in fs::read_dir(own).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        if let Some((agent, _)) = number.and_then(|number| number.split_once('-'))
+            && !Path::new("/proc").join(agent).exists()
+        {
+            let _ = fs::remove_dir(entry.path());
         }
     }
 }

@@ -41,3 +41,8 @@ mod tests {
         assert_eq!(kind("/nonexistent"), Err(io::ErrorKind::NotFound));
     }
 }
+
+/// Whether we, and so every session, can read this file.
+pub fn is_readable(path: &str) -> bool {
+    std::fs::File::open(path).is_ok()
+}

@@ -2,7 +2,7 @@
 //!
 //! Promises: only our user can read them, their names cannot be guessed, each is gone when its
 //! [`SecretFile`] is dropped and all are gone when the [`SecretFiles`] are. What a killed agent
-//! leaves behind is removed by the next one that starts.
+//! leaves behind is removed by the guardians of its sessions, and by the next one that starts.
 //!
 //! All files of a process lie in one private directory, made when the first is needed:
 //! `<base>/hoop-lite-<uid>-<random>`. While its process lives it holds the directory's advisory
@@ -100,13 +100,15 @@ impl Directory {
 }
 
 impl SecretFiles {
-    /// Directories to try, in this order: `$TMPDIR`, `/tmp`, `$XDG_RUNTIME_DIR`, `/dev/shm`.
+    /// Directories to try, in this order: the service's own (`$RUNTIME_DIRECTORY`), what lies in
+    /// memory (`$XDG_RUNTIME_DIR`, `/dev/shm`), then `$TMPDIR` and `/tmp`, which may be a disk.
     pub fn default_bases() -> Vec<PathBuf> {
         [
-            std::env::var_os("TMPDIR"),
-            Some(OsString::from("/tmp")),
+            std::env::var_os("RUNTIME_DIRECTORY"),
             std::env::var_os("XDG_RUNTIME_DIR"),
             Some(OsString::from("/dev/shm")),
+            std::env::var_os("TMPDIR"),
+            Some(OsString::from("/tmp")),
         ]
         .into_iter()
         .flatten()

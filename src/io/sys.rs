@@ -24,12 +24,12 @@ pub mod testing;
 pub use children::{
     Custody, ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_process,
 };
-pub use domain::{Separation, has_no_new_privileges, separation};
+pub use domain::{Separation, is_bound, separation};
 pub use guard::{GUARDIAN, Order, Watch, be_guardian, let_guardians_execute};
 pub use memory::RecordMemory;
 pub use own::{
-    effective_user, open_files_max, prepare_process, random_bytes, try_lock, was_ignored,
-    wipe_environment,
+    become_user, effective_user, lock_memory, open_files_max, prepare_process, raise_kill_score,
+    random_bytes, try_lock, was_ignored, wipe_environment,
 };
 pub use readiness::{takes_output, write_now};
 pub use signals::{

@@ -49,6 +49,15 @@ impl Program {
         Ok(Some(Self { spec, settings }))
     }
 
+    /// Takes over what has become of our variables since, as when we became another user.
+    pub fn follow(&mut self, variables: &Variables) {
+        for (name, value) in &mut self.spec.environment {
+            if let Some((_, new)) = variables.iter().find(|(known, _)| known == name) {
+                value.clone_from(new);
+            }
+        }
+    }
+
     /// Whether it is started also where the agent can't run.
     pub fn keeps_going(&self) -> bool {
         self.settings.keep_going

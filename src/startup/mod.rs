@@ -1,8 +1,8 @@
 //! From a configuration to a running agent: the only place where all parts meet.
 
 mod beside;
-pub mod isolation;
 mod publication;
+mod user;
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,7 +15,9 @@ use rustls::pki_types::ServerName;
 use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
 use crate::base::Rng;
 use crate::cli::{AgentOptions, RunOptions};
-use crate::config::{Config, HealthListen, Mode, Settings, Surroundings, TlsMode};
+use crate::config::{
+    Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
+};
 use crate::io::notify::Notify;
 use crate::io::processes::Keeping;
 use crate::io::reactor::{Keepalive, Options, Reactor};
@@ -52,10 +54,11 @@ pub type Variables = Vec<(OsString, OsString)>;
 pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, String> {
     sys::prepare_process();
     sys::let_guardians_execute();
-    let variables: Variables = std::env::vars_os().collect();
+    let mut variables: Variables = std::env::vars_os().collect();
     wipe(&variables);
+    let given = variables.clone();
     let variable = |wanted: &str| {
-        let found = variables.iter().find(|(name, _)| name == wanted);
+        let found = given.iter().find(|(name, _)| name == wanted);
         let text = || found.map(|(_, value)| value.to_string_lossy().into_owned());
         options.value(wanted).or_else(text)
     };
@@ -64,18 +67,21 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         variable: &variable,
         read_file: &files::read_small,
     };
-    let program = match beside {
+    let mut program = match beside {
         Some(options) => Program::new(options, &variables, surroundings)?,
         None => None,
     };
-    let reactor = prepare(beside, surroundings)
-        .or_else(|reason| match &program {
-            Some(program) if program.keeps_going() => {
-                ::log::error!("{reason}; {} runs without the agent", program.name());
-                Ok(Prepared::without_agent(surroundings))
-            }
-            _ => Err(reason),
-        })
+    let prepared = prepare(beside, surroundings, &mut variables).or_else(|reason| match &program {
+        Some(program) if program.keeps_going() => {
+            ::log::error!("{reason}; {} runs without the agent", program.name());
+            Prepared::without_agent(surroundings, &mut variables)
+        }
+        _ => Err(reason),
+    });
+    if let Some(program) = &mut program {
+        program.follow(&variables);
+    }
+    let reactor = prepared
         .and_then(|prepared| assemble(prepared, &variables, beside.is_some(), program.as_ref()));
     let result = match (reactor, program) {
         (Ok(reactor), program) => serve(reactor, program.as_ref()),
@@ -134,20 +140,26 @@ struct Prepared {
 
 impl Prepared {
     /// For a program that has to run all the same, probes included.
-    fn without_agent(surroundings: Surroundings<'_>) -> Self {
-        Self {
-            settings: Settings::load(surroundings).unwrap_or_default(),
+    fn without_agent(
+        surroundings: Surroundings<'_>,
+        variables: &mut Variables,
+    ) -> Result<Self, String> {
+        let settings = Settings::load(surroundings).unwrap_or_default();
+        user::change(&settings, variables)?;
+        Ok(Self {
+            settings,
             is_embedded: false,
             published: Vec::new(),
             keeping: Keeping::default(),
             endpoints: None,
-        }
+        })
     }
 }
 
 fn prepare(
     beside: Option<&RunOptions>,
     surroundings: Surroundings<'_>,
+    variables: &mut Variables,
 ) -> Result<Prepared, String> {
     let config = Config::load(surroundings).map_err(|error| error.to_string())?;
     for warning in &config.warnings {
@@ -164,6 +176,7 @@ fn prepare(
              VAULT_APP_ROLE_SECRET_ID"
         );
     }
+    user::settle(&config, variables)?;
     let published = publication
         .as_mut()
         .map(|publication| std::mem::take(&mut publication.variables));
@@ -173,7 +186,7 @@ fn prepare(
         published: published.unwrap_or_default(),
         keeping: Keeping {
             ends_detached: config.settings.end_detached,
-            is_separate: isolation::is_separate(&config, sys::separation()),
+            is_separate: is_separate(&config),
         },
         endpoints: Some(endpoint_source(config, publication)?),
     })
@@ -263,6 +276,15 @@ fn serve(mut reactor: Reactor, program: Option<&Program>) -> Result<u8, String> 
     }))
 }
 
+/// Whether sessions are shut off from one another; warns where a setting asks for what the kernel can't.
+fn is_separate(config: &Config) -> bool {
+    let is_possible = sys::separation() == sys::Separation::Full;
+    if config.settings.separate_sessions == Some(true) && !is_possible {
+        ::log::warn!("sessions are not shut off from one another: {LANDLOCK_LACKING}");
+    }
+    is_possible && config.wants_separation(sys::is_bound())
+}
+
 /// Exit code of `--exit-on-revoked`.
 const EXIT_KEY_REFUSED: u8 = 3;
 
@@ -331,7 +353,12 @@ fn endpoint_source(
             read_file: &files::read_small,
         };
         match config.reload_key(surroundings) {
-            Ok(true) => ::log::info!("the key's file has a new key"),
+            // Only root can read it, whom we no longer are.
+            _ if config.settings.user.is_some() => {}
+            Ok(true) => {
+                sys::lock_memory(config.token.expose());
+                ::log::info!("the key's file has a new key");
+            }
             Ok(false) => {}
             Err(error) => ::log::warn!("{error}; going on with the key as it was"),
         }

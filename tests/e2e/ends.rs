@@ -6,16 +6,17 @@ use std::io::Read;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 
 use loopback_gateway::targets::{Manner, Target};
-use loopback_gateway::{Session, SessionRequest};
+use loopback_gateway::{AgentProcess, Gateway, Security, Session, SessionRequest};
 
-use crate::world::{Folder, World, forward_at_work};
+use crate::world::{AGENT, Folder, World, environment, forward_at_work};
 
 /// Programs that stay behind, in the words of a shell. Descriptor 9 tells that one of them lives.
 /// READY is a pipe on which two wait for one another.
 const DEAF: &str = "(trap '' TERM HUP; : >READY; while :; do sleep 1000; done) & : <READY";
 const NOHUP: &str = "nohup sh -c ': >READY; exec sleep 1000' & : <READY";
 const OWN_SESSION: &str = "setsid sh -c ': >READY; exec sleep 1000' & : <READY";
-const JOB: &str = "set -m; sleep 1000 & set +m";
+/// In a group of its own.
+const JOB: &str = "bash -c 'set -m; sleep 1000 &'";
 const DEAF_TO_TERM: &str = "(trap '' TERM; : >READY; while :; do sleep 1000; done) & : <READY";
 const CHAIN: &str = "chain() { sleep 0.002; chain & }; chain &";
 /// A process for each link, of a fraction of a millisecond.
@@ -72,6 +73,36 @@ impl Holders {
     }
 }
 
+/// The agent as it is; and, where we may take them away, without control groups.
+fn worlds(variables: &[(&str, &str)]) -> impl Iterator<Item = World> {
+    let hides = std::process::Command::new("unshare")
+        .args(["--mount", "true"])
+        .status();
+    let hides = hides.is_ok_and(|status| status.success());
+    [false, true]
+        .into_iter()
+        .filter(move |is_hidden| hides || !is_hidden)
+        .map(|is_hidden| match is_hidden {
+            false => World::with_variables(variables),
+            true => without_control_groups(variables),
+        })
+}
+
+fn without_control_groups(variables: &[(&str, &str)]) -> World {
+    let gateway = Gateway::start(Security::Tls);
+    let key = gateway.register("demo", "standard");
+    let script = "mount -t tmpfs none /sys/fs/cgroup && exec \"$0\"";
+    let mut command = AgentProcess::command("unshare", &environment(&gateway, &key, variables));
+    command.args(["--mount", "--", "sh", "-c", script, AGENT]);
+    let agent = AgentProcess::spawn(&mut command);
+    gateway.wait_online("demo");
+    World {
+        agent,
+        gateway,
+        key,
+    }
+}
+
 /// A session whose script has come to its last line, and goes on for ever.
 fn endless<'world>(world: &'world World, script: &str) -> Session<'world> {
     let mut session = world.open(SessionRequest::exec(&["sh"]));
@@ -83,7 +114,12 @@ fn endless<'world>(world: &'world World, script: &str) -> Session<'world> {
 
 #[test]
 fn a_normal_end_reaches_jobs_and_chains_and_spares_what_detached_itself() {
-    let world = World::start();
+    for world in worlds(&[]) {
+        check_normal_end(&world);
+    }
+}
+
+fn check_normal_end(world: &World) {
     let folder = Folder::new("normal-end");
     let (attached, detached) = (
         Holders::new(&folder, "attached"),
@@ -113,11 +149,16 @@ fn a_setting_ends_what_detached_itself_too() {
 
 #[test]
 fn a_client_that_leaves_leaves_nothing() {
-    let world = World::start();
+    for world in worlds(&[]) {
+        check_client_left(&world);
+    }
+}
+
+fn check_client_left(world: &World) {
     let folder = Folder::new("client-left");
     let holders = Holders::new(&folder, "all");
     let script = holders.start(&ATTACHED) + &holders.start(&DETACHED);
-    let mut session = endless(&world, &script);
+    let mut session = endless(world, &script);
     session.kill();
     holders.wait_gone();
     world.agent.wait_childless();
@@ -125,7 +166,12 @@ fn a_client_that_leaves_leaves_nothing() {
 
 #[test]
 fn a_closed_console_leaves_no_chain_of_forks() {
-    let world = World::start();
+    for world in worlds(&[]) {
+        check_chains(&world);
+    }
+}
+
+fn check_chains(world: &World) {
     let folder = Folder::new("chains");
     for round in 0..5 {
         let holders = Holders::new(&folder, &format!("round-{round}"));
@@ -141,13 +187,18 @@ fn a_closed_console_leaves_no_chain_of_forks() {
 
 #[test]
 fn a_revoked_key_reaches_what_earlier_sessions_left_behind() {
-    let world = World::with_variables(&[("HOOP_LITE_KEY_CHECK_INTERVAL", "5s")]);
+    for world in worlds(&[("HOOP_LITE_KEY_CHECK_INTERVAL", "5s")]) {
+        check_revocation(&world);
+    }
+}
+
+fn check_revocation(world: &World) {
     let folder = Folder::new("revoked-ends");
     let earlier = Holders::new(&folder, "earlier");
     assert_eq!(world.shell(&earlier.start(&DETACHED)).code, 0);
     let holders = Holders::new(&folder, "all");
     let script = holders.start(&ATTACHED) + &holders.start(&DETACHED);
-    let _session = endless(&world, &script);
+    let _session = endless(world, &script);
     earlier.check_held();
     world.gateway.revoke("demo");
     world.gateway.wait_offline("demo");
@@ -158,7 +209,12 @@ fn a_revoked_key_reaches_what_earlier_sessions_left_behind() {
 
 #[test]
 fn an_agent_that_is_killed_leaves_nothing() {
-    let world = World::start();
+    for world in worlds(&[]) {
+        check_agent_killed(&world);
+    }
+}
+
+fn check_agent_killed(world: &World) {
     let folder = Folder::new("agent-killed");
     let target = Target::start(Manner::Echo);
     let _forward = forward_at_work(&world.gateway, &target);
@@ -174,7 +230,7 @@ fn an_agent_that_is_killed_leaves_nothing() {
     console.expect("at ");
     let secret = console.expect(".").trim_end_matches('.').to_owned();
     assert!(std::path::Path::new(&secret).exists());
-    let _session = endless(&world, &(script + "trap '' TERM HUP\n"));
+    let _session = endless(world, &(script + "trap '' TERM HUP\n"));
     world.agent.signal(libc::SIGKILL);
     holders.wait_gone();
     earlier.wait_gone();

@@ -147,10 +147,16 @@ fn a_secret_file_of_a_command_that_cannot_start_is_gone() {
     );
 }
 
+/// What lies in the folders of agents.
 fn secret_files() -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(std::env::temp_dir()).unwrap();
-    entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
+    let entries = |folder: &std::path::Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.filter_map(|entry| Some(entry.ok()?.path()))
+    };
+    let folders = entries("/dev/shm".as_ref()).chain(entries(&std::env::temp_dir()));
+    let folders = folders.filter(|folder| folder.to_string_lossy().contains("/hoop-lite-"));
+    folders
+        .flat_map(|folder| entries(&folder).collect::<Vec<_>>())
         .collect()
 }
 

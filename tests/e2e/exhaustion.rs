@@ -20,7 +20,7 @@ fn instead(script: &str, variables: &[(String, String)]) -> Command {
 fn narrow_world(temp: &str) -> World {
     let gateway = Gateway::start(Security::Tls);
     let key = gateway.register("demo", "standard");
-    let variables = environment(&gateway, &key, &[("TMPDIR", temp)]);
+    let variables = environment(&gateway, &key, &[("RUNTIME_DIRECTORY", temp)]);
     let mut command = instead(
         &format!("ulimit -n {DESCRIPTORS_MAX} && exec {AGENT}"),
         &variables,
@@ -95,7 +95,7 @@ fn without_room_for_a_secret_file_the_session_is_refused_and_nothing_is_left() {
     let path = disk.path().to_str().unwrap().to_owned();
     let gateway = Gateway::start(Security::Tls);
     let key = gateway.register("demo", "standard");
-    let variables = environment(&gateway, &key, &[("TMPDIR", &path)]);
+    let variables = environment(&gateway, &key, &[("RUNTIME_DIRECTORY", &path)]);
     // A mount namespace, so that the small disk goes with the agent. Needs root.
     let script = format!(
         "exec unshare --mount sh -c 'mount -t tmpfs -o size=64k,mode=1777 none {path} && exec {AGENT}'"

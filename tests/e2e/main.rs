@@ -19,6 +19,7 @@ mod never_waits;
 mod policy;
 mod proxy;
 mod revocation;
+mod separation;
 mod shutdown;
 mod suspension;
 mod tcp;

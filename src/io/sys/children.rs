@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::domain::enter_domain;
-use super::guard::{Watch, raise_kill_score, split};
+use super::guard::{Watch, split};
 use super::own::{INHERITED, Inherited, close_range_on_exec};
 use super::signals::{SIGNAL_NUMBER_MAX, bit, set_disposition};
 use super::{Pid, check};
@@ -79,9 +79,6 @@ pub fn detach_child(command: &mut Command, place: Place, custody: Custody) {
                 if place == Place::Beside {
                     restore_signals(&inherited);
                 }
-            }
-            if place != Place::Beside {
-                raise_kill_score();
             }
             close_range_on_exec();
             match custody.is_separate {

@@ -6,7 +6,7 @@
 use std::ffi::{c_int, c_long};
 use std::io;
 
-use super::check;
+use super::{check, effective_user};
 
 /// How far the kernel shuts domains off from one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +87,12 @@ fn forgo_privileges() {
     }
 }
 
-/// Set-user-id programs raise nobody's rights below us.
-pub fn has_no_new_privileges() -> bool {
+/// An ordinary user below whom set-user-id programs raise nobody's rights.
+pub fn is_bound() -> bool {
+    effective_user() != 0 && has_no_new_privileges()
+}
+
+fn has_no_new_privileges() -> bool {
     #[cfg(target_os = "linux")]
     // SAFETY: integers only.
     return check(unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) })

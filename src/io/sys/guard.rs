@@ -449,25 +449,3 @@ pub(super) fn write_file(folder: &CStr, name: &CStr, bytes: &[u8]) -> io::Result
         result
     }
 }
-
-/// Adds to the score by which the kernel picks whom to kill for memory. Called between fork and
-/// exec.
-pub(super) fn raise_kill_score() {
-    const MORE: Pid = 500;
-    const SCORE_MAX: Pid = 1000;
-    let mut text = [0u8; NUMBER_BYTES];
-    let file = open(c"/proc/self/oom_score_adj");
-    let size = read(file, &mut text);
-    close(file);
-    let mut own = 0;
-    for byte in text.iter().take(size).filter(|byte| byte.is_ascii_digit()) {
-        own = own * 10 + Pid::from(byte - b'0');
-    }
-    if text.first() == Some(&b'-') {
-        own = -own;
-    }
-    let mut digits = [0; NUMBER_BYTES];
-    let score = decimal((own + MORE).clamp(0, SCORE_MAX), &mut digits);
-    // Where it can't be raised everybody has the same.
-    let _ = write_file(c"/proc/self", c"oom_score_adj", score.to_bytes());
-}

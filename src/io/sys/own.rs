@@ -1,8 +1,10 @@
 //! Our own process: what it shows, allows and hands on, and the kernel's random bytes and locks.
 
 use std::ffi::{c_char, c_int};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,6 +39,14 @@ pub(super) static INHERITED: OnceLock<Inherited> = OnceLock::new();
 /// none of them is worth not starting.
 pub fn prepare_process() {
     INHERITED.get_or_init(|| {
+        // Not to be had any more once we can't be looked into.
+        let score = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/proc/self/oom_score_adj");
+        if let Ok(score) = score {
+            let _ = KILL_SCORE.set(score);
+        }
         #[cfg(target_os = "linux")]
         // SAFETY: PR_SET_DUMPABLE takes integers only.
         unsafe {
@@ -97,6 +107,40 @@ fn unblock_signals() -> libc::sigset_t {
         let mut before = none;
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, &raw mut before);
         before
+    }
+}
+
+/// The score by which the kernel picks whom to kill for memory.
+static KILL_SCORE: OnceLock<File> = OnceLock::new();
+
+/// Ours is that of a session's processes, until this is dropped: a child takes it over.
+pub struct RaisedKillScore {
+    before: i32,
+}
+
+/// Makes the children that are started now more likely to be killed for memory than we are.
+pub fn raise_kill_score() -> Option<RaisedKillScore> {
+    const MORE: i32 = 500;
+    const SCORE_MAX: i32 = 1000;
+    let mut text = [0; 8];
+    let size = KILL_SCORE.get()?.read_at(&mut text, 0).ok()?;
+    let before = std::str::from_utf8(text.get(..size)?).ok()?;
+    let before: i32 = before.trim_ascii().parse().ok()?;
+    set_kill_score((before + MORE).clamp(0, SCORE_MAX));
+    Some(RaisedKillScore { before })
+}
+
+impl Drop for RaisedKillScore {
+    fn drop(&mut self) {
+        // Back to where we were is allowed to everybody.
+        set_kill_score(self.before);
+    }
+}
+
+fn set_kill_score(score: i32) {
+    if let Some(file) = KILL_SCORE.get() {
+        // Where it can't be set everybody has the same.
+        let _ = file.write_at(score.to_string().as_bytes(), 0);
     }
 }
 
@@ -270,6 +314,29 @@ pub fn random_bytes(bytes: &mut [u8]) -> io::Result<()> {
 pub fn effective_user() -> u32 {
     // SAFETY: cannot fail and touches no memory.
     unsafe { libc::geteuid() }
+}
+
+/// Keeps the pages of `bytes` from being written to swap space, as far as the system lets us.
+pub fn lock_memory(bytes: &[u8]) {
+    // SAFETY: only the pages' place changes; an address range that is mapped, since it is borrowed.
+    unsafe { libc::mlock(bytes.as_ptr().cast(), bytes.len()) };
+}
+
+/// Becomes another user for good, with no group but `group`. Call before the first thread.
+pub fn become_user(user: u32, group: u32) -> io::Result<()> {
+    // SAFETY: integers, and an empty list.
+    unsafe {
+        check(libc::setgroups(0, std::ptr::null()))?;
+        check(libc::setgid(group))?;
+        check(libc::setuid(user))?;
+    }
+    // The kernel may have made us visible again.
+    #[cfg(target_os = "linux")]
+    // SAFETY: integers only.
+    unsafe {
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+    }
+    Ok(())
 }
 
 /// Tries to take the exclusive advisory lock of an open file or directory, without waiting.

@@ -153,7 +153,7 @@ pub fn full_disk(plan: &Plan) -> Row {
     let rounds = plan.count(200, 20);
     let disk = SmallDisk::mount();
     let temp = disk.0.to_str().expect("a plain path").to_owned();
-    let subject = Subject::start(plan, &[("TMPDIR", &temp)]);
+    let subject = Subject::start(plan, &[("RUNTIME_DIRECTORY", &temp)]);
     let with_secret = || exec("wc -c <\"${SECRET}\"").file("SECRET", &[b'x'; ROOM_BYTES / 2]);
     let works = || {
         let outcome = subject.gateway.open_session(with_secret()).run(b"");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 mod clock;
 mod cuts;
+mod ends;
 mod exhaustion;
 mod gateway_process;
 mod leaving;
@@ -55,7 +56,7 @@ const fn waiting(name: &'static str, run: fn(&Plan) -> Row) -> Scenario {
     }
 }
 
-const SCENARIOS: [Scenario; 14] = [
+const SCENARIOS: [Scenario; 16] = [
     busy("gateway-kills", cuts::gateway_kills),
     busy("reconnects", cuts::reconnects),
     waiting("lossy-line", line_trouble::lossy_line),
@@ -70,6 +71,8 @@ const SCENARIOS: [Scenario; 14] = [
     busy("first-process", leaving::first_process),
     busy("revocation", leaving::revocation),
     busy("drain", leaving::drain),
+    busy("ends", ends::ends),
+    busy("killed-agent", ends::killed_agent),
 ];
 
 /// All scenarios, or those named, and their table. Fails when one does.
