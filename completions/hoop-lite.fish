@@ -12,7 +12,7 @@ function __hoop_lite_words
             case --
                 echo --
                 return
-            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --separate-sessions --format --log-level
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --separate-sessions --keepalive-idle --keepalive-interval --keepalive-probes --client-env --format --log-level
                 set skip 1
             case '-*'
             case '*'
@@ -68,6 +68,10 @@ complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l stall-max -x -d 'How lo
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l output-after-exit -x -d 'How long jobs that a command leaves behind may go on to print (60s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l end-detached -d 'End also what a session has detached by nohup or setsid when it ends normally.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l separate-sessions -x -a 'auto true false' -d 'Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where they do not work anyway).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-idle -x -d 'Silence of a connection to a target before TCP asks whether it is there (15s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-interval -x -d 'Time between two such questions (15s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-probes -x -d 'How many of them may go unanswered before the connection is closed (9).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l client-env -x -d 'Variables that clients may set: default (all but those by which programs find code), none, or a list such as APP_MODE,BUILD_*.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-level -x -a 'trace debug info warn error' -d 'The least important log lines that are written (info).'
@@ -95,6 +99,10 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l stall-max -x -d 'How long a tar
 complete -c hoop-lite -n '__hoop_lite_in run' -l output-after-exit -x -d 'How long jobs that a command leaves behind may go on to print (60s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l end-detached -d 'End also what a session has detached by nohup or setsid when it ends normally.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l separate-sessions -x -a 'auto true false' -d 'Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where they do not work anyway).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-idle -x -d 'Silence of a connection to a target before TCP asks whether it is there (15s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-interval -x -d 'Time between two such questions (15s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-probes -x -d 'How many of them may go unanswered before the connection is closed (9).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l client-env -x -d 'Variables that clients may set: default (all but those by which programs find code), none, or a list such as APP_MODE,BUILD_*.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l log-level -x -a 'trace debug info warn error' -d 'The least important log lines that are written (info).'

@@ -126,9 +126,21 @@ pub const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// Sessions at once.
 pub const SESSION_COUNT_MAX: usize = 4096;
 
-/// Parameters that all sessions hold together, for as long as they are open: a session has some kB,
-/// one with certificates some hundred, and a message could bring 17 MiB for each of thousands.
+/// Heap that the parameters of all sessions take together, for as long as they are open: a session has
+/// some kB, one with certificates some hundred, and a message could bring 17 MiB for each of thousands.
 pub const SESSIONS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Arguments of one session's command: each takes far more of the heap than it does on the wire.
+pub const ARGUMENT_COUNT_MAX: usize = 4096;
+
+/// Variables of one session, its client's included, for the same reason.
+pub const VARIABLE_COUNT_MAX: usize = 1024;
+
+/// Processes at once that sessions have started.
+pub const PROCESS_COUNT_MAX: usize = 1024;
+
+/// Files of secrets at once.
+pub const SECRET_FILE_COUNT_MAX: usize = 4096;
 
 /// Relays at once, of all sessions.
 pub const RELAY_COUNT_MAX: usize = 16384;
@@ -176,6 +188,16 @@ pub const TARGET_UNSENT_BYTES: u32 = 128 * 1024;
 
 /// Resolving and connecting for a relay.
 pub const TARGET_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// TCP keep-alive to targets: the first probe comes well before NATs and firewalls forget a flow
+/// (240 s and more), and a target that answers none of the probes is gone.
+pub const TARGET_PROBE_AFTER: Duration = Duration::from_secs(15);
+/// See [`TARGET_PROBE_AFTER`].
+pub const TARGET_PROBE_EVERY: Duration = Duration::from_secs(15);
+/// See [`TARGET_PROBE_AFTER`].
+pub const TARGET_PROBES_MAX: usize = 9;
+/// The time that all this takes, which a target also has to acknowledge bytes.
+pub const TARGET_SILENCE_MAX: Duration = Duration::from_secs(150);
 
 /// After its client left, a target may read what is still queued and say goodbye for this long
 /// without progress.
@@ -263,6 +285,10 @@ const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
 const _: () = assert!(GATHER_KEEP_RATE < GATHER_BEGIN_RATE && GATHER_BEGIN_RATE < GATHER_END_RATE);
 const _: () = assert!(GATHER_WAIT_MIN.as_millis() < GATHER_WAIT_MAX.as_millis());
 const _: () = assert!(LINK_READ_BYTES_MAX < GATHER_CREDIT_MIN as usize);
+const _: () = assert!(
+    TARGET_PROBE_AFTER.as_secs() + TARGET_PROBE_EVERY.as_secs() * TARGET_PROBES_MAX as u64
+        == TARGET_SILENCE_MAX.as_secs()
+);
 const _: () = assert!(LINK_READ_BYTES_MIN < LINK_BUFFER_BYTES_IDLE);
 const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES_MAX);
 

@@ -164,7 +164,20 @@ impl Agent {
         endpoints: EndpointSource,
         rng: Rng,
     ) -> Self {
-        let mut agent = Self {
+        let mut agent = Self::idle(now, settings, sessions, endpoints, rng);
+        agent.dial(now);
+        agent
+    }
+
+    /// Never dials: there is nowhere to go, but a reason to be here.
+    pub fn idle(
+        now: Instant,
+        settings: Settings,
+        sessions: Sessions,
+        endpoints: EndpointSource,
+        rng: Rng,
+    ) -> Self {
+        Self {
             settings,
             endpoints,
             phase: Phase::Waiting,
@@ -192,9 +205,7 @@ impl Agent {
             is_leaving: false,
             exit: None,
             counters: LinkCounters::default(),
-        };
-        agent.dial(now);
-        agent
+        }
     }
 
     /// The next request to the reactor.

@@ -164,44 +164,18 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
     out
 }
 
-/// Writes how things stand into the log.
+/// Writes how things stand into the log: the link's phase, and all figures.
 pub fn log_state(agent: &Agent, now: Instant, processes: usize) {
-    let (link, sessions) = (agent.counters(), agent.sessions());
-    let counters = sessions.counters();
-    let phase = match agent.link_state() {
-        LinkState::Waiting => "waits to try again",
-        LinkState::Dialling => "is dialled",
-        LinkState::Connecting => "is being made",
-        LinkState::Live => "is live",
-    };
-    let heard = match agent.last_received() {
-        Some(heard) => now.saturating_duration_since(heard).as_millis(),
-        None => 0,
-    };
     log::info!(
-        "state: the link to {} {phase}, heard {} ms ago; {} connects, {} failures so far",
+        "state: the link to {} is {:?}",
         agent.place,
-        number(heard),
-        link.connects,
-        link.failures
+        agent.link_state()
     );
-    log::info!(
-        "state: {} sessions open, {} so far, {} refused",
-        sessions.len(),
-        counters.sessions,
-        counters.refused
-    );
-    log::info!(
-        "state: {} relays and commands open, {processes} processes; {} relays, {} commands so far",
-        sessions.target_count(),
-        counters.relays,
-        counters.commands
-    );
-    log::info!(
-        "state: {} bytes wait for targets, {} for the gateway",
-        sessions.buffered_bytes(),
-        agent.outbox.len()
-    );
+    let figures = metrics(agent, now, processes);
+    let figures = figures
+        .lines()
+        .filter_map(|line| line.strip_prefix("hoop_lite_"));
+    log::info!("state: {}", figures.collect::<Vec<_>>().join(", "));
 }
 
 fn number(value: u128) -> u64 {

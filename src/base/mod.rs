@@ -3,6 +3,7 @@
 pub mod bytebuf;
 pub mod chunks;
 pub mod civil;
+pub mod client_env;
 pub mod plain;
 pub mod rng;
 pub mod secret;
@@ -12,6 +13,7 @@ pub mod trust;
 
 pub use bytebuf::ByteBuf;
 pub use chunks::{Chunks, Pieces};
+pub use client_env::ClientEnv;
 pub use rng::Rng;
 pub use secret::{Secret, wipe};
 pub use slab::{Key, Slab};

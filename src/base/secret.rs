@@ -19,6 +19,11 @@ impl Secret {
         &self.0
     }
 
+    /// Bytes that it takes, used or not.
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// The secret as text, where it is text.
     pub fn expose_text(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()

@@ -372,6 +372,31 @@ pub static FLAGS: &[Flag] = &[
          they do not work anyway).",
     ),
     setting(
+        "keepalive-idle",
+        Value::Text("DURATION"),
+        settings::KEEPALIVE_IDLE,
+        "Silence of a connection to a target before TCP asks whether it is there (15s).",
+    ),
+    setting(
+        "keepalive-interval",
+        Value::Text("DURATION"),
+        settings::KEEPALIVE_INTERVAL,
+        "Time between two such questions (15s).",
+    ),
+    setting(
+        "keepalive-probes",
+        Value::Text("COUNT"),
+        settings::KEEPALIVE_PROBES,
+        "How many of them may go unanswered before the connection is closed (9).",
+    ),
+    setting(
+        "client-env",
+        Value::Text("NAMES"),
+        settings::CLIENT_ENV,
+        "Variables that clients may set: default (all but those by which programs find code), \
+         none, or a list such as APP_MODE,BUILD_*.",
+    ),
+    setting(
         "log-ship",
         Value::Switch,
         settings::LOG_SHIP,

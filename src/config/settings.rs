@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::beside::{KEEP_GOING, KILL_AFTER};
 use super::{ConfigError, Surroundings, units};
+use crate::base::ClientEnv;
 use crate::limits;
 
 /// How the agent is tuned; every value has a default that suits most.
@@ -37,6 +38,14 @@ pub struct Settings {
     /// Sessions are shut off from one another and from the agent by the kernel; `None`: where that
     /// costs them nothing.
     pub separate_sessions: Option<bool>,
+    /// TCP keep-alive to targets: silence before the first probe.
+    pub keepalive_idle: Duration,
+    /// See [`Settings::keepalive_idle`]: between two probes.
+    pub keepalive_interval: Duration,
+    /// See [`Settings::keepalive_idle`]: probes that may go unanswered.
+    pub keepalive_probes: usize,
+    /// Variables that clients may set for their commands.
+    pub client_env: ClientEnv,
 }
 
 /// Where health and metrics are served.
@@ -80,6 +89,10 @@ impl Default for Settings {
             output_after_exit: limits::OUTPUT_AFTER_EXIT_MAX,
             end_detached: false,
             separate_sessions: None,
+            keepalive_idle: limits::TARGET_PROBE_AFTER,
+            keepalive_interval: limits::TARGET_PROBE_EVERY,
+            keepalive_probes: limits::TARGET_PROBES_MAX,
+            client_env: ClientEnv::Default,
         }
     }
 }
@@ -135,6 +148,18 @@ impl Settings {
                 _ => units::switch(text).map(Some),
             },
         )?;
+        for (variable, place) in [
+            (KEEPALIVE_IDLE, &mut settings.keepalive_idle),
+            (KEEPALIVE_INTERVAL, &mut settings.keepalive_interval),
+        ] {
+            read.value(variable, place, |text| {
+                within(units::duration(text)?, KEEPALIVE_MIN, KEEPALIVE_LIMIT)
+            })?;
+        }
+        read.value(KEEPALIVE_PROBES, &mut settings.keepalive_probes, |text| {
+            within(units::count(text)?, 1, KEEPALIVE_PROBES_LIMIT)
+        })?;
+        read.value(CLIENT_ENV, &mut settings.client_env, ClientEnv::parse)?;
         Ok(settings)
     }
 }
@@ -153,6 +178,9 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",
         OUTPUT_AFTER_EXIT => "a duration from 1s to 1h, such as 60s",
         KILL_AFTER => "a duration from 1s to 24h, such as 30s",
+        KEEPALIVE_IDLE | KEEPALIVE_INTERVAL => "a duration from 1s to 1h, such as 15s",
+        KEEPALIVE_PROBES => "a number from 1 to 100",
+        CLIENT_ENV => "default, none, or names such as APP_MODE,BUILD_*",
         _ => return None,
     })
 }
@@ -206,6 +234,15 @@ pub const END_DETACHED: &str = "HOOP_LITE_END_DETACHED";
 /// See [`Settings::separate_sessions`].
 pub const SEPARATE_SESSIONS: &str = "HOOP_LITE_SEPARATE_SESSIONS";
 
+/// See [`Settings::keepalive_idle`].
+pub const KEEPALIVE_IDLE: &str = "HOOP_LITE_KEEPALIVE_IDLE";
+/// See [`Settings::keepalive_interval`].
+pub const KEEPALIVE_INTERVAL: &str = "HOOP_LITE_KEEPALIVE_INTERVAL";
+/// See [`Settings::keepalive_probes`].
+pub const KEEPALIVE_PROBES: &str = "HOOP_LITE_KEEPALIVE_PROBES";
+/// See [`Settings::client_env`].
+pub const CLIENT_ENV: &str = "HOOP_LITE_CLIENT_ENV";
+
 /// Service managers kill what takes longer.
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// One packet towards a target must fit many times.
@@ -230,6 +267,12 @@ const STALL_LIMIT: Duration = Duration::from_secs(600);
 const OUTPUT_MIN: Duration = Duration::from_secs(1);
 /// Who prints for longer has a file for it.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(3600);
+/// The kernel counts in seconds.
+const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
+/// What a firewall forgets, it has forgotten by then.
+const KEEPALIVE_LIMIT: Duration = Duration::from_secs(3600);
+/// The kernel takes 127.
+const KEEPALIVE_PROBES_LIMIT: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -273,6 +316,13 @@ mod tests {
         assert_eq!(load(STALL_MAX, "500ms").unwrap().stall_max.as_millis(), 500);
         let settings = load(OUTPUT_AFTER_EXIT, "5m").unwrap();
         assert_eq!(settings.output_after_exit.as_secs(), 300);
+        let minute = Duration::from_secs(60);
+        assert_eq!(load(KEEPALIVE_IDLE, "1m").unwrap().keepalive_idle, minute);
+        let settings = load(KEEPALIVE_INTERVAL, "1m").unwrap();
+        assert_eq!(settings.keepalive_interval, minute);
+        assert_eq!(load(KEEPALIVE_PROBES, "3").unwrap().keepalive_probes, 3);
+        let settings = load(CLIENT_ENV, "none").unwrap();
+        assert_eq!(settings.client_env, ClientEnv::None);
     }
 
     #[test]
@@ -302,6 +352,10 @@ mod tests {
             (STALL_MAX, "1ms"),
             (OUTPUT_AFTER_EXIT, "2h"),
             (SEPARATE_SESSIONS, "perhaps"),
+            (KEEPALIVE_IDLE, "0"),
+            (KEEPALIVE_INTERVAL, "2h"),
+            (KEEPALIVE_PROBES, "101"),
+            (CLIENT_ENV, "A B"),
         ] {
             let message = load(variable, value).unwrap_err().to_string();
             let flag = variable.trim_start_matches("HOOP_LITE_");

@@ -51,6 +51,12 @@ impl Dial {
         self.next_at
     }
 
+    /// Addresses under way.
+    #[cfg(test)]
+    pub fn racing(&self) -> usize {
+        self.racing.len()
+    }
+
     /// Looks at the sockets, and starts the next address where one failed or time is up.
     pub fn advance(&mut self, now: Instant, registry: &Registry) -> Dialled {
         for _ in 0..self.racing.len() {

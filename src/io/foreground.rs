@@ -1,14 +1,10 @@
 //! The program of `hoop-lite run -- CMD`: in the foreground, with our terminal and streams. Its end
 //! is ours, and the signals that we get are meant for it.
 
-use std::io;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token};
-
 use super::child::{self, CommandSpec, SpawnError};
-use super::children::Children;
-use super::signal::{Catch, Received, Signal, Signals};
+use super::signal::{Received, Signal};
 use super::sys::{self, Pid};
 
 /// The program, while it runs.
@@ -74,33 +70,5 @@ impl Foreground {
             self.kill_at = None;
             let _ = sys::signal_process(self.pid, Signal::Kill.number());
         }
-    }
-}
-
-/// Runs the program without an agent beside it, and returns its exit code.
-pub fn supervise(spec: &CommandSpec, kill_after: Option<Duration>) -> Result<i32, SpawnError> {
-    let mut poll = Poll::new()?;
-    let mut signals = Signals::new(Catch::All)?;
-    poll.registry()
-        .register(&mut signals, Token(0), Interest::READABLE)?;
-    let mut program = Foreground::start(spec, kill_after)?;
-    let mut children = Children::new();
-    children.insert(program.pid(), 0);
-    let mut events = Events::with_capacity(1);
-    loop {
-        let left = |at: Instant| at.saturating_duration_since(Instant::now());
-        match poll.poll(&mut events, program.kill_at().map(left)) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error.into()),
-            _ => {}
-        }
-        let now = Instant::now();
-        for received in signals.drain() {
-            program.signal(now, received);
-        }
-        if let Some(ended) = children.poll_exited() {
-            children.release(ended.pid);
-            return Ok(ended.status.code());
-        }
-        program.kill_overdue(now);
     }
 }

@@ -1,6 +1,6 @@
 //! From a command to a running process, and from a session's end to the last of its processes.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -101,18 +101,14 @@ impl Processes {
     }
 
     /// Writes the command's files and starts it.
-    pub fn spawn(&mut self, command: Command) -> Result<Spawned, NotSpawned> {
+    pub fn spawn(&mut self, mut command: Command) -> Result<Spawned, NotSpawned> {
         if !self.children.has_room() {
             return Err(failed("the agent runs as many processes as it can".into()));
         }
-        let Command {
-            argv,
-            mut environment,
-            files,
-            terminal,
-        } = command;
-        let mut kept = Vec::with_capacity(files.len());
-        for (name, content) in files {
+        let mut environment = std::mem::take(&mut command.environment);
+        let terminal = command.terminal;
+        let mut kept = Vec::with_capacity(command.files.len());
+        for (name, content) in std::mem::take(&mut command.files) {
             let file = self
                 .secret_files
                 .create(&content)
@@ -126,7 +122,8 @@ impl Processes {
             environment.push((name.into(), file.path().as_os_str().to_owned()));
             kept.push(file);
         }
-        let mut argv = argv.into_iter();
+        let paths: Vec<&OsStr> = kept.iter().map(|file| file.path().as_os_str()).collect();
+        let mut argv = command.complete_argv(&paths).into_iter();
         let program = argv.next().unwrap_or_default();
         let path = environment.iter().rev().find(|(name, _)| name == "PATH");
         let search_path = path.map_or(&self.search_path, |(_, path)| path).clone();

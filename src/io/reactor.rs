@@ -61,8 +61,22 @@ pub struct Options {
     pub notify: Notify,
     /// How sessions' processes are kept.
     pub keeping: Keeping,
+    /// When targets that say nothing are asked whether they are there.
+    pub keepalive: Keepalive,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
+}
+
+/// TCP keep-alive: seconds of silence before the first probe, between probes, and how many of them may go
+/// unanswered.
+#[derive(Clone, Copy, Debug)]
+pub struct Keepalive {
+    /// Before the first.
+    pub after_s: i32,
+    /// Between two.
+    pub every_s: i32,
+    /// How many.
+    pub probes: i32,
 }
 
 /// See the module.
@@ -87,6 +101,7 @@ pub struct Reactor {
     foreground_exit: Option<u8>,
     /// How the agent ended before the foreground program did.
     agent_exit: Option<Exit>,
+    pub(super) keepalive: Keepalive,
     ships_logs: bool,
     watchdog_at: Option<Instant>,
     last_traffic: Instant,
@@ -102,6 +117,7 @@ impl Reactor {
             catch,
             notify,
             keeping,
+            keepalive,
             ships_logs,
         } = options;
         let poll = Poll::new()?;
@@ -127,6 +143,7 @@ impl Reactor {
             foreground: None,
             foreground_exit: None,
             agent_exit: None,
+            keepalive,
             ships_logs,
             watchdog_at,
             last_traffic: Instant::now(),

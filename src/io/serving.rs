@@ -9,7 +9,7 @@ use mio::{Events, Token};
 use super::dial::{self, Dial, Dialled};
 use super::foreground::Foreground;
 use super::processes::{self, Ended, Spawned, Streams};
-use super::reactor::Reactor;
+use super::reactor::{Keepalive, Reactor};
 use super::resolve::{Addresses, Asker, Request};
 use super::sys;
 use super::targets::{Endpoint, Entry, Targets};
@@ -61,6 +61,12 @@ impl Reactor {
             }
             Output::HastenEnds => self.processes.revoke(now),
             Output::Close { target, reset, end } => self.close_target(now, target, reset, end),
+            Output::AskPeer { target } => {
+                if let Some(peer) = self.targets.get(target).map(|entry| entry.peer()) {
+                    let (sessions, outbox) = self.agent.sessions_mut();
+                    sessions.peer_seen(now, target, peer, outbox);
+                }
+            }
         }
     }
 
@@ -127,6 +133,12 @@ impl Reactor {
                 let _ = socket.set_nodelay(true);
                 // Without it a stall shows later.
                 let _ = sys::set_unsent_max(socket.as_fd(), limits::TARGET_UNSENT_BYTES);
+                let Keepalive {
+                    after_s,
+                    every_s,
+                    probes,
+                } = self.keepalive;
+                let _ = sys::set_keepalive(socket.as_fd(), after_s, every_s, probes);
                 entry.endpoint = Endpoint::Socket(socket);
                 entry.mark_writable();
                 let (sessions, outbox) = self.agent.sessions_mut();

@@ -18,7 +18,7 @@ use super::dial::Dial;
 use super::pty::{Master, PtyChild};
 use super::secret_files::SecretFile;
 use super::sys;
-use crate::session::{Channel, TargetId};
+use crate::session::{Channel, Peer, TargetId};
 
 /// Tokens of targets begin here; below are the reactor's own sources.
 pub(super) const TOKEN_BASE: usize = 16;
@@ -281,6 +281,16 @@ impl Entry {
             _ => return 0,
         };
         sys::bytes_in_flight(descriptor, matches!(self.endpoint, Endpoint::Pipes(_)))
+    }
+
+    /// What the kernel knows about the machine that it is on.
+    pub fn peer(&self) -> Peer {
+        match &self.endpoint {
+            Endpoint::Socket(socket) if self.held_by_kernel() > 0 => {
+                sys::unanswered_for(socket.as_fd()).map_or(Peer::Answers, Peer::Silent)
+            }
+            _ => Peer::Settled,
+        }
     }
 
     /// Tells the target that nothing more will come. A terminal has no such notion.

@@ -6,6 +6,7 @@
 //! in the values of the environment are left to `session`.
 
 use crate::base::Secret;
+use crate::limits;
 use crate::wire::gob::{self, Value};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,6 +73,10 @@ pub enum ParamsError {
     Kind(Box<str>),
     /// A variable of this Go type, where only strings are of use.
     EnvVar(Box<str>),
+    /// More arguments than [`limits::ARGUMENT_COUNT_MAX`].
+    Arguments,
+    /// More variables than [`limits::VARIABLE_COUNT_MAX`].
+    Variables,
 }
 
 impl fmt::Display for ParamsError {
@@ -84,6 +89,12 @@ impl fmt::Display for ParamsError {
                     f,
                     "decoding env var error, expected string, found={go_type}"
                 )
+            }
+            Self::Arguments => f.write_str(
+                "the command has more than 4096 arguments: pass them by standard input or a file",
+            ),
+            Self::Variables => {
+                f.write_str("the session has more than 1024 variables: pass them by a file")
             }
         }
     }
@@ -109,7 +120,14 @@ impl ConnectionParams {
             return Err(ParamsError::kind(b"AgentConnectionParams"));
         };
         let mut params = Self::default();
+        let mut argument_count = 0;
         for (name, value) in &fields {
+            if matches!(*name, b"CmdList" | b"ClientArgs") {
+                argument_count += list(value).map_or(0, <[_]>::len);
+            }
+            if argument_count > limits::ARGUMENT_COUNT_MAX {
+                return Err(ParamsError::Arguments);
+            }
             if *name == b"EnvVars" {
                 params.env_vars = env_vars(value)?;
             } else if params.set(name, value).is_none() {
@@ -160,7 +178,7 @@ pub fn decode_string_map(bytes: &[u8]) -> Result<EnvVars, ParamsError> {
     let wrong_kind = || ParamsError::kind(b"map[string]string");
     let value = gob::decode(bytes)?;
     let mut vars = EnvVars::new();
-    for (key, value) in pairs(&value).ok_or_else(wrong_kind)? {
+    for (key, value) in few(pairs(&value).ok_or_else(wrong_kind)?)? {
         let key = text(key).ok_or_else(wrong_kind)?;
         let value = raw_text(value).ok_or_else(wrong_kind)?;
         vars.insert(key, Secret::new(value));
@@ -172,7 +190,7 @@ pub fn decode_string_map(bytes: &[u8]) -> Result<EnvVars, ParamsError> {
 fn env_vars(value: &Value<'_>) -> Result<EnvVars, ParamsError> {
     let wrong_kind = || ParamsError::kind(b"EnvVars");
     let mut vars = EnvVars::new();
-    for (key, value) in pairs(value).ok_or_else(wrong_kind)? {
+    for (key, value) in few(pairs(value).ok_or_else(wrong_kind)?)? {
         let key = text(key).ok_or_else(wrong_kind)?;
         let value = match value {
             Value::Interface(b"string", value) => raw_text(value).ok_or_else(wrong_kind)?,
@@ -185,6 +203,14 @@ fn env_vars(value: &Value<'_>) -> Result<EnvVars, ParamsError> {
         vars.insert(key, Secret::new(value));
     }
     Ok(vars)
+}
+
+/// So many variables that they may be kept.
+fn few<T>(pairs: &[T]) -> Result<&[T], ParamsError> {
+    match pairs.len() > limits::VARIABLE_COUNT_MAX {
+        true => Err(ParamsError::Variables),
+        false => Ok(pairs),
+    }
 }
 
 // Each of these is `None` for a value of another kind.

@@ -28,21 +28,52 @@ pub fn display(command: &[Vec<u8>], client_args: &[Vec<u8>]) -> Vec<u8> {
     cut(&shown, limits::COMMAND_ECHO_BYTES_MAX).into_owned()
 }
 
-/// Arguments of the connection may name variables of the session (`$NAME`, `${NAME}`); a name that
-/// the session lacks stays as it is written, except where it is the whole argument: there the
-/// connection is misconfigured. The program and the client's own arguments are taken literally: a
-/// shell among them expands for itself.
+/// Where the path of a secret file goes, once it has one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PathPlace {
+    /// Which argument; the program is the first.
+    pub argument: usize,
+    /// In front of which of its bytes.
+    pub at: usize,
+    /// Which file, in the order of [`Environment::files`].
+    pub file: usize,
+}
+
+/// What the kernel takes for one argument. Variables may make far more of it.
+const ARGUMENT_BYTES_MAX: usize = 128 * 1024;
+/// And for all of them together, at most.
+const ARGUMENTS_BYTES_MAX: usize = 6 * 1024 * 1024;
+
+/// Arguments of the connection may name variables of the session (`$NAME`, `${NAME}`), files
+/// included; a name that the session lacks stays as it is written, except where it is the whole
+/// argument: there the connection is misconfigured. The program and the client's own arguments are
+/// taken literally: a shell among them expands for itself.
 pub fn argv(
     command: &[Vec<u8>],
     client_args: &[Vec<u8>],
     environment: &Environment,
-) -> Result<Argv, String> {
+) -> Result<(Argv, Vec<PathPlace>), String> {
     let mut argv = Argv::with_capacity(command.len() + client_args.len());
+    let mut places = Vec::new();
+    let mut size = 0;
     for (position, argument) in command.iter().enumerate() {
-        let bytes = match position {
-            0 => argument.clone(),
-            _ => expand(argument, environment).ok_or_else(|| missing_variable(&command[1..]))?,
-        };
+        let mut bytes = argument.clone();
+        if position > 0 {
+            let mut expansion = Expansion {
+                environment,
+                position,
+                out: Vec::with_capacity(argument.len()),
+                places: &mut places,
+            };
+            if expansion.expand(argument).is_none() {
+                return Err(missing_variable(&command[1..]));
+            }
+            bytes = expansion.out;
+        }
+        size += bytes.len();
+        if bytes.len() > ARGUMENT_BYTES_MAX || size > ARGUMENTS_BYTES_MAX {
+            return Err("the command's arguments are too long: pass large values by a file".into());
+        }
         argv.push(OsString::from_vec(bytes));
     }
     argv.extend(client_args.iter().cloned().map(OsString::from_vec));
@@ -52,7 +83,7 @@ pub fn argv(
     if argv.iter().any(|argument| argument.as_bytes().contains(&0)) {
         return Err("an argument of the command contains a zero byte".into());
     }
-    Ok(argv)
+    Ok((argv, places))
 }
 
 fn missing_variable(arguments: &[Vec<u8>]) -> String {
@@ -67,27 +98,56 @@ fn missing_variable(arguments: &[Vec<u8>]) -> String {
     )
 }
 
-/// `None`: the whole argument is one name, and the session has no such variable.
-fn expand(argument: &[u8], environment: &Environment) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(argument.len());
-    let mut rest = argument;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
-        let (before, reference) = rest.split_at(at);
-        out.extend_from_slice(before);
-        let Some((name, length)) = variable_name(reference) else {
-            out.push(b'$');
-            rest = &reference[1..];
-            continue;
-        };
-        match environment.get(name) {
-            Some(value) => out.extend_from_slice(value),
-            None if length == argument.len() => return None,
-            None => out.extend_from_slice(&reference[..length]),
+/// One argument on its way from what is written to what is meant.
+struct Expansion<'a> {
+    environment: &'a Environment,
+    position: usize,
+    out: Vec<u8>,
+    places: &'a mut Vec<PathPlace>,
+}
+
+impl Expansion<'_> {
+    /// `None`: the whole argument is one name, and the session has no such variable. Stops where
+    /// the argument is too long in any case.
+    fn expand(&mut self, argument: &[u8]) -> Option<()> {
+        let mut rest = argument;
+        while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+            let (before, reference) = rest.split_at(at);
+            self.out.extend_from_slice(before);
+            let Some((name, length)) = variable_name(reference) else {
+                self.out.push(b'$');
+                rest = &reference[1..];
+                continue;
+            };
+            if !self.insert(name) {
+                if length == argument.len() {
+                    return None;
+                }
+                self.out.extend_from_slice(&reference[..length]);
+            }
+            rest = &reference[length..];
+            if self.out.len() > ARGUMENT_BYTES_MAX {
+                break;
+            }
         }
-        rest = &reference[length..];
+        self.out.extend_from_slice(rest);
+        Some(())
     }
-    out.extend_from_slice(rest);
-    Some(out)
+
+    /// A file goes before a variable of its name, as in the command's environment.
+    fn insert(&mut self, name: &str) -> bool {
+        if let Some(file) = self.environment.file_position(name) {
+            self.places.push(PathPlace {
+                argument: self.position,
+                at: self.out.len(),
+                file,
+            });
+            return true;
+        }
+        let value = self.environment.get(name);
+        self.out.extend_from_slice(value.unwrap_or_default());
+        value.is_some()
+    }
 }
 
 /// The name in `$NAME...` or `${NAME}...`, and how much of the text it takes.
@@ -120,7 +180,9 @@ mod tests {
         let mut environment = Environment::default();
         environment.set("HOST", "db");
         environment.set("PORT", "5432");
-        expand(argument.as_bytes(), &environment).map(|bytes| String::from_utf8(bytes).unwrap())
+        let words = [b"x".to_vec(), argument.as_bytes().to_vec()];
+        let (mut argv, _) = argv(&words, &[], &environment).ok()?;
+        Some(argv.pop()?.into_string().unwrap())
     }
 
     #[test]
@@ -156,13 +218,68 @@ mod tests {
             error.unwrap_err(),
             "could not find environment variable for commands [$HOST]"
         );
-        let argv = argv(
+        let (argv, _) = argv(
             &words(&["$SHELL"]),
             &words(&["$HOST"]),
             &Environment::default(),
         )
         .unwrap();
         assert_eq!(argv, [OsString::from("$SHELL"), OsString::from("$HOST")]);
+    }
+
+    #[test]
+    fn files_of_secrets_are_named_by_their_paths() {
+        let params = crate::packet::ConnectionParams {
+            env_vars: [("filesystem:KEY", "a2V5"), ("filesystem:A", "YQ==")]
+                .map(|(name, value)| (name.to_owned(), crate::base::Secret::new(value)))
+                .into(),
+            ..Default::default()
+        };
+        let environment =
+            Environment::build(&params, &Default::default(), "s", &Default::default()).unwrap();
+        let words = ["ssh", "-i", "$KEY", "--both=${A}:$KEY$PATHS", "$PATH"];
+        let words = words.map(|word| word.as_bytes().to_vec());
+        let (argv, paths) = argv(&words, &[b"$KEY".to_vec()], &environment).unwrap();
+        let mut command = super::super::Command {
+            argv,
+            paths,
+            environment: Vec::new(),
+            files: Vec::new(),
+            terminal: None,
+        };
+        let paths = ["/tmp/of-a".as_ref(), "/tmp/of-key".as_ref()];
+        let path = environment.text("PATH");
+        assert_eq!(
+            command.complete_argv(&paths),
+            [
+                "ssh",
+                "-i",
+                "/tmp/of-key",
+                "--both=/tmp/of-a:/tmp/of-key$PATHS",
+                path,
+                "$KEY"
+            ]
+        );
+    }
+
+    #[test]
+    fn arguments_that_no_kernel_takes_are_not_made() {
+        let mut environment = Environment::default();
+        environment.set("X", "x".repeat(ARGUMENT_BYTES_MAX / 2));
+        for (argument, fits) in [
+            ("$X$X", true),
+            ("$X$X.", false),
+            (&*"$X".repeat(60_000), false),
+        ] {
+            let words = [b"echo".to_vec(), argument.as_bytes().to_vec()];
+            assert_eq!(argv(&words, &[], &environment).is_ok(), fits);
+        }
+        let words = vec![b"$X$X".to_vec(); 50];
+        assert!(
+            argv(&words, &[], &environment)
+                .unwrap_err()
+                .contains("too long")
+        );
     }
 
     #[test]

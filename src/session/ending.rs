@@ -109,7 +109,7 @@ impl Sessions {
             return;
         };
         self.by_id.remove(&session.id);
-        self.held -= session.held;
+        self.give_session(&session);
         self.remember_ended(session.id.clone(), false);
         match session.state {
             State::Opening(target) => self.drop_target(target, false),
@@ -145,10 +145,11 @@ impl Sessions {
             log::warn!("{} sessions ended with the link", self.len());
         }
         for key in self.sessions.keys() {
-            self.sessions.remove(key);
+            if let Some(session) = self.sessions.remove(key) {
+                self.give_session(&session);
+            }
         }
         self.by_id.clear();
-        self.held = 0;
         self.ended.clear();
         self.confirmations = Confirmations::default();
         for key in self.targets.keys() {

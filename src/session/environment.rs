@@ -10,7 +10,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nanoserde::DeJson;
 
-use crate::base::Secret;
+use super::client_variables::{self, CONSOLE_ONLY};
+use super::heap;
+use crate::base::{ClientEnv, Secret};
 use crate::packet::{ConnectionParams, EnvVars};
 use crate::wire::base64;
 
@@ -21,6 +23,8 @@ pub struct AgentEnvironment {
     variables: BTreeMap<String, Vec<u8>>,
     /// Embedded mode: sessions inherit the application's variables.
     is_embedded: bool,
+    /// What clients may set.
+    client_env: ClientEnv,
 }
 
 /// The outcome: variables, and variables whose value is to be the path of a file.
@@ -28,6 +32,8 @@ pub struct AgentEnvironment {
 pub struct Environment {
     variables: BTreeMap<String, Secret>,
     files: BTreeMap<String, Secret>,
+    /// The client has set what only a program without a terminal may have.
+    bars_terminal: bool,
 }
 
 /// Placeholder by which a connection names a variable of the agent.
@@ -37,8 +43,28 @@ const FROM_AGENT: &[u8] = b"system.agent.envs";
 const PRIVATE_NAMES: [&str; 3] = ["TOKEN", "VAULT_TOKEN", "VAULT_APP_ROLE_SECRET_ID"];
 const PRIVATE_PREFIX: &str = "HOOP_";
 
-/// Names by which a client could make another program of the connection's command.
-const LOADER_PREFIXES: [&str; 3] = ["LD_", "DYLD_", "GLIBC_TUNABLES"];
+/// Variables that say whose session it is.
+const SESSION_NAMES: [&str; 7] = [
+    "HOOP_CONNECTION_NAME",
+    "HOOP_CONNECTION_TYPE",
+    "HOOP_CLIENT_ORIGIN",
+    "HOOP_CLIENT_VERB",
+    "HOOP_USER_ID",
+    "HOOP_USER_EMAIL",
+    "HOOP_SESSION_ID",
+];
+
+/// Where commands are looked up when nobody says where.
+const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Without it, Ruby, Python and others take everything for ASCII.
+const LOCALE_DEFAULT: &str = "C.UTF-8";
+
+/// What a program on a terminal finds in `TERM`.
+const TERMINAL_TYPE: &str = "xterm-256color";
+
+/// Names that one log line shows.
+const NAMES_SHOWN_BYTES: usize = 200;
 
 /// Secret stores of upstream that are not served yet.
 const OTHER_PROVIDERS: [&str; 3] = ["_aws", "_vaultkv1", "_vaultkv2"];
@@ -53,7 +79,15 @@ impl AgentEnvironment {
         Self {
             variables,
             is_embedded,
+            client_env: ClientEnv::Default,
         }
+    }
+
+    /// With what an operator lets clients set.
+    #[must_use]
+    pub fn with_client_env(mut self, client_env: ClientEnv) -> Self {
+        self.client_env = client_env;
+        self
     }
 
     /// One variable of the agent.
@@ -62,8 +96,8 @@ impl AgentEnvironment {
     }
 }
 
-/// The agent's own variables: no session and no program beside it gets to see them.
-pub fn is_private(name: &str) -> bool {
+/// The agent's own variables: no session gets to see them.
+fn is_private(name: &str) -> bool {
     name.starts_with(PRIVATE_PREFIX) || PRIVATE_NAMES.contains(&name)
 }
 
@@ -77,14 +111,16 @@ impl Environment {
     ) -> Result<Self, String> {
         let mut built = Self::default();
         if agent.is_embedded {
-            for (name, value) in &agent.variables {
+            // Ours is not the terminal that a client has.
+            let inherited = agent.variables.iter().filter(|(name, _)| *name != "TERM");
+            for (name, value) in inherited {
                 built
                     .variables
                     .insert(name.clone(), Secret::new(value.clone()));
             }
         }
         built.add_connection(params, agent)?;
-        built.add_client(params, client)?;
+        built.add_client(params, client, session_id, agent)?;
         built.refuse_cloud_logins()?;
         built.add_password_alias(&params.connection_type);
         built.add_session(params, session_id);
@@ -105,6 +141,27 @@ impl Environment {
             .unwrap_or("")
     }
 
+    /// Where in the order of [`Environment::files`] the file of this name is.
+    pub fn file_position(&self, name: &str) -> Option<usize> {
+        self.files.keys().position(|known| known == name)
+    }
+
+    /// What a program on a terminal needs beside the rest, or why it can't have one.
+    pub(super) fn add_terminal(&mut self) -> Result<(), String> {
+        if self.bars_terminal {
+            let refusal = client_variables::refusal(&ClientEnv::Default, CONSOLE_ONLY, true);
+            return Err(refusal.unwrap_or_default());
+        }
+        self.set_default("TERM", TERMINAL_TYPE);
+        Ok(())
+    }
+
+    fn set_default(&mut self, name: &str, value: &str) {
+        if self.text(name).is_empty() && !self.files.contains_key(name) {
+            self.set(name, value);
+        }
+    }
+
     /// Sets a variable.
     pub fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
         self.variables.insert(name.to_owned(), Secret::new(value));
@@ -117,11 +174,13 @@ impl Environment {
             .map(|(name, content)| (name.as_str(), content.expose()))
     }
 
-    /// Bytes of all names and values.
-    pub fn held_bytes(&self) -> usize {
+    /// What all names and values take of the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
         let all = self.variables.iter().chain(&self.files);
-        all.map(|(name, value)| name.len() + value.expose().len())
-            .sum()
+        let entry = |(name, value): (&String, &Secret)| {
+            heap::MAP_ENTRY_BYTES + heap::block(name.capacity()) + heap::block(value.capacity())
+        };
+        all.map(entry).sum()
     }
 
     /// The variables as a process wants them.
@@ -152,23 +211,42 @@ impl Environment {
         Ok(())
     }
 
-    fn add_client(&mut self, params: &ConnectionParams, client: &EnvVars) -> Result<(), String> {
+    fn add_client(
+        &mut self,
+        params: &ConnectionParams,
+        client: &EnvVars,
+        session_id: &str,
+        agent: &AgentEnvironment,
+    ) -> Result<(), String> {
+        let has_password = self.variables.contains_key("PASS");
+        let alias = password_alias(&params.connection_type).filter(|_| has_password);
+        let is_console = params.client_verb == "connect";
+        let mut passed_over = String::new();
         for (key, encoded) in client {
             let (kind, name) = split_key(key)?;
             let taken = |key: &String| split_key(key).is_ok_and(|(_, known)| known == name);
-            if params.env_vars.keys().any(taken) {
+            if SESSION_NAMES.contains(&name)
+                || alias == Some(name)
+                || params.env_vars.keys().any(taken)
+            {
+                if passed_over.len() < NAMES_SHOWN_BYTES {
+                    passed_over.push(' ');
+                    passed_over.extend(name.escape_debug());
+                }
                 continue;
             }
-            if name == "PATH"
-                || LOADER_PREFIXES
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix))
-            {
-                return Err(format!(
-                    "environment variable \"{name}\" can not be set by a client"
-                ));
+            if let Some(refusal) = client_variables::refusal(&agent.client_env, name, is_console) {
+                return Err(refusal);
             }
+            self.bars_terminal |= name == CONSOLE_ONLY
+                && client_variables::refusal(&agent.client_env, name, true).is_some();
             self.insert(kind, name, decode(name, encoded)?)?;
+        }
+        if !passed_over.is_empty() {
+            passed_over.truncate(passed_over.floor_char_boundary(NAMES_SHOWN_BYTES));
+            log::info!(
+                "sid={session_id} the connection's own go before the client's:{passed_over}"
+            );
         }
         Ok(())
     }
@@ -207,25 +285,26 @@ impl Environment {
     }
 
     fn add_password_alias(&mut self, connection_type: &str) {
-        let alias = match connection_type {
-            "postgres" => "PGPASSWORD",
-            "mysql" => "MYSQL_PWD",
-            "mssql" => "SQLCMDPASSWORD",
-            _ => return,
-        };
-        if let Some(password) = self.variables.get("PASS").cloned() {
+        if let Some(alias) = password_alias(connection_type)
+            && let Some(password) = self.variables.get("PASS").cloned()
+        {
             self.variables.insert(alias.to_owned(), password);
         }
     }
 
     fn add_session(&mut self, params: &ConnectionParams, session_id: &str) {
-        self.set("HOOP_CONNECTION_NAME", params.connection_name.as_str());
-        self.set("HOOP_CONNECTION_TYPE", params.connection_type.as_str());
-        self.set("HOOP_CLIENT_ORIGIN", params.client_origin.as_str());
-        self.set("HOOP_CLIENT_VERB", params.client_verb.as_str());
-        self.set("HOOP_USER_ID", params.user_id.as_str());
-        self.set("HOOP_USER_EMAIL", params.user_email.as_str());
-        self.set("HOOP_SESSION_ID", session_id);
+        let values = [
+            &params.connection_name,
+            &params.connection_type,
+            &params.client_origin,
+            &params.client_verb,
+            &params.user_id,
+            &params.user_email,
+            session_id,
+        ];
+        for (name, value) in SESSION_NAMES.into_iter().zip(values) {
+            self.set(name, value);
+        }
         // A zero byte would cut the variable, and the rest of the list with some programs.
         self.variables
             .retain(|_, value| !value.expose().contains(&0));
@@ -234,12 +313,30 @@ impl Environment {
     fn add_process_defaults(&mut self, agent: &AgentEnvironment) {
         for name in ["HOME", "PATH"] {
             if self.text(name).is_empty()
+                && !self.files.contains_key(name)
                 && let Some(value) = agent.get(name)
             {
                 self.set(name, value);
             }
         }
+        self.set_default("PATH", PATH_DEFAULT);
+        if ["LC_ALL", "LC_CTYPE"]
+            .iter()
+            .all(|name| self.text(name).is_empty())
+        {
+            self.set_default("LANG", LOCALE_DEFAULT);
+        }
     }
+}
+
+/// The variable in which the client program of a database looks for the password.
+fn password_alias(connection_type: &str) -> Option<&'static str> {
+    Some(match connection_type {
+        "postgres" => "PGPASSWORD",
+        "mysql" => "MYSQL_PWD",
+        "mssql" => "SQLCMDPASSWORD",
+        _ => return None,
+    })
 }
 
 fn split_key(key: &str) -> Result<(&str, &str), String> {
@@ -372,7 +469,7 @@ mod tests {
                 ("envvar:HOOP_KEY", "system.agent.envs"),
             ],
             &[
-                ("envvar:HOME", "system.agent.envs"),
+                ("envvar:SECRETS", "system.agent.envs"),
                 ("envvar:VAULT_TOKEN", "system.agent.envs"),
             ],
             false,
@@ -380,7 +477,7 @@ mod tests {
         .unwrap();
         assert_eq!(built.text("USER"), "app");
         assert_eq!(built.text("HOOP_KEY"), "system.agent.envs");
-        assert_eq!(built.text("HOME"), "system.agent.envs");
+        assert_eq!(built.text("SECRETS"), "system.agent.envs");
         assert_eq!(built.text("VAULT_TOKEN"), "system.agent.envs");
     }
 
@@ -440,7 +537,7 @@ mod tests {
             "envvar:LD_PRELOAD",
             "filesystem:LD_PRELOAD",
             "envvar:PATH",
-            "envvar:DYLD_X",
+            "filesystem:BASH_ENV",
         ] {
             assert!(
                 error(&[], &[(name, "x")]).contains("can not be set by a client"),
@@ -448,6 +545,79 @@ mod tests {
             );
         }
         assert!(build(&[("envvar:LD_LIBRARY_PATH", "/opt")], &[], false).is_ok());
+    }
+
+    #[test]
+    fn a_client_overrides_the_app_but_not_what_names_its_session() {
+        let client = [
+            ("envvar:USER", "mine"),
+            ("envvar:HOOP_USER_EMAIL", "somebody@else"),
+            ("filesystem:HOOP_USER_ID", "somebody else"),
+            ("filesystem:PGPASSWORD", "mine"),
+        ];
+        let built = build(&[("envvar:PASS", "p")], &client, true).unwrap();
+        assert_eq!(
+            (built.text("USER"), built.text("PGPASSWORD")),
+            ("mine", "p")
+        );
+        assert_eq!(built.text("HOOP_USER_EMAIL"), "");
+        assert_eq!(built.files().count(), 0);
+        // Nobody has set this one.
+        let built = build(&[], &client[3..], true).unwrap();
+        assert_eq!(built.files().count(), 1);
+    }
+
+    #[test]
+    fn programs_find_a_path_a_locale_and_on_a_terminal_its_type() {
+        let nobody = AgentEnvironment::default();
+        let build = |list: &[(&str, &str)]| {
+            let params = ConnectionParams {
+                env_vars: pairs(list),
+                ..ConnectionParams::default()
+            };
+            let mut built = Environment::build(&params, &EnvVars::new(), "s", &nobody).unwrap();
+            assert_eq!(
+                built.get("TERM").is_some(),
+                list.iter().any(|(key, _)| *key == "envvar:TERM")
+            );
+            built.add_terminal().unwrap();
+            built
+        };
+        let built = build(&[]);
+        assert_eq!(
+            (built.text("PATH"), built.text("LANG")),
+            (PATH_DEFAULT, "C.UTF-8")
+        );
+        assert_eq!(built.text("TERM"), "xterm-256color");
+        let built = build(&[
+            ("envvar:TERM", "vt100"),
+            ("envvar:LC_ALL", "de_DE"),
+            ("envvar:PATH", "/x"),
+        ]);
+        assert_eq!((built.text("TERM"), built.text("PATH")), ("vt100", "/x"));
+        assert_eq!(
+            built.get("LANG"),
+            None,
+            "the connection has said what it wants"
+        );
+        assert_eq!(build(&[("envvar:LANG", "C")]).text("LANG"), "C");
+    }
+
+    #[test]
+    fn an_interactive_shell_does_not_read_a_clients_file() {
+        let mut params = ConnectionParams {
+            client_verb: "connect".into(),
+            ..ConnectionParams::default()
+        };
+        let client = pairs(&[("envvar:ENV", "/tmp/mine")]);
+        let build =
+            |params: &ConnectionParams| Environment::build(params, &client, "s", &agent(false));
+        assert!(build(&params).is_err());
+        params.client_verb = "exec".into();
+        let mut built = build(&params).unwrap();
+        assert_eq!(built.text("ENV"), "/tmp/mine");
+        // Which packet starts the command is the client's choice, too.
+        assert!(built.add_terminal().unwrap_err().contains("\"ENV\""));
     }
 
     #[test]

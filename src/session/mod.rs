@@ -3,10 +3,12 @@
 //! Sans-IO: packets and reports go in, [`Output`]s and packets come out; the time is an argument.
 //! What it leaves to others: sockets and processes (`io`), the link and its credit (`agent`).
 
+mod client_variables;
 pub mod command;
 mod draining;
 mod ending;
 pub mod environment;
+mod heap;
 mod opening;
 pub mod output;
 pub mod policy;
@@ -15,6 +17,8 @@ mod process;
 mod relay;
 pub mod service;
 mod sessions;
+mod shares;
+mod silence;
 mod system;
 pub mod target;
 mod tcp;
@@ -25,6 +29,7 @@ pub use environment::AgentEnvironment;
 pub use output::{Command, End, Output, Size};
 pub use pressure::STALLED;
 pub use sessions::{EXIT_INTERNAL, Sessions, Settings};
+pub use silence::Peer;
 pub use target::{Channel, Exit, TargetId};
 
 /// What happened since the start; for logs and metrics.

@@ -7,10 +7,12 @@ use std::time::Instant;
 use super::command;
 use super::ending::send_close;
 use super::environment::Environment;
+use super::heap;
 use super::output::{Output, Size};
 use super::policy;
 use super::service::{self, Liveness, Service};
 use super::sessions::{EXIT_INTERNAL, LIFE, Session, Sessions, State};
+use super::shares::{Table, UserKey};
 use super::target::{Kind as TargetKind, SessionKey, TargetId};
 use crate::base::plain::{Word, cut};
 use crate::limits;
@@ -60,9 +62,11 @@ impl Sessions {
         send_close(outbox, id, EXIT_INTERNAL, text);
     }
 
-    fn prepare(&self, id: &str, packet: &Packet<'_>) -> Result<Session, String> {
+    fn prepare(&mut self, id: &str, packet: &Packet<'_>) -> Result<Session, String> {
         let bad_params = |error: ParamsError| match error {
-            ParamsError::EnvVar(_) => error.to_string(),
+            ParamsError::EnvVar(_) | ParamsError::Arguments | ParamsError::Variables => {
+                error.to_string()
+            }
             _ => "internal error, failed decoding connection params".to_owned(),
         };
         let encoded = packet.spec(spec::CONNECTION_PARAMS).unwrap_or(b"");
@@ -79,7 +83,7 @@ impl Sessions {
 
     /// A session of these parameters, if there is room and the type is served.
     pub(super) fn session_of(
-        &self,
+        &mut self,
         id: &str,
         params: ConnectionParams,
         client: &EnvVars,
@@ -88,18 +92,27 @@ impl Sessions {
         if self.is_closing() {
             return Err("the agent is shutting down, try again".into());
         }
-        if self.sessions.is_full() || self.targets.is_full() {
-            return Err("the agent serves as many sessions as it can, try again later".into());
+        if params.env_vars.len() + client.len() > limits::VARIABLE_COUNT_MAX {
+            return Err(ParamsError::Variables.to_string());
         }
         let service = service::classify(&params).map_err(|refusal| refusal.0.to_owned())?;
         let environment = Environment::build(&params, client, id, &self.agent)?;
-        let words = params.cmd_list.iter().chain(&params.client_args);
-        let held = environment.held_bytes() + words.map(Vec::len).sum::<usize>();
-        if self.held + held > limits::SESSIONS_BYTES_MAX {
-            return Err("the agent's sessions hold as much as they may, try again later".into());
-        }
+        let ids = 2 * heap::block(id.len()) + heap::MAP_ENTRY_BYTES;
+        let held = heap::block(size_of::<Session>())
+            + ids
+            + heap::block(params.connection_type.capacity())
+            + heap::block(request_port.capacity())
+            + heap::words(&params.cmd_list)
+            + heap::words(&params.client_args)
+            + environment.heap_bytes();
+        let user = match &params.user_id[..] {
+            "" => &params.user_email,
+            id => id,
+        };
+        let user = self.take_session(user, held)?;
         Ok(Session {
             id: id.into(),
+            user,
             connection_type: params.connection_type,
             request_port,
             service,
@@ -114,35 +127,62 @@ impl Sessions {
         })
     }
 
+    /// Takes what a session needs, or says what is not to be had.
+    fn take_session(&mut self, name: &str, held: usize) -> Result<UserKey, String> {
+        let shares = &mut self.shares;
+        let user = shares.enter(name).ok_or("too many users")?;
+        let has_room = shares
+            .ask(user, Table::Relays, 1)
+            .and_then(|()| shares.ask(user, Table::Bytes, held))
+            .and_then(|()| shares.take(user, Table::Sessions, 1));
+        match has_room {
+            Ok(()) => {
+                let taken = shares.take(user, Table::Bytes, held);
+                taken.map(|()| user)
+            }
+            Err(full) => {
+                // Who came for this alone is forgotten.
+                shares.give(user, Table::Sessions, 0);
+                Err(full)
+            }
+        }
+        .map_err(|full| full.to_string())
+    }
+
+    /// The session is over, or never came to be.
+    pub(super) fn give_session(&mut self, session: &Session) {
+        self.shares.give(session.user, Table::Bytes, session.held);
+        self.shares.give(session.user, Table::Sessions, 1);
+    }
+
     pub(super) fn admit(&mut self, now: Instant, session: Session, outbox: &mut Outbox) {
         let address = match service::liveness(&session.connection_type) {
             None => None,
             Some(liveness) => match address(&session, liveness) {
                 Ok(address) => Some(address),
                 Err(text) => {
+                    self.give_session(&session);
                     return self.refuse(&session.id, &text, outbox);
                 }
             },
         };
-        let (id, held) = (session.id.clone(), session.held);
-        let Ok(key) = self.sessions.insert(Box::new(session)).map(SessionKey) else {
-            return;
+        let id = session.id.clone();
+        let key = match self.sessions.insert(Box::new(session)) {
+            Ok(key) => SessionKey(key),
+            // As many as the table of shares has.
+            Err(session) => return self.give_session(&session),
         };
         self.by_id.insert(id, key);
-        self.held += held;
         self.counters.sessions += 1;
         let Some(Address { host, port }) = address else {
             return self.opened(key, outbox);
         };
         let timeout = Some(limits::SESSION_OPEN_TIMEOUT);
-        let Some(target) = self.new_target(now, key, TargetKind::Probe, timeout) else {
-            return self.close(
-                now,
-                key,
-                EXIT_INTERNAL,
-                "the agent has too many relays",
-                outbox,
-            );
+        let target = match self.new_target(now, key, TargetKind::Probe, timeout) {
+            Ok(target) => target,
+            Err(full) => {
+                return self.close(now, key, EXIT_INTERNAL, &full.to_string(), outbox);
+            }
         };
         if let Some(session) = self.session_mut(key) {
             session.state = State::Opening(target);
@@ -278,8 +318,10 @@ fn mongo_address(text: &str) -> Option<Address> {
 fn client_variables(packet: &Packet<'_>) -> Result<EnvVars, String> {
     match packet.spec(spec::CLIENT_ENV_VARS) {
         None | Some(b"") => Ok(EnvVars::new()),
-        Some(encoded) => params::decode_string_map(encoded)
-            .map_err(|_| "internal error, failed decoding client env vars".to_owned()),
+        Some(encoded) => params::decode_string_map(encoded).map_err(|error| match error {
+            ParamsError::Variables => error.to_string(),
+            _ => "internal error, failed decoding client env vars".to_owned(),
+        }),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the sessions ask of the world.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use super::command::Argv;
+use super::command::{Argv, PathPlace};
 use super::target::TargetId;
 
 /// The size of a terminal: characters, and pixels where known.
@@ -51,14 +52,37 @@ impl Size {
 
 /// A process to be started.
 pub struct Command {
-    /// Program and arguments.
+    /// Program and arguments, without the paths of files.
     pub argv: Argv,
+    /// Where in them those paths go, in order.
+    pub paths: Vec<PathPlace>,
     /// All of its variables.
     pub environment: Vec<(OsString, OsString)>,
     /// Variables whose value is the path of a file with this content.
     pub files: Vec<(String, Vec<u8>)>,
     /// The terminal's size; `None` for pipes.
     pub terminal: Option<Size>,
+}
+
+impl Command {
+    /// Program and arguments, now that every file of [`Command::files`] has its path.
+    pub fn complete_argv(&mut self, paths: &[&OsStr]) -> Argv {
+        let mut argv = std::mem::take(&mut self.argv);
+        // From the end, so that the places before stay where they are.
+        for place in self.paths.drain(..).rev() {
+            let (Some(argument), Some(path)) =
+                (argv.get_mut(place.argument), paths.get(place.file))
+            else {
+                continue;
+            };
+            let mut bytes = std::mem::take(argument).into_vec();
+            let tail = bytes.split_off(place.at.min(bytes.len()));
+            bytes.extend_from_slice(path.as_bytes());
+            bytes.extend(tail);
+            *argument = OsString::from_vec(bytes);
+        }
+        argv
+    }
 }
 
 /// One request to the reactor; each is answered by one of the `target_*` inputs, except
@@ -89,6 +113,11 @@ pub enum Output {
     },
     /// Report by `Sessions::examined` how much the kernel still holds for the target.
     Examine {
+        /// Whose.
+        target: TargetId,
+    },
+    /// Report by `Sessions::peer_seen` what the kernel knows about the target's machine.
+    AskPeer {
         /// Whose.
         target: TargetId,
     },

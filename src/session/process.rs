@@ -5,14 +5,12 @@ use std::time::Instant;
 use super::command;
 use super::output::{Command, End, Output, Size};
 use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
+use super::shares::Table;
 use super::target::{Exit, Kind as TargetKind, Phase, SessionKey, TargetId};
 use crate::packet::{Kind, Outbox};
 
 /// Clients send a lone line feed to have the terminal started; it was not typed by anybody.
 const TERMINAL_STARTER: &[u8] = b"\n";
-
-/// What a program on a terminal finds in `TERM`.
-const TERMINAL_TYPE: &str = "xterm-256color";
 
 impl Sessions {
     /// `AgentExecWriteStdin`: the whole standard input of the command, which starts now.
@@ -101,11 +99,15 @@ impl Sessions {
         let State::Command { size, .. } = session.state else {
             return None;
         };
-        if on_terminal {
-            session.environment.set("TERM", TERMINAL_TYPE);
-        }
-        let argv = command::argv(&session.command, &session.client_args, &session.environment);
-        let argv = match argv {
+        let user = session.user;
+        let terminal = match on_terminal {
+            true => session.environment.add_terminal(),
+            false => Ok(()),
+        };
+        let argv = terminal.and_then(|()| {
+            command::argv(&session.command, &session.client_args, &session.environment)
+        });
+        let (argv, paths) = match argv {
             Ok(argv) => argv,
             Err(text) => {
                 self.close(now, key, EXIT_INTERNAL, &text, outbox);
@@ -119,20 +121,25 @@ impl Sessions {
             .collect();
         let command = Box::new(Command {
             argv,
+            paths,
             environment: session.environment.to_process(),
             files,
             terminal: on_terminal.then_some(size),
         });
-        let Some(id) = self.new_target(now, key, kind, None) else {
-            self.close(
-                now,
-                key,
-                EXIT_INTERNAL,
-                "the agent has too many relays",
-                outbox,
-            );
-            return None;
+        let file_count = command.files.len();
+        let room = self.shares.ask(user, Table::Files, file_count);
+        let id = match room.and_then(|()| self.new_target(now, key, kind, None)) {
+            Ok(id) => id,
+            Err(full) => {
+                self.close(now, key, EXIT_INTERNAL, &full.to_string(), outbox);
+                return None;
+            }
         };
+        if self.shares.take(user, Table::Files, file_count).is_ok()
+            && let Some(target) = self.target_mut(id)
+        {
+            target.files = file_count;
+        }
         if let Some(Session {
             state: State::Command { target, .. },
             ..

@@ -159,6 +159,7 @@ impl Sessions {
         self.buffered -= size;
         self.drained += size;
         self.counters.bytes_to_target += size as u64;
+        self.watch_peer(now, id);
     }
 
     /// The kernel holds `size` bytes that the target has not taken yet. Fewer than the last time

@@ -12,6 +12,7 @@ use super::ending::{Confirmations, Ended, send_close};
 use super::environment::AgentEnvironment;
 use super::output::{Output, Size};
 use super::service::Service;
+use super::shares::{Full, Shares, Table, UserKey};
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
 use crate::base::plain::{Word, beginning};
@@ -30,6 +31,8 @@ pub struct Settings {
     pub stall_max: Duration,
     /// How long the output of a command that has ended may go on.
     pub output_after_exit_max: Duration,
+    /// How long a target's machine may acknowledge nothing.
+    pub silence_max: Duration,
 }
 
 impl Default for Settings {
@@ -39,6 +42,7 @@ impl Default for Settings {
             queue_bytes_max: limits::QUEUE_BYTES_MAX,
             stall_max: limits::STALL_MAX,
             output_after_exit_max: limits::OUTPUT_AFTER_EXIT_MAX,
+            silence_max: limits::TARGET_SILENCE_MAX,
         }
     }
 }
@@ -62,13 +66,15 @@ pub(super) enum State {
 /// One session.
 pub(super) struct Session {
     pub(super) id: Box<str>,
+    /// Who has it, and all that it takes.
+    pub(super) user: UserKey,
     pub(super) connection_type: String,
     pub(super) request_port: Vec<u8>,
     pub(super) service: Service,
     pub(super) command: Vec<Vec<u8>>,
     pub(super) client_args: Vec<Vec<u8>>,
     pub(super) environment: Environment,
-    /// Bytes of all the above.
+    /// What all the above, and the ids of closed connections, take of the heap.
     pub(super) held: usize,
     pub(super) state: State,
 }
@@ -96,8 +102,7 @@ pub struct Sessions {
     pub(super) outputs: VecDeque<Output>,
     pub(super) dirty: Vec<TargetId>,
     pub(super) buffered: usize,
-    /// Bytes of the parameters of all sessions.
-    pub(super) held: usize,
+    pub(super) shares: Shares,
     pub(super) pressure_is_watched: bool,
     /// Bytes that left since credit was last given: they may be replaced at once.
     pub(super) drained: usize,
@@ -139,7 +144,7 @@ impl Sessions {
             outputs: VecDeque::new(),
             dirty: Vec::new(),
             buffered: 0,
-            held: 0,
+            shares: Shares::new(settings.relay_count_max),
             pressure_is_watched: false,
             drained: 0,
             allowance: 0,
@@ -182,6 +187,11 @@ impl Sessions {
     /// much was sent to it.
     pub fn take_is_at_work(&mut self) -> bool {
         std::mem::take(&mut self.is_at_work)
+    }
+
+    /// What the parameters of all sessions take of the heap.
+    pub fn held_bytes(&self) -> usize {
+        self.shares.taken(Table::Bytes)
     }
 
     /// What happened so far.
@@ -351,23 +361,31 @@ impl Sessions {
         self.targets.get_mut(id.0).map(Box::as_mut)
     }
 
-    /// A new target with its deadline, or `None` when the table is full.
+    /// A new target with its deadline, if the user may have one more.
     pub(super) fn new_target(
         &mut self,
         now: Instant,
         session: SessionKey,
         kind: TargetKind,
         timeout: Option<Duration>,
-    ) -> Option<TargetId> {
-        let id = TargetId(
-            self.targets
-                .insert(Box::new(Target::new(session, kind, now)))
-                .ok()?,
-        );
+    ) -> Result<TargetId, Full> {
+        let nobody = Full::table(Table::Relays);
+        let user = self.session(session).ok_or(nobody)?.user;
+        let is_process = kind.is_process();
+        if is_process {
+            self.shares.ask(user, Table::Processes, 1)?;
+        }
+        self.shares.take(user, Table::Relays, 1)?;
+        if is_process {
+            self.shares.take(user, Table::Processes, 1)?;
+        }
+        let target = Box::new(Target::new(session, user, kind, now));
+        // The table of shares is not larger.
+        let id = TargetId(self.targets.insert(target).map_err(|_| nobody)?);
         if let Some(timeout) = timeout {
             self.arm(id, now + timeout);
         }
-        Some(id)
+        Ok(id)
     }
 
     /// Replaces a target's deadline.
@@ -401,6 +419,11 @@ impl Sessions {
         self.disarm(id);
         if let Some(target) = self.targets.remove(id.0) {
             self.buffered -= target.queue.len();
+            self.shares.give(target.user, Table::Files, target.files);
+            if target.kind.is_process() {
+                self.shares.give(target.user, Table::Processes, 1);
+            }
+            self.shares.give(target.user, Table::Relays, 1);
             let end = target.end;
             let target = id;
             self.outputs.push_back(Output::Close { target, reset, end });
@@ -428,7 +451,7 @@ impl Sessions {
             (_, Phase::Starting) => self.target_failed(now, id, "i/o timeout", outbox),
             (_, Phase::Lingering) => self.linger_overdue(now, id),
             (kind, Phase::Streaming) if kind.is_process() => self.drain_overdue(now, id, outbox),
-            (_, Phase::Streaming) => {}
+            (_, Phase::Streaming) => self.look_at_peer(id),
         }
     }
 }

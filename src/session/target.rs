@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::draining::Drain;
 use super::output::End;
+use super::shares::UserKey;
 use crate::base::{Chunks, Key, Pieces, TimerId};
 use crate::limits;
 
@@ -90,6 +91,10 @@ pub enum Phase {
 pub struct Target {
     /// Its session; `None` once that ended and only the queue is left to deliver.
     pub session: Option<SessionKey>,
+    /// Whose it is, also when the session is over.
+    pub(super) user: UserKey,
+    /// Secret files of the process.
+    pub(super) files: usize,
     /// What it is.
     pub kind: Kind,
     /// Where in its life it is.
@@ -114,7 +119,9 @@ pub struct Target {
     pub in_kernel: usize,
     /// Bytes that were queued for it since it last said something.
     pub unanswered: usize,
-    /// Its one deadline: connecting, lingering, draining.
+    /// Since when its machine was seen to acknowledge nothing.
+    pub silent_since: Option<Instant>,
+    /// Its one deadline: connecting, a look at its machine, lingering, draining.
     pub timer: Option<TimerId>,
     /// It stands in the list of targets that the reactor has to look at.
     pub is_dirty: bool,
@@ -122,10 +129,12 @@ pub struct Target {
 
 impl Target {
     /// A target that is about to be dialled or spawned.
-    pub fn new(session: SessionKey, kind: Kind, now: Instant) -> Self {
+    pub(super) fn new(session: SessionKey, user: UserKey, kind: Kind, now: Instant) -> Self {
         let has_error_channel = matches!(kind, Kind::Exec);
         Self {
             session: Some(session),
+            user,
+            files: 0,
             kind,
             phase: Phase::Starting,
             queue: Chunks::new(),
@@ -138,6 +147,7 @@ impl Target {
             watched: None,
             in_kernel: 0,
             unanswered: 0,
+            silent_since: None,
             timer: None,
             is_dirty: false,
         }

@@ -5,10 +5,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::heap;
 use super::opening::address;
 use super::output::Output;
 use super::service::Liveness;
 use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
+use super::shares::Table;
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, TargetId};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
@@ -69,15 +71,16 @@ impl Sessions {
         let connection = ConnectionId::from(connection);
         let kind = TargetKind::Tcp(connection.clone());
         let timeout = Some(limits::TARGET_CONNECT_TIMEOUT);
-        let Some(target) = self.new_target(now, key, kind, timeout) else {
-            log::warn!(
-                "relay refused: all {} relays are in use",
-                self.settings.relay_count_max
-            );
-            self.counters.refused += 1;
-            self.tell_closed(key, &connection, outbox);
-            self.remember_closed(key, connection);
-            return None;
+        let target = match self.new_target(now, key, kind, timeout) {
+            Ok(target) => target,
+            Err(full) => {
+                let sid = self.session(key).map_or("", |session| &session.id);
+                log::warn!("sid={sid} connection refused: {full}");
+                self.counters.refused += 1;
+                self.tell_closed(key, &connection, outbox);
+                self.remember_closed(key, connection);
+                return None;
+            }
         };
         if let Some(Session {
             state: State::Tcp { open, .. },
@@ -197,15 +200,25 @@ impl Sessions {
     fn remember_closed(&mut self, key: SessionKey, connection: ConnectionId) {
         let Some(Session {
             state: State::Tcp { closed, .. },
+            user,
+            held,
             ..
-        }) = self.session_mut(key)
+        }) = self.sessions.get_mut(key.0).map(Box::as_mut)
         else {
             return;
         };
-        if closed.len() >= limits::CLOSED_CONNECTIONS_KEPT {
-            closed.pop_front();
+        let heap_bytes = |id: &ConnectionId| heap::block(id.len()) + 2 * size_of::<ConnectionId>();
+        if closed.len() >= limits::CLOSED_CONNECTIONS_KEPT
+            && let Some(oldest) = closed.pop_front()
+        {
+            *held -= heap_bytes(&oldest);
+            self.shares.give(*user, Table::Bytes, heap_bytes(&oldest));
         }
-        closed.push_back(connection);
+        let size = heap_bytes(&connection);
+        if self.shares.take(*user, Table::Bytes, size).is_ok() {
+            *held += size;
+            closed.push_back(connection);
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
 use crate::wire::base64;
 
+mod silence;
+
 /// The sessions under test, their outbox, and a clock.
 struct World {
     sessions: Sessions,
@@ -992,25 +994,84 @@ fn an_id_is_free_again_when_the_gateway_knows_of_its_end() {
 fn sessions_that_are_large_do_not_add_up_for_ever() {
     let mut world = World::new();
     let large = "x".repeat(4 << 20);
-    let open = |world: &mut World, id: usize| {
-        world.open(
-            &id.to_string(),
-            params("command-line", &[], &["bash", &large]),
-        );
-        world.one().kind
+    let open = |world: &mut World, id: usize, user: &str| {
+        let params = ConnectionParams {
+            user_id: user.into(),
+            ..params("command-line", &[], &["bash", &large])
+        };
+        world.open(&id.to_string(), params);
+        world.one()
     };
-    let fit = limits::SESSIONS_BYTES_MAX / large.len() - 1;
-    for id in 0..fit {
-        assert_eq!(open(&mut world, id), Kind::ClientSessionOpenOK);
+    let mut opened = 0;
+    for (user, reason) in [("greedy", "three quarters"), ("other", "all in use")] {
+        let refusal = loop {
+            let answer = open(&mut world, opened, user);
+            match answer.kind {
+                Kind::ClientSessionOpenOK => opened += 1,
+                _ => break answer.payload,
+            }
+        };
+        assert!(refusal.contains(reason), "{refusal}");
+        assert!(opened >= 9, "{opened}");
     }
-    let refused = (fit..fit + 4).find(|id| open(&mut world, *id) == Kind::ClientSessionClose);
-    assert!(refused.is_some_and(|id| id <= fit + 2));
+    let held = world.sessions.held_bytes();
+    assert!((opened * large.len()..=limits::SESSIONS_BYTES_MAX).contains(&held));
     world.open("small", shell());
     assert_eq!(world.one().kind, Kind::ClientSessionOpenOK, "others go on");
     world.deliver(Kind::AgentSessionClose, "0", b"");
-    assert_eq!(open(&mut world, 0), Kind::ClientSessionOpenOK);
+    assert_eq!(
+        open(&mut world, 0, "greedy").kind,
+        Kind::ClientSessionOpenOK
+    );
     world.sessions.end_all();
-    assert_eq!(open(&mut world, 0), Kind::ClientSessionOpenOK);
+    assert_eq!(world.sessions.held_bytes(), 0);
+    assert_eq!(open(&mut world, 0, "other").kind, Kind::ClientSessionOpenOK);
+}
+
+#[test]
+fn the_ids_of_closed_connections_are_held_and_given_back() {
+    let mut world = World::new();
+    world.open_tcp("s");
+    let before = world.sessions.held_bytes();
+    let mut grown = 0;
+    for number in 0..limits::CLOSED_CONNECTIONS_KEPT * 2 {
+        let id = format!("{number:0>200}");
+        world.tcp_write("s", &id, b"");
+        world.dialled();
+        world.deliver_to(Kind::AgentCloseTCPConnection, "s", &id, b"");
+        world.closed();
+        grown = world.sessions.held_bytes() - before;
+        assert!((200..=limits::CLOSED_CONNECTIONS_KEPT * 400).contains(&grown));
+    }
+    assert!(grown >= limits::CLOSED_CONNECTIONS_KEPT * 200);
+    world.deliver(Kind::AgentSessionClose, "s", b"");
+    assert_eq!(world.sessions.held_bytes(), 0);
+}
+
+#[test]
+fn one_user_leaves_a_quarter_of_the_relays_to_others() {
+    let mut world = World::with(Settings {
+        relay_count_max: 8,
+        ..Settings::default()
+    });
+    world.open_tcp("s");
+    for number in 0..6 {
+        world.tcp_write("s", &number.to_string(), b"x");
+        world.connected();
+    }
+    // What only finishes still counts, also when its session is over.
+    world.deliver(Kind::AgentSessionClose, "s", b"");
+    world.closes();
+    world.open("again", shell());
+    assert!(world.one().payload.contains("three quarters"));
+    let other = ConnectionParams {
+        user_email: "other@example.com".into(),
+        ..shell()
+    };
+    world.open("other", other);
+    assert_eq!(world.one().kind, Kind::ClientSessionOpenOK);
+    world.deliver(Kind::AgentExecWriteStdin, "other", b"");
+    world.spawned();
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The program of `run -- CMD`: what it is started with, and what becomes of it without an agent.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 
@@ -7,8 +8,8 @@ use super::Variables;
 use crate::cli::RunOptions;
 use crate::config::Surroundings;
 use crate::config::beside::{self, BesideSettings};
-use crate::io::child::{CommandSpec, SpawnError};
-use crate::io::foreground::{self, Foreground};
+use crate::io::child::CommandSpec;
+use crate::io::foreground::Foreground;
 use crate::io::reactor::Reactor;
 
 /// A program to be started beside the agent.
@@ -54,8 +55,8 @@ impl Program {
     }
 
     /// Its name, for people.
-    pub fn name(&self) -> String {
-        self.spec.program.to_string_lossy().into_owned()
+    pub fn name(&self) -> Cow<'_, str> {
+        self.spec.program.to_string_lossy()
     }
 
     /// Starts it beside the agent, or returns the exit code for its failure.
@@ -65,22 +66,12 @@ impl Program {
                 reactor.accompany(foreground);
                 Ok(())
             }
-            Err(error) => Err(self.failed(&error)),
+            Err(error) => {
+                let name = self.name();
+                ::log::error!("can not run {name}: {error}; check what stands behind --, and PATH");
+                Err(u8::try_from(error.code()).unwrap_or(1))
+            }
         }
-    }
-
-    /// Runs it alone to its end; returns its exit code.
-    pub fn run_alone(&self) -> u8 {
-        match foreground::supervise(&self.spec, self.settings.kill_after) {
-            Ok(code) => u8::try_from(code).unwrap_or(u8::MAX),
-            Err(error) => self.failed(&error),
-        }
-    }
-
-    fn failed(&self, error: &SpawnError) -> u8 {
-        let name = self.name();
-        ::log::error!("can not run {name}: {error}; check what stands behind --, and PATH");
-        u8::try_from(error.code()).unwrap_or(1)
     }
 
     /// What is said when the agent can't run and takes the program with it.

@@ -7,7 +7,7 @@ mod publication;
 use std::ffi::OsString;
 use std::fs;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -15,10 +15,10 @@ use rustls::pki_types::ServerName;
 use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
 use crate::base::Rng;
 use crate::cli::{AgentOptions, RunOptions};
-use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
+use crate::config::{Config, HealthListen, Mode, Settings, Surroundings, TlsMode};
 use crate::io::notify::Notify;
 use crate::io::processes::Keeping;
-use crate::io::reactor::{Options, Reactor};
+use crate::io::reactor::{Keepalive, Options, Reactor};
 use crate::io::signal::Catch;
 use crate::io::{files, health, log, sys};
 use crate::link::trust::{self, Alpn};
@@ -30,17 +30,15 @@ use publication::{ORGANISATION_AGENT, Publication};
 /// Our version, as the gateway's list and `hoop-lite version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Variables that the program itself, or the C library below it, may ask for later. Every other
-/// one is wiped from the process once it was read: sessions can look at `/proc/PPID/environ`.
-const KEPT_VARIABLES: [&str; 9] = [
+/// Variables that the program itself may ask for later. Every other one is wiped from the process
+/// once it was read: sessions can look at `/proc/PPID/environ`.
+const KEPT_VARIABLES: [&str; 7] = [
     "PATH",
     "HOME",
     "TMPDIR",
     "XDG_RUNTIME_DIR",
     "RUNTIME_DIRECTORY",
     "TZ",
-    "RES_OPTIONS",
-    "LOCALDOMAIN",
     "NO_COLOR",
 ];
 
@@ -70,13 +68,17 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         Some(options) => Program::new(options, &variables, surroundings)?,
         None => None,
     };
-    let reactor = assemble(beside, &variables, surroundings, program.as_ref());
+    let reactor = prepare(beside, surroundings)
+        .or_else(|reason| match &program {
+            Some(program) if program.keeps_going() => {
+                ::log::error!("{reason}; {} runs without the agent", program.name());
+                Ok(Prepared::without_agent(surroundings))
+            }
+            _ => Err(reason),
+        })
+        .and_then(|prepared| assemble(prepared, &variables, beside.is_some(), program.as_ref()));
     let result = match (reactor, program) {
         (Ok(reactor), program) => serve(reactor, program.as_ref()),
-        (Err(reason), Some(program)) if program.keeps_going() => {
-            ::log::error!("{reason}; {} runs without the agent", program.name());
-            Ok(program.run_alone())
-        }
         (Err(reason), Some(program)) => Err(program.not_started(&reason)),
         (Err(reason), None) => Err(reason),
     };
@@ -120,38 +122,94 @@ fn published(
     Ok(Some(publication))
 }
 
-/// Everything but the program beside the agent.
-fn assemble(
+/// What the configuration comes to.
+struct Prepared {
+    settings: Settings,
+    is_embedded: bool,
+    published: Variables,
+    keeping: Keeping,
+    /// Where to go, if anywhere.
+    endpoints: Option<EndpointSource>,
+}
+
+impl Prepared {
+    /// For a program that has to run all the same, probes included.
+    fn without_agent(surroundings: Surroundings<'_>) -> Self {
+        Self {
+            settings: Settings::load(surroundings).unwrap_or_default(),
+            is_embedded: false,
+            published: Vec::new(),
+            keeping: Keeping::default(),
+            endpoints: None,
+        }
+    }
+}
+
+fn prepare(
     beside: Option<&RunOptions>,
-    variables: &Variables,
     surroundings: Surroundings<'_>,
-    program: Option<&Program>,
-) -> Result<Reactor, String> {
+) -> Result<Prepared, String> {
     let config = Config::load(surroundings).map_err(|error| error.to_string())?;
     for warning in &config.warnings {
         ::log::warn!("{warning}");
     }
     ::log::info!("{}", config.start_line(VERSION, &platform()));
-    let publication = match beside {
+    let mut publication = match beside {
         Some(options) => published(options, &config, surroundings.variable)?,
         None => None,
     };
+    if beside.is_some() {
+        ::log::info!(
+            "sessions see our environment, less HOOP_*, TOKEN, VAULT_TOKEN and \
+             VAULT_APP_ROLE_SECRET_ID"
+        );
+    }
+    let published = publication
+        .as_mut()
+        .map(|publication| std::mem::take(&mut publication.variables));
+    Ok(Prepared {
+        settings: config.settings.clone(),
+        is_embedded: config.mode == Mode::Embedded || publication.is_some(),
+        published: published.unwrap_or_default(),
+        keeping: Keeping {
+            ends_detached: config.settings.end_detached,
+            is_separate: isolation::is_separate(&config, sys::separation()),
+        },
+        endpoints: Some(endpoint_source(config, publication)?),
+    })
+}
+
+/// Everything but the program beside the agent.
+fn assemble(
+    prepared: Prepared,
+    variables: &Variables,
+    is_beside: bool,
+    program: Option<&Program>,
+) -> Result<Reactor, String> {
+    let Prepared {
+        settings,
+        is_embedded,
+        published,
+        keeping,
+        endpoints,
+    } = prepared;
     let environment = |wanted: &str| {
         let found = variables.iter().find(|(name, _)| name == wanted);
         found.map(|(_, value)| value.clone())
     };
-    let is_embedded = config.mode == Mode::Embedded || publication.is_some();
-    if beside.is_some() {
-        ::log::info!(
-            "sessions see the environment and folder that run was started with, less HOOP_*, \
-             TOKEN, VAULT_TOKEN and VAULT_APP_ROLE_SECRET_ID"
-        );
-    }
-    let sessions = sessions(
-        &config,
-        variables,
-        publication.as_ref(),
-        is_embedded || beside.is_some(),
+    let sessions = Sessions::new(
+        session::Settings {
+            relay_count_max: settings.relay_count_max,
+            queue_bytes_max: settings.queue_budget,
+            stall_max: settings.stall_max,
+            output_after_exit_max: settings.output_after_exit,
+            silence_max: silence_max(&settings),
+        },
+        AgentEnvironment::new(
+            variables.iter().cloned().chain(published),
+            is_embedded || is_beside,
+        )
+        .with_client_env(settings.client_env.clone()),
     );
     let options = Options {
         search_path: environment("PATH").unwrap_or_default(),
@@ -163,51 +221,32 @@ fn assemble(
             environment("NOTIFY_SOCKET"),
             environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok()),
         ),
-        keeping: Keeping {
-            ends_detached: config.settings.end_detached,
-            is_separate: isolation::is_separate(&config, sys::separation()),
-        },
-        ships_logs: config.settings.log_ship,
+        keeping,
+        keepalive: keepalive(&settings),
+        ships_logs: settings.log_ship,
     };
-    log::ship(config.settings.log_ship);
-    let health = config.settings.health_listen.as_ref().map(health_address);
-    let settings = agent::Settings {
+    log::ship(settings.log_ship);
+    let of_agent = agent::Settings {
         is_embedded,
-        key_check_interval: config.settings.key_check_interval,
-        drain_timeout: config.settings.drain_timeout,
-        reconnect_max: config.settings.reconnect_max,
-        exit_on_revoked: config.settings.exit_on_revoked,
+        key_check_interval: settings.key_check_interval,
+        drain_timeout: settings.drain_timeout,
+        reconnect_max: settings.reconnect_max,
+        exit_on_revoked: settings.exit_on_revoked,
     };
-    let endpoints = endpoint_source(config, publication)?;
-    let rng = Rng::new(seed());
-    let agent = Agent::new(Instant::now(), settings, sessions, endpoints, rng);
+    let (now, rng) = (Instant::now(), Rng::new(seed()));
+    let agent = match endpoints {
+        Some(endpoints) => Agent::new(now, of_agent, sessions, endpoints, rng),
+        None => {
+            let nowhere = Box::new(|| Err(String::new()));
+            Agent::idle(now, of_agent, sessions, nowhere, rng)
+        }
+    };
     let mut reactor =
         Reactor::new(agent, options).map_err(|error| format!("can not start: {error}"))?;
-    if let Some(address) = health {
-        beside::serve_health(&mut reactor, &address, program)?;
+    if let Some(address) = &settings.health_listen {
+        beside::serve_health(&mut reactor, &health_address(address), program)?;
     }
     Ok(reactor)
-}
-
-fn sessions(
-    config: &Config,
-    variables: &Variables,
-    publication: Option<&Publication>,
-    inherit: bool,
-) -> Sessions {
-    let published = publication
-        .iter()
-        .flat_map(|publication| publication.variables.clone());
-    let offered = variables.iter().cloned().chain(published);
-    Sessions::new(
-        session::Settings {
-            relay_count_max: config.settings.relay_count_max,
-            queue_bytes_max: config.settings.queue_budget,
-            stall_max: config.settings.stall_max,
-            output_after_exit_max: config.settings.output_after_exit,
-        },
-        AgentEnvironment::new(offered, inherit),
-    )
 }
 
 fn serve(mut reactor: Reactor, program: Option<&Program>) -> Result<u8, String> {
@@ -232,6 +271,22 @@ fn health_address(setting: &HealthListen) -> health::Address {
         HealthListen::Tcp(address) => health::Address::Tcp(*address),
         HealthListen::Unix(path) => health::Address::Unix(path.into()),
     }
+}
+
+/// In the kernel's units.
+fn keepalive(settings: &Settings) -> Keepalive {
+    let seconds = |duration: Duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX);
+    Keepalive {
+        after_s: seconds(settings.keepalive_idle),
+        every_s: seconds(settings.keepalive_interval),
+        probes: i32::try_from(settings.keepalive_probes).unwrap_or(i32::MAX),
+    }
+}
+
+/// The time after which keep-alive gives a target up. One that acknowledges nothing gets as much.
+fn silence_max(settings: &Settings) -> Duration {
+    let probes = u32::try_from(settings.keepalive_probes).unwrap_or(u32::MAX);
+    settings.keepalive_idle + settings.keepalive_interval.saturating_mul(probes)
 }
 
 /// Jitter must differ between agents that start in the same second.

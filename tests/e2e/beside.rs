@@ -62,7 +62,7 @@ fn a_program_that_keeps_going_is_started_without_an_agent_too() {
     let ready = folder.file("ready");
     let script = format!(
         "trap 'exit 41' TERM; echo \"[$APP]\" \"[$HOOP_KEY]\"; : > {ready}
-         while :; do sleep 0.01; done"
+         while kill -0 $PPID; do sleep 0.01; done"
     );
     for (variable, value, reason) in obstacles(&gateway) {
         let variables = environment(&gateway, &key, &[("APP", "its own")]);
@@ -130,7 +130,7 @@ fn sessions_see_the_programs_environment_with_a_standard_key_too() {
         let variables = environment(&gateway, &key, &OF_THE_APP);
         let mut command = AgentProcess::command(AGENT, &variables);
         let agent = AgentProcess::spawn(command.args(words));
-        agent.wait_text("sessions see the environment");
+        agent.wait_text("sessions see our environment");
         gateway.wait_online("demo");
         let request = SessionRequest::exec(&["env"]).env("APP_ENV", "of the connection");
         let told = gateway.open_session(request).run(b"");

@@ -70,6 +70,70 @@ fn a_secret_file_is_private_while_the_command_runs_and_gone_afterwards() {
 }
 
 #[test]
+fn arguments_may_name_secret_files() {
+    let world = World::start();
+    let command = [
+        "sh",
+        "-c",
+        "cat \"$0\" \"${1#--file=}\"",
+        "$KEY",
+        "--file=$KEY",
+    ];
+    let request = || SessionRequest::exec(&command).file("KEY", b"content\n");
+    let outcome = world.open(request()).run(b"");
+    assert_eq!(outcome.out(), "content\ncontent\n", "{outcome:?}");
+    let console = request().with(|params| params.client_verb = "connect".into());
+    let mut session = world.open(console);
+    session.start_console();
+    session.expect("content\r\ncontent\r\n");
+    assert_eq!(session.wait_close().code, Some(0));
+}
+
+#[test]
+fn a_client_sets_no_variable_that_makes_another_program_of_the_command() {
+    let world = World::start();
+    let folder = crate::world::Folder::new("bash-env");
+    std::fs::write(folder.file("mine"), "echo mine").unwrap();
+    let request =
+        SessionRequest::exec(&["bash", "-c", "true"]).client_env("BASH_ENV", &folder.file("mine"));
+    let close = world.open(request).wait_refusal();
+    assert!(
+        close.text.contains("\"BASH_ENV\" can not be set"),
+        "{close:?}"
+    );
+    let request = SessionRequest::exec(&["printenv", "ENV", "HOOP_USER_EMAIL"])
+        .client_env("ENV", "staging")
+        .client_env("HOOP_USER_EMAIL", "somebody@else");
+    let outcome = world.open(request).run(b"");
+    assert_eq!(outcome.out(), "staging\ndev@example.com\n");
+    let line = world.agent.wait_text("HOOP_USER_EMAIL");
+    assert!(!line.contains("somebody@else"), "{line}");
+}
+
+#[test]
+fn an_operator_says_what_clients_may_set() {
+    let world = World::with_variables(&[("HOOP_LITE_CLIENT_ENV", "APP_*")]);
+    let request = |name| SessionRequest::exec(&["printenv", name]).client_env(name, "x");
+    assert_eq!(world.open(request("APP_MODE")).run(b"").out(), "x\n");
+    let close = world.open(request("TZ")).wait_refusal();
+    assert!(close.text.contains("only those that it lists"), "{close:?}");
+}
+
+#[test]
+fn programs_find_a_path_and_a_locale() {
+    let world = World::start();
+    let outcome =
+        world.shell("echo $LANG; printenv TERM || echo none; test -n \"$PATH\" && echo path");
+    assert_eq!(outcome.out(), "C.UTF-8\nnone\npath\n");
+    let request = SessionRequest::console(&["printenv", "TERM", "LANG"])
+        .env("TERM", "vt100")
+        .env("LANG", "C");
+    let mut session = world.open(request);
+    session.start_console();
+    session.expect("vt100\r\nC\r\n");
+}
+
+#[test]
 fn a_secret_file_of_a_command_that_cannot_start_is_gone() {
     let world = World::start();
     let before = secret_files();

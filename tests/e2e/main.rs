@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod addresses;
 mod beside;
 mod beside_signals;
 mod command;

@@ -10,6 +10,7 @@ use crate::content::{Content, MARKER};
 use crate::frames;
 use crate::owed::Owed;
 use crate::packets::{self, Got, Params, encode};
+use crate::relays::user_of;
 use crate::sent::{Part, Sent, Service};
 use crate::shell::size_of;
 use crate::target::Mood;
@@ -64,9 +65,11 @@ impl World {
             Service::Refused => ("ssh", "connect"),
         };
         let password = format!("{MARKER}-password");
+        let user = format!("user {}@example.com", user_of(sid));
         let params = Params {
             connection_type,
             verb,
+            user: &user,
             variables: &[
                 ("HOST", "target.example"),
                 ("PORT", "7"),

@@ -165,7 +165,7 @@ impl Model {
             return self.never_was(sid, true);
         }
         self.forget_ended(sid);
-        if self.is_stopping || self.is_full() || service == Service::Refused {
+        if self.is_stopping || self.is_full(sid) || service == Service::Refused {
             return self.never_was(sid, true);
         }
         let state = match service {
@@ -230,7 +230,7 @@ impl Model {
         part: Part,
         mood: Mood,
     ) -> Option<usize> {
-        if self.is_full() {
+        if self.is_full(sid) {
             self.close(now, sid, EXIT_INTERNAL);
             return None;
         }
@@ -250,7 +250,7 @@ impl Model {
         opens_only: bool,
         mood: Mood,
     ) {
-        let is_full = self.is_full();
+        let is_full = self.is_full(sid);
         let Some(State::Tcp { open, closed }) = self.state(sid) else {
             unreachable!("the caller has looked");
         };

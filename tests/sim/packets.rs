@@ -122,6 +122,7 @@ pub fn decode(message: &[u8]) -> Got {
 pub struct Params<'a> {
     pub connection_type: &'a str,
     pub verb: &'a str,
+    pub user: &'a str,
     /// Name and plain value of variables.
     pub variables: &'a [(&'a str, &'a str)],
     pub command: &'a [&'a str],
@@ -141,11 +142,12 @@ impl Params<'_> {
             ("EnvVars", MAP_ID),
             ("CmdList", SLICE_ID),
             ("ClientVerb", STRING),
+            ("UserEmail", STRING),
         ];
         let mut out = Vec::new();
         message(&mut out, |body| {
             define(body, STRUCT_ID, 3, "AgentConnectionParams");
-            body.extend([1, 4]);
+            body.extend([1, 5]);
             for (name, id) in columns {
                 body.push(1);
                 counted(body, name.as_bytes());
@@ -199,6 +201,8 @@ impl Params<'_> {
         }
         body.push(delta);
         counted(body, self.verb.as_bytes());
+        body.push(1);
+        counted(body, self.user.as_bytes());
         body.push(0);
     }
 }

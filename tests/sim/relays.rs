@@ -65,8 +65,11 @@ pub struct Relay {
 }
 
 impl Model {
-    pub fn is_full(&self) -> bool {
-        self.live.len() >= self.bounds.relay_count_max
+    /// No relay is left for this session: no user has more than three quarters of them.
+    pub fn is_full(&self, sid: u32) -> bool {
+        let most = self.bounds.relay_count_max;
+        let is_his = |live: &&usize| user_of(self.relays[**live].sid) == user_of(sid);
+        self.live.len() >= most || self.live.iter().filter(is_his).count() >= most - most / 4
     }
 
     pub fn describe(&self, relay: usize) -> String {
@@ -358,6 +361,11 @@ impl Model {
             assert!(is_for(got, connection), "bytes of another connection");
         }
     }
+}
+
+/// Whose a session is.
+pub fn user_of(sid: u32) -> u32 {
+    sid % 3
 }
 
 /// What a target says on a channel.

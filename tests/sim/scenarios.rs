@@ -90,6 +90,16 @@ fn one_stalled_relay_does_not_stop_its_neighbours() {
 }
 
 #[test]
+fn a_target_that_reads_nothing_for_an_hour_lives() {
+    let mut world = tcp_world(Setup::plain());
+    let stalled = world.connect(1, None, Mood::Mute);
+    world.write(1, stalled, 100_000);
+    world.run_for(Duration::from_secs(3600));
+    assert!(world.is_connection_open(1, stalled));
+    world.finish();
+}
+
+#[test]
 fn a_small_budget_is_kept_from_the_first_byte() {
     let mut setup = Setup::plain();
     setup.bounds.queue_bytes_max = MIB;

@@ -93,6 +93,7 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
             queue_bytes_max: setup.bounds.queue_bytes_max,
             stall_max: setup.bounds.stall_max,
             output_after_exit_max: setup.bounds.output_after_exit_max,
+            silence_max: limits::TARGET_SILENCE_MAX,
         },
         AgentEnvironment::new(std::iter::empty(), setup.is_embedded),
     );

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hoop_lite::agent::Output;
-use hoop_lite::session::{self, Channel, Command, Exit, Size, TargetId};
+use hoop_lite::session::{self, Channel, Command, Exit, Peer, Size, TargetId};
 
 use crate::content::{Content, MARKER};
 use crate::net::{End, Outcome, Pipe};
@@ -80,6 +80,15 @@ impl World {
                     let sessions = self.agent.sessions_mut().0;
                     sessions.examined(self.now, target, held);
                 }
+            }
+            Output::Session(session::Output::AskPeer { target }) => {
+                let is_owed = |entry: &Target| entry.input.held() > 0;
+                let peer = match self.targets.get(&target).is_some_and(is_owed) {
+                    true => Peer::Answers,
+                    false => Peer::Settled,
+                };
+                let (sessions, outbox) = self.agent.sessions_mut();
+                sessions.peer_seen(self.now, target, peer, outbox);
             }
             Output::Session(session::Output::Close { target, reset, .. }) => {
                 self.model.asked_to_close(self.now, target, reset);

@@ -3,6 +3,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use super::check;
 
@@ -68,6 +69,45 @@ pub fn set_low_water(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     {
         let _ = (socket, bytes);
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// How long the peer of a TCP connection has said nothing, if it was asked again meanwhile: bytes were
+/// sent a second time, or its closed window was probed. `None` where it answers, or the kernel does not
+/// tell.
+pub fn unanswered_for(socket: BorrowedFd<'_>) -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        // The head of the kernel's `struct tcp_info`, which only ever grows at its end.
+        const RETRANSMITS: usize = 2;
+        const PROBES: usize = 3;
+        const LAST_ACK_RECEIVED_MS: usize = 56;
+        const BYTES: usize = LAST_ACK_RECEIVED_MS + 4;
+        let mut info = [0_u8; BYTES];
+        let mut length = libc::socklen_t::try_from(BYTES).unwrap_or(0);
+        // SAFETY: the kernel writes at most `length` bytes, which is the size of `info`.
+        let result = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                info.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        let is_repeated = info[RETRANSMITS] > 0 || info[PROBES] > 0;
+        let last_ack = info
+            .last_chunk::<4>()
+            .map(|bytes| u32::from_ne_bytes(*bytes));
+        let is_silent = result == 0 && usize::try_from(length) == Ok(BYTES) && is_repeated;
+        last_ack
+            .filter(|_| is_silent)
+            .map(|since| Duration::from_millis(since.into()))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = socket;
+        None
     }
 }
 

@@ -14,6 +14,7 @@ use super::sys;
 
 mod child;
 mod children;
+mod dial;
 mod own_process;
 mod processes;
 mod pty;

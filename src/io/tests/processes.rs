@@ -33,6 +33,7 @@ impl Fixture {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let command = Command {
             argv: ["sh", "-c", script].map(OsString::from).to_vec(),
+            paths: Vec::new(),
             environment: vec![("PATH".into(), path)],
             files: Vec::new(),
             terminal: None,
@@ -188,6 +189,7 @@ fn a_program_that_cannot_be_executed_leaves_no_guardian() {
     let command = Command {
         // A directory on the way to it, so that only the kernel finds out.
         argv: vec!["/proc/self/environ/x".into()],
+        paths: Vec::new(),
         environment: Vec::new(),
         files: Vec::new(),
         terminal: None,

@@ -8,7 +8,7 @@ use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::Identity;
 use hoop_lite::packet::{Kind, Packet, spec};
-use hoop_lite::session::{self, AgentEnvironment, Channel, Exit, Sessions, TargetId};
+use hoop_lite::session::{self, AgentEnvironment, Channel, Exit, Peer, Sessions, TargetId};
 
 use crate::input::{Control, split};
 use crate::peer::{self, check_lawful, first_frame};
@@ -286,6 +286,11 @@ impl World {
             }
             O::Resize { .. } | O::HastenEnds => {}
             O::Examine { target } => self.agent.sessions_mut().0.examined(self.now, target, 0),
+            O::AskPeer { target } => {
+                let (sessions, outbox) = self.agent.sessions_mut();
+                let peer = Peer::Silent(limits::TARGET_SILENCE_MAX);
+                sessions.peer_seen(self.now, target, peer, outbox);
+            }
             O::Close { target, .. } => {
                 let place = self.targets.iter().position(|known| known.id == target);
                 self.targets

@@ -7,6 +7,7 @@ use hoop_lite::packet::{
     ConnectionParams, HealthCheckResponse, Packet, PreConnectRequest, PreConnectResponse, encode,
     params, spec,
 };
+use hoop_lite::session::command::PathPlace;
 use hoop_lite::session::environment::Environment;
 use hoop_lite::session::{AgentEnvironment, Size, command, policy, service};
 use hoop_lite::wire::base64;
@@ -91,7 +92,9 @@ fn session(bytes: &[u8]) -> bool {
                 .any(|part| part == PRIVATE.as_bytes())
         );
     }
-    if let Ok(argv) = command::argv(&params.cmd_list, &params.client_args, &environment) {
+    let argv = command::argv(&params.cmd_list, &params.client_args, &environment);
+    if let Ok((argv, places)) = argv {
+        check_places(&argv, &places, environment.files().count());
         assert_eq!(argv.len(), params.cmd_list.len() + params.client_args.len());
         assert!(
             argv.iter()
@@ -99,6 +102,18 @@ fn session(bytes: &[u8]) -> bool {
         );
     }
     true
+}
+
+/// Paths go into arguments that are there, in order.
+fn check_places(argv: &[OsString], places: &[PathPlace], file_count: usize) {
+    let order: Vec<_> = places
+        .iter()
+        .map(|place| (place.argument, place.at))
+        .collect();
+    assert!(order.is_sorted());
+    assert!(places.iter().all(|place| {
+        place.argument > 0 && place.at <= argv[place.argument].len() && place.file < file_count
+    }));
 }
 
 /// Where the session's id is told to its command.
@@ -147,16 +162,21 @@ fn expanded(bytes: &[u8]) -> bool {
     params
         .env_vars
         .insert("envvar:A".to_owned(), Secret::new(base64::encode(b"value")));
+    let content = Secret::new(base64::encode(b"content"));
+    params.env_vars.insert("filesystem:F".to_owned(), content);
     let environment = Environment::build(
         &params,
         &params.env_vars,
         "sid",
         &AgentEnvironment::default(),
     )
-    .expect("one plain variable");
+    .expect("a variable and a file");
     let command = [b"program".to_vec(), bytes.to_vec()];
     let argv = command::argv(&command, &[], &environment);
-    if let Ok(argv) = &argv
+    if let Ok((argv, places)) = &argv {
+        check_places(argv, places, 1);
+    }
+    if let Ok((argv, _)) = &argv
         && !bytes.contains(&b'$')
     {
         assert_eq!(argv[1].as_encoded_bytes(), bytes);

@@ -207,6 +207,11 @@ impl AgentProcess {
         self.status_number("VmRSS")
     }
 
+    /// The most that it ever was.
+    pub fn rss_peak_kib(&self) -> u64 {
+        self.status_number("VmHWM")
+    }
+
     /// Of it, what is not backed by a file: heap and stack.
     pub fn rss_anonymous_kib(&self) -> u64 {
         self.status_number("RssAnon")

@@ -12,6 +12,7 @@ mod gateway_process;
 mod leaving;
 mod line;
 mod line_trouble;
+mod parameters;
 mod report;
 mod subject;
 mod workload;
@@ -54,13 +55,14 @@ const fn waiting(name: &'static str, run: fn(&Plan) -> Row) -> Scenario {
     }
 }
 
-const SCENARIOS: [Scenario; 13] = [
+const SCENARIOS: [Scenario; 14] = [
     busy("gateway-kills", cuts::gateway_kills),
     busy("reconnects", cuts::reconnects),
     waiting("lossy-line", line_trouble::lossy_line),
     waiting("vanished-peer", line_trouble::vanished_peer),
     busy("descriptors", exhaustion::descriptors),
     busy("full-disk", exhaustion::full_disk),
+    busy("parameters", parameters::parameters),
     waiting("wall-clock", clock::wall_clock),
     waiting("young-machine", clock::young_machine),
     waiting("suspend", clock::suspend),
