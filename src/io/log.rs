@@ -3,7 +3,7 @@
 //! Promises: never waits for standard error (what it does not take is dropped and counted), one
 //! line per message, nothing in it that could steer a terminal, an identical line at most once a
 //! second, and of others not more than a disk can keep, whatever a peer sends. Exempt from that
-//! rate is the target [`SESSION`]. A message that begins with `sid=ID ` has `sid` as a field.
+//! rate is the target `SESSION`. A message that begins with `sid=ID ` has `sid` as a field.
 //! Leaves it to the callers that no secret is in a message, that the ID has no blank
 //! ([`crate::base::plain::Word`]), and that no message begins with foreign text.
 

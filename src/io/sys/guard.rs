@@ -6,7 +6,7 @@
 //! socket ends, and it kills what is left of the session.
 //!
 //! It is a fork of us that executes our own program anew, so that it shares no memory with us; where
-//! that is not possible it goes on as a fork. So nothing below [`watch`] allocates or can panic.
+//! that is not possible it goes on as a fork. So nothing below `guard` allocates or can panic.
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::io;
@@ -116,7 +116,7 @@ fn become_guardian(watch: &Watch, leader: Pid) -> ! {
 }
 
 /// The way from `main` when we were executed as a guardian: `arguments` are those of
-/// [`become_guardian`] behind the name. Does not do anything for anybody else.
+/// `become_guardian` behind the name. Does not do anything for anybody else.
 pub fn be_guardian(arguments: &[CString]) {
     let [leader, kind, control_group, secrets] = arguments else {
         return;
