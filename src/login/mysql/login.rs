@@ -177,7 +177,7 @@ fn begin(account: Account, exchange: &mut Exchange<'_>) -> Outcome<Login> {
 impl ExpectGreeting {
     fn handle(self, exchange: &mut Exchange<'_>) -> Outcome<Login> {
         let packet = messages::packet(exchange.from_server.filled())?;
-        let Some((_, payload, len)) = packet else {
+        let Some((_, payload)) = packet else {
             return Ok(Next::Leave(Step::Wait(Login::ExpectGreeting(self))));
         };
         if let Verdict::Error(code) = messages::verdict(payload) {
@@ -186,6 +186,7 @@ impl ExpectGreeting {
             exchange.to_client.packet(&packet);
             return Err(server_refused(code));
         }
+        let len = messages::HEADER_BYTES + payload.len();
         let greeting = messages::greeting(payload)?;
         exchange.from_server.consume(len);
         let account = self.account;
@@ -205,18 +206,16 @@ impl ExpectGreeting {
 
 impl ExpectResponse {
     fn handle(self, exchange: &mut Exchange<'_>) -> Outcome<Login> {
-        let Some((_, payload, len)) = client_packet(exchange)? else {
+        let malformed = |_| messages::protocol("the client's first bytes are no MySQL packet");
+        let packet = messages::packet(exchange.from_client.filled()).map_err(malformed)?;
+        let Some((_, payload)) = packet else {
             return Ok(Next::Leave(Step::Wait(Login::ExpectResponse(self))));
         };
+        let len = messages::HEADER_BYTES + payload.len();
         let response = messages::response(payload)?;
         exchange.from_client.consume(len);
         introduce(self.account, self.greeting, response, exchange)
     }
-}
-
-fn client_packet<'a>(exchange: &'a Exchange<'_>) -> Result<Option<(u8, &'a [u8], usize)>, Refusal> {
-    let malformed = |_| messages::protocol("the client's first bytes are no MySQL packet");
-    messages::packet(exchange.from_client.filled()).map_err(malformed)
 }
 
 /// Over TLS if it is wanted and the server has it.
@@ -232,7 +231,9 @@ fn introduce(
             "the server sent bytes in plain text behind its greeting: somebody may be in between",
         )),
         Some(wish) if has_tls => {
-            let packet = messages::framed(1, &[&response.ssl_request()]);
+            let stored = account.database.as_deref();
+            let request = response.ssl_request(greeting.capabilities, stored);
+            let packet = messages::framed(1, &[&request]);
             exchange.to_server.put(&packet);
             let login = Login::Securing(Securing {
                 account,
@@ -284,9 +285,10 @@ fn respond(
 impl ExpectVerdict {
     fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome<Login> {
         let packet = messages::packet(exchange.from_server.filled())?;
-        let Some((sequence, payload, len)) = packet else {
+        let Some((sequence, payload)) = packet else {
             return Ok(Next::Leave(Step::Wait(Login::ExpectVerdict(self))));
         };
+        let len = messages::HEADER_BYTES + payload.len();
         let sequence = sequence.wrapping_add(1);
         match messages::verdict(payload) {
             Verdict::Ok => {

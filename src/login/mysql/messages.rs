@@ -24,8 +24,8 @@ pub mod capability {
     pub const HIDDEN: u32 = 1 << 5 | SSL | 1 << 26 | 1 << 27 | 1 << 28;
 }
 
-/// The first packet that `bytes` begin with: its sequence number, its payload and its whole length.
-pub fn packet(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, Refusal> {
+/// The first packet that `bytes` begin with: its sequence number and its payload.
+pub fn packet(bytes: &[u8]) -> Result<Option<(u8, &[u8])>, Refusal> {
     let Some([low, middle, high, sequence]) = bytes.first_chunk() else {
         return Ok(None);
     };
@@ -33,14 +33,17 @@ pub fn packet(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, Refusal> {
     if !(1..=limits::LOGIN_SERVER_MESSAGE_BYTES_MAX).contains(&len) {
         return Err(protocol(NOT_MYSQL));
     }
-    let payload = bytes.get(4..4 + len);
-    Ok(payload.map(|payload| (*sequence, payload, 4 + len)))
+    let payload = bytes.get(HEADER_BYTES..HEADER_BYTES + len);
+    Ok(payload.map(|payload| (*sequence, payload)))
 }
+
+/// Of every packet.
+pub const HEADER_BYTES: usize = 4;
 
 /// A packet of these parts. Its memory never moves, so that wiping it leaves no copy.
 pub fn framed(sequence: u8, parts: &[&[u8]]) -> Vec<u8> {
     let len: usize = parts.iter().map(|part| part.len()).sum();
-    let mut out = Vec::with_capacity(4 + len);
+    let mut out = Vec::with_capacity(HEADER_BYTES + len);
     let word = u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes();
     out.extend_from_slice(&[word[0], word[1], word[2], sequence]);
     parts.iter().for_each(|part| out.extend_from_slice(part));
@@ -171,31 +174,16 @@ pub struct Identity<'a> {
 }
 
 impl Response {
-    /// The response for a server of these capabilities. What shapes later packets stays the client's.
+    /// The response for a server of these capabilities.
     pub fn rewritten(&self, server: u32, identity: &Identity<'_>) -> Vec<u8> {
-        use capability as c;
-        let named = self.database.as_deref();
-        let named = named.filter(|name| !name.is_empty() && *name != b"noop");
-        let database = named.or(identity.database).or(self.database.as_deref());
-        let mut bits = self.start(identity.is_secure);
-        bits |= c::PLUGIN_AUTH & server;
-        bits &= !(c::CONNECT_WITH_DB | c::CONNECT_ATTRS);
-        bits |= if database.is_some() {
-            c::CONNECT_WITH_DB
-        } else {
-            0
-        };
-        bits |= if self.attributes.is_empty() {
-            0
-        } else {
-            c::CONNECT_ATTRS
-        };
-        let bits_word = bits.to_le_bytes();
+        let database = self.database(identity.database);
+        let bits = self.bits(server, database.is_some(), identity.is_secure);
+        let word = bits.to_le_bytes();
         // No proof is so long that its length would take more than this byte.
-        let proof_len = [u8::try_from(identity.proof.len()).unwrap_or(0)];
+        let proof_len = [u8::try_from(identity.proof.len()).unwrap_or_default()];
         let user = self.encoded(identity.user);
         let mut parts = vec![
-            &bits_word[..],
+            &word[..],
             &self.fixed,
             &user,
             b"\0",
@@ -205,25 +193,37 @@ impl Response {
         if let Some(database) = database {
             parts.extend([database, b"\0"]);
         }
-        if bits & c::PLUGIN_AUTH != 0 {
+        if bits & capability::PLUGIN_AUTH != 0 {
             parts.extend([identity.plugin.as_bytes(), b"\0"]);
         }
         parts.push(&self.attributes);
         parts.concat()
     }
 
-    /// What comes before TLS: the same beginning, and nothing else.
-    pub fn ssl_request(&self) -> Vec<u8> {
-        [&self.start(true).to_le_bytes()[..], &self.fixed].concat()
+    /// What comes before TLS: the beginning of the response, to the bit; MariaDB reads it only once.
+    pub fn ssl_request(&self, server: u32, stored_database: Option<&[u8]>) -> Vec<u8> {
+        let has_database = self.database(stored_database).is_some();
+        let bits = self.bits(server, has_database, true);
+        [&bits.to_le_bytes()[..], &self.fixed].concat()
     }
 
-    fn start(&self, is_secure: bool) -> u32 {
-        let bits = self.capabilities & !capability::HIDDEN | capability::SECURE_CONNECTION;
-        if is_secure {
-            bits | capability::SSL
-        } else {
-            bits
-        }
+    fn database<'a>(&'a self, stored: Option<&'a [u8]>) -> Option<&'a [u8]> {
+        let named = self.database.as_deref();
+        let own = named.filter(|name| !name.is_empty() && *name != b"noop");
+        own.or(stored).or(named)
+    }
+
+    /// What shapes later packets stays the client's.
+    fn bits(&self, server: u32, has_database: bool, is_secure: bool) -> u32 {
+        use capability as c;
+        let when = |condition: bool, bit: u32| if condition { bit } else { 0 };
+        let ours = c::HIDDEN | c::CONNECT_WITH_DB | c::CONNECT_ATTRS;
+        self.capabilities & !ours
+            | c::SECURE_CONNECTION
+            | c::PLUGIN_AUTH & server
+            | when(has_database, c::CONNECT_WITH_DB)
+            | when(!self.attributes.is_empty(), c::CONNECT_ATTRS)
+            | when(is_secure, c::SSL)
     }
 
     /// The server reads the user's name in the charset that the client has chosen.

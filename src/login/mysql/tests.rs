@@ -225,7 +225,7 @@ fn the_greeting_offers_nothing_that_hides_queries_and_is_else_the_servers() {
     let at = 4 + 1 + b"9.7.0-scripted\0".len();
     let bits = [at + 13, at + 14, at + 18, at + 19].map(|place| masked[place]);
     let hidden = 1 << 5 | 1 << 11 | 1 << 26 | 1 << 27 | 1 << 28;
-    assert_eq!(u32::from_le_bytes(bits), u32::MAX & !hidden);
+    assert_eq!(u32::from_le_bytes(bits), !hidden);
     let differing = masked.iter().zip(&original).filter(|(a, b)| a != b).count();
     assert_eq!((masked.len(), differing), (original.len(), 3));
     assert_eq!(masked[at + 4..at + 12], SCRAMBLE[..8]);
@@ -244,14 +244,21 @@ fn the_response_keeps_what_shapes_later_packets() {
     ] {
         let bits = bits | if database.is_some() { WITH_DB } else { 0 };
         let bytes = response(bits, 45, database.unwrap_or_default(), &attributes);
-        let account = account().with_database(stored);
-        let world = World::new(account, Conduct::new(NATIVE)).login_with(&bytes, 3);
-        world.relay();
-        let heard = world.heard();
-        assert_eq!(heard.database.as_deref(), expected);
-        assert_eq!(heard.attributes, attributes);
-        assert_eq!(heard.fixed, bytes[8..36]);
-        assert_eq!(heard.capabilities & !WITH_DB, bits & !WITH_DB);
+        for has_tls in [false, true] {
+            let account = account().with_database(stored).with_tls(TlsMode::Prefer);
+            let conduct = Conduct {
+                has_tls,
+                ..Conduct::new(NATIVE)
+            };
+            let world = World::new(account, conduct).login_with(&bytes, 3);
+            world.relay();
+            let heard = world.heard();
+            assert_eq!(heard.database.as_deref(), expected);
+            assert_eq!(heard.attributes, attributes);
+            assert_eq!(heard.fixed, bytes[8..36]);
+            let is_ours = WITH_DB | 1 << 11;
+            assert_eq!(heard.capabilities & !is_ours, bits & !is_ours);
+        }
     }
 }
 

@@ -93,10 +93,10 @@ pub fn postgres_login(bytes: &[u8]) -> bool {
 
 /// MySQL's messages of the connection phase.
 pub fn mysql_messages(bytes: &[u8]) -> bool {
-    let Ok(Some((sequence, payload, len))) = mysql::packet(bytes) else {
+    let Ok(Some((sequence, payload))) = mysql::packet(bytes) else {
         return false;
     };
-    assert_eq!(mysql::framed(sequence, &[payload]), bytes[..len]);
+    assert!(bytes.starts_with(&mysql::framed(sequence, &[payload])));
     let _ = mysql::verdict(payload);
     let greeting = mysql::greeting(payload);
     if let Ok(greeting) = &greeting {
@@ -123,7 +123,7 @@ pub fn mysql_messages(bytes: &[u8]) -> bool {
             panic!("{} is no response", bytes.escape_ascii());
         };
         assert_eq!(again.rewritten(u32::MAX, &identity), bytes);
-        assert_eq!(response.ssl_request().len(), 32);
+        assert_eq!(response.ssl_request(u32::MAX, None).len(), 32);
     }
     greeting.is_ok() || response.is_ok()
 }

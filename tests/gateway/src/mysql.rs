@@ -64,6 +64,7 @@ pub struct Server {
     conduct: Conduct,
     phase: Phase,
     is_secure: bool,
+    ssl_request: Vec<u8>,
     sequence: u8,
     input: Vec<u8>,
     /// What it heard so far.
@@ -83,6 +84,7 @@ impl Server {
             conduct,
             phase: Phase::Response,
             is_secure: false,
+            ssl_request: Vec::new(),
             sequence: 0,
             input: Vec::new(),
             heard: Heard::default(),
@@ -140,6 +142,7 @@ impl Server {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Response if payload.len() == 32 => {
                 assert!(payload[1] & 8 != 0 && self.conduct.has_tls && !self.is_secure);
+                self.ssl_request = payload.to_vec();
                 self.phase = Phase::Response;
             }
             Phase::Response => {
@@ -218,6 +221,9 @@ impl Server {
     }
 
     fn read_response(&mut self, payload: &[u8]) -> (Vec<u8>, String) {
+        // MariaDB takes the capabilities from what came first.
+        let is_same = self.ssl_request.is_empty() || payload.starts_with(&self.ssl_request);
+        assert!(is_same, "the response goes on as its SSLRequest began");
         let capabilities = u32::from_le_bytes(payload[..4].try_into().expect("four bytes"));
         let mut rest = &payload[32..];
         let text = |rest: &mut &[u8]| {
