@@ -118,6 +118,8 @@ corpora! {
     tls,
     postgres_messages,
     postgres_login,
+    mysql_messages,
+    mysql_login,
     agent,
     agent_conversation,
 }

@@ -8,19 +8,26 @@
 //! leaves ends its login: the owner drops it.
 
 use super::exchange::{Exchange, Packets, Refusal, Step, Waits};
-use super::postgres;
+use super::{Account, mysql, postgres};
 use crate::limits;
 
 /// One row a dialect.
 pub enum Login {
     /// PostgreSQL.
     Postgres(postgres::Login),
+    /// MySQL and MariaDB.
+    Mysql(mysql::Login),
 }
 
 impl Login {
-    /// A PostgreSQL client has connected.
-    pub fn postgres(settings: postgres::Settings) -> Self {
-        Self::Postgres(postgres::Login::new(settings))
+    /// A PostgreSQL client has connected. `nonce` is from a generator for keys, used once.
+    pub fn postgres(account: Account, nonce: [u8; 18]) -> Self {
+        Self::Postgres(postgres::Login::new(account, nonce))
+    }
+
+    /// A MySQL or MariaDB client has connected, and waits for the server to speak.
+    pub fn mysql(account: Account) -> Self {
+        Self::Mysql(mysql::Login::new(account))
     }
 
     /// Bytes have come, or a turn.
@@ -35,6 +42,7 @@ impl Login {
         }
         match self {
             Self::Postgres(login) => login.step(exchange).map(Self::Postgres),
+            Self::Mysql(login) => login.step(exchange).map(Self::Mysql),
         }
     }
 
@@ -42,6 +50,7 @@ impl Login {
     pub fn tls_started(self, exchange: &mut Exchange<'_>) -> Step<Self> {
         match self {
             Self::Postgres(login) => login.tls_started(exchange).map(Self::Postgres),
+            Self::Mysql(login) => login.tls_started(exchange).map(Self::Mysql),
         }
     }
 
@@ -49,6 +58,7 @@ impl Login {
     pub fn tls_failed(self, reason: &str, exchange: &mut Exchange<'_>) -> Step<Self> {
         match self {
             Self::Postgres(login) => login.tls_failed(reason, exchange).map(Self::Postgres),
+            Self::Mysql(login) => login.tls_failed(reason, exchange).map(Self::Mysql),
         }
     }
 
@@ -56,6 +66,7 @@ impl Login {
     pub fn server_ended(self, exchange: &mut Exchange<'_>) -> Step<Self> {
         match self {
             Self::Postgres(login) => login.server_ended(exchange).map(Self::Postgres),
+            Self::Mysql(login) => login.server_ended(exchange).map(Self::Mysql),
         }
     }
 
@@ -63,6 +74,7 @@ impl Login {
     pub fn refuse(&self, refusal: &Refusal, to_client: &mut dyn Packets) {
         match self {
             Self::Postgres(login) => login.refuse(refusal, to_client),
+            Self::Mysql(login) => login.refuse(refusal, to_client),
         }
     }
 
@@ -70,6 +82,7 @@ impl Login {
     pub fn waits_for(&self) -> Waits {
         match self {
             Self::Postgres(login) => login.waits_for(),
+            Self::Mysql(login) => login.waits_for(),
         }
     }
 }

@@ -7,9 +7,9 @@
 //!
 //! ```
 //! use hoop_lite::base::{ByteBuf, Secret};
-//! use hoop_lite::login::{Exchange, Keys, Login, Step, postgres};
+//! use hoop_lite::login::{Account, Exchange, Keys, Login, Step};
 //!
-//! let settings = postgres::Settings::new("app", Secret::new("s3cret"), [7; 18]);
+//! let account = Account::new("app", Secret::new("s3cret"));
 //! let (mut client, mut server, mut keys) = (ByteBuf::new(), ByteBuf::new(), Keys::new());
 //! let (mut packets, mut sent) = (Vec::new(), Vec::new());
 //! let mut exchange = Exchange {
@@ -17,7 +17,7 @@
 //!     to_client: &mut packets, to_server: &mut sent, keys: &mut keys,
 //! };
 //! exchange.from_client.extend(b"\0\0\0\x13\0\x03\0\0user\0noop\0\0");
-//! let Step::Dial(login) = Login::postgres(settings).step(&mut exchange) else { panic!() };
+//! let Step::Dial(login) = Login::postgres(account, [7; 18]).step(&mut exchange) else { panic!() };
 //! let Step::Wait(login) = login.step(&mut exchange) else { panic!() };
 //! exchange.from_server.extend(b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01abcdZ\0\0\0\x05I");
 //! let Step::Passed(relay) = login.step(&mut exchange) else { panic!() };
@@ -26,14 +26,18 @@
 //! assert_eq!(packets[1], b"K\0\0\0\x0c\0\0\0\x01abcd");
 //! ```
 
+mod account;
 mod exchange;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod login;
 pub mod md5;
+pub mod mysql;
+mod next;
 pub mod postgres;
 mod relay;
 pub mod scram;
 
+pub use account::Account;
 pub use exchange::{
     CancelKey, Cause, Exchange, Packets, Refusal, Step, TlsMode, TlsWish, Verify, Waits,
 };

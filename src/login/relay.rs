@@ -22,6 +22,7 @@ pub struct Relay {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Dialect {
     Postgres,
+    Mysql,
 }
 
 /// The last six bytes of one direction.
@@ -39,8 +40,16 @@ impl Eye {
 
 impl Relay {
     pub(super) fn postgres() -> Self {
+        Self::new(Dialect::Postgres)
+    }
+
+    pub(super) fn mysql() -> Self {
+        Self::new(Dialect::Mysql)
+    }
+
+    fn new(dialect: Dialect) -> Self {
         Self {
-            dialect: Dialect::Postgres,
+            dialect,
             from_client: Eye::default(),
             from_server: Eye::default(),
             is_busy: false,
@@ -55,7 +64,7 @@ impl Relay {
     /// `bytes` go to the server.
     pub fn client_sent(&mut self, bytes: &[u8]) {
         self.from_client.see(bytes);
-        self.is_busy |= !bytes.is_empty();
+        self.is_busy |= self.dialect == Dialect::Postgres && !bytes.is_empty();
     }
 
     /// `payload` goes to the client. `Some`: so many of its bytes go first, in a packet of their own.
@@ -84,14 +93,19 @@ impl Relay {
             .position(|byte| *byte != b'K')
     }
 
-    /// The client has asked for something that the server may still be at.
+    /// The client has asked for something that the server may still be at; PostgreSQL's only, where
+    /// a query is cancelled from outside.
     pub fn is_busy(&self) -> bool {
         self.is_busy
     }
 
     /// The last that the client said was goodbye.
     pub fn said_goodbye(&self) -> bool {
-        matches!(self.from_client.0, [_, b'X', 0, 0, 0, 4])
+        let goodbye = match self.dialect {
+            Dialect::Postgres => [b'X', 0, 0, 0, 4],
+            Dialect::Mysql => [1, 0, 0, 0, 1],
+        };
+        self.from_client.0.ends_with(&goodbye)
     }
 
     /// How its query is cancelled; `None` where the server gave no key.

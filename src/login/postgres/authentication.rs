@@ -4,15 +4,15 @@ use super::login::{Next, Outcome};
 use super::messages::{self, Authentication};
 use super::opening::first_error;
 use super::ready::ExpectReady;
-use super::settings::Settings;
 use crate::base::Secret;
 use crate::limits;
 use crate::login::scram::{self, ScramError};
-use crate::login::{Cause, Exchange, Packets, Refusal, md5};
+use crate::login::{Account, Cause, Exchange, Packets, Refusal, md5};
 
 /// The server knows who logs in, and says what it wants for it.
 pub struct ExpectRequest {
-    pub(super) settings: Settings,
+    pub(super) account: Account,
+    pub(super) nonce: [u8; 18],
     pub(super) is_secure: bool,
 }
 
@@ -44,8 +44,8 @@ impl ExpectRequest {
     }
 
     fn send_password(self, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
-        let settings = &self.settings;
-        if !self.is_secure && !settings.is_plain_password_allowed {
+        let account = &self.account;
+        if !self.is_secure && !account.is_plain_password_allowed {
             return Err(Refusal::new(
                 Cause::Unsupported,
                 "the postgres server wants the password in clear text, without TLS, from another \
@@ -53,14 +53,14 @@ impl ExpectRequest {
             ));
         }
         exchange.from_server.consume(len);
-        let message = Secret::new(messages::typed(b'p', &[settings.password.expose(), b"\0"]));
+        let message = Secret::new(messages::typed(b'p', &[account.password.expose(), b"\0"]));
         exchange.to_server.put(message.expose());
         Next::go(ExpectAccess)
     }
 
     fn send_digest(self, salt: [u8; 4], len: usize, exchange: &mut Exchange<'_>) -> Next {
         exchange.from_server.consume(len);
-        let Settings { user, password, .. } = &self.settings;
+        let Account { user, password, .. } = &self.account;
         let stored = Secret::new(md5::hex(&md5::digest(&[password.expose(), user])));
         let answer = md5::hex(&md5::digest(&[stored.expose(), &salt]));
         let message = messages::typed(b'p', &[b"md5", &answer, b"\0"]);
@@ -70,14 +70,14 @@ impl ExpectRequest {
 
     fn begin_scram(self, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.consume(len);
-        let first = scram::ClientFirst::new(&self.settings.nonce);
+        let first = scram::ClientFirst::new(&self.nonce);
         let text = first.message();
         let size = u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
         let name = scram::SCRAM_SHA_256.as_bytes();
         let parts = [name, b"\0", &size, text.as_bytes()];
         exchange.to_server.put(&messages::typed(b'p', &parts));
         Next::go(ExpectScramFirst {
-            password: self.settings.password,
+            password: self.account.password,
             first,
         })
     }

@@ -19,8 +19,7 @@ use super::authentication::{
 use super::messages;
 use super::opening::{Dialled, ExpectStartup, ExpectTlsAnswer, Securing};
 use super::ready::ExpectReady;
-use super::settings::Settings;
-use crate::login::{Cause, Exchange, Packets, Refusal, Step, Waits};
+use crate::login::{Account, Cause, Exchange, Packets, Refusal, Step, Waits, next};
 
 /// A login in one of its states.
 pub enum Login {
@@ -46,26 +45,8 @@ pub enum Login {
     ExpectReady(ExpectReady),
 }
 
-/// What a state came to. An error has not been said to the client yet, but [`Cause::Said`].
-pub(super) type Outcome = Result<Next, Refusal>;
-
-/// Where a state leads.
-pub(super) enum Next {
-    /// On with this, there may be enough bytes.
-    Go(Login),
-    /// The owner is to do something first.
-    Leave(Step<Login>),
-}
-
-impl Next {
-    pub(super) fn go(state: impl Into<Login>) -> Outcome {
-        Ok(Self::Go(state.into()))
-    }
-
-    pub(super) fn wait(state: impl Into<Login>) -> Outcome {
-        Ok(Self::Leave(Step::Wait(state.into())))
-    }
-}
+pub(super) type Outcome = next::Outcome<Login>;
+pub(super) type Next = next::Next<Login>;
 
 macro_rules! states {
     ($($state:ident,)+) => {
@@ -99,9 +80,9 @@ states! {
 }
 
 impl Login {
-    /// A client has connected.
-    pub fn new(settings: Settings) -> Self {
-        ExpectStartup { settings }.into()
+    /// A client has connected. `nonce` is from a generator for keys, used once.
+    pub fn new(account: Account, nonce: [u8; 18]) -> Self {
+        ExpectStartup { account, nonce }.into()
     }
 
     /// See [`crate::login::Login::step`].

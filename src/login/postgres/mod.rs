@@ -10,11 +10,9 @@ mod login;
 pub mod messages;
 mod opening;
 mod ready;
-mod settings;
 
 pub use cancel::Cancel;
 pub use login::Login;
-pub use settings::Settings;
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,12 @@
 use super::authentication::{ExpectRequest, server_refused};
 use super::login::{Login, Next, Outcome};
 use super::messages::{self, Opening, ServerError};
-use super::settings::Settings;
-use crate::login::{Cause, Exchange, Refusal, Step, TlsMode};
+use crate::login::{Account, Cause, Exchange, Refusal, Step, TlsMode};
 
 /// Nothing but questions for encryption has come from the client.
 pub struct ExpectStartup {
-    pub(super) settings: Settings,
+    pub(super) account: Account,
+    pub(super) nonce: [u8; 18],
 }
 
 impl ExpectStartup {
@@ -23,12 +23,13 @@ impl ExpectStartup {
             }
             Opening::Cancel(key) => Ok(Next::Leave(Step::Errand(key))),
             Opening::Startup(startup) => {
-                self.settings.check()?;
-                let database = self.settings.database.as_deref();
-                let startup = startup.rewritten(&self.settings.user, database);
-                let wants_tls = self.settings.tls != TlsMode::Disable;
+                self.account.check()?;
+                let database = self.account.database.as_deref();
+                let startup = startup.rewritten(&self.account.user, database);
+                let wants_tls = self.account.tls != TlsMode::Disable;
                 let plan = Plan {
-                    settings: self.settings,
+                    account: self.account,
+                    nonce: self.nonce,
                     startup,
                 };
                 dial(plan, wants_tls, exchange)
@@ -41,7 +42,8 @@ impl ExpectStartup {
 
 /// Who logs in where, and how.
 pub struct Plan {
-    pub(super) settings: Settings,
+    account: Account,
+    nonce: [u8; 18],
     startup: Vec<u8>,
 }
 
@@ -49,13 +51,14 @@ impl Plan {
     fn introduce(self, is_secure: bool, exchange: &mut Exchange<'_>) -> ExpectRequest {
         exchange.to_server.put(&self.startup);
         ExpectRequest {
-            settings: self.settings,
+            account: self.account,
+            nonce: self.nonce,
             is_secure,
         }
     }
 
     fn is_tls_optional(&self) -> bool {
-        self.settings.tls == TlsMode::Prefer
+        self.account.tls == TlsMode::Prefer
     }
 }
 
@@ -113,7 +116,7 @@ impl ExpectTlsAnswer {
 
     fn secure(self, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.consume(1);
-        match self.plan.settings.tls.wish() {
+        match self.plan.account.tls.wish() {
             Some(wish) => {
                 let login = Login::Securing(Securing { plan: self.plan });
                 Ok(Next::Leave(Step::StartTls(login, wish)))

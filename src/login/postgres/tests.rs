@@ -10,17 +10,18 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::{ByteBuf, Secret};
 use crate::login::{
-    CancelKey, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, Step, TlsMode, TlsWish,
-    Verify, Waits,
+    Account, CancelKey, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, Step, TlsMode,
+    TlsWish, Verify, Waits,
 };
 
+const NONCE: [u8; 18] = [7; 18];
 const PASSWORD: &str = "s3cret";
 const VERSION: u32 = 3 << 16;
 const SSL: u32 = 80_877_103;
 const GSSENC: u32 = 80_877_104;
 
-fn settings() -> Settings {
-    Settings::new("app", Secret::new(PASSWORD), [7; 18])
+fn account() -> Account {
+    Account::new("app", Secret::new(PASSWORD))
 }
 
 fn client_startup() -> Vec<u8> {
@@ -53,9 +54,9 @@ struct World {
 }
 
 impl World {
-    fn new(settings: Settings, conduct: Conduct) -> Self {
+    fn new(account: Account, conduct: Conduct) -> Self {
         Self {
-            login: Some(AnyLogin::postgres(settings)),
+            login: Some(AnyLogin::postgres(account, NONCE)),
             end: None,
             conduct,
             server: None,
@@ -231,8 +232,8 @@ fn every_method_lets_the_client_in_plain_and_over_tls() {
             (TlsMode::Require, TlsAnswer::Yes, Some(Verify::Nobody)),
             (TlsMode::VerifyFull, TlsAnswer::Yes, Some(Verify::Full)),
         ] {
-            let settings = settings().with_tls(mode).with_plain_password_allowed(true);
-            let world = World::new(settings, Conduct::new(method).with_tls(tls)).login();
+            let account = account().with_tls(mode).with_plain_password_allowed(true);
+            let world = World::new(account, Conduct::new(method).with_tls(tls)).login();
             let relay = world.relay();
             assert_eq!(relay.cancel_key().map(|key| key.pid), Some(4711));
             assert!(!relay.is_busy());
@@ -249,10 +250,10 @@ fn every_method_lets_the_client_in_plain_and_over_tls() {
 
 #[test]
 fn a_derivation_takes_turns_and_is_made_once() {
-    let mut world = World::new(settings(), Conduct::new(Method::Scram(4096))).login();
+    let mut world = World::new(account(), Conduct::new(Method::Scram(4096))).login();
     world.relay();
     assert_eq!(world.turns, 4096 / 512 - 1);
-    world.login = Some(AnyLogin::postgres(settings()));
+    world.login = Some(AnyLogin::postgres(account(), NONCE));
     world.turns = 0;
     let world = world.login();
     world.relay();
@@ -262,8 +263,8 @@ fn a_derivation_takes_turns_and_is_made_once() {
 #[test]
 fn parameters_keep_their_order_and_the_stored_user_comes_first() {
     let named = |parameters: &[(&str, &str)], database: &str| {
-        let settings = settings().with_database(database);
-        let mut world = World::new(settings, Conduct::new(Method::Trust));
+        let account = account().with_database(database);
+        let mut world = World::new(account, Conduct::new(Method::Trust));
         world.say(&startup(VERSION | 2, parameters), usize::MAX);
         world.run(usize::MAX, usize::MAX);
         world.relay();
@@ -296,7 +297,7 @@ fn parameters_keep_their_order_and_the_stored_user_comes_first() {
 #[test]
 fn questions_for_encryption_are_answered_no_in_any_order_and_number() {
     for questions in [[SSL, GSSENC, SSL], [GSSENC, GSSENC, SSL]] {
-        let mut world = World::new(settings(), Conduct::new(Method::Trust));
+        let mut world = World::new(account(), Conduct::new(Method::Trust));
         for code in questions {
             world.say(&opening(code, b""), 3);
         }
@@ -312,7 +313,7 @@ fn questions_for_encryption_are_answered_no_in_any_order_and_number() {
 #[test]
 fn a_cancel_request_is_an_errand_with_a_key_of_any_allowed_length() {
     for len in [4, 32, 256] {
-        let mut world = World::new(settings(), Conduct::new(Method::Trust));
+        let mut world = World::new(account(), Conduct::new(Method::Trust));
         let secret = vec![9; len];
         let body = [&77_u32.to_be_bytes(), &secret[..]].concat();
         world.say(&opening(80_877_102, &body), 1);
@@ -324,7 +325,7 @@ fn a_cancel_request_is_an_errand_with_a_key_of_any_allowed_length() {
         assert_eq!(errand(key, None).heard.cancel, Some((77, secret)));
     }
     for len in [0, 257] {
-        let mut world = World::new(settings(), Conduct::new(Method::Trust));
+        let mut world = World::new(account(), Conduct::new(Method::Trust));
         let body = [&77_u32.to_be_bytes(), &vec![9; len][..]].concat();
         world.say(&opening(80_877_102, &body), usize::MAX);
         assert_eq!(world.refusal().cause, Cause::Protocol);
@@ -417,7 +418,7 @@ fn what_the_server_says_to_a_question_for_tls() {
         ),
     ] {
         let conduct = Conduct::new(Method::Trust).with_tls(answer);
-        let world = World::new(settings().with_tls(mode), conduct).login();
+        let world = World::new(account().with_tls(mode), conduct).login();
         let (got, message) = world.error();
         assert!(
             got == code && message.contains(text),
@@ -431,12 +432,12 @@ fn what_the_server_says_to_a_question_for_tls() {
 fn preferred_tls_that_can_not_be_had_is_done_without() {
     let conduct = Conduct::new(Method::Scram(10));
     let nothing = conduct.clone().with_tls(TlsAnswer::Nothing);
-    let world = World::new(settings().with_tls(TlsMode::Prefer), nothing).login();
+    let world = World::new(account().with_tls(TlsMode::Prefer), nothing).login();
     world.relay();
     assert_eq!(world.dials, 2);
     let agreed = conduct.with_tls(TlsAnswer::Yes);
     for (mode, dials) in [(TlsMode::Prefer, 2), (TlsMode::Require, 1)] {
-        let mut world = World::new(settings().with_tls(mode), agreed.clone());
+        let mut world = World::new(account().with_tls(mode), agreed.clone());
         world.is_trusted = false;
         let world = world.login();
         assert_eq!(world.dials, dials);
@@ -454,8 +455,8 @@ fn a_refused_login_is_heard_as_the_server_wrote_it_and_logged_by_its_code() {
     for method in [Method::Cleartext, Method::Scram(10)] {
         let mut conduct = Conduct::new(method);
         conduct.password = "another".to_owned();
-        let settings = settings().with_plain_password_allowed(true);
-        let world = World::new(settings, conduct).login();
+        let account = account().with_plain_password_allowed(true);
+        let world = World::new(account, conduct).login();
         let (code, text) = world.error();
         assert_eq!(
             (&*code, &*text),
@@ -467,7 +468,7 @@ fn a_refused_login_is_heard_as_the_server_wrote_it_and_logged_by_its_code() {
     let mut conduct = Conduct::new(Method::Trust);
     conduct.user = "somebody".to_owned();
     conduct.is_older = true;
-    let world = World::new(settings(), conduct).login();
+    let world = World::new(account(), conduct).login();
     let kinds = read_messages(&world.to_client());
     assert_eq!((kinds.len(), kinds[0].0), (2, b'v'));
     assert_eq!(world.error().0, "28000");
@@ -480,10 +481,10 @@ fn a_password_in_clear_text_needs_tls_or_leave() {
         (TlsMode::Prefer, TlsAnswer::No, true, true),
         (TlsMode::Prefer, TlsAnswer::Yes, false, true),
     ] {
-        let settings = settings()
+        let account = account()
             .with_tls(mode)
             .with_plain_password_allowed(is_allowed);
-        let world = World::new(settings, Conduct::new(Method::Cleartext).with_tls(tls)).login();
+        let world = World::new(account, Conduct::new(Method::Cleartext).with_tls(tls)).login();
         match is_in {
             true => assert!(world.relay().cancel_key().is_some()),
             false => assert_eq!(world.error().0, "0A000"),
@@ -499,7 +500,7 @@ fn what_can_not_be_done_is_refused_by_name() {
         (Method::OtherSasl, "does not know"),
         (Method::Scram(1_000_001), "more than 1000000"),
     ] {
-        let world = World::new(settings(), Conduct::new(method)).login();
+        let world = World::new(account(), Conduct::new(method)).login();
         let (code, message) = world.error();
         assert!(
             code == "0A000" && message.contains(text),
@@ -513,7 +514,7 @@ fn a_server_that_does_not_know_the_password_is_not_believed() {
     for (false_proof, code) in [(true, "28P01"), (false, "28P01")] {
         let mut conduct = Conduct::new(Method::Scram(10));
         conduct.false_proof = Some(false_proof);
-        let world = World::new(settings(), conduct).login();
+        let world = World::new(account(), conduct).login();
         let (got, text) = world.error();
         assert!(got == code && text.contains("impostor"), "{text}");
         assert_eq!(read_messages(&world.to_client()).len(), 1);
@@ -526,7 +527,7 @@ fn a_key_may_be_missing_or_long_and_a_notice_longer_than_any_buffer() {
         let mut conduct = Conduct::new(Method::Trust);
         conduct.key_bytes = key_bytes;
         conduct.notice = "K".repeat(notice);
-        let mut world = World::new(settings(), conduct);
+        let mut world = World::new(account(), conduct);
         world.say(&client_startup(), usize::MAX);
         world.run(1000, usize::MAX);
         let key = world.relay().cancel_key();
@@ -537,7 +538,7 @@ fn a_key_may_be_missing_or_long_and_a_notice_longer_than_any_buffer() {
 
 #[test]
 fn what_came_early_goes_on_in_the_same_call() {
-    let mut world = World::new(settings(), Conduct::new(Method::Scram(10)));
+    let mut world = World::new(account(), Conduct::new(Method::Scram(10)));
     let query = b"Q\0\0\0\x0dselect 1\0";
     world.say(&[client_startup(), query.to_vec()].concat(), usize::MAX);
     world.run(usize::MAX, usize::MAX);
@@ -548,7 +549,7 @@ fn what_came_early_goes_on_in_the_same_call() {
 
 #[test]
 fn a_client_that_sends_more_than_a_login_holds_is_refused() {
-    let mut world = World::new(settings(), Conduct::new(Method::Scram(10)));
+    let mut world = World::new(account(), Conduct::new(Method::Scram(10)));
     world.say(&client_startup(), usize::MAX);
     world.say(&[b'x'; 70_000], 1 << 20);
     assert_eq!(world.error().0, "08P01");
@@ -563,30 +564,30 @@ fn a_client_of_another_language_hears_so_at_once() {
         b"\0\0\0\x07",
         b"\0\0\x27\x11",
     ] {
-        let mut world = World::new(settings(), Conduct::new(Method::Trust));
+        let mut world = World::new(account(), Conduct::new(Method::Trust));
         world.say(bytes, 1);
         assert_eq!(world.error().0, "08P01");
         assert_eq!(world.dials, 0);
     }
     let malformed: [&[u8]; 3] = [b"user\0noop\0", b"user", b"a\0b\0\0c\0"];
     for body in malformed {
-        let mut world = World::new(settings(), Conduct::new(Method::Trust));
+        let mut world = World::new(account(), Conduct::new(Method::Trust));
         world.say(&opening(VERSION, body), usize::MAX);
         assert_eq!(world.error().0, "08P01", "{body:?}");
     }
-    let mut world = World::new(settings(), Conduct::new(Method::Trust));
+    let mut world = World::new(account(), Conduct::new(Method::Trust));
     world.say(&opening(2 << 16, b"\0"), usize::MAX);
     assert_eq!(world.error().0, "0A000");
 }
 
 #[test]
 fn credentials_that_the_wire_would_cut_short_are_refused() {
-    for settings in [
-        Settings::new("a\0b", Secret::new("x"), [0; 18]),
-        Settings::new("a", Secret::new("x\0y"), [0; 18]),
-        settings().with_database("d\0b"),
+    for account in [
+        Account::new("a\0b", Secret::new("x")),
+        Account::new("a", Secret::new("x\0y")),
+        account().with_database("d\0b"),
     ] {
-        let world = World::new(settings, Conduct::new(Method::Trust)).login();
+        let world = World::new(account, Conduct::new(Method::Trust)).login();
         assert_eq!(world.error().0, "28P01");
     }
 }
@@ -611,7 +612,7 @@ fn lengths() -> (usize, usize) {
 fn scram_world() -> World {
     let mut conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
     conduct.is_older = true;
-    World::new(settings().with_tls(TlsMode::Require), conduct)
+    World::new(account().with_tls(TlsMode::Require), conduct)
 }
 
 /// The client reads whole messages, the last of which is an error, or it was left within one.
@@ -701,9 +702,9 @@ proptest! {
         conduct.notice = notice;
         conduct.key_bytes = key_bytes;
         conduct.is_older = is_older;
-        let settings = || settings().with_plain_password_allowed(true);
-        let whole = World::new(settings(), conduct.clone()).login();
-        let mut world = World::new(settings(), conduct);
+        let account = || account().with_plain_password_allowed(true);
+        let whole = World::new(account(), conduct.clone()).login();
+        let mut world = World::new(account(), conduct);
         world.say(&client_startup(), client_piece);
         world.run(piece, usize::MAX);
         world.check_packets();

@@ -73,6 +73,8 @@ targets! {
     trust::tls,
     login::postgres_messages,
     login::postgres_login,
+    login::mysql_messages,
+    login::mysql_login,
     agent::agent,
     conversation::agent_conversation,
 }

@@ -2,8 +2,9 @@
 
 use hoop_lite::base::{ByteBuf, Secret};
 use hoop_lite::limits;
-use hoop_lite::login::postgres::{self, messages};
-use hoop_lite::login::{Cause, Exchange, Keys, Login, Refusal, Step, TlsMode, Waits};
+use hoop_lite::login::mysql::messages as mysql;
+use hoop_lite::login::postgres::messages;
+use hoop_lite::login::{Account, Cause, Exchange, Keys, Login, Refusal, Step, TlsMode, Waits};
 
 use crate::input::{Control, split};
 
@@ -83,29 +84,82 @@ pub fn postgres_login(bytes: &[u8]) -> bool {
         TlsMode::Require,
         TlsMode::VerifyFull,
     ]);
-    let settings = postgres::Settings::new("app", Secret::new(PASSWORD), [7; 18])
+    let account = Account::new("app", Secret::new(PASSWORD))
         .with_tls(mode)
         .with_plain_password_allowed(control.byte() & 1 == 0);
-    let mut talk = Talk {
-        from_client: ByteBuf::new(),
-        from_server: ByteBuf::new(),
-        packets: Vec::new(),
-        sent: Vec::new(),
-        keys: Keys::new(),
-    };
-    talk.run(Login::postgres(settings), &mut control, wire)
+    let login = Login::postgres(account, [7; 18]);
+    Talk::new(|packet| packet[0] == b'E').run(login, &mut control, wire)
 }
 
-/// The four buffers of a login.
+/// MySQL's messages of the connection phase.
+pub fn mysql_messages(bytes: &[u8]) -> bool {
+    let Ok(Some((sequence, payload))) = mysql::packet(bytes) else {
+        return false;
+    };
+    assert!(bytes.starts_with(&mysql::framed(sequence, &[payload])));
+    let _ = mysql::verdict(payload);
+    let greeting = mysql::greeting(payload);
+    if let Ok(greeting) = &greeting {
+        let again = mysql::greeting(&greeting.masked).expect("it is the same greeting");
+        let hidden = mysql::capability::HIDDEN;
+        assert_eq!(again.capabilities, greeting.capabilities & !hidden);
+        assert_eq!(again.masked, greeting.masked);
+        assert_eq!(
+            (again.scramble, again.plugin),
+            (greeting.scramble, greeting.plugin.clone())
+        );
+    }
+    let response = mysql::response(payload);
+    if let Ok(response) = &response {
+        let identity = mysql::Identity {
+            user: b"app",
+            database: Some(b"shop"),
+            is_secure: false,
+            proof: &[7; 20],
+            plugin: "mysql_native_password",
+        };
+        let bytes = response.rewritten(u32::MAX, &identity);
+        let Ok(again) = mysql::response(&bytes) else {
+            panic!("{} is no response", bytes.escape_ascii());
+        };
+        assert_eq!(again.rewritten(u32::MAX, &identity), bytes);
+        assert_eq!(response.ssl_request(u32::MAX, None).len(), 32);
+    }
+    greeting.is_ok() || response.is_ok()
+}
+
+/// A login to MySQL: control decides who speaks next and what becomes of TLS.
+pub fn mysql_login(bytes: &[u8]) -> bool {
+    let (mut control, wire) = split(bytes);
+    let mode = *control.pick(&[TlsMode::Disable, TlsMode::Prefer, TlsMode::Require]);
+    let account = Account::new("app", Secret::new(PASSWORD)).with_tls(mode);
+    let login = Login::mysql(account);
+    Talk::new(|packet| packet.get(4) == Some(&0xff)).run(login, &mut control, wire)
+}
+
+/// A login's buffers, and how its dialect refuses.
 struct Talk {
     from_client: ByteBuf,
     from_server: ByteBuf,
     packets: Vec<Vec<u8>>,
     sent: Vec<u8>,
     keys: Keys,
+    /// Whether a packet tells the client that it is over.
+    is_error: fn(&[u8]) -> bool,
 }
 
 impl Talk {
+    fn new(is_error: fn(&[u8]) -> bool) -> Self {
+        Self {
+            from_client: ByteBuf::new(),
+            from_server: ByteBuf::new(),
+            packets: Vec::new(),
+            sent: Vec::new(),
+            keys: Keys::new(),
+            is_error,
+        }
+    }
+
     /// Answers whether the client is in.
     fn run(&mut self, mut login: Login, control: &mut Control<'_>, mut wire: &[u8]) -> bool {
         let (mut is_securing, mut silent_turns) = (false, 0);
@@ -151,7 +205,8 @@ impl Talk {
                 Step::Errand(_) => return false,
                 Step::Refused(refusal) => {
                     check_refusal(&refusal);
-                    let has_heard = self.packets.last().is_some_and(|last| last[0] == b'E');
+                    let is_error = self.is_error;
+                    let has_heard = self.packets.last().is_some_and(|last| is_error(last));
                     assert!(has_heard || refusal.cause == Cause::Said);
                     return false;
                 }

@@ -17,6 +17,7 @@ pub mod gob;
 mod hub;
 mod identity;
 mod inbox;
+pub mod mysql;
 pub mod packet;
 pub mod params;
 pub mod postgres;

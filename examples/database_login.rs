@@ -1,11 +1,12 @@
 //! A login machine at work, on plain blocking sockets: listens on loopback, logs every client in to a
-//! PostgreSQL server with stored credentials, and relays.
+//! database with stored credentials, and relays.
 //!
 //! ```text
-//! HOST=db.internal USER=app PASS=secret SSLMODE=require cargo run --example postgres_login
+//! HOST=db.internal USER=app PASS=secret SSLMODE=require cargo run --example database_login
 //! psql -h 127.0.0.1 -p 15432 -U noop sales          # any user, any password
 //! ```
-//! Also: PORT, DB, SSLROOTCERT (a file), LISTEN. The agent drives the same machine from its reactor.
+//! Also: DIALECT (postgres or mysql), PORT, DB, SSLROOTCERT (a file), LISTEN. The agent drives the same
+//! machine from its reactor.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,9 +17,10 @@ use std::{env, fs, thread};
 use hoop_lite::base::{ByteBuf, Roots, Secret, Trust};
 use hoop_lite::limits;
 use hoop_lite::link::trust::{Alpn, client_config};
-use hoop_lite::login::postgres::{Cancel, Settings};
+use hoop_lite::login::postgres::Cancel;
 use hoop_lite::login::{
-    CancelKey, Cause, Exchange, Keys, Login, Refusal, Relay, Step, TlsMode, TlsWish, Verify,
+    Account, CancelKey, Cause, Exchange, Keys, Login, Refusal, Relay, Step, TlsMode, TlsWish,
+    Verify,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::ClientConnection;
@@ -51,7 +53,7 @@ fn main() -> io::Result<()> {
     let host = variable("HOST", "127.0.0.1");
     let root_file = variable("SSLROOTCERT", "");
     let variables = Variables {
-        address: format!("{host}:{}", variable("PORT", "5432")),
+        address: format!("{host}:{}", variable("PORT", default_port())),
         host,
         tls: TlsMode::parse(&variable("SSLMODE", "")).map_err(|it| io::Error::other(it.text))?,
         roots: match &*root_file {
@@ -90,16 +92,26 @@ fn variable(name: &str, default: &str) -> String {
     }
 }
 
-fn settings(tls: TlsMode) -> io::Result<Settings> {
-    let mut nonce = [0; 18];
-    SystemRandom::new()
-        .fill(&mut nonce)
-        .map_err(|_| ErrorKind::Other)?;
+fn default_port() -> &'static str {
+    match &*variable("DIALECT", "") {
+        "mysql" => "3306",
+        _ => "5432",
+    }
+}
+
+fn account(tls: TlsMode) -> Account {
     let password = Secret::new(variable("PASS", ""));
-    Ok(Settings::new(variable("USER", "postgres"), password, nonce)
+    Account::new(variable("USER", "postgres"), password)
         .with_database(variable("DB", ""))
         .with_tls(tls)
-        .with_plain_password_allowed(tls == TlsMode::Disable))
+        .with_plain_password_allowed(tls == TlsMode::Disable)
+}
+
+fn nonce() -> io::Result<[u8; 18]> {
+    let mut nonce = [0; 18];
+    let filled = SystemRandom::new().fill(&mut nonce);
+    filled.map_err(|_| ErrorKind::Other)?;
+    Ok(nonce)
 }
 
 enum Event {
@@ -210,7 +222,11 @@ impl<'a> Conversation<'a> {
 
     /// The login, then the relay. What comes back is what a log would say.
     fn run(&mut self) -> io::Result<String> {
-        let mut login = Login::postgres(settings(self.variables.tls)?);
+        let account = account(self.variables.tls);
+        let mut login = match &*variable("DIALECT", "postgres") {
+            "mysql" => Login::mysql(account),
+            _ => Login::postgres(account, nonce()?),
+        };
         loop {
             let step = self.next(login)?;
             login = match step {

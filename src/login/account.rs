@@ -1,28 +1,26 @@
-//! What a connection's own variables say about its server.
+//! What a connection's own variables say about the account and the way to it.
 
+use super::{Cause, Refusal, TlsMode};
 use crate::base::Secret;
-use crate::login::{Cause, Refusal, TlsMode};
 
 /// How to log in. Holds the password for as long as the login takes.
-pub struct Settings {
+pub struct Account {
     pub(super) user: Vec<u8>,
     pub(super) password: Secret,
     pub(super) database: Option<Vec<u8>>,
     pub(super) tls: TlsMode,
     pub(super) is_plain_password_allowed: bool,
-    pub(super) nonce: [u8; 18],
 }
 
-impl Settings {
-    /// `USER` and `PASS`; `nonce` is from a generator for keys, used once.
-    pub fn new(user: impl Into<Vec<u8>>, password: Secret, nonce: [u8; 18]) -> Self {
+impl Account {
+    /// `USER` and `PASS`.
+    pub fn new(user: impl Into<Vec<u8>>, password: Secret) -> Self {
         Self {
             user: user.into(),
             password,
             database: None,
             tls: TlsMode::Disable,
             is_plain_password_allowed: false,
-            nonce,
         }
     }
 
@@ -52,8 +50,8 @@ impl Settings {
         if texts.any(|text| text.contains(&0)) {
             return Err(Refusal::new(
                 Cause::Credentials,
-                "USER, PASS or DB of the connection has a NUL byte, which PostgreSQL can't take: \
-                 correct it at the gateway",
+                "USER, PASS or DB of the connection has a NUL byte, which can't be sent: correct it at \
+                 the gateway",
             ));
         }
         Ok(())
