@@ -14,6 +14,7 @@ mod line;
 mod line_trouble;
 mod report;
 mod subject;
+mod target_trouble;
 mod workload;
 
 pub use gateway_process::serve as serve_gateway;
@@ -54,11 +55,12 @@ const fn waiting(name: &'static str, run: fn(&Plan) -> Row) -> Scenario {
     }
 }
 
-const SCENARIOS: [Scenario; 13] = [
+const SCENARIOS: [Scenario; 14] = [
     busy("gateway-kills", cuts::gateway_kills),
     busy("reconnects", cuts::reconnects),
     waiting("lossy-line", line_trouble::lossy_line),
     waiting("vanished-peer", line_trouble::vanished_peer),
+    waiting("vanished-target", target_trouble::vanished_target),
     busy("descriptors", exhaustion::descriptors),
     busy("full-disk", exhaustion::full_disk),
     waiting("wall-clock", clock::wall_clock),
