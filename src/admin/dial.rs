@@ -1,8 +1,8 @@
 //! A blocking connection with a deadline: names, addresses, a proxy and TLS.
 //!
 //! Serves the one-shot commands and `doctor`; the agent itself dials by the reactor. Promises that
-//! no step waits beyond the deadline (the system's resolver excepted), that every address is
-//! tried, and that no error quotes a secret.
+//! no step waits beyond the deadline, that every address is tried, and that no error quotes a
+//! secret.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -181,7 +181,7 @@ pub fn connect_to(address: SocketAddr, deadline: Instant) -> Result<TimedTcp, io
 
 /// Connects to the first address of `target` that answers.
 pub fn connect(target: &GatewayAddress, deadline: Instant) -> Result<TimedTcp, DialError> {
-    let addresses = resolve_now(&target.host, target.port)
+    let addresses = resolve_now(&target.host, target.port, deadline)
         .map_err(|error| DialError::Lookup(target.host.clone(), error))?;
     let mut failures = Vec::new();
     for address in addresses {

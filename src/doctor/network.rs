@@ -79,7 +79,7 @@ impl Walk<'_, '_> {
     fn directly(&mut self) -> Result<TimedTcp, Stop> {
         let gateway = &self.config.gateway;
         let start = Instant::now();
-        let addresses = match resolve_now(&gateway.host, gateway.port) {
+        let addresses = match resolve_now(&gateway.host, gateway.port, start + TALK_TIMEOUT) {
             Ok(addresses) => addresses,
             Err(error) => {
                 let text = format!("{}: {error}: {}", gateway.host, error.advice());

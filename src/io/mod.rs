@@ -1,5 +1,5 @@
-//! The shell around the core: everything that touches a descriptor, a process, a signal or the
-//! kernel's name resolver. Nothing in here knows a protocol.
+//! The shell around the core: everything that touches a descriptor, a process or a signal. Nothing in
+//! here knows a protocol.
 
 pub mod child;
 pub mod children;

@@ -291,9 +291,9 @@ fn registered(socket: &mut dyn Source, token: Token, registry: &Registry) -> io:
     socket.register(registry, token, interest)
 }
 
-/// The addresses of `host`, waiting as long as `/etc/resolv.conf` lets servers be: for commands that
-/// have no loop to hold up.
-pub fn resolve_now(host: &str, port: u16) -> Addresses {
+/// The addresses of `host`, waiting for them until `deadline` at most: for commands that have no loop
+/// to hold up.
+pub fn resolve_now(host: &str, port: u16, deadline: Instant) -> Addresses {
     let failed = |_| LookupError::Temporary;
     let mut resolver = Resolver::new(0);
     let mut poll = Poll::new().map_err(failed)?;
@@ -308,12 +308,15 @@ pub fn resolve_now(host: &str, port: u16) -> Addresses {
         if let Some((_, addresses)) = resolver.take_answers().pop() {
             return addresses;
         }
-        let wait = (resolver.poll_timeout()).map(|at| at.saturating_duration_since(now));
+        if now >= deadline {
+            return Err(LookupError::Temporary);
+        }
+        let next = resolver
+            .poll_timeout()
+            .map_or(deadline, |at| at.min(deadline));
         // Rounded up: waking a moment early would only mean to wait again.
-        match poll.poll(
-            &mut events,
-            wait.map(|wait| wait + Duration::from_millis(1)),
-        ) {
+        let wait = next.saturating_duration_since(now) + Duration::from_millis(1);
+        match poll.poll(&mut events, Some(wait)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             other => other.map_err(failed)?,
         }

@@ -13,6 +13,10 @@ fn socket(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
+fn now(host: &str, port: u16) -> Addresses {
+    resolve_now(host, port, Instant::now() + super::PATIENCE)
+}
+
 /// What is answered without waiting for anybody.
 fn at_once(host: &str) -> Option<Addresses> {
     let poll = Poll::new().unwrap();
@@ -38,7 +42,7 @@ fn literals_are_answered_as_they_stand() {
         ("[2001:db8::1]", "[2001:db8::1]:80"),
     ] {
         assert_eq!(at_once(host), Some(Ok(vec![socket(address)])), "{host}");
-        assert_eq!(resolve_now(host, 80), Ok(vec![socket(address)]), "{host}");
+        assert_eq!(now(host, 80), Ok(vec![socket(address)]), "{host}");
     }
 }
 
@@ -213,7 +217,7 @@ fn names_are_found_as_go_and_glibc_find_them() {
         ("host.broken.example.", Err(LookupError::Temporary)),
     ] {
         let expected = expected.map(|list| list.iter().map(|text| socket(text)).collect());
-        assert_eq!(resolve_now(host, 5432), expected, "{host}");
+        assert_eq!(now(host, 5432), expected, "{host}");
     }
 }
 
@@ -225,10 +229,10 @@ fn without_files_the_server_is_this_machine() {
     if !in_a_world_of_its_own(test, &scratch, "", "") {
         return;
     }
-    assert_eq!(resolve_now("db.example", 1), Err(LookupError::Temporary));
-    assert!(resolve_now("localhost", 1).is_ok());
+    assert_eq!(now("db.example", 1), Err(LookupError::Temporary));
+    assert!(now("localhost", 1).is_ok());
     start_server();
-    assert_eq!(resolve_now("good.example", 5432), Ok(vec![socket(ONE[0])]));
+    assert_eq!(now("good.example", 5432), Ok(vec![socket(ONE[0])]));
 }
 
 /// Both files are read again when they change; what was not found before is asked for anew.

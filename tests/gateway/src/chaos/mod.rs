@@ -16,6 +16,7 @@ mod line_trouble;
 mod parameters;
 mod report;
 mod subject;
+mod target_trouble;
 mod workload;
 
 pub use gateway_process::serve as serve_gateway;
@@ -56,11 +57,12 @@ const fn waiting(name: &'static str, run: fn(&Plan) -> Row) -> Scenario {
     }
 }
 
-const SCENARIOS: [Scenario; 16] = [
+const SCENARIOS: [Scenario; 17] = [
     busy("gateway-kills", cuts::gateway_kills),
     busy("reconnects", cuts::reconnects),
     waiting("lossy-line", line_trouble::lossy_line),
     waiting("vanished-peer", line_trouble::vanished_peer),
+    waiting("vanished-target", target_trouble::vanished_target),
     busy("descriptors", exhaustion::descriptors),
     busy("full-disk", exhaustion::full_disk),
     busy("parameters", parameters::parameters),
