@@ -78,7 +78,7 @@ pub fn grpc_status(bytes: &[u8]) -> bool {
         .collect();
     let list = list_of(&fields);
     let check = |status: &Status| {
-        assert!(status.message.len() <= limits::GRPC_STATUS_MESSAGE_BYTES_MAX + 64);
+        assert!(status.message.len() <= limits::GRPC_STATUS_MESSAGE_BYTES_MAX + 128);
         assert!(!status.message.chars().any(char::is_control));
         assert!(status.to_string().starts_with(status.code.name()));
     };

@@ -48,6 +48,7 @@ targets! {
     wire::gob,
     wire::json,
     packet::message,
+    packet::oversized,
     packet::preconnect,
     packet::session_open,
     hpack::header_blocks,
