@@ -9,6 +9,7 @@ mod clock;
 mod cuts;
 mod exhaustion;
 mod gateway_process;
+mod greed;
 mod leaving;
 mod line;
 mod line_trouble;
@@ -54,13 +55,14 @@ const fn waiting(name: &'static str, run: fn(&Plan) -> Row) -> Scenario {
     }
 }
 
-const SCENARIOS: [Scenario; 13] = [
+const SCENARIOS: [Scenario; 14] = [
     busy("gateway-kills", cuts::gateway_kills),
     busy("reconnects", cuts::reconnects),
     waiting("lossy-line", line_trouble::lossy_line),
     waiting("vanished-peer", line_trouble::vanished_peer),
     busy("descriptors", exhaustion::descriptors),
     busy("full-disk", exhaustion::full_disk),
+    busy("greed", greed::greed),
     waiting("wall-clock", clock::wall_clock),
     waiting("young-machine", clock::young_machine),
     waiting("suspend", clock::suspend),
