@@ -49,6 +49,15 @@ pub fn health(agent: &Agent, now: Instant) -> Health {
     }
 }
 
+/// What a probe reads: the word, and what an operator should know beside it.
+pub fn health_text(agent: &Agent, now: Instant) -> String {
+    let word = health(agent, now).word();
+    match agent.without_credit(now).as_secs() {
+        0 => format!("{word}\n"),
+        seconds => format!("{word}, no credit for {seconds} s\n"),
+    }
+}
+
 /// All figures, in the text format of Prometheus (version 0.0.4).
 pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
     let link = agent.counters();
@@ -58,7 +67,7 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
         .last_received()
         .map_or(0, |heard| now.saturating_duration_since(heard).as_millis());
     let is_live = u64::from(agent.link_state() == LinkState::Live);
-    let gauges: [(&str, &str, u64); 6] = [
+    let gauges: [(&str, &str, u64); 7] = [
         (
             "link_up",
             "1 while packets flow between agent and gateway.",
@@ -68,6 +77,11 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
             "link_heard_ms",
             "Milliseconds since the gateway was last heard.",
             number(heard_ms),
+        ),
+        (
+            "link_no_credit_ms",
+            "Milliseconds for which the gateway has given no credit though packets wait for it.",
+            number(agent.without_credit(now).as_millis()),
         ),
         ("sessions_open", "Sessions open now.", sessions.len() as u64),
         (

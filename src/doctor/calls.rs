@@ -296,10 +296,7 @@ impl Response {
             } if stream.get() == wanted => {
                 self.take(bytes);
                 if end_stream {
-                    self.end(Status {
-                        code: Code::Unknown,
-                        message: "response ended without a gRPC status".to_owned(),
-                    });
+                    self.end(Status::missing());
                 }
             }
             Event::Trailers { stream, fields } if stream.get() == wanted => {

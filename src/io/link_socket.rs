@@ -37,19 +37,38 @@ pub enum LinkSocket {
     },
 }
 
-impl Reactor {
-    pub(super) fn note_link(&mut self, event: &mio::event::Event) {
-        if let LinkSocket::Open {
+impl LinkSocket {
+    /// What the kernel says of it.
+    pub(super) fn note(&mut self, event: &mio::event::Event) {
+        if let Self::Open {
             is_readable,
             is_writable,
             ..
-        } = &mut self.link
+        } = self
         {
             *is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
             *is_writable |= event.is_writable() || event.is_write_closed();
         }
     }
 
+    /// A read is worth trying.
+    pub(super) fn is_readable(&self) -> bool {
+        let Self::Open { is_readable, .. } = self else {
+            return false;
+        };
+        *is_readable
+    }
+
+    /// When an address that is being connected is given up.
+    pub(super) fn give_up_at(&self) -> Option<Instant> {
+        let Self::Dialling(dial) = self else {
+            return None;
+        };
+        dial.give_up_at()
+    }
+}
+
+impl Reactor {
     pub(super) fn advance_link_dial(&mut self, now: Instant) {
         let LinkSocket::Dialling(dial) = &mut self.link else {
             return;
@@ -168,7 +187,7 @@ impl Reactor {
                 break;
             }
             for event in events.iter().filter(|event| event.token() == TOKEN_LINK) {
-                self.note_link(event);
+                self.link.note(event);
             }
         }
         self.link = LinkSocket::None;

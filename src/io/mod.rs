@@ -14,6 +14,7 @@ pub mod processes;
 pub mod pty;
 pub mod reactor;
 pub mod resolve;
+mod second_socket;
 pub mod secret_files;
 mod serving;
 pub mod signal;

@@ -27,7 +27,8 @@ use crate::session::Channel;
 pub(super) const TOKEN_LINK: Token = Token(0);
 const TOKEN_WAKER: Token = Token(1);
 const TOKEN_SIGNALS: Token = Token(2);
-const TOKEN_HEALTH: usize = 3;
+pub(super) const TOKEN_SECOND: Token = Token(3);
+const TOKEN_HEALTH: usize = 4;
 
 /// Stands for the foreground program among the owners of processes.
 const FOREGROUND_OWNER: usize = usize::MAX;
@@ -39,6 +40,9 @@ const EVENTS_PER_TURN: usize = 1024;
 
 /// Request number of the link at the resolver; targets use their keys, which are never this.
 pub(super) const LINK_REQUEST: u64 = u64::MAX;
+
+/// The same of the connection beside the link.
+pub(super) const SECOND_REQUEST: u64 = u64::MAX - 1;
 
 /// Without traffic for this long, the memory of the last burst is given back.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -63,6 +67,8 @@ pub struct Reactor {
     pub(super) poll: Poll,
     pub(super) agent: Agent,
     pub(super) link: LinkSocket,
+    /// Beside the link, for a key check that it can't carry.
+    pub(super) second: LinkSocket,
     pub(super) targets: Targets,
     pub(super) processes: Processes,
     pub(super) resolver: Resolver,
@@ -105,6 +111,7 @@ impl Reactor {
             poll,
             agent,
             link: LinkSocket::None,
+            second: LinkSocket::None,
             targets: Targets::default(),
             processes: Processes::new(search_path),
             resolver: Resolver::new(waker),
@@ -169,14 +176,7 @@ impl Reactor {
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let has_work = self.targets.has_ready(self.agent.has_room());
-        let link_waits = matches!(
-            self.link,
-            LinkSocket::Open {
-                is_readable: true,
-                ..
-            }
-        );
-        if has_work || link_waits {
+        if has_work || self.link.is_readable() || self.second.is_readable() {
             return Some(Duration::ZERO);
         }
         let idle = (!self.has_released).then(|| self.last_traffic + IDLE_AFTER);
@@ -195,7 +195,8 @@ impl Reactor {
 
     fn note(&mut self, now: Instant, event: &mio::event::Event) {
         match event.token() {
-            TOKEN_LINK => self.note_link(event),
+            TOKEN_LINK => self.link.note(event),
+            TOKEN_SECOND => self.second.note(event),
             TOKEN_WAKER => self.resolved(now),
             TOKEN_SIGNALS => self.signalled(now),
             token if (TOKEN_HEALTH..TOKEN_BASE).contains(&token.0) => self.probed(now, token),
@@ -219,7 +220,7 @@ impl Reactor {
 
     fn turn(&mut self, now: Instant) {
         self.advance_dials(now);
-        self.settle(now);
+        self.serve_second(now);
         // Before the deadlines: after a suspension all are overdue, and what came meanwhile counts.
         self.read_link(now);
         self.agent.handle_timeout(now);
@@ -252,10 +253,8 @@ impl Reactor {
                 Question::Health => matches!(health, Health::Connected | Health::Stopping),
                 Question::Ready => health == Health::Connected,
             };
-            (
-                if is_well { 200 } else { 503 },
-                format!("{}\n", health.word()),
-            )
+            let status = if is_well { 200 } else { 503 };
+            (status, crate::agent::health_text(agent, now))
         });
     }
 
@@ -304,6 +303,8 @@ impl Reactor {
                 }
             }
             Output::CloseLink => self.close_link(now),
+            Output::DialSecond { host, port } => self.dial_second(&host, port),
+            Output::CloseSecond => self.close_second(),
             Output::Session(output) => self.carry_out_session(now, output),
             Output::Exit(exit) => self.agent_ended(now, exit),
         }
@@ -311,6 +312,10 @@ impl Reactor {
 
     fn resolved(&mut self, now: Instant) {
         for Resolved { request, outcome } in self.resolver.take_results() {
+            if request == SECOND_REQUEST {
+                self.second_resolved(outcome);
+                continue;
+            }
             if request != LINK_REQUEST {
                 self.target_resolved(now, request, outcome);
                 continue;

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use mio::Events;
 
 use super::dial::{self, Dial, Dialled};
-use super::link_socket::LinkSocket;
 use super::processes::{self, Spawned};
 use super::reactor::Reactor;
 use super::resolve::LookupError;
@@ -105,11 +104,12 @@ impl Reactor {
     }
 
     pub(super) fn next_give_up(&self) -> Option<Instant> {
-        let link = match &self.link {
-            LinkSocket::Dialling(dial) => dial.give_up_at(),
-            _ => None,
-        };
-        link.into_iter().chain(self.targets.next_give_up()).min()
+        let all = [
+            self.link.give_up_at(),
+            self.second.give_up_at(),
+            self.targets.next_give_up(),
+        ];
+        all.into_iter().flatten().min()
     }
 
     fn advance_dial(&mut self, now: Instant, target: TargetId) {

@@ -4,6 +4,7 @@
 //! of packets takes the link with it, and either is reset with the code that fits. Leaves socket,
 //! TLS and the order of what is sent to `link.rs`.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::error::LinkError;
@@ -31,7 +32,7 @@ fn local_settings(credit: u32) -> h2::LocalSettings {
 /// The HTTP/2 half, apart from the transport so that both can be borrowed at once.
 pub(super) struct Calls {
     pub(super) http2: Connection,
-    identity: Identity,
+    pub(super) identity: Rc<Identity>,
     /// The stream of packets.
     pub(super) stream: Option<StreamId>,
     reassembly: Reassembly,
@@ -55,7 +56,7 @@ pub(super) struct Unary {
 
 impl Calls {
     /// No call yet.
-    pub(super) fn new(identity: Identity, credit: u32) -> Self {
+    pub(super) fn new(identity: Rc<Identity>, credit: u32) -> Self {
         Self {
             http2: Connection::new(&local_settings(credit)),
             identity,
@@ -313,10 +314,7 @@ impl Calls {
         });
         let (outcome, code) = match (result, status) {
             (Err(error), _) => {
-                let status = Status {
-                    code: Code::Internal,
-                    message: error.to_string(),
-                };
+                let status = Status::new(Code::Internal, error.to_string());
                 (Err(status), reset_code(&error))
             }
             (Ok(()), None) => return,

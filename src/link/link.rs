@@ -7,6 +7,7 @@
 //! Sans-IO: socket bytes in, packets out by callback; the outbox in, socket bytes out. Carries the
 //! agent's one `Connect` stream and one unary `PreConnect` at a time. Knows nothing of sessions.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::calls::Calls;
@@ -72,6 +73,8 @@ pub struct Link {
     calls: Calls,
     pace: Pace,
     is_ready: bool,
+    /// Since when the gateway has given no credit, though packets wait.
+    blocked_since: Option<Instant>,
     /// Grows while reads fill it.
     read_size: usize,
     last_received: Instant,
@@ -83,7 +86,7 @@ impl Link {
     pub fn new(
         now: Instant,
         transport: Transport,
-        identity: Identity,
+        identity: Rc<Identity>,
         tunnel: Option<Vec<u8>>,
         credit: u32,
     ) -> Self {
@@ -98,6 +101,7 @@ impl Link {
             calls: Calls::new(identity, credit),
             pace: Pace::new(now),
             is_ready: false,
+            blocked_since: None,
             read_size: limits::LINK_READ_BYTES_MIN,
             last_received: now,
         }
@@ -116,6 +120,31 @@ impl Link {
     /// A unary call is under way.
     pub fn is_asking(&self) -> bool {
         self.calls.unary.is_some()
+    }
+
+    /// How it presents itself.
+    pub fn identity(&self) -> Rc<Identity> {
+        Rc::clone(&self.calls.identity)
+    }
+
+    /// The gateway, or a proxy, has said goodbye: what is open goes on, no call can be made.
+    pub fn goes_away(&self) -> bool {
+        self.calls.http2.is_going_away()
+    }
+
+    /// Demands a sign of life where no call can be made.
+    pub fn probe(&mut self) {
+        self.calls.http2.probe();
+    }
+
+    /// The sign of life has not been given.
+    pub fn is_probed(&self) -> bool {
+        self.calls.http2.is_probed()
+    }
+
+    /// Since when the gateway has given no credit, though packets wait.
+    pub fn blocked_since(&self) -> Option<Instant> {
+        self.blocked_since
     }
 
     /// Protocol version and cipher suite of TLS.
@@ -243,7 +272,7 @@ impl Link {
     }
 
     /// Moves what may leave into the socket's buffer.
-    pub fn transmit(&mut self, outbox: &mut Outbox) -> Result<(), LinkError> {
+    pub fn transmit(&mut self, now: Instant, outbox: &mut Outbox) -> Result<(), LinkError> {
         if !self.is_ready {
             return Ok(());
         }
@@ -259,6 +288,10 @@ impl Link {
                 return Ok(());
             };
             let room = self.calls.http2.send_room(stream);
+            self.blocked_since = match room {
+                0 if !outbox.is_empty() => self.blocked_since.or(Some(now)),
+                _ => None,
+            };
             let size = outbox.len().min(room).min(FRAME_PAYLOAD_MAX);
             if size == 0 || self.outgoing.len() >= limits::LINK_WRITE_BYTES {
                 return Ok(());
@@ -302,20 +335,20 @@ impl Link {
     }
 
     /// Says goodbye: end of the stream, GOAWAY, close_notify.
-    pub fn close(&mut self, outbox: &mut Outbox) {
+    pub fn close(&mut self, now: Instant, outbox: &mut Outbox) {
         if let Some(stream) = self.calls.stream.take() {
             self.calls.http2.reset(stream, h2::ErrorCode::CANCEL);
         }
         self.calls.http2.go_away(h2::ErrorCode::NO_ERROR, b"");
         // What can't be encrypted any more would not have been heard either.
-        let _ = self.transmit(outbox);
+        let _ = self.transmit(now, outbox);
         self.transport.close(&mut self.outgoing);
     }
 
     /// After an error: tells the peer which, as far as that is possible.
-    pub fn abort(&mut self) {
+    pub fn abort(&mut self, now: Instant) {
         self.calls.http2.go_away(h2::ErrorCode::NO_ERROR, b"");
-        let _ = self.transmit(&mut Outbox::new());
+        let _ = self.transmit(now, &mut Outbox::new());
         self.transport.close(&mut self.outgoing);
     }
 }

@@ -873,7 +873,9 @@ fn what_is_echoed_is_bounded_and_says_so() {
         let session = world
             .sessions
             .session_of(kind, params, &EnvVars::new(), port);
-        let session = session.ok().expect("a session");
+        let Ok(session) = session else {
+            panic!("it is refused");
+        };
         world.sessions.admit(world.now, session, &mut world.outbox);
         let bytes = world.outbox.frame(&[0; 9], usize::MAX).to_vec();
         world.outbox.clear();

@@ -64,9 +64,11 @@ fn who_asks_without_listening_gets_every_answer_when_he_listens() {
     world.gateway.stall("demo", false);
     neighbour.receive("1", 11);
     let last = format!("{:036}", count - 1);
-    world.gateway.wait_packet(0, "the last stray's close", |packet| {
-        packet.kind == "ClientSessionClose" && packet.sid() == last
-    });
+    world
+        .gateway
+        .wait_packet(0, "the last stray's close", |packet| {
+            packet.kind == "ClientSessionClose" && packet.sid() == last
+        });
     assert_eq!(world.gateway.stream_number("demo"), stream);
 }
 

@@ -26,6 +26,8 @@ pub struct Socket {
     pub is_silent: bool,
     /// The gateway does not read.
     pub is_stalled: bool,
+    /// The agent knows that no call will be taken any more.
+    pub has_said_goodbye: bool,
 }
 
 impl Habits {
@@ -35,6 +37,7 @@ impl Habits {
             is_eager: dice.chance(500),
             data_max: dice.pick(&[16_384, 16_384, 4_000, 100]),
             padding: dice.pick(&[0, 0, 200]),
+            streams_max: dice.pick(&[100, 100, 100, 1]),
         }
     }
 
@@ -45,6 +48,7 @@ impl Habits {
             is_eager: true,
             data_max: 16_384,
             padding: 0,
+            streams_max: 100,
         }
     }
 }
@@ -100,6 +104,7 @@ impl World {
             is_gateway_due: false,
             is_silent: false,
             is_stalled: false,
+            has_said_goodbye: false,
         });
         self.agent.link_connected(self.now);
     }
@@ -187,7 +192,6 @@ impl World {
 
     /// The model learns what the agent has just been given.
     fn apply_delivered(&mut self) {
-        let mut goes_away = false;
         loop {
             let Some(socket) = &mut self.link else { return };
             let Some(sent) = socket.peer.take_delivered(socket.delivered) else {
@@ -196,12 +200,11 @@ impl World {
             match sent {
                 Sent::Fatal | Sent::Refused => self.must_lose_link = true,
                 Sent::CheckRefused => self.must_lose_link |= !self.forgive_late_answer(),
-                Sent::GoAway => goes_away = true,
+                Sent::GoAway => socket.has_said_goodbye = true,
                 _ => {}
             }
             self.model.apply(self.now, sent);
         }
-        self.must_lose_link |= goes_away && self.model.sessions.is_empty();
     }
 
     /// One write of the agent's socket.

@@ -54,6 +54,8 @@ impl World {
         match output {
             Output::DialLink { .. } => self.dial_link(),
             Output::CloseLink => self.close_link(),
+            Output::DialSecond { .. } => self.dial_second(),
+            Output::CloseSecond => self.close_second(),
             Output::Exit(exit) => self.leave_for_good(exit),
             Output::Session(session::Output::Dial { target, .. }) => {
                 let relay = self.model.asked_to_start(target, true);

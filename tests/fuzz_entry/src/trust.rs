@@ -60,7 +60,7 @@ pub fn tls(bytes: &[u8]) -> bool {
         preconnect: Vec::new(),
         user_agent: "fuzz".to_owned(),
     };
-    let mut link = Link::new(now, transport, identity, None, 65_535);
+    let mut link = Link::new(now, transport, identity.into(), None, 65_535);
     let mut on_event = |_: hoop_lite::link::Event<'_>| panic!("nothing was agreed on");
     link.received(now, 0, true, &mut on_event)
         .expect("the first flight");
@@ -74,7 +74,7 @@ pub fn tls(bytes: &[u8]) -> bool {
             rest = &rest[size..];
             if let Err(error) = link.received(now, size, true, &mut on_event) {
                 assert!(!error.to_string().is_empty());
-                link.abort();
+                link.abort(now);
                 assert!(link.pending().len() < 16 * 1024);
                 return false;
             }
