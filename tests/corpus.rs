@@ -95,6 +95,7 @@ corpora! {
     gob,
     json,
     message,
+    oversized,
     preconnect,
     session_open,
     header_blocks,

@@ -49,6 +49,8 @@ pub enum DialError {
 pub enum ProxyRefusal {
     /// It answered with this status.
     Status(u16),
+    /// It wants a login, but none by user and password.
+    NoPassword,
     /// It did not speak HTTP.
     NotHttp,
     /// It broke the connection.
@@ -58,6 +60,7 @@ pub enum ProxyRefusal {
 impl fmt::Display for ProxyRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoPassword => f.write_str(proxy::NO_PASSWORD),
             Self::Status(407) => f.write_str(
                 "the proxy wants a user and password: write them into HTTPS_PROXY \
                  (http://user:password@host:port)",
@@ -227,6 +230,7 @@ pub fn ask_for_tunnel(
         incoming.extend(&byte);
         stands = answer.receive(&mut incoming).map_err(|error| match error {
             ProxyError::Status(status) => ProxyRefusal::Status(status),
+            ProxyError::NoPassword => ProxyRefusal::NoPassword,
             ProxyError::NotHttp => ProxyRefusal::NotHttp,
         })?;
     }

@@ -59,16 +59,34 @@ pub fn health_text(agent: &Agent, now: Instant) -> String {
     }
 }
 
+/// Name, help and value.
+type Figure = (&'static str, &'static str, u64);
+
 /// All figures, in the text format of Prometheus (version 0.0.4).
 pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
-    let link = agent.counters();
+    let gauges = gauges(agent, now, processes);
+    let totals = totals(agent);
+    let mut out = String::new();
+    for (kind, list) in [("gauge", &gauges[..]), ("counter", &totals[..])] {
+        for (name, help, value) in list {
+            // Writing to a string does not fail.
+            let _ = write!(
+                out,
+                "# HELP hoop_lite_{name} {help}\n# TYPE hoop_lite_{name} {kind}\nhoop_lite_{name} {value}\n"
+            );
+        }
+    }
+    out
+}
+
+/// What is now.
+fn gauges(agent: &Agent, now: Instant, processes: usize) -> [Figure; 7] {
     let sessions = agent.sessions();
-    let counters = sessions.counters();
     let heard_ms = agent
         .last_received()
         .map_or(0, |heard| now.saturating_duration_since(heard).as_millis());
     let is_live = u64::from(agent.link_state() == LinkState::Live);
-    let gauges: [(&str, &str, u64); 7] = [
+    [
         (
             "link_up",
             "1 while packets flow between agent and gateway.",
@@ -100,8 +118,13 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
             "Bytes that wait for targets.",
             sessions.buffered_bytes() as u64,
         ),
-    ];
-    let totals: [(&str, &str, u64); 12] = [
+    ]
+}
+
+/// What was counted since the start.
+fn totals(agent: &Agent) -> [Figure; 12] {
+    let (link, counters) = (agent.counters(), agent.sessions().counters());
+    [
         (
             "connects_total",
             "Streams that the gateway accepted.",
@@ -150,18 +173,7 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
             "Payload to targets.",
             counters.bytes_to_target,
         ),
-    ];
-    let mut out = String::new();
-    for (kind, list) in [("gauge", &gauges[..]), ("counter", &totals[..])] {
-        for (name, help, value) in list {
-            // Writing to a string does not fail.
-            let _ = write!(
-                out,
-                "# HELP hoop_lite_{name} {help}\n# TYPE hoop_lite_{name} {kind}\nhoop_lite_{name} {value}\n"
-            );
-        }
-    }
-    out
+    ]
 }
 
 /// Writes how things stand into the log: the link's phase, and all figures.

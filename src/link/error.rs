@@ -1,6 +1,6 @@
 //! Why a link can't go on, in words for an operator.
 
-use super::proxy::ProxyError;
+use super::proxy::{self, ProxyError};
 use super::transport::TransportError;
 use super::trust;
 use crate::grpc::MessageError;
@@ -38,6 +38,7 @@ impl std::fmt::Display for LinkError {
             Self::Transport(TransportError::Exhausted) => {
                 f.write_str("TLS can't go on: too much undecodable data, or its keys are used up")
             }
+            Self::Proxy(ProxyError::NoPassword) => f.write_str(proxy::NO_PASSWORD),
             Self::Proxy(ProxyError::Status(407)) => f.write_str(
                 "the proxy wants credentials: put them into HTTPS_PROXY (http://user:password@host:port)",
             ),

@@ -12,6 +12,8 @@ const ANSWER_FIELDS_MAX: usize = 64;
 pub enum ProxyError {
     /// It answered with this HTTP status.
     Status(u16),
+    /// It wants a login, but none by user and password.
+    NoPassword,
     /// What it said is not an HTTP answer.
     NotHttp,
 }
@@ -20,7 +22,13 @@ pub enum ProxyError {
 #[derive(Default)]
 pub struct Answer {
     seen: Vec<u8>,
+    /// Where the answer begins, behind interim ones.
+    start: usize,
 }
+
+/// What is said of a proxy that asks for a login of its network's domain.
+pub const NO_PASSWORD: &str = "the proxy takes no user and password (it asks for Negotiate or NTLM, which hoop-lite can't do): \
+     have it allow Basic, or this host without a login, or put a relay such as cntlm in front";
 
 /// The request that asks for a tunnel to `authority`, with user and password where there are any.
 pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
@@ -43,24 +51,48 @@ impl Answer {
         let room = ANSWER_BYTES_MAX - before;
         let taken = incoming.len().min(room);
         self.seen.extend_from_slice(&incoming.filled()[..taken]);
-        let mut fields = [httparse::EMPTY_HEADER; ANSWER_FIELDS_MAX];
-        let mut response = httparse::Response::new(&mut fields);
-        match response.parse(&self.seen) {
-            Ok(httparse::Status::Complete(head)) => {
-                incoming.consume(head - before);
-                match response.code {
-                    Some(200..=299) => Ok(true),
-                    Some(code) => Err(ProxyError::Status(code)),
-                    None => Err(ProxyError::NotHttp),
+        loop {
+            let mut fields = [httparse::EMPTY_HEADER; ANSWER_FIELDS_MAX];
+            let mut response = httparse::Response::new(&mut fields);
+            let answer = self.seen.get(self.start..).unwrap_or_default();
+            match response.parse(answer) {
+                Ok(httparse::Status::Complete(head)) => {
+                    self.start += head;
+                    match response.code {
+                        // The answer is still to come.
+                        Some(100 | 102..=199) => continue,
+                        Some(200..=299) => {
+                            incoming.consume(self.start - before);
+                            return Ok(true);
+                        }
+                        Some(407) if !takes_password(response.headers) => {
+                            return Err(ProxyError::NoPassword);
+                        }
+                        Some(code) => return Err(ProxyError::Status(code)),
+                        None => return Err(ProxyError::NotHttp),
+                    }
                 }
+                Ok(httparse::Status::Partial) if self.seen.len() < ANSWER_BYTES_MAX => {
+                    incoming.consume(taken);
+                    return Ok(false);
+                }
+                _ => return Err(ProxyError::NotHttp),
             }
-            Ok(httparse::Status::Partial) if self.seen.len() < ANSWER_BYTES_MAX => {
-                incoming.consume(taken);
-                Ok(false)
-            }
-            _ => Err(ProxyError::NotHttp),
         }
     }
+}
+
+/// `Basic` is offered, or nothing is said of what is.
+fn takes_password(fields: &[httparse::Header<'_>]) -> bool {
+    let mut offers = fields
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case("proxy-authenticate"))
+        .peekable();
+    let is_basic = |value: &[u8]| {
+        let is_it = |word: &[u8]| word.eq_ignore_ascii_case(b"basic");
+        value.split(|byte| b" ,\t".contains(byte)).any(is_it)
+    };
+    offers.peek().is_none() || offers.any(|field| is_basic(field.value))
 }
 
 #[cfg(test)]
@@ -80,7 +112,8 @@ mod tests {
     proptest! {
         #[test]
         fn the_answer_may_come_in_any_pieces_and_the_rest_is_kept(piece in 1usize..60) {
-            let bytes = b"HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nhello";
+            let bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nx: y\r\n\r\n\
+                HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nhello";
             let mut answer = Answer::default();
             let mut incoming = ByteBuf::new();
             let mut stands = false;
@@ -106,6 +139,45 @@ mod tests {
             let mut answer = Answer::default();
             let _ = answer.receive(&mut incoming);
         }
+    }
+
+    #[test]
+    fn a_proxy_that_takes_no_password_is_told_from_one_that_does() {
+        for (offers, want) in [
+            ("", ProxyError::Status(407)),
+            (
+                "Proxy-Authenticate: Basic realm=\"x\"\r\n",
+                ProxyError::Status(407),
+            ),
+            ("Proxy-Authenticate: Negotiate\r\n", ProxyError::NoPassword),
+            (
+                "Proxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM\r\n",
+                ProxyError::NoPassword,
+            ),
+            (
+                "Proxy-Authenticate: NTLM\r\nproxy-authenticate: BASIC realm=x\r\n",
+                ProxyError::Status(407),
+            ),
+            (
+                "Proxy-Authenticate: Negotiate, Basic realm=x\r\n",
+                ProxyError::Status(407),
+            ),
+        ] {
+            let mut incoming = ByteBuf::new();
+            incoming.extend(format!("HTTP/1.1 407 Login\r\n{offers}\r\n").as_bytes());
+            let outcome = Answer::default().receive(&mut incoming);
+            assert_eq!(outcome, Err(want), "{offers}");
+        }
+    }
+
+    #[test]
+    fn endless_interim_answers_end() {
+        let mut incoming = ByteBuf::new();
+        for _ in 0..1000 {
+            incoming.extend(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        let outcome = Answer::default().receive(&mut incoming);
+        assert_eq!(outcome, Err(ProxyError::NotHttp));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use loopback_gateway::event::{Event, header};
 use loopback_gateway::targets::{Manner, Target, checksum, pattern, sent_by_source};
 use loopback_gateway::{AgentProcess, Gateway, PreConnectMood, Security, SessionRequest, Setup};
 
-use crate::world::{AGENT, Folder, World, environment};
+use crate::world::{AGENT, Folder, World, console_at_work, environment};
 
 #[test]
 fn it_connects_over_every_tls_and_in_plaintext() {
@@ -437,6 +437,53 @@ fn a_check_that_fails_otherwise_ends_nothing() {
         });
     world.gateway.settle("demo");
     assert_eq!(world.gateway.stream_number("demo"), stream);
+}
+
+#[test]
+fn after_a_goodbye_sessions_go_on_and_a_deleted_key_is_still_noticed() {
+    let world = World::with_variables(&[("HOOP_LITE_KEY_CHECK_INTERVAL", "5s")]);
+    let mut console = console_at_work(&world.gateway);
+    let stream = world.gateway.stream_number("demo");
+    world.gateway.go_away("demo");
+    world.agent.wait_text("says goodbye");
+    let from = world.gateway.mark();
+    let asked =
+        world
+            .gateway
+            .wait_event(from, "a key check beside the link", |event| match event {
+                Event::PreConnect { link, .. } => Some(*link),
+                _ => None,
+            });
+    let of_stream = |event: &Event| match event {
+        Event::Online { link, .. } => Some(*link),
+        _ => None,
+    };
+    let link = world.gateway.wait_event(0, "the link", of_stream);
+    assert_ne!(asked, link);
+    console.write("on\n");
+    console.expect("on\r\non\r\n");
+    assert_eq!(world.shell("echo new").out(), "new\n");
+    assert_eq!(world.gateway.stream_number("demo"), stream);
+    world.gateway.revoke("demo");
+    console.wait_end();
+    world.agent.wait_childless();
+}
+
+#[test]
+fn after_a_goodbye_the_agent_moves_when_its_last_session_has_ended() {
+    let world = World::start();
+    let console = console_at_work(&world.gateway);
+    world.gateway.go_away("demo");
+    world.agent.wait_text("says goodbye");
+    let from = world.gateway.mark();
+    drop(console);
+    world
+        .gateway
+        .wait_event(from, "another stream", |event| match event {
+            Event::Online { .. } => Some(()),
+            _ => None,
+        });
+    assert_eq!(world.shell("echo moved").out(), "moved\n");
 }
 
 #[test]

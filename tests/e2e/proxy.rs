@@ -111,6 +111,26 @@ fn a_gateway_that_no_proxy_names_is_reached_without_one() {
 }
 
 #[test]
+fn interim_answers_of_a_proxy_are_read_over() {
+    let (gateway, key) = gateway();
+    let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Connected\r\n\r\n";
+    let (address, _requests) = proxy(gateway.address(), answer);
+    let variables = [("HTTPS_PROXY", &*format!("http://{address}"))];
+    let _agent = AgentProcess::start(AGENT, &environment(&gateway, &key, &variables));
+    gateway.wait_online("demo");
+}
+
+#[test]
+fn a_proxy_that_takes_no_password_says_what_to_do() {
+    let (gateway, key) = gateway();
+    let answer = "HTTP/1.1 407 Login\r\nProxy-Authenticate: Negotiate\r\n\r\n";
+    let (address, _requests) = proxy(gateway.address(), answer);
+    let variables = [("HTTPS_PROXY", &*format!("http://{address}"))];
+    let agent = AgentProcess::start(AGENT, &environment(&gateway, &key, &variables));
+    agent.wait_text("Negotiate or NTLM");
+}
+
+#[test]
 fn a_proxy_that_wants_a_password_is_told_without_one_in_the_log() {
     let (gateway, key) = gateway();
     let (address, requests) = proxy(

@@ -50,6 +50,7 @@ targets! {
     wire::gob,
     wire::json,
     packet::message,
+    packet::oversized,
     packet::preconnect,
     packet::session_open,
     hpack::header_blocks,

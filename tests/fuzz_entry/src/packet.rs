@@ -3,14 +3,17 @@
 use std::ffi::OsString;
 
 use hoop_lite::base::Secret;
+use hoop_lite::limits;
 use hoop_lite::packet::{
-    ConnectionParams, HealthCheckResponse, Packet, PreConnectRequest, PreConnectResponse, encode,
-    params, spec,
+    ConnectionParams, HealthCheckResponse, Oversized, Packet, PreConnectRequest,
+    PreConnectResponse, encode, params, spec,
 };
 use hoop_lite::session::command::PathPlace;
 use hoop_lite::session::environment::Environment;
 use hoop_lite::session::{AgentEnvironment, Size, command, policy, service};
 use hoop_lite::wire::base64;
+
+use crate::input::{cuts, split};
 
 /// A packet: one of a known kind is written and read again without a loss.
 pub fn message(bytes: &[u8]) -> bool {
@@ -33,6 +36,29 @@ pub fn message(bytes: &[u8]) -> bool {
     assert_eq!(again.payload, packet.payload);
     assert_eq!(again.spec_entries().collect::<Vec<_>>(), entries);
     true
+}
+
+/// A packet that is only looked at as it passes: found is what decoding finds, however it is cut.
+pub fn oversized(bytes: &[u8]) -> bool {
+    let (mut control, message) = split(bytes);
+    let [whole, single, mixed] = cuts(&mut control, message).map(|pieces| {
+        let mut passing = Oversized::default();
+        for piece in pieces {
+            passing.pass(piece);
+        }
+        (passing.kind, passing.session)
+    });
+    assert_eq!(whole, single);
+    assert_eq!(whole, mixed);
+    let (kind, session) = whole;
+    // In a short packet every field is looked at.
+    if message.len() <= limits::ID_BYTES_MAX
+        && let Ok(packet) = Packet::decode(message)
+    {
+        assert_eq!(kind, packet.kind);
+        assert_eq!(session.as_deref(), packet.spec(spec::SESSION_ID));
+    }
+    kind.is_some() && session.is_some()
 }
 
 /// The answers of the unary calls; a request with the answer's texts is read as it was written.

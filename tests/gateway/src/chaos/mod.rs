@@ -10,6 +10,7 @@ mod cuts;
 mod ends;
 mod exhaustion;
 mod gateway_process;
+mod greed;
 mod leaving;
 mod line;
 mod line_trouble;
@@ -57,7 +58,7 @@ const fn waiting(name: &'static str, run: fn(&Plan) -> Row) -> Scenario {
     }
 }
 
-const SCENARIOS: [Scenario; 17] = [
+const SCENARIOS: [Scenario; 18] = [
     busy("gateway-kills", cuts::gateway_kills),
     busy("reconnects", cuts::reconnects),
     waiting("lossy-line", line_trouble::lossy_line),
@@ -66,6 +67,7 @@ const SCENARIOS: [Scenario; 17] = [
     busy("descriptors", exhaustion::descriptors),
     busy("full-disk", exhaustion::full_disk),
     busy("parameters", parameters::parameters),
+    busy("greed", greed::greed),
     waiting("wall-clock", clock::wall_clock),
     waiting("young-machine", clock::young_machine),
     waiting("suspend", clock::suspend),
