@@ -31,7 +31,8 @@ pub use own::{
 pub use readiness::{takes_output, write_now};
 pub use signals::{catch_signal, is_ignored, take_signals, wake_on_signals};
 pub use sockets::{
-    bytes_in_flight, reset_on_close, set_keepalive, set_unsent_max, set_user_timeout,
+    bytes_in_flight, listen_everywhere, reset_on_close, set_keepalive, set_unsent_max,
+    set_user_timeout,
 };
 pub use terminal::{open_terminal, set_echo, set_utf8_input, set_window_size};
 
