@@ -3,6 +3,7 @@
 pub mod bytebuf;
 pub mod chunks;
 pub mod civil;
+pub mod near;
 pub mod plain;
 pub mod rng;
 pub mod secret;

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::io::{self};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use super::resolve::{Resolved, Resolver};
 use super::signal::{Signal, Signals};
 use super::targets::{Port, TOKEN_BASE, Targets};
 use crate::agent::{Agent, Exit, Health, LinkState, Output};
+use crate::base::near::is_near;
 use crate::session::Channel;
 
 pub(super) const TOKEN_LINK: Token = Token(0);
@@ -54,8 +56,21 @@ pub struct Options {
     pub health: Option<health::Address>,
     /// The service manager.
     pub notify: Notify,
+    /// What to do when the gateway's name turns out to lie on the open network.
+    pub open_network: OpenNetwork,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
+}
+
+/// What to do when the gateway's name turns out to lie on the open network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenNetwork {
+    /// Nothing: the way is encrypted, or it was judged before.
+    Fine,
+    /// Say once that everybody on the way can read along.
+    Warn,
+    /// Do not go there.
+    Refuse,
 }
 
 /// See the module.
@@ -71,6 +86,7 @@ pub struct Reactor {
     health: Option<HealthServer>,
     notify: Notify,
     has_said_ready: bool,
+    open_network: OpenNetwork,
     notified: Option<LinkState>,
     pub(super) foreground: Option<Foreground>,
     foreground_exit: Option<u8>,
@@ -90,6 +106,7 @@ impl Reactor {
             search_path,
             health,
             notify,
+            open_network,
             ships_logs,
         } = options;
         let poll = Poll::new()?;
@@ -114,6 +131,7 @@ impl Reactor {
             health,
             notify,
             has_said_ready: false,
+            open_network,
             notified: None,
             foreground: None,
             foreground_exit: None,
@@ -325,7 +343,7 @@ impl Reactor {
                 continue;
             };
             match outcome {
-                Ok(addresses) => self.link = LinkSocket::Dialling(Dial::new(TOKEN_LINK, addresses)),
+                Ok(addresses) => self.dial_link(now, addresses),
                 Err(error) => {
                     self.link = LinkSocket::None;
                     let reason = error.to_string();
@@ -333,6 +351,27 @@ impl Reactor {
                 }
             }
         }
+    }
+
+    fn dial_link(&mut self, now: Instant, addresses: Vec<SocketAddr>) {
+        let far = addresses.iter().find(|address| !is_near(address.ip()));
+        match (far, self.open_network) {
+            (Some(far), OpenNetwork::Refuse) => {
+                let reason = format!("{far} is on the open network, and there is no TLS");
+                self.link = LinkSocket::None;
+                let advice = "use a grpcs:// key, or leave --refuse-plaintext away";
+                return self.agent.link_unreachable(now, &reason, advice);
+            }
+            (Some(far), OpenNetwork::Warn) => {
+                ::log::warn!(
+                    "no TLS to {far}: the key and all sessions cross the network readable by \
+                     anybody on the way; use a grpcs:// key"
+                );
+                self.open_network = OpenNetwork::Fine;
+            }
+            _ => {}
+        }
+        self.link = LinkSocket::Dialling(Dial::new(TOKEN_LINK, addresses));
     }
 
     fn signalled(&mut self, now: Instant) {

@@ -18,7 +18,7 @@ use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
 use crate::io::child::{CommandSpec, SpawnError};
 use crate::io::foreground::Foreground;
 use crate::io::notify::Notify;
-use crate::io::reactor::{Options, Reactor};
+use crate::io::reactor::{OpenNetwork, Options, Reactor};
 use crate::io::{files, health, log, sys};
 use crate::link::trust::{self, Alpn};
 use crate::link::{Identity, proxy};
@@ -151,6 +151,11 @@ fn serve(
             environment("NOTIFY_SOCKET"),
             environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok()),
         ),
+        open_network: match config.leaves_plaintext_to_lookup() {
+            false => OpenNetwork::Fine,
+            true if config.settings.refuse_plaintext => OpenNetwork::Refuse,
+            true => OpenNetwork::Warn,
+        },
         ships_logs: config.settings.log_ship,
     };
     log::ship(config.settings.log_ship);
@@ -242,7 +247,7 @@ fn endpoint_source(
     mut config: Config,
     publication: Option<Publication>,
 ) -> Result<EndpointSource, String> {
-    let tls = match &config.tls {
+    let mut tls = match &config.tls {
         TlsMode::Plaintext => None,
         TlsMode::Tls { trust, .. } => {
             let name = config.server_name().to_owned();
@@ -268,6 +273,18 @@ fn endpoint_source(
             Ok(true) => ::log::info!("the key's file has a new key"),
             Ok(false) => {}
             Err(error) => ::log::warn!("{error}; going on with the key as it was"),
+        }
+        match config.reload_authority(surroundings) {
+            Ok(None) => {}
+            Ok(Some(trust)) => match (trust::client_config(trust, Alpn::H2), &mut tls) {
+                (Ok(client), Some((current, _))) => {
+                    *current = client;
+                    ::log::info!("the authority's file has new certificates");
+                }
+                (Err(error), _) => ::log::warn!("{error}; going on with the authority as it was"),
+                (Ok(_), None) => {}
+            },
+            Err(error) => ::log::warn!("{error}; going on with the authority as it was"),
         }
         Ok(endpoint(
             &config,

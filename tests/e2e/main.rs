@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod authority;
 mod beside;
 mod command;
 mod console;
 mod environment;
 mod exhaustion;
 mod first_process;
+mod health;
 mod link;
 mod logs;
 mod messages;
 mod never_waits;
+mod plaintext;
 mod policy;
 mod proxy;
 mod revocation;
