@@ -162,7 +162,7 @@ mod tests {
         for (content, part) in [
             (trusted.as_bytes(), "openssl x509"),
             (&wide, "UTF-16"),
-            (&PEM.as_bytes()[..40], "no whole certificate"),
+            (&PEM.as_bytes()[..40], "no usable certificate"),
         ] {
             let text = as_pem(content).unwrap_err().to_string();
             assert!(text.contains("HOOP_TLSCA") && text.contains(part), "{text}");

@@ -9,6 +9,7 @@ use super::address::{AddressError, GatewayAddress};
 use super::dsn::DsnError;
 use super::proxy::ProxyError;
 use super::settings;
+use crate::base::trust::NO_AUTHORITY;
 
 /// A configuration that the agent does not start with.
 #[derive(Debug)]
@@ -146,11 +147,7 @@ impl fmt::Display for ConfigError {
                 "{variable} holds a space, a line break or a character outside ASCII; copy the \
                  token again"
             ),
-            Self::AuthorityForm => f.write_str(
-                "failed to append root CA into cert pool: HOOP_TLSCA holds no whole certificate; give \
-                 PEM text (-----BEGIN CERTIFICATE-----), base64://<that text in base64> or \
-                 file://<path>",
-            ),
+            Self::AuthorityForm => f.write_str(NO_AUTHORITY),
             Self::AuthorityTrusted => f.write_str(
                 "HOOP_TLSCA holds a TRUSTED CERTIFICATE, a form of OpenSSL's own; convert it with \
                  `openssl x509 -in FILE -out FILE`",

@@ -19,6 +19,7 @@ use rustls::{
 
 use crate::base::civil::Rfc3339;
 use crate::base::plain::{beginning, plain};
+use crate::base::trust::NO_AUTHORITY;
 pub use crate::base::{Roots, Trust};
 use crate::wire::der::{CertificateParts, Der, OBJECT_IDENTIFIER};
 
@@ -45,11 +46,7 @@ pub enum TrustError {
 impl fmt::Display for TrustError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoCertificate => {
-                "failed to append root CA into cert pool: HOOP_TLSCA holds no usable certificate; \
-                 give PEM text (-----BEGIN CERTIFICATE-----), base64://<that text in base64> or \
-                 file://<path>"
-            }
+            Self::NoCertificate => NO_AUTHORITY,
             Self::Provider => "this build has no TLS cipher to offer",
         })
     }
