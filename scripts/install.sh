@@ -295,19 +295,29 @@ read_key() {
         key=$HOOP_KEY
     elif [ -n "$key_file" ]; then
         [ -r "$key_file" ] || fail "$key_file cannot be read"
-        key=$(head -n 1 "$key_file")
+        key=$(cat "$key_file")
     elif (: </dev/tty) 2>/dev/null; then
         ask_key
     else
         say "no key was given: put it in $env_file, then start the service"
         return 0
     fi
+    # What editors leave around it: line ends of Windows, blanks, a blank line in front.
+    key=$(printf '%s\n' "$key" | sed -n '/[^[:space:]]/{s/^[[:space:]]*//;s/[[:space:]]*$//;p;q;}')
     case $key in
     '') fail "the key is empty" ;;
-    *[[:space:]]* | *\'* | *\"* | *\\*) fail "the key holds a space, quote or backslash, which no key has" ;;
-    *://*) ;;
-    *) fail "the key does not look like grpcs://NAME:SECRET@HOST:PORT" ;;
+    "$(printf '\357\273\277')"*) fail "a byte order mark stands in front of the key: save the file as UTF-8 without BOM" ;;
+    *HOOP_KEY=*) fail "HOOP_KEY= is part of the key: give what follows the = only" ;;
+    # It would end the quotes that it is kept in.
+    *\'*) fail "the key holds a quote, which no key has" ;;
     esac
+    judge_key
+}
+
+# The binary to be installed knows what a key is; the first check of its doctor reads it.
+judge_key() {
+    verdict=$(HOOP_KEY=$key "$work/$name/hoop-lite" doctor 2>/dev/null | sed -n '1{s/^FAIL  key *[0-9]* ms  //p;q;}') || :
+    [ -z "$verdict" ] || fail "$verdict"
 }
 
 ask_key() {

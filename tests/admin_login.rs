@@ -222,6 +222,71 @@ fn the_three_variables_win_over_the_file_and_the_file_over_a_lonely_token() {
 }
 
 #[test]
+fn nothing_is_sent_to_an_address_that_nobody_named() {
+    let home = Folder::new();
+    let hint = "for one on this machine HOOP_APIURL=http://127.0.0.1:8009";
+    let lonely = at_home(&home).with("HOOP_TOKEN", TOKEN);
+    fails(&lonely.run(&LIST, ""), hint);
+    let command = Command::Login(Login {
+        email: Some("a@b.c".to_owned()),
+        api_url: None,
+    });
+    fails(&lonely.run(&command, PASSWORD), hint);
+
+    // What the hint says works, with a token and without.
+    let mock = Mock::plain(gateway);
+    let url = format!("http://{}", mock.address);
+    assert_eq!(lonely.with("HOOP_APIURL", &url).run(&LIST, "").code, 0);
+    assert!(mock.seen()[0].contains(&format!("\r\nAuthorization: Bearer {TOKEN}\r\n")));
+    assert_eq!(
+        at_home(&home).with("HOOP_APIURL", &url).run(&LIST, "").code,
+        0
+    );
+}
+
+#[test]
+fn a_file_that_others_can_write_names_no_gateway_and_one_that_they_can_read_is_told_of() {
+    let (home, mock) = (Folder::new(), Mock::plain(gateway));
+    std::fs::create_dir(home.0.join(".hoop")).unwrap();
+    let path = home.0.join(".hoop/config.toml");
+    // As an editor of Windows leaves it.
+    let text = format!(
+        "\u{feff}api_url = \"http://{}\"\r\ntoken = \"{TOKEN}\"\r\n",
+        mock.address
+    );
+    std::fs::write(&path, text).unwrap();
+    let with_mode = |mode| {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        at_home(&home).run(&LIST, "")
+    };
+    for mode in [0o666, 0o660, 0o602] {
+        fails(&with_mode(mode), "can be written by other users");
+    }
+    assert!(mock.seen().is_empty());
+    for (mode, is_told) in [(0o644, true), (0o640, true), (0o600, false), (0o400, false)] {
+        let outcome = with_mode(mode);
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        assert_eq!(outcome.stderr.contains("can read"), is_told, "{outcome:?}");
+    }
+    with_mode(0o600);
+    // Only root can give it away.
+    if std::os::unix::fs::chown(&path, Some(12345), None).is_ok() {
+        fails(
+            &at_home(&home).run(&LIST, ""),
+            "can be written by other users",
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_in_an_answer_is_passed_over() {
+    let mock = Mock::plain(|_| response(200, "\u{feff}[]"));
+    let url = format!("http://{}", mock.address);
+    let outcome = Variables::trio(&url, "x").run(&LIST, "");
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+}
+
+#[test]
 fn a_file_that_is_not_understood_is_not_passed_over() {
     let home = Folder::new();
     std::fs::create_dir(home.0.join(".hoop")).unwrap();

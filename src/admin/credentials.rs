@@ -1,38 +1,33 @@
 //! Who we are towards the REST API, found as upstream's CLI finds it, and kept by `login`.
 //!
 //! In this order: the three variables `HOOP_APIURL`, `HOOP_GRPCURL` and `HOOP_TOKEN`, if all are
-//! set; `~/.hoop/config.toml`, if it names a gateway; a gateway on this machine.
+//! set; `~/.hoop/config.toml`, if it names a gateway; `HOOP_APIURL` alone. An address that nobody
+//! named gets nothing: whoever listens there would have the token. For the same reason a file that
+//! others can write names nothing.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::time::Instant;
 
-use super::dial::{CONNECT_TIMEOUT, connect_to};
 use super::error::AdminError;
 use super::toml::Table;
 use super::url::BaseUrl;
 use crate::base::{Roots, Secret, Trust};
 use crate::config::{Surroundings, Warning, authority};
+use crate::io::sys;
 use crate::wire::base64;
 
 /// The variables that together name a gateway and a token.
 pub const TRIO: [&str; 3] = ["HOOP_APIURL", "HOOP_GRPCURL", "HOOP_TOKEN"];
-/// gRPC port of a gateway on this machine: that it accepts is upstream's sign of one.
-const LOCAL_GRPC_PORT: u16 = 8010;
-const LOCAL_API_URL: &str = "http://127.0.0.1:8009";
 
 /// Where the credentials came from, which decides what to advise when they are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The three variables.
+    /// The three variables, or the API's URL alone.
     Environment,
     /// `~/.hoop/config.toml`.
     File,
-    /// A gateway on this machine.
-    Local,
 }
 
 /// What a call to the REST API needs.
@@ -59,9 +54,24 @@ pub struct ConfigFile {
 
 impl ConfigFile {
     /// Reads the file; one that does not exist is empty.
-    pub fn read(surroundings: Surroundings<'_>) -> Result<Self, AdminError> {
+    pub fn read(
+        surroundings: Surroundings<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, AdminError> {
         let home = surroundings.get("HOME").ok_or(AdminError::NoHome)?;
         let path = format!("{home}/.hoop/config.toml");
+        if let Ok(found) = fs::metadata(&path) {
+            let is_ours = [0, sys::effective_user()].contains(&found.uid());
+            if !is_ours || found.mode() & 0o022 != 0 {
+                return Err(AdminError::FileOfOthers(path));
+            }
+            if found.mode() & 0o044 != 0 {
+                warnings.push(format!(
+                    "other users of this machine can read {path}, and with it your token: chmod \
+                     600 {path}"
+                ));
+            }
+        }
         let bytes = match (surroundings.read_file)(&path) {
             Ok(bytes) => Secret::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Secret::default(),
@@ -70,6 +80,8 @@ impl ConfigFile {
         let text = bytes.expose_text();
         let text =
             text.ok_or_else(|| AdminError::FileRead(path.clone(), io::ErrorKind::InvalidData))?;
+        // Editors of Windows put one there.
+        let text = text.trim_start_matches('\u{feff}');
         let table =
             Table::parse(text).map_err(|error| AdminError::FileToml(path.clone(), error))?;
         Ok(Self { path, table })
@@ -137,7 +149,7 @@ impl Credentials {
             );
         }
         // A missing home is a missing file, but a broken file must not be passed over.
-        let file = match ConfigFile::read(surroundings) {
+        let file = match ConfigFile::read(surroundings, warnings) {
             Ok(file) => Some(file),
             Err(AdminError::NoHome) => None,
             Err(error) => return Err(error),
@@ -157,18 +169,25 @@ impl Credentials {
                 warnings,
             );
         }
-        if !is_gateway_here() {
+        let Some(api_url) = api_url else {
             let missing = TRIO
                 .into_iter()
                 .filter(|name| surroundings.get(name).is_none());
             return Err(AdminError::NoCredentials(missing.collect()));
-        }
-        let url = parse_url(LOCAL_API_URL, "the local address")?;
+        };
+        let url = parse_url(&api_url, "HOOP_APIURL")?;
         let token = token.map(Secret::new);
-        Self::new(surroundings, Source::Local, url, token, &nothing, warnings)
+        Self::new(
+            surroundings,
+            Source::Environment,
+            url,
+            token,
+            &nothing,
+            warnings,
+        )
     }
 
-    /// Where to log in: the address given, `HOOP_APIURL`, the file, or this machine. No token.
+    /// Where to log in: the address given, `HOOP_APIURL`, or the file. No token.
     pub fn for_login(
         surroundings: Surroundings<'_>,
         given: Option<&str>,
@@ -182,8 +201,6 @@ impl Credentials {
             (variable.as_str(), "HOOP_APIURL")
         } else if let Some(api_url) = file.table.text("api_url") {
             (api_url, "api_url of ~/.hoop/config.toml")
-        } else if is_gateway_here() {
-            (LOCAL_API_URL, "the local address")
         } else {
             return Err(AdminError::LoginWhere);
         };
@@ -203,7 +220,9 @@ impl Credentials {
         let loaded = authority::load(surroundings, true, &mut noticed);
         let mut trust = loaded.map_err(AdminError::Config)?;
         if let Some(encoded) = table.text("tls_ca") {
-            let pem = base64::decode(encoded.as_bytes()).map_err(|_| AdminError::FileAuthority)?;
+            let content =
+                base64::decode(encoded.as_bytes()).map_err(|_| AdminError::FileAuthority)?;
+            let pem = authority::as_pem(&content).map_err(|_| AdminError::FileAuthority)?;
             trust.roots = Roots::Only(pem);
         }
         trust.skip_verify |= table.flag("skip_tls_verify").unwrap_or(false);
@@ -229,9 +248,4 @@ impl Credentials {
 
 fn parse_url(text: &str, place: &'static str) -> Result<BaseUrl, AdminError> {
     BaseUrl::parse(text).map_err(|error| AdminError::Url(place, error))
-}
-
-fn is_gateway_here() -> bool {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, LOCAL_GRPC_PORT));
-    connect_to(address, Instant::now() + CONNECT_TIMEOUT).is_ok()
 }

@@ -21,6 +21,8 @@ pub enum AdminError {
     LoginWhere,
     /// `config.toml` cannot be read.
     FileRead(String, io::ErrorKind),
+    /// `config.toml` can be written by others.
+    FileOfOthers(String),
     /// `config.toml` is not what we understand.
     FileToml(String, TomlError),
     /// `config.toml` knows the gRPC address only.
@@ -41,8 +43,6 @@ pub enum AdminError {
     Dial(String, DialError),
     /// No HTTP answer from this URL.
     Http(String, HttpError),
-    /// The gateway that was assumed on this machine failed so.
-    AssumedLocal(Box<AdminError>),
     /// The answer points elsewhere.
     Redirect(String),
     /// The gateway refused; status and its words.
@@ -128,12 +128,15 @@ impl fmt::Display for AdminError {
             Self::NoCredentials(missing) => write!(
                 f,
                 "no gateway is known: run `hoop-lite admin login`, or set HOOP_APIURL, \
-                 HOOP_GRPCURL and HOOP_TOKEN (not set: {})",
+                 HOOP_GRPCURL and HOOP_TOKEN (not set: {}); for one on this machine \
+                 {LOCAL_API}",
                 missing.join(", ")
             ),
-            Self::LoginWhere => {
-                f.write_str("no gateway is known: give --api-url https://HOST or set HOOP_APIURL")
-            }
+            Self::LoginWhere => write!(
+                f,
+                "no gateway is known: give --api-url https://HOST or set HOOP_APIURL; for one on \
+                 this machine {LOCAL_API}"
+            ),
             Self::Url(place, error) => write!(f, "{place} is not usable: {error}"),
             Self::Config(ConfigError::Proxy { variable, error }) => {
                 write!(f, "{variable}: {}", ProxyText(*error))
@@ -147,11 +150,6 @@ impl fmt::Display for AdminError {
             ),
             Self::Dial(url, error) => fmt_dial(f, url, error),
             Self::Http(url, error) => fmt_http(f, url, *error),
-            Self::AssumedLocal(error) => write!(
-                f,
-                "{error}; nothing names a gateway, so the one on this machine was asked: name it \
-                 with `hoop-lite admin login --api-url URL`"
-            ),
             Self::Redirect(to) if to.is_empty() => f.write_str(
                 "the gateway points elsewhere without saying where: correct the API URL",
             ),
@@ -189,6 +187,11 @@ fn fmt_file(f: &mut fmt::Formatter<'_>, error: &AdminError) -> fmt::Result {
             "{path} cannot be read: {kind}; let this user read it, or set HOOP_APIURL, \
              HOOP_GRPCURL and HOOP_TOKEN"
         ),
+        AdminError::FileOfOthers(path) => write!(
+            f,
+            "{path} can be written by other users of this machine, who could send your token to \
+             any address: look whether it is still yours, then chmod 600 {path}"
+        ),
         AdminError::FileToml(path, error) => write!(
             f,
             "{path} cannot be used: {error}; correct it, or remove it and log in again"
@@ -198,8 +201,8 @@ fn fmt_file(f: &mut fmt::Formatter<'_>, error: &AdminError) -> fmt::Result {
             "{path} has no api_url: log in with `hoop-lite admin login --api-url https://HOST`"
         ),
         AdminError::FileAuthority => f.write_str(
-            "tls_ca in ~/.hoop/config.toml is not base64: write the PEM there as `base64 -w0` \
-             gives it",
+            "tls_ca in ~/.hoop/config.toml is not base64 of a certificate: write the PEM there as \
+             `base64 -w0` gives it",
         ),
         AdminError::FileWrite(path, kind) => write!(
             f,
@@ -290,12 +293,13 @@ fn fmt_refusal(f: &mut fmt::Formatter<'_>, refusal: &Refusal) -> fmt::Result {
     }
 }
 
+/// What names a gateway on this machine, which is never assumed.
+const LOCAL_API: &str = "HOOP_APIURL=http://127.0.0.1:8009";
+
 /// Where a new token comes from.
 fn new_token(source: Source) -> &'static str {
     match source {
-        Source::Environment | Source::Local => {
-            "set HOOP_TOKEN to a valid token (tokens of a login last 12 hours)"
-        }
+        Source::Environment => "set HOOP_TOKEN to a valid token (tokens of a login last 12 hours)",
         Source::File => "log in again with `hoop-lite admin login`",
     }
 }

@@ -18,7 +18,8 @@ const LINE_BYTES_MAX: u64 = 4096;
 /// Logs in and keeps the token.
 pub fn login(command: &Login, context: &mut Context<'_>) -> Result<Report, AdminError> {
     let surroundings = context.surroundings;
-    let mut file = ConfigFile::read(surroundings)?;
+    // That others can read the file ends with this login, which writes it anew.
+    let mut file = ConfigFile::read(surroundings, &mut Vec::new())?;
     let mut warnings = Vec::new();
     let given = command.api_url.as_deref();
     let mut credentials = Credentials::for_login(surroundings, given, &file, &mut warnings)?;

@@ -25,7 +25,7 @@ pub mod url;
 
 pub use error::AdminError;
 
-use credentials::{Credentials, Source};
+use credentials::Credentials;
 use rest::Api;
 
 /// How results are written.
@@ -64,7 +64,7 @@ pub struct CreateAgent {
 pub struct Login {
     /// Asked for on a terminal when absent.
     pub email: Option<String>,
-    /// The gateway; otherwise `HOOP_APIURL`, the file of the last login, or this machine.
+    /// The gateway; otherwise `HOOP_APIURL`, or the file of the last login.
     pub api_url: Option<String>,
 }
 
@@ -154,13 +154,7 @@ fn with_api(
     let mut warnings = Vec::new();
     let credentials = Credentials::find(context.surroundings, &mut warnings)?;
     warn(context.stderr, &warnings);
-    let outcome = ask(&Api::new(&credentials, context.surroundings)?);
-    outcome.map_err(|error| match error {
-        AdminError::Dial(..) | AdminError::Http(..) if credentials.source == Source::Local => {
-            AdminError::AssumedLocal(Box::new(error))
-        }
-        error => error,
-    })
+    ask(&Api::new(&credentials, context.surroundings)?)
 }
 
 fn write_report(report: &Report, context: &mut Context<'_>) -> Result<(), AdminError> {

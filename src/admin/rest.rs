@@ -60,7 +60,7 @@ impl<'a> Api<'a> {
         let deadline = Instant::now() + CALL_TIMEOUT;
         let mut stream = self.dial(deadline)?;
         let request = self.request(method, path, body);
-        let response = exchange(&mut *stream, &request).map_err(|failure| match failure {
+        let mut response = exchange(&mut *stream, &request).map_err(|failure| match failure {
             Exchange::Http(error) => AdminError::Http(self.url(), error),
             Exchange::Dial(error) => AdminError::Dial(self.url(), error),
         })?;
@@ -70,6 +70,10 @@ impl<'a> Api<'a> {
         }
         if is_plain_on_tls(&response) {
             return Err(AdminError::Http(self.url(), HttpError::Tls));
+        }
+        // A proxy may have added a byte order mark, which is no JSON.
+        if response.body.starts_with(b"\xef\xbb\xbf") {
+            response.body.drain(..3);
         }
         Ok(response)
     }

@@ -4,6 +4,7 @@ pub mod bytebuf;
 pub mod chunks;
 pub mod civil;
 pub mod client_env;
+pub mod near;
 pub mod plain;
 pub mod rng;
 pub mod secret;

@@ -1,5 +1,10 @@
 //! Whom TLS believes, as data: what configuration decides and `link::trust` turns into a verifier.
 
+/// Said when `HOOP_TLSCA` holds nothing that is a certificate; it begins as upstream's text does.
+pub const NO_AUTHORITY: &str = "failed to append root CA into cert pool: HOOP_TLSCA holds no usable \
+     certificate; give PEM text (-----BEGIN CERTIFICATE-----), base64://<that text in base64> or \
+     file://<path>";
+
 /// How the other side of a TLS connection proves who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trust {

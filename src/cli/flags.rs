@@ -329,6 +329,12 @@ pub static FLAGS: &[Flag] = &[
         "End with status 3 when the gateway refuses the key, instead of trying again.",
     ),
     setting(
+        "refuse-plaintext",
+        Value::Switch,
+        settings::REFUSE_PLAINTEXT,
+        "Refuse a gateway without TLS unless its address is loopback, private or shared.",
+    ),
+    setting(
         "health-listen",
         Value::Text("ADDRESS"),
         settings::HEALTH_LISTEN,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
+use crate::base::near::is_near;
+
 /// The gateway's host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayAddress {
@@ -62,6 +64,14 @@ impl GatewayAddress {
             host: host.to_owned(),
             port,
             authority,
+        }
+    }
+
+    /// [`is_near`] of a literal address or `localhost`; `None` for a name, which its look-up decides.
+    pub fn is_near(&self) -> Option<bool> {
+        match self.host.parse() {
+            Ok(address) => Some(is_near(address)),
+            Err(_) => self.is_loopback().then_some(true),
         }
     }
 

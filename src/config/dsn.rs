@@ -12,6 +12,8 @@ use std::fmt;
 
 use super::address::{AddressError, GatewayAddress};
 use super::percent;
+use crate::base::Secret;
+use crate::wire::base64;
 
 /// What a key says besides its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +105,16 @@ pub enum DsnError {
     Assignment,
     /// Quotation marks are part of the text.
     Quoted,
+    /// Backticks are part of the text.
+    Backticks,
+    /// `<` or `>` is part of the text, as in a template.
+    AngleBrackets,
+    /// A byte order mark stands in front.
+    ByteOrderMark,
+    /// The text is UTF-16, as some editors and shells of Windows write it.
+    Utf16,
+    /// The key is encoded in base64.
+    Base64,
     /// A space, a line break or a character outside ASCII within the text.
     Character,
     /// A `%` without two hex digits.
@@ -137,6 +149,26 @@ impl fmt::Display for DsnError {
                 "quotation marks are part of the value; remove them (env files of containers \
                  keep them)",
             ),
+            Self::Backticks => f.write_str(
+                "backticks are part of the value; remove them (chats and wikis put them around \
+                 code)",
+            ),
+            Self::AngleBrackets => f.write_str(
+                "it holds < or >, as a template does; put the values in and leave the brackets \
+                 away",
+            ),
+            Self::ByteOrderMark => f.write_str(
+                "a byte order mark stands in front of it; save the text as UTF-8 without BOM, or \
+                 as ASCII",
+            ),
+            Self::Utf16 => f.write_str(
+                "it is UTF-16; save the text as UTF-8 without BOM, or as ASCII (PowerShell: \
+                 Out-File -Encoding ascii)",
+            ),
+            Self::Base64 => f.write_str(
+                "it is a key in base64; decode it (base64 -d), and encode a key for `data:` of a \
+                 Kubernetes Secret only once",
+            ),
             Self::Character => f.write_str(
                 "a space, a line break or a character outside ASCII is in the middle of it; it \
                  is one line of plain characters, copy it again",
@@ -152,6 +184,15 @@ impl fmt::Display for DsnError {
 }
 
 impl Dsn {
+    /// Reads a key as it came, in whatever encoding.
+    pub fn read(key: &Secret) -> Result<Self, DsnError> {
+        let bytes = key.expose();
+        if is_utf16(bytes) {
+            return Err(DsnError::Utf16);
+        }
+        Self::parse(key.expose_text().ok_or(DsnError::Character)?)
+    }
+
     /// Reads a key. White space around it is the caller's to trim.
     pub fn parse(text: &str) -> Result<Self, DsnError> {
         reject_lookalikes(text)?;
@@ -197,8 +238,21 @@ impl Dsn {
 
 /// The usual wrong texts, each of which would otherwise get a misleading reason.
 fn reject_lookalikes(text: &str) -> Result<(), DsnError> {
-    if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
+    if text.starts_with('\u{feff}') {
+        return Err(DsnError::ByteOrderMark);
+    }
+    let quotes = ['"', '\'', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
+    if text.starts_with(quotes) || text.ends_with(quotes) {
         return Err(DsnError::Quoted);
+    }
+    if text.contains('`') {
+        return Err(DsnError::Backticks);
+    }
+    if text.contains(['<', '>']) {
+        return Err(DsnError::AngleBrackets);
+    }
+    if text.starts_with("export HOOP_") {
+        return Err(DsnError::Assignment);
     }
     if !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(DsnError::Character);
@@ -212,7 +266,24 @@ fn reject_lookalikes(text: &str) -> Result<(), DsnError> {
     if text.starts_with("eyJ") && is_jwt(text) {
         return Err(DsnError::Jwt);
     }
+    if !text.contains("://") && is_encoded_key(text) {
+        return Err(DsnError::Base64);
+    }
     Ok(())
+}
+
+/// Base64 of something that is a URL with user information.
+fn is_encoded_key(text: &str) -> bool {
+    let decoded = base64::decode(text.as_bytes()).map(Secret::new);
+    decoded.is_ok_and(|decoded| {
+        let text = decoded.expose_text().unwrap_or_default();
+        text.contains("://") && text.contains('@')
+    })
+}
+
+/// A mark of UTF-16 in front, or the zero bytes that it puts between plain characters.
+pub(super) fn is_utf16(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0)
 }
 
 /// Three dot-separated parts, none empty.
@@ -340,6 +411,22 @@ mod tests {
     }
 
     #[test]
+    fn utf_16_is_named() {
+        let wide: Vec<u8> = "grpcs://a:b@c:1"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        let marked = [&[0xff, 0xfe], &wide[..]].concat();
+        for bytes in [wide, marked] {
+            assert_eq!(Dsn::read(&Secret::new(bytes)), Err(DsnError::Utf16));
+        }
+        assert_eq!(
+            Dsn::read(&Secret::new(vec![0x80])),
+            Err(DsnError::Character)
+        );
+    }
+
+    #[test]
     fn each_mistake_is_told_apart() {
         use DsnError as E;
         let address = |error| E::Address(error);
@@ -356,6 +443,14 @@ mod tests {
             ("HOOP_KEY=grpcs://a:b@c:1", E::Assignment),
             ("\"grpcs://a:b@c:1\"", E::Quoted),
             ("grpcs://a:b@c:1'", E::Quoted),
+            ("\u{201c}grpcs://a:b@c:1\u{201d}", E::Quoted),
+            ("`grpcs://a:b@c:1`", E::Backticks),
+            ("grpcs://<name>:<key>@c:1", E::AngleBrackets),
+            ("<grpcs://a:b@c:1>", E::AngleBrackets),
+            ("\u{feff}grpcs://a:b@c:1", E::ByteOrderMark),
+            ("export HOOP_KEY=grpcs://a:b@c:1", E::Assignment),
+            ("Z3JwY3M6Ly9hOmJAYzox", E::Base64),
+            ("Z3JwY3M6Ly9hOmJAYzoxCg==", E::Base64),
             ("grpcs://a:b @c:1", E::Character),
             ("grpcs://a:b\n@c:1", E::Character),
             ("grpcs://a:b\u{fc}@c:1", E::Character),
@@ -392,6 +487,7 @@ mod tests {
                 "grpcs://dev:{}@gw", "grpcs://dev:{}@gw:99999", "grpcx://dev:{}@gw:1", "{}",
                 "{}://dev:x@gw:1", "grpcs://{}", "dev:{}@gw:1", "grpcs://dev@{}:1",
                 "grpcs://gw:1/{}", "HOOP_KEY={}", "x-agt-{}", "eyJ.b.{}", "\"{}\"", "grpcs://d:{}\n@g:1",
+                "`{}`", "<{}>", "\u{feff}{}", "export HOOP_KEY={}",
             ][..]),
         ) {
             if let Err(error) = Dsn::parse(&shape.replace("{}", &secret)) {

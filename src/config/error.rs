@@ -9,6 +9,7 @@ use super::address::{AddressError, GatewayAddress};
 use super::dsn::DsnError;
 use super::proxy::ProxyError;
 use super::settings;
+use crate::base::trust::NO_AUTHORITY;
 
 /// A configuration that the agent does not start with.
 #[derive(Debug)]
@@ -82,6 +83,10 @@ pub enum ConfigError {
     },
     /// `HOOP_TLSCA` is in none of its three forms.
     AuthorityForm,
+    /// `HOOP_TLSCA` is OpenSSL's own kind of certificate.
+    AuthorityTrusted,
+    /// `HOOP_TLSCA` is UTF-16.
+    AuthorityUtf16,
     /// `HOOP_TLSCA` is `base64://` and something else.
     AuthorityBase64,
     /// The proxy's address.
@@ -91,6 +96,8 @@ pub enum ConfigError {
         /// What is wrong with its value.
         error: ProxyError,
     },
+    /// No TLS to an address on the open network, which a setting refuses.
+    Plaintext(GatewayAddress),
     /// A setting of our own.
     Setting {
         /// Which variable.
@@ -125,6 +132,11 @@ impl fmt::Display for ConfigError {
                 "{variable} holds a key, but wants the path of a file; put the key into HOOP_KEY \
                  or into a file of mode 0600 and that file's path here"
             ),
+            Self::Plaintext(gateway) => write!(
+                f,
+                "no TLS to {gateway}, and --refuse-plaintext allows that towards loopback, private \
+                 and shared addresses only; use a grpcs:// key"
+            ),
             Self::Setting { variable } => {
                 let flag = FlagOf(variable);
                 let wanted = settings::wanted(variable).unwrap_or_default();
@@ -135,11 +147,14 @@ impl fmt::Display for ConfigError {
                 "{variable} holds a space, a line break or a character outside ASCII; copy the \
                  token again"
             ),
-            Self::AuthorityForm => f.write_str(
-                "failed to append root CA into cert pool: HOOP_TLSCA holds no certificate; give \
-                 PEM text (-----BEGIN CERTIFICATE-----), base64://<that text in base64> or \
-                 file://<path>",
+            Self::AuthorityForm => f.write_str(NO_AUTHORITY),
+            Self::AuthorityTrusted => f.write_str(
+                "HOOP_TLSCA holds a TRUSTED CERTIFICATE, a form of OpenSSL's own; convert it with \
+                 `openssl x509 -in FILE -out FILE`",
             ),
+            Self::AuthorityUtf16 => {
+                f.write_str("HOOP_TLSCA is UTF-16; save the file as UTF-8 or ASCII")
+            }
             Self::AuthorityBase64 => f.write_str(
                 "HOOP_TLSCA is not valid base64 after base64://; encode the PEM text with \
                  `base64 -w0`",

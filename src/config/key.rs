@@ -53,11 +53,7 @@ impl KeySource {
             Self::Variable(_) => Ok(None),
             Self::DsnFile { variable, path } => {
                 let token = file_text(surroundings, variable, path)?;
-                let dsn = token
-                    .expose_text()
-                    .ok_or(super::DsnError::Character)
-                    .and_then(Dsn::parse);
-                let dsn = dsn.map_err(|reason| ConfigError::FileKey {
+                let dsn = Dsn::read(&token).map_err(|reason| ConfigError::FileKey {
                     variable,
                     path: path.clone(),
                     reason,

@@ -98,6 +98,8 @@ pub enum TlsMode {
     Tls {
         /// Whom to believe.
         trust: Trust,
+        /// The file that the authorities were read from.
+        authority_file: Option<String>,
         /// The name that the certificate must have, when it is not the gateway's host.
         server_name: Option<String>,
     },
@@ -133,8 +135,14 @@ impl Config {
         let credential = Credential::find(surroundings, &mut warnings)?;
         let use_own_roots = credential.config_type != ConfigType::Env;
         let trust = authority::load(surroundings, use_own_roots, &mut warnings)?;
+        let proxy = proxy::for_target(surroundings, &credential.gateway)?;
         let tls = if credential.is_plaintext {
-            if !credential.gateway.is_loopback() {
+            let is_near = credential.gateway.is_near();
+            // A proxy looks the name up, and what it finds is not known here.
+            if is_near == Some(false) || (is_near.is_none() && proxy.is_some()) {
+                if settings.refuse_plaintext {
+                    return Err(ConfigError::Plaintext(credential.gateway));
+                }
                 warnings.push(Warning::Plaintext(credential.gateway.clone()));
             }
             TlsMode::Plaintext
@@ -143,9 +151,13 @@ impl Config {
                 warnings.push(Warning::SkipVerify);
             }
             let server_name = surroundings.get("HOOP_TLSSERVERNAME");
-            TlsMode::Tls { trust, server_name }
+            let authority_file = authority::file(surroundings).filter(|_| use_own_roots);
+            TlsMode::Tls {
+                trust,
+                authority_file,
+                server_name,
+            }
         };
-        let proxy = proxy::for_target(surroundings, &credential.gateway)?;
         Ok(Self {
             gateway: credential.gateway,
             tls,
@@ -158,6 +170,12 @@ impl Config {
             settings,
             warnings,
         })
+    }
+
+    /// The gateway's name must be looked up before it is known whether plaintext crosses the open
+    /// network.
+    pub fn leaves_plaintext_to_lookup(&self) -> bool {
+        self.tls == TlsMode::Plaintext && self.proxy.is_none() && self.gateway.is_near().is_none()
     }
 
     /// The name that TLS asks the gateway's certificate for.
@@ -197,6 +215,30 @@ impl Config {
             self.token = found.token;
         }
         Ok(changed)
+    }
+
+    /// Reads the authority's file again, if there is one; to be called before every connection
+    /// attempt.
+    ///
+    /// Returns whom to trust now when that changed. After an error it is whom it was.
+    pub fn reload_authority(
+        &mut self,
+        surroundings: Surroundings<'_>,
+    ) -> Result<Option<&Trust>, ConfigError> {
+        let TlsMode::Tls {
+            trust,
+            authority_file: Some(path),
+            ..
+        } = &mut self.tls
+        else {
+            return Ok(None);
+        };
+        let roots = authority::read(surroundings, path)?;
+        if roots == trust.roots {
+            return Ok(None);
+        }
+        trust.roots = roots;
+        Ok(Some(trust))
     }
 
     /// The start line of the log: everything an operator asks first, nothing secret.
@@ -271,11 +313,7 @@ impl Credential {
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, ConfigError> {
         let token = Secret::new(text);
-        let dsn = token
-            .expose_text()
-            .ok_or(DsnError::Character)
-            .and_then(Dsn::parse);
-        let dsn = dsn.map_err(|reason| match reason {
+        let dsn = Dsn::read(&token).map_err(|reason| match reason {
             DsnError::Address(error) => ConfigError::Address { variable, error },
             reason => ConfigError::Key { variable, reason },
         })?;

@@ -23,6 +23,8 @@ pub struct Settings {
     pub reconnect_max: Duration,
     /// End with status 3 when the gateway refuses the key, instead of trying again.
     pub exit_on_revoked: bool,
+    /// Do not connect without TLS to an address on the open network.
+    pub refuse_plaintext: bool,
     /// Where health and metrics are served, if at all.
     pub health_listen: Option<HealthListen>,
     /// Our own log lines are sent to the gateway too.
@@ -84,6 +86,7 @@ impl Default for Settings {
             key_check_interval: Duration::from_secs(15),
             reconnect_max: limits::BACKOFF_MAX,
             exit_on_revoked: false,
+            refuse_plaintext: false,
             health_listen: None,
             log_ship: false,
             relay_count_max: 16_384,
@@ -125,6 +128,11 @@ impl Settings {
         read.value(
             EXIT_ON_REVOKED,
             &mut settings.exit_on_revoked,
+            units::switch,
+        )?;
+        read.value(
+            REFUSE_PLAINTEXT,
+            &mut settings.refuse_plaintext,
             units::switch,
         )?;
         read.value(
@@ -175,7 +183,9 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         QUEUE_BUDGET => "a size from 1MiB to 2GiB, such as 32MiB",
         KEY_CHECK_INTERVAL => "a duration from 5s to 1h, such as 15s",
         RECONNECT_MAX => "a duration from 100ms to 10m, such as 30s",
-        EXIT_ON_REVOKED | LOG_SHIP | KEEP_GOING | END_DETACHED => "true or false",
+        EXIT_ON_REVOKED | REFUSE_PLAINTEXT | LOG_SHIP | KEEP_GOING | END_DETACHED => {
+            "true or false"
+        }
         SEPARATE_SESSIONS => "auto, true or false",
         HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
@@ -219,6 +229,8 @@ pub const KEY_CHECK_INTERVAL: &str = "HOOP_LITE_KEY_CHECK_INTERVAL";
 pub const RECONNECT_MAX: &str = "HOOP_LITE_RECONNECT_MAX";
 /// See [`Settings::exit_on_revoked`].
 pub const EXIT_ON_REVOKED: &str = "HOOP_LITE_EXIT_ON_REVOKED";
+/// See [`Settings::refuse_plaintext`].
+pub const REFUSE_PLAINTEXT: &str = "HOOP_LITE_REFUSE_PLAINTEXT";
 /// See [`Settings::health_listen`].
 pub const HEALTH_LISTEN: &str = "HOOP_LITE_HEALTH_LISTEN";
 /// See [`Settings::log_ship`].
@@ -356,6 +368,7 @@ mod tests {
             (KEY_CHECK_INTERVAL, "1s"),
             (RECONNECT_MAX, "0s"),
             (EXIT_ON_REVOKED, "perhaps"),
+            (REFUSE_PLAINTEXT, "perhaps"),
             (RELAY_COUNT_MAX, "0"),
             (STALL_MAX, "1ms"),
             (OUTPUT_AFTER_EXIT, "2h"),

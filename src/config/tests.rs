@@ -67,6 +67,7 @@ fn a_key_alone_is_enough() {
     assert_eq!(config.warnings, []);
     let tls = TlsMode::Tls {
         trust: Trust::public(),
+        authority_file: None,
         server_name: None,
     };
     assert_eq!(config.tls, tls);
@@ -189,8 +190,40 @@ fn white_space_around_a_key_is_not_sent() {
 }
 
 #[test]
+fn plaintext_is_judged_by_the_network_that_it_crosses() {
+    const REFUSE: (&str, &str) = ("HOOP_LITE_REFUSE_PLAINTEXT", "true");
+    for (host, is_far, is_left) in [
+        ("127.0.0.1", false, false),
+        ("localhost", false, false),
+        ("10.1.2.3", false, false),
+        ("100.64.0.1", false, false),
+        ("[fd00::1]", false, false),
+        ("[fe80::1]", false, false),
+        ("192.0.2.1", true, false),
+        ("[2001:db8::1]", true, false),
+        ("gw.example.com", false, true),
+    ] {
+        let key = format!("grpc://dev:k@{host}:8010");
+        let config = loaded(&[("HOOP_KEY", &key)]);
+        let warns = matches!(config.warnings[..], [Warning::Plaintext(_)]);
+        assert_eq!(warns, is_far, "{host}");
+        assert_eq!(config.leaves_plaintext_to_lookup(), is_left, "{host}");
+        let variables = [("HOOP_KEY", key.as_str()), REFUSE];
+        let refused = surroundings(&variables, &[], |s| Config::load(s).err());
+        assert_eq!(refused.is_some(), is_far, "{host}");
+    }
+    // A proxy resolves the name.
+    let key = ("HOOP_KEY", "grpc://dev:k@gw.example.com:8010");
+    let proxied = [key, ("HTTPS_PROXY", "http://proxy:3128"), REFUSE];
+    let refused = surroundings(&proxied, &[], |s| Config::load(s).unwrap_err().to_string());
+    assert!(refused.contains("--refuse-plaintext"), "{refused}");
+    let config = loaded(&[("HOOP_KEY", "grpcs://dev:k@192.0.2.1:8443"), REFUSE]);
+    assert!(config.warnings.is_empty() && !config.leaves_plaintext_to_lookup());
+}
+
+#[test]
 fn the_scheme_of_a_key_decides_about_tls_and_remote_plaintext_warns() {
-    let config = loaded(&[("HOOP_KEY", "grpc://dev:k@gw.example.com:8010")]);
+    let config = loaded(&[("HOOP_KEY", "grpc://dev:k@192.0.2.1:8010")]);
     assert_eq!(config.tls, TlsMode::Plaintext);
     assert_eq!(
         config.warnings,
@@ -215,6 +248,7 @@ fn trust_is_read_for_keys_and_jwts_but_not_for_static_tokens() {
     let skip = ("HOOP_TLS_SKIP_VERIFY", "true");
     let url = ("HOOP_GRPCURL", "gw.example.com:1");
     let wanted = |roots, skip_verify| TlsMode::Tls {
+        authority_file: (roots != Roots::Public).then(|| "ca".to_owned()),
         trust: Trust { roots, skip_verify },
         server_name: Some("inner.example".to_owned()),
     };
@@ -284,10 +318,7 @@ fn a_jwt_may_go_in_plaintext_when_it_is_said_so() {
     assert_eq!((config.name.as_deref(), token(&config)), (Some("svc"), JWT));
     let config = loaded(&[file, url, ("HOOP_GRPC_INSECURE", "true")]);
     assert_eq!(config.tls, TlsMode::Plaintext);
-    assert_eq!(
-        config.warnings,
-        [Warning::Plaintext(config.gateway.clone())]
-    );
+    assert!(config.leaves_plaintext_to_lookup());
     let config = loaded(&[file, ("HOOP_GRPCURL", "127.0.0.1:8010")]);
     assert_eq!(config.tls, TlsMode::Plaintext);
     let config = loaded(&[("HOOP_KEY", KEY), ("HOOP_GRPC_INSECURE", "true")]);

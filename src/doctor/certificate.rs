@@ -2,6 +2,8 @@
 //!
 //! Reads just these fields out of the DER and judges nothing: that is the verifier's business.
 
+use crate::wire::der::{CertificateParts, Der, SEQUENCE};
+
 /// A certificate's face. Times are RFC 3339 in UTC, so that they compare as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
@@ -15,9 +17,6 @@ pub struct Certificate {
     pub not_after: String,
 }
 
-const INTEGER: u8 = 0x02;
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const COMMON_NAME: &[u8] = &[0x55, 4, 3];
@@ -26,18 +25,12 @@ const ORGANISATION: &[u8] = &[0x55, 4, 10];
 impl Certificate {
     /// Reads a DER certificate; `None` when it is not one.
     pub fn parse(der: &[u8]) -> Option<Self> {
-        let mut certificate = Der(Der(der).expect(SEQUENCE)?);
-        let mut body = Der(certificate.expect(SEQUENCE)?);
-        if body.0.first() == Some(&VERSION) {
-            body.expect(VERSION)?;
-        }
-        body.expect(INTEGER)?;
-        body.expect(SEQUENCE)?;
-        let issuer = name(body.expect(SEQUENCE)?)?;
-        let mut validity = Der(body.expect(SEQUENCE)?);
-        let not_before = time(validity.next()?)?;
-        let not_after = time(validity.next()?)?;
-        let subject = name(body.expect(SEQUENCE)?)?;
+        let parts = CertificateParts::parse(der)?;
+        let issuer = name(parts.issuer)?;
+        let mut validity = Der(parts.validity);
+        let not_before = time(validity.next_value()?)?;
+        let not_after = time(validity.next_value()?)?;
+        let subject = name(parts.subject)?;
         Some(Self {
             subject,
             issuer,
@@ -47,46 +40,15 @@ impl Certificate {
     }
 }
 
-/// A cursor over DER values.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    /// Tag and content of the next value.
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
-        let (&tag, rest) = self.0.split_first()?;
-        let (&first, mut rest) = rest.split_first()?;
-        let length = if first < 0x80 {
-            usize::from(first)
-        } else {
-            let (octets, behind) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            if octets.len() > size_of::<u32>() {
-                return None;
-            }
-            rest = behind;
-            octets
-                .iter()
-                .fold(0, |length, octet| length << 8 | usize::from(*octet))
-        };
-        let (content, behind) = rest.split_at_checked(length)?;
-        self.0 = behind;
-        Some((tag, content))
-    }
-
-    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
-        let (found, content) = self.next()?;
-        (found == tag).then_some(content)
-    }
-}
-
 /// SEQUENCE of SET of SEQUENCE of type and text.
 fn name(content: &[u8]) -> Option<String> {
     let (mut common, mut organisation) = (None, None);
     let mut sets = Der(content);
     while !sets.0.is_empty() {
-        let (_, set) = sets.next()?;
+        let (_, set) = sets.next_value()?;
         let mut pair = Der(Der(set).expect(SEQUENCE)?);
-        let (_, kind) = pair.next()?;
-        let (_, text) = pair.next()?;
+        let (_, kind) = pair.next_value()?;
+        let (_, text) = pair.next_value()?;
         let text = || String::from_utf8_lossy(text).into_owned();
         match kind {
             COMMON_NAME => common = Some(text()),

@@ -37,6 +37,8 @@ pub fn run(form: OutputForm, surroundings: Surroundings<'_>, stdout: &mut dyn Wr
     }
     check_clock(&mut report);
     match &config {
+        // Whoever reads the first line only, as the installer does, does not wait for the network.
+        Ok(_) if report.is_broken() => {}
         Ok(config) => network::check(&mut report, config),
         Err(_) => report.skip(&network::CHECKS, "no usable key"),
     }

@@ -11,6 +11,7 @@ use crate::admin::dial::{
     DialError, Duplex, TimedTcp, TlsStream, ask_for_tunnel, connect, connect_through, connect_to,
     handshake,
 };
+use crate::base::near::is_near;
 use crate::base::{Roots, Secret, Trust};
 use crate::config::{Config, Mode, Proxy, TlsMode};
 use crate::grpc::{Call, Code, Status};
@@ -90,6 +91,17 @@ impl Walk<'_, '_> {
         let v4 = addresses.len() - v6;
         let text = format!("{}: {v4} IPv4, {v6} IPv6", gateway.host);
         self.add("dns", Verdict::Ok, start, &text);
+        let far = addresses.iter().find(|address| !is_near(address.ip()));
+        if let Some(far) = far.filter(|_| self.config.leaves_plaintext_to_lookup()) {
+            let text = format!(
+                "no TLS to {far}: the key and all sessions cross the network readable by anybody \
+                 on the way; use a grpcs:// key"
+            );
+            if self.config.settings.refuse_plaintext {
+                return self.fail("dns", start, &text);
+            }
+            self.add("dns", Verdict::Warn, start, &text);
+        }
 
         let tried: Vec<_> = addresses
             .into_iter()

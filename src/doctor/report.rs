@@ -52,6 +52,11 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Nobody reads what is found.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// Adds a finding; `text` says what was found and, unless all is well, what to do.
     pub fn add(&mut self, check: &'static str, verdict: Verdict, took: Duration, text: &str) {
         self.failed |= verdict == Verdict::Fail;

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,11 +15,13 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
+use super::sys;
+
 /// Clients at once; a further one takes the place of the oldest.
 const CLIENTS_MAX: usize = 8;
-/// A probe's request.
-const REQUEST_BYTES_MAX: usize = 2048;
-const REQUEST_FIELDS_MAX: usize = 32;
+/// A probe's request: some have 8 KiB of headers, of proxies and of single sign-on.
+const REQUEST_BYTES_MAX: usize = 10 * 1024;
+const REQUEST_FIELDS_MAX: usize = 100;
 /// A client that takes longer is dropped when its place is needed, or at the next request.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -74,7 +76,7 @@ impl HealthServer {
     /// all.
     pub fn new(address: &Address, registry: &Registry, first_token: usize) -> io::Result<Self> {
         let mut listener = match address {
-            Address::Tcp(address) => Listener::Tcp(TcpListener::bind(*address)?),
+            Address::Tcp(address) => Listener::Tcp(listen(*address)?),
             Address::Unix(path) => {
                 remove_dead_socket(path)?;
                 Listener::Unix(UnixListener::bind(path)?, path.clone())
@@ -187,7 +189,7 @@ impl Client {
             };
             self.request.extend_from_slice(&chunk[..size]);
             if let Some((status, body)) = respond(&self.request, answer) {
-                self.answer = encode(status, &body);
+                self.answer = encode(status, &body, self.request.starts_with(b"HEAD "));
             }
         }
         while self.written < self.answer.len() {
@@ -216,8 +218,13 @@ pub fn respond(
     if !matches!(parsed.method, Some("GET" | "HEAD")) {
         return Some((405, "only GET is served\n".into()));
     }
-    let path = parsed.path.unwrap_or("").split('?').next();
-    Some(answer(match path {
+    let target = parsed.path.unwrap_or("");
+    // The absolute form, as it is sent to proxies (RFC 9112, section 3.2.2).
+    let path = match target.split_once("://") {
+        Some((_, rest)) if !target.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
+        _ => target,
+    };
+    Some(answer(match path.split('?').next() {
         Some("/livez") => Question::Live,
         Some("/healthz") => Question::Health,
         Some("/readyz") => Question::Ready,
@@ -231,7 +238,8 @@ pub fn respond(
     }))
 }
 
-fn encode(status: u16, body: &str) -> Vec<u8> {
+/// The answer's bytes; to HEAD without the body whose length they tell.
+fn encode(status: u16, body: &str, is_head: bool) -> Vec<u8> {
     let phrase = match status {
         200 => "OK",
         400 => "Bad Request",
@@ -240,11 +248,25 @@ fn encode(status: u16, body: &str) -> Vec<u8> {
         _ => "Service Unavailable",
     };
     let length = body.len();
+    let body = if is_head { "" } else { body };
     format!(
         "HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; version=0.0.4\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )
     .into_bytes()
+}
+
+/// `[::]` takes IPv4 with it, and stands for `0.0.0.0` where there is no IPv6: one setting for every
+/// cluster.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        return TcpListener::bind(address);
+    }
+    match sys::listen_everywhere(address.port()) {
+        Ok(listener) => Ok(TcpListener::from_std(listener)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+        Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()).into()),
+    }
 }
 
 /// A socket file on which nobody listens any more is in the way of a restart. One whose listener
@@ -313,20 +335,42 @@ mod tests {
             ("/healthz", "Health"),
             ("/readyz?x=1", "Ready"),
             ("/metrics", "Metrics"),
+            ("http://127.0.0.1:8686/livez", "Live"),
+            ("HTTPS://x/readyz?a=http://b", "Ready"),
         ] {
             let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
             assert_eq!(ask(&request), Some((200, want.to_owned())));
             assert_eq!(ask(&request[..request.len() - 1]), None);
         }
-        assert_eq!(ask("GET /x HTTP/1.1\r\n\r\n").unwrap().0, 404);
+        for unknown in ["/x", "http://x", "/x?http://x/livez"] {
+            assert_eq!(
+                ask(&format!("GET {unknown} HTTP/1.1\r\n\r\n")).unwrap().0,
+                404
+            );
+        }
         assert_eq!(ask("POST /livez HTTP/1.1\r\n\r\n").unwrap().0, 405);
         assert_eq!(ask("\x16\x03\x01\r\n\r\n").unwrap().0, 400);
         assert_eq!(
-            ask(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(3000)))
+            ask(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(11_000)))
                 .unwrap()
                 .0,
             400
         );
+    }
+
+    #[test]
+    fn eight_kibibytes_of_headers_are_taken() {
+        let headers = format!("x-a: {}\r\n", "v".repeat(120)).repeat(64);
+        assert!(headers.len() > 8000);
+        let request = format!("GET /livez HTTP/1.1\r\n{headers}\r\n");
+        assert_eq!(ask(&request).unwrap().0, 200);
+    }
+
+    #[test]
+    fn an_answer_to_head_has_the_length_and_no_body() {
+        let text = |is_head| String::from_utf8(encode(200, "well\n", is_head)).unwrap();
+        assert!(text(false).ends_with("\r\n\r\nwell\n"));
+        assert!(text(true).ends_with("\r\n\r\n") && text(true).contains("Content-Length: 5"));
     }
 
     proptest! {

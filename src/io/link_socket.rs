@@ -98,6 +98,11 @@ impl Reactor {
         };
         match addresses {
             Ok(addresses) => {
+                if let Some(reason) = self.forbids(&addresses) {
+                    self.link = LinkSocket::None;
+                    let advice = "use a grpcs:// key, or leave --refuse-plaintext away";
+                    return self.agent.link_unreachable(now, &reason, advice);
+                }
                 let suspects = &self.suspects;
                 let is_suspect = |address: &SocketAddr| suspects.contains(address);
                 let (last, mut order): (Vec<_>, Vec<_>) =

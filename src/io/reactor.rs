@@ -22,6 +22,7 @@ use super::resolve::Resolver;
 use super::signal::{Catch, Signal, Signals};
 use super::targets::{Port, TOKEN_BASE, Targets};
 use crate::agent::{Agent, Exit, Health, LinkState, Output};
+use crate::base::near::is_near;
 use crate::session::Channel;
 
 pub(super) const TOKEN_LINK: Token = Token(0);
@@ -63,6 +64,8 @@ pub struct Options {
     pub keeping: Keeping,
     /// When targets that say nothing are asked whether they are there.
     pub keepalive: Keepalive,
+    /// What to do when the gateway's name turns out to lie on the open network.
+    pub open_network: OpenNetwork,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
 }
@@ -77,6 +80,17 @@ pub struct Keepalive {
     pub every_s: i32,
     /// How many.
     pub probes: i32,
+}
+
+/// What to do when the gateway's name turns out to lie on the open network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenNetwork {
+    /// Nothing: the way is encrypted, or it was judged before.
+    Fine,
+    /// Say once that everybody on the way can read along.
+    Warn,
+    /// Do not go there.
+    Refuse,
 }
 
 /// See the module.
@@ -96,6 +110,7 @@ pub struct Reactor {
     health: Option<HealthServer>,
     notify: Notify,
     has_said_ready: bool,
+    open_network: OpenNetwork,
     notified: Option<LinkState>,
     pub(super) foreground: Option<Foreground>,
     foreground_exit: Option<u8>,
@@ -118,6 +133,7 @@ impl Reactor {
             notify,
             keeping,
             keepalive,
+            open_network,
             ships_logs,
         } = options;
         let poll = Poll::new()?;
@@ -139,6 +155,7 @@ impl Reactor {
             health: None,
             notify,
             has_said_ready: false,
+            open_network,
             notified: None,
             foreground: None,
             foreground_exit: None,
@@ -353,6 +370,26 @@ impl Reactor {
                 LINK_REQUEST => self.link_resolved(now, addresses),
                 SECOND_REQUEST => self.second_resolved(now, addresses),
                 number => self.target_resolved(now, number, addresses),
+            }
+        }
+    }
+
+    /// Why these addresses are not to be dialled, if what they are forbids it; what it makes
+    /// dangerous is said once.
+    pub(super) fn forbids(&mut self, addresses: &[SocketAddr]) -> Option<String> {
+        let far = addresses.iter().find(|address| !is_near(address.ip()))?;
+        match self.open_network {
+            OpenNetwork::Fine => None,
+            OpenNetwork::Refuse => {
+                Some(format!("{far} is on the open network, and there is no TLS"))
+            }
+            OpenNetwork::Warn => {
+                ::log::warn!(
+                    "no TLS to {far}: the key and all sessions cross the network readable by \
+                     anybody on the way; use a grpcs:// key"
+                );
+                self.open_network = OpenNetwork::Fine;
+                None
             }
         }
     }

@@ -34,6 +34,9 @@ impl Reactor {
         }
         match addresses {
             Ok(addresses) => {
+                if let Some(reason) = self.forbids(&addresses) {
+                    return self.agent.second_failed(&reason);
+                }
                 self.second = LinkSocket::Dialling(Dial::new(TOKEN_SECOND, addresses));
                 self.advance_second_dial(now);
             }

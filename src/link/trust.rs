@@ -13,12 +13,15 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
 };
 
 use crate::base::civil::Rfc3339;
 use crate::base::plain::{beginning, plain};
+use crate::base::trust::NO_AUTHORITY;
 pub use crate::base::{Roots, Trust};
+use crate::wire::der::{CertificateParts, Der, OBJECT_IDENTIFIER};
 
 /// The protocol that is offered inside TLS (RFC 7301).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +46,7 @@ pub enum TrustError {
 impl fmt::Display for TrustError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoCertificate => {
-                "failed to append root CA into cert pool: HOOP_TLSCA holds no usable certificate; \
-                 give PEM text (-----BEGIN CERTIFICATE-----), base64://<that text in base64> or \
-                 file://<path>"
-            }
+            Self::NoCertificate => NO_AUTHORITY,
             Self::Provider => "this build has no TLS cipher to offer",
         })
     }
@@ -154,6 +153,10 @@ impl ServerCertVerifier for Verifier {
                 verify_server_name(&parsed, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
+            Err(rustls::Error::InvalidCertificate(error)) => {
+                let fault = fault(&error, end_entity, intermediates, &self.own);
+                Err(fault.map_or(rustls::Error::InvalidCertificate(error), Fault::into))
+            }
             other => other,
         }
     }
@@ -166,6 +169,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+            .map_err(|error| small_key(cert).map_or(error, Fault::into))
     }
 
     fn verify_tls13_signature(
@@ -176,6 +180,7 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+            .map_err(|error| small_key(cert).map_or(error, Fault::into))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -184,6 +189,70 @@ impl ServerCertVerifier for Verifier {
             .supported_schemes()
     }
 }
+
+/// What is wrong with a chain where webpki's own word would mislead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// An RSA key of so many bits; webpki calls its signatures wrong.
+    SmallKey(usize),
+    /// Another authority signed it than the trusted ones, and its certificate did not come.
+    Alone,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SmallKey(bits) => write!(
+                f,
+                "the gateway's certificate, or one above it, has an RSA key of {bits} bits, fewer \
+                 than the 2048 that are safe: {BETTER}"
+            ),
+            Self::Alone => f.write_str(
+                "the gateway shows its certificate alone, and it is not signed by an authority \
+                 that is trusted here: if an intermediate authority signed it, let the gateway \
+                 send that one's certificate too (fullchain.pem); else set HOOP_TLSCA to the PEM \
+                 of the authority that signed it (file://<path> works)",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl From<Fault> for rustls::Error {
+    fn from(fault: Fault) -> Self {
+        Self::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(fault))))
+    }
+}
+
+fn fault(
+    error: &CertificateError,
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    own: &[CertificateDer<'_>],
+) -> Option<Fault> {
+    match error {
+        CertificateError::BadSignature => {
+            let chain = intermediates.iter().chain(own);
+            chain.chain([end_entity]).find_map(small_key)
+        }
+        CertificateError::UnknownIssuer if intermediates.is_empty() => {
+            let parts = CertificateParts::parse(end_entity)?;
+            (parts.issuer != parts.subject).then_some(Fault::Alone)
+        }
+        _ => None,
+    }
+}
+
+fn small_key(certificate: &CertificateDer<'_>) -> Option<Fault> {
+    let bits = CertificateParts::parse(certificate)?.rsa_bits()?;
+    (bits < RSA_BITS_MIN).then_some(Fault::SmallKey(bits))
+}
+
+/// What the signatures of `ring` begin with.
+const RSA_BITS_MIN: usize = 2048;
+const BETTER: &str = "make it anew with ECDSA P-256 or P-384, RSA with 2048 bits or more, or \
+     Ed25519, and SHA-256 or SHA-384";
 
 /// rustls hands this reason of webpki on as an opaque error, so its text is all there is.
 fn is_authority_as_server(error: &CertificateError) -> bool {
@@ -210,7 +279,8 @@ pub fn explain(error: &rustls::Error) -> String {
         Error::AlertReceived(Alert::HandshakeFailure | Alert::InsufficientSecurity)
         | Error::PeerIncompatible(_) => {
             "the other side offers no TLS version or cipher that we accept (TLS 1.2 or 1.3 with \
-             AES-GCM or ChaCha20)"
+             AES-GCM or ChaCha20), or its certificate has a key that we do not (P-521, Ed448, \
+             DSA): use ECDSA P-256 or P-384, RSA with 2048 bits or more, or Ed25519"
         }
         Error::AlertReceived(Alert::ProtocolVersion) => {
             "the other side refuses TLS 1.2 and 1.3: update it"
@@ -278,7 +348,35 @@ fn explain_certificate(reason: &CertificateError) -> String {
              certificate into HOOP_TLSCA, or give the gateway one that is not an authority"
                 .to_owned()
         }
+        Reason::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: id,
+            ..
+        }
+        | Reason::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id: id,
+            ..
+        } => format!(
+            "the gateway's certificate, or one above it, is signed with {}, which is not accepted: \
+             {BETTER}",
+            algorithm(id)
+        ),
+        Reason::Other(reason) if reason.0.is::<Fault>() => reason.to_string(),
         other => format!("the gateway's certificate is not accepted: {other}"),
+    }
+}
+
+/// A name for the algorithm of this DER identifier, which may lack its outer SEQUENCE.
+fn algorithm(id: &[u8]) -> &'static str {
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1];
+    const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4];
+    let kind = Der(id).expect(OBJECT_IDENTIFIER).unwrap_or_default();
+    match (kind.strip_prefix(RSA), kind.strip_prefix(ECDSA)) {
+        (Some([4]), _) => "RSA and MD5",
+        (Some([5]), _) => "RSA and SHA-1",
+        (_, Some([1])) => "ECDSA and SHA-1",
+        (_, Some([3, 4])) => "ECDSA and SHA-512, as P-521 keys usually do",
+        (_, Some(_)) => "ECDSA by a key or a hash that few use (P-521, SHA-224)",
+        _ => "an algorithm that few use",
     }
 }
 

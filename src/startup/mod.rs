@@ -20,7 +20,7 @@ use crate::config::{
 };
 use crate::io::notify::Notify;
 use crate::io::processes::Keeping;
-use crate::io::reactor::{Keepalive, Options, Reactor};
+use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
 use crate::io::signal::Catch;
 use crate::io::{files, health, log, sys};
 use crate::link::trust::{self, Alpn};
@@ -134,6 +134,7 @@ struct Prepared {
     is_embedded: bool,
     published: Variables,
     keeping: Keeping,
+    open_network: OpenNetwork,
     /// Where to go, if anywhere.
     endpoints: Option<EndpointSource>,
 }
@@ -151,6 +152,7 @@ impl Prepared {
             is_embedded: false,
             published: Vec::new(),
             keeping: Keeping::default(),
+            open_network: OpenNetwork::Fine,
             endpoints: None,
         })
     }
@@ -188,6 +190,11 @@ fn prepare(
             ends_detached: config.settings.end_detached,
             is_separate: is_separate(&config),
         },
+        open_network: match config.leaves_plaintext_to_lookup() {
+            false => OpenNetwork::Fine,
+            true if config.settings.refuse_plaintext => OpenNetwork::Refuse,
+            true => OpenNetwork::Warn,
+        },
         endpoints: Some(endpoint_source(config, publication)?),
     })
 }
@@ -204,6 +211,7 @@ fn assemble(
         is_embedded,
         published,
         keeping,
+        open_network,
         endpoints,
     } = prepared;
     let environment = |wanted: &str| {
@@ -236,6 +244,7 @@ fn assemble(
         ),
         keeping,
         keepalive: keepalive(&settings),
+        open_network,
         ships_logs: settings.log_ship,
     };
     log::ship(settings.log_ship);
@@ -330,7 +339,7 @@ fn endpoint_source(
     mut config: Config,
     publication: Option<Publication>,
 ) -> Result<EndpointSource, String> {
-    let tls = match &config.tls {
+    let mut tls = match &config.tls {
         TlsMode::Plaintext => None,
         TlsMode::Tls { trust, .. } => {
             let name = config.server_name().to_owned();
@@ -361,6 +370,18 @@ fn endpoint_source(
             }
             Ok(false) => {}
             Err(error) => ::log::warn!("{error}; going on with the key as it was"),
+        }
+        match config.reload_authority(surroundings) {
+            Ok(None) => {}
+            Ok(Some(trust)) => match (trust::client_config(trust, Alpn::H2), &mut tls) {
+                (Ok(client), Some((current, _))) => {
+                    *current = client;
+                    ::log::info!("the authority's file has new certificates");
+                }
+                (Err(error), _) => ::log::warn!("{error}; going on with the authority as it was"),
+                (Ok(_), None) => {}
+            },
+            Err(error) => ::log::warn!("{error}; going on with the authority as it was"),
         }
         Ok(endpoint(
             &config,

@@ -36,7 +36,8 @@ fn lines_that_packets_cause_have_a_rate_and_the_rest_is_counted() {
     assert!(told.contains("in the last second"), "{told}");
     let lines = world.agent.lines().len() - before;
     assert!(lines < PACKETS / 2, "{lines} lines");
-    assert!(lines >= LINES_A_SECOND, "{lines} lines");
+    // The lines of the start may fall into the same second.
+    assert!(lines >= LINES_A_SECOND / 2, "{lines} lines");
 }
 
 #[test]

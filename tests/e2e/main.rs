@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod addresses;
+mod authority;
 mod beside;
 mod beside_signals;
 mod command;
@@ -12,10 +13,12 @@ mod environment;
 mod exhaustion;
 mod first_process;
 mod flood;
+mod health;
 mod link;
 mod logs;
 mod messages;
 mod never_waits;
+mod plaintext;
 mod policy;
 mod proxy;
 mod revocation;

@@ -2,7 +2,8 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::time::Duration;
 
 use super::check;
@@ -21,6 +22,52 @@ fn set_option<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io
     };
     check(result).map(drop)
 }
+
+/// Listens without waiting on every address of this machine, IPv6 and IPv4 by one socket, whatever
+/// `net.ipv6.bindv6only` says.
+#[cfg(target_os = "linux")]
+pub fn listen_everywhere(port: u16) -> io::Result<TcpListener> {
+    let (on, off): (c_int, c_int) = (1, 0);
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: the call takes no pointers, and the new descriptor is owned by nobody else.
+    let listener =
+        unsafe { TcpListener::from_raw_fd(check(libc::socket(libc::AF_INET6, kind, 0))?) };
+    set_option(listener.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &on)?;
+    set_option(
+        listener.as_fd(),
+        libc::IPPROTO_IPV6,
+        libc::IPV6_V6ONLY,
+        &off,
+    )?;
+    // SAFETY: an address of zeros is valid, and the one of this family is `[::]`.
+    let mut address: libc::sockaddr_in6 = unsafe { std::mem::zeroed() };
+    address.sin6_family = libc::sa_family_t::try_from(libc::AF_INET6).unwrap_or(0);
+    address.sin6_port = port.to_be();
+    let length = libc::socklen_t::try_from(size_of_val(&address)).unwrap_or(0);
+    // SAFETY: pointer and length describe `address`, which the first call only reads; the second
+    // takes no pointers.
+    unsafe {
+        check(libc::bind(
+            listener.as_raw_fd(),
+            (&raw const address).cast(),
+            length,
+        ))?;
+        check(libc::listen(listener.as_raw_fd(), BACKLOG))?;
+    }
+    Ok(listener)
+}
+
+/// As the system does it.
+#[cfg(not(target_os = "linux"))]
+pub fn listen_everywhere(port: u16) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((std::net::Ipv6Addr::UNSPECIFIED, port))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Connections that wait to be accepted: a few probes.
+#[cfg(target_os = "linux")]
+const BACKLOG: c_int = 128;
 
 /// Ends a TCP connection whose sent bytes stay unacknowledged for `timeout_ms`.
 pub fn set_user_timeout(socket: BorrowedFd<'_>, timeout_ms: u32) -> io::Result<()> {

@@ -124,8 +124,98 @@ fn the_rest_variant_offers_http_1_1_and_the_plain_variant_nothing() {
 fn an_unknown_issuer_points_to_hoop_tlsca() {
     let (identity, _) = signed("gw.example");
     let text = refusal(&Trust::public(), "gw.example", identity);
-    assert!(text.starts_with("the gateway's certificate is not signed by"));
+    assert!(
+        text.contains("not signed by an authority that is trusted here"),
+        "{text}"
+    );
     assert!(text.contains("set HOOP_TLSCA"));
+}
+
+/// What is said of a certificate of `fixtures`, whose authority is trusted.
+fn said_of(pem: &str) -> String {
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let (_, authority) = pem.split_once("-----END CERTIFICATE-----").unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let name = ServerName::try_from("gw.example").unwrap();
+    let verdict = verifier(&only(authority), provider)
+        .unwrap()
+        .verify_server_cert(&chain[0], &[], &name, &[], UnixTime::now());
+    explain(&verdict.unwrap_err())
+}
+
+#[test]
+fn kinds_of_keys_and_signatures_that_we_do_not_take_are_named_with_what_to_use() {
+    for (pem, named) in [
+        (
+            include_str!("fixtures/rsa-1024.pem"),
+            "an RSA key of 1024 bits",
+        ),
+        (include_str!("fixtures/sha-1.pem"), "RSA and SHA-1"),
+        (
+            include_str!("fixtures/p-521.pem"),
+            "ECDSA and SHA-512, as P-521",
+        ),
+        (
+            include_str!("fixtures/p-256-sha-512.pem"),
+            "ECDSA and SHA-512",
+        ),
+    ] {
+        let text = said_of(pem);
+        assert!(text.contains(named) && text.contains("P-256"), "{text}");
+    }
+}
+
+#[test]
+fn a_small_key_of_the_servers_own_is_named_too() {
+    let pem = include_str!("fixtures/rsa-1024.pem");
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(small_key(&chain[0]), None, "a P-256 key");
+    assert_eq!(small_key(&chain[1]), Some(Fault::SmallKey(1024)));
+}
+
+#[test]
+fn a_missing_intermediate_is_asked_for() {
+    let root_key = KeyPair::generate().unwrap();
+    let root = params("root", true);
+    let root_pem = root.self_signed(&root_key).unwrap().pem();
+    let root = Issuer::new(root, root_key);
+    let middle_key = KeyPair::generate().unwrap();
+    let mut middle = params("middle", true);
+    middle
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "middle");
+    let middle_der = middle.signed_by(&middle_key, &root).unwrap().der().clone();
+    let middle = Issuer::new(middle, middle_key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = params("gw.example", false)
+        .signed_by(&key, &middle)
+        .unwrap();
+    let leaf = leaf.der().clone();
+    let copy = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let alone = Identity {
+        chain: vec![leaf.clone()],
+        key: KeyPair::try_from(&copy).unwrap(),
+    };
+    let text = refusal(&only(&root_pem), "gw.example", alone);
+    assert!(
+        text.contains("fullchain.pem") && text.contains("HOOP_TLSCA"),
+        "{text}"
+    );
+    let whole = Identity {
+        chain: vec![leaf, middle_der],
+        key,
+    };
+    let agreed = handshake(
+        &only(&root_pem),
+        Alpn::H2,
+        "gw.example",
+        server(whole, &[b"h2"]),
+    );
+    assert_eq!(agreed, Ok(Some(b"h2".to_vec())));
 }
 
 #[test]

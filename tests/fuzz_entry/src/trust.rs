@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use hoop_lite::base::{Secret, Trust};
+use hoop_lite::config::authority;
 use hoop_lite::doctor::certificate::Certificate;
 use hoop_lite::link::trust::{Alpn, Roots, client_config};
 use hoop_lite::link::{Identity, Link, Transport};
@@ -17,6 +18,13 @@ pub fn certificates(bytes: &[u8]) -> bool {
         skip_verify: false,
     };
     let is_usable = client_config(&trust, Alpn::H2).is_ok();
+    if let Ok(pem) = authority::as_pem(bytes) {
+        assert_eq!(
+            authority::as_pem(&pem).ok(),
+            Some(pem),
+            "what is in order stays"
+        );
+    }
     let face = Certificate::parse(bytes);
     if let Some(face) = &face {
         for time in [&face.not_before, &face.not_after] {
