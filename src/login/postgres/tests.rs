@@ -202,14 +202,15 @@ impl World {
         (field(b'C'), field(b'M'))
     }
 
-    /// What must hold whatever happened: no password, and no packet that looks like a key but one.
+    /// What must hold whatever happened: no password, and no packet that looks like a key but one, or
+    /// a run of K's that can't be cut.
     fn check_packets(&self) {
         let all = self.to_client();
         let is_secret = |window: &[u8]| window == PASSWORD.as_bytes();
         assert!(!all.windows(PASSWORD.len()).any(is_secret));
         let keys = self.packets.iter();
         let keys = keys.filter(|packet| packet.len() >= 13 && packet[0] == b'K');
-        for key in keys {
+        for key in keys.filter(|packet| !packet.starts_with(&[b'K'; 13])) {
             assert_eq!(key[5..9], 4711_u32.to_be_bytes());
         }
     }
