@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::output::Output;
 use super::sessions::Sessions;
 use super::target::{Kind, Phase, TargetId};
+use crate::base::plain::Word;
 use crate::packet::Outbox;
 
 /// What the kernel knows about the peer of a connection.
@@ -73,7 +74,7 @@ impl Sessions {
             log::warn!(
                 "sid={} relay closed: its target has acknowledged nothing for {} s; it was switched \
                  off, or a firewall on the way has forgotten the connection",
-                session.id,
+                Word(&session.id),
                 lasts.as_secs()
             );
         }

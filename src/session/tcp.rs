@@ -12,6 +12,7 @@ use super::service::Liveness;
 use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
 use super::shares::Table;
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, TargetId};
+use crate::base::plain::Word;
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
 
@@ -74,7 +75,7 @@ impl Sessions {
         let target = match self.new_target(now, key, kind, timeout) {
             Ok(target) => target,
             Err(full) => {
-                let sid = self.session(key).map_or("", |session| &session.id);
+                let sid = Word(self.session(key).map_or("", |session| &session.id));
                 log::warn!("sid={sid} connection refused: {full}");
                 self.counters.refused += 1;
                 self.tell_closed(key, &connection, outbox);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io;
 
-use super::Variables;
+use super::variables::Variables;
 use crate::cli::RunOptions;
 use crate::config::Surroundings;
 use crate::config::beside::{self, BesideSettings};

@@ -3,8 +3,8 @@
 mod beside;
 mod publication;
 mod user;
+mod variables;
 
-use std::ffi::OsString;
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -28,24 +28,10 @@ use crate::link::{Identity, proxy};
 use crate::session::{self, AgentEnvironment, Sessions};
 use beside::Program;
 use publication::{ORGANISATION_AGENT, Publication};
+use variables::{Variables, wipe};
 
 /// Our version, as the gateway's list and `hoop-lite version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Variables that the program itself may ask for later. Every other one is wiped from the process
-/// once it was read: sessions can look at `/proc/PPID/environ`.
-const KEPT_VARIABLES: [&str; 7] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "XDG_RUNTIME_DIR",
-    "RUNTIME_DIRECTORY",
-    "TZ",
-    "NO_COLOR",
-];
-
-/// Variables of the process as they were at its start.
-pub type Variables = Vec<(OsString, OsString)>;
 
 /// Runs the agent until it is told to stop, and the program of `run` beside it. Returns the exit
 /// code.
@@ -90,15 +76,6 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
     };
     log::flush();
     result
-}
-
-fn wipe(variables: &Variables) {
-    let names: Vec<&str> = variables
-        .iter()
-        .filter_map(|(name, _)| name.to_str())
-        .filter(|name| !KEPT_VARIABLES.contains(name))
-        .collect();
-    sys::wipe_environment(&names);
 }
 
 /// What `run` publishes: something with an organisation key, nothing with an agent's own.

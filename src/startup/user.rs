@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 
-use super::Variables;
+use super::variables::Variables;
 use crate::config::{Config, KEY_READABLE, Settings};
 use crate::io::{files, sys};
 

@@ -9,11 +9,7 @@ pub type Circle = BTreeSet<String>;
 
 /// Every circle within a folder. A module that only gives names on leads nowhere.
 pub fn circles(sources: &[Source]) -> Vec<Circle> {
-    let files: BTreeMap<&[String], &Source> = sources
-        .iter()
-        .filter(|source| !source.is_test)
-        .map(|source| (source.module.as_slice(), source))
-        .collect();
+    let files = by_module(sources);
     let mut leads_to: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for source in files.values() {
         let reached = leads_to.entry(&source.name).or_default();
@@ -42,6 +38,14 @@ pub fn circles(sources: &[Source]) -> Vec<Circle> {
         }
     }
     circles
+}
+
+fn by_module(sources: &[Source]) -> BTreeMap<&[String], &Source> {
+    sources
+        .iter()
+        .filter(|source| !source.is_test)
+        .map(|source| (source.module.as_slice(), source))
+        .collect()
 }
 
 fn everything_behind<'a>(
@@ -82,14 +86,15 @@ fn defined_in<'a>(files: &BTreeMap<&[String], &'a Source>, path: &[String]) -> O
     None
 }
 
-/// Types whose own `impl` stands in more than `files_max` files, with their number.
+/// Types (`FILE NAME`) whose own `impl` stands in more than `files_max` files, with their number.
 pub fn spread(sources: &[Source], files_max: usize) -> BTreeMap<String, usize> {
+    let by_module = by_module(sources);
     let mut files: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-    for source in sources.iter().filter(|source| !source.is_test) {
+    for source in by_module.values() {
         for path in &source.implemented {
-            let folder = path.get(1).map_or("", String::as_str);
+            let home = defined_in(&by_module, path).unwrap_or(source);
             let name = path.last().map_or("", String::as_str);
-            let entry = files.entry(format!("{folder}::{name}")).or_default();
+            let entry = files.entry(format!("{} {name}", home.name)).or_default();
             entry.insert(&source.name);
         }
     }
