@@ -12,7 +12,7 @@ function __hoop_lite_words
             case --
                 echo --
                 return
-            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --client-env --format --log-level
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --separate-sessions --client-env --format --log-level
                 set skip 1
             case '-*'
             case '*'
@@ -66,6 +66,8 @@ complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l queue-budget -x -d 'Mem
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l output-after-exit -x -d 'How long jobs that a command leaves behind may go on to print (60s).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l end-detached -d 'End also what a session has detached by nohup or setsid when it ends normally.'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l separate-sessions -x -a 'auto true false' -d 'Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where they do not work anyway).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l client-env -x -d 'Variables that clients may set: default (all but those by which programs find code), none, or a list such as APP_MODE,BUILD_*.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
@@ -81,6 +83,8 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l mssql -x -d 'Publish a Microsof
 complete -c hoop-lite -n '__hoop_lite_in run' -l mongodb -x -d 'Publish a MongoDB database: mongodb://USER:PASSWORD@HOST.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l review -x -d 'Groups whose approval each session needs, separated by commas.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l data-masking -x -d 'Kinds of data that the gateway masks, separated by commas.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l keep-going -d 'Start CMD also when key, authority or health address can\'t be used: without the agent, or without its health.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l kill-after -x -d 'Kill CMD when it has not ended so long after TERM (never).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l drain-timeout -x -d 'How long sessions may go on after the first signal to stop (10s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l key-check-interval -x -d 'Time between two questions whether the key still stands (15s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l reconnect-max -x -d 'Longest wait between two attempts to reach the gateway (30s).'
@@ -90,6 +94,8 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l queue-budget -x -d 'Memory for 
 complete -c hoop-lite -n '__hoop_lite_in run' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l output-after-exit -x -d 'How long jobs that a command leaves behind may go on to print (60s).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l end-detached -d 'End also what a session has detached by nohup or setsid when it ends normally.'
+complete -c hoop-lite -n '__hoop_lite_in run' -l separate-sessions -x -a 'auto true false' -d 'Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where they do not work anyway).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l client-env -x -d 'Variables that clients may set: default (all but those by which programs find code), none, or a list such as APP_MODE,BUILD_*.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'

@@ -19,13 +19,50 @@ pub const LINK_READ_BYTES_MAX: usize = 256 * 1024;
 /// Read from a link that has been quiet: any control traffic fits.
 pub const LINK_READ_BYTES_MIN: usize = 8 * 1024;
 
+/// Bytes from the gateway may gather before they wake us once they flow this fast for
+/// [`GATHER_STRETCH`], in bytes a millisecond; slower ones cost little.
+pub const GATHER_BEGIN_RATE: u128 = 8_000;
+/// They may gather for as long as they flow this fast.
+pub const GATHER_KEEP_RATE: u128 = 2_000;
+/// What flows this fast makes each read large by itself.
+pub const GATHER_END_RATE: u128 = 128_000;
+/// The rate is taken over this long.
+pub const GATHER_STRETCH: Duration = Duration::from_millis(32);
+/// A flow that has lasted this many times as long as a wait may be held up by it.
+pub const GATHER_AGE_PER_WAIT: u32 = 16;
+/// Shortest wait: what the kernel's clock for waits can tell apart.
+pub const GATHER_WAIT_MIN: Duration = Duration::from_millis(1);
+/// Longest wait: with the rounding of the kernel's clock, 8 ms.
+pub const GATHER_WAIT_MAX: Duration = Duration::from_millis(7);
+/// After somebody was seen at work, nothing gathers for this long: between two keystrokes of one
+/// who types less passes.
+pub const GATHER_PAUSE: Duration = Duration::from_millis(250);
+/// With less credit than this wanted, the gateway could not send on while bytes gather.
+pub const GATHER_CREDIT_MIN: u32 = 4 * 1024 * 1024;
+/// A target that was sent this much since it last said something answers bulk data; nobody types so
+/// much between two echoes.
+pub const GATHER_ANSWERED_BYTES: usize = 16 * 1024;
+
 /// Encrypted bytes kept ready for the link's socket: enough for one large write, little enough
 /// that what is queued behind can still be reordered.
 pub const LINK_WRITE_BYTES: usize = 256 * 1024;
 
-/// Answers waiting for the gateway above which the link reads nothing more: a peer that asks
-/// without listening gets no further.
+/// Answers waiting for the gateway above which no packet is taken and no credit given: a peer that
+/// asks without listening gets no further. Its frames are read all the same, since one of them may
+/// be the credit that is waited for; what lies in them of packets waits, [`STREAM_WINDOW`] at most.
 pub const OUTBOX_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The command as open-OK shows it to the session's user: a screen full.
+pub const COMMAND_ECHO_BYTES_MAX: usize = 4 * 1024;
+
+/// The type of a connection as open-OK and sentences name it; hoop's own have 15 characters.
+pub const TYPE_ECHO_BYTES_MAX: usize = 64;
+
+/// The port that a client asks for, which open-OK gives back: a number of 16 bits.
+pub const PORT_ECHO_DIGITS_MAX: usize = 5;
+
+/// A sentence for a session's user.
+pub const ERROR_ECHO_BYTES_MAX: usize = 1024;
 
 /// Buffers of the link above this size are given back when the link falls silent.
 pub const LINK_BUFFER_BYTES_IDLE: usize = 16 * 1024;
@@ -42,8 +79,15 @@ pub const PAYLOAD_PERIOD: Duration = Duration::from_millis(5);
 /// TCP, TLS and HTTP/2 must stand within this.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// One address gets this long before the next one is tried beside it.
-pub const CONNECT_ATTEMPT: Duration = Duration::from_secs(2);
+/// One address gets this long before the next one is tried beside it (RFC 8305, section 8).
+pub const CONNECT_ATTEMPT: Duration = Duration::from_millis(250);
+
+/// Addresses of one name that are tried side by side: each has two seconds before it is given up for
+/// one that was not tried yet.
+pub const CONNECTS_AT_ONCE_MAX: usize = 8;
+
+/// Addresses of the gateway that are remembered as having taken a connection and no more.
+pub const SUSPECTS_MAX: usize = 16;
 
 /// The protocol's own keep-alive packet; upstream sends it at this pace.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -178,6 +222,44 @@ pub const ID_BYTES_MAX: usize = 256;
 /// Bytes read from one target in one go before the next one's turn.
 pub const READ_BYTES_PER_TURN: usize = PAYLOAD_BYTES_MAX;
 
+// -- logins (`login`) ----------------------------------------------------------------------------
+
+/// A login waits for a server's next word for this long.
+pub const LOGIN_SERVER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A client's first message must be whole within this.
+pub const LOGIN_CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of its client that a login holds: what a driver sends ahead of the server's answer.
+pub const LOGIN_CLIENT_BYTES_MAX: usize = 64 * 1024;
+
+/// One message of a server that a login must have whole; all of them are far shorter.
+pub const LOGIN_SERVER_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// A PostgreSQL client's first message; the server's own limit.
+pub const POSTGRES_STARTUP_BYTES_MAX: usize = 10_000;
+
+/// A PostgreSQL server's error during the login; above it, libpq takes the length for text.
+pub const POSTGRES_ERROR_BYTES_MAX: usize = 30_000;
+
+/// Text of a server's error that has no length word, or that goes into a sentence of ours.
+pub const LOGIN_ERROR_TEXT_BYTES_MAX: usize = 1024;
+
+/// The secret of a cancel request: 4 bytes before PostgreSQL's protocol 3.2, which allows this many.
+pub const CANCEL_KEY_BYTES_MAX: usize = 256;
+
+/// Rounds of a key derivation in one turn: 0.2 ms, so that no neighbour notices.
+pub const SCRAM_ROUNDS_PER_TURN: u32 = 512;
+
+/// Rounds that a server may ask for; PostgreSQL's default is 4,096.
+pub const SCRAM_ROUNDS_MAX: u32 = 1_000_000;
+
+/// Keys of finished derivations kept: one an account, and a connection has one.
+pub const SCRAM_KEYS_KEPT: usize = 64;
+
+/// One message of a SCRAM conversation; nonce, salt and number come to 100 bytes.
+pub const SCRAM_MESSAGE_BYTES_MAX: usize = 4096;
+
 // -- relations -----------------------------------------------------------------------------------
 
 const _: () = assert!(PAYLOAD_BYTES_MIN <= PAYLOAD_BYTES_MAX);
@@ -190,6 +272,9 @@ const _: () = assert!(PRESSURE_TICK.as_millis() * 2 < LOOK_GAP_MAX.as_millis());
 const _: () = assert!(CREDIT_TICK.as_millis() < PRESSURE_TICK.as_millis());
 const _: () = assert!(PRESSURE_RUSH.as_millis() < STALL_MAX.as_millis());
 const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
+const _: () = assert!(GATHER_KEEP_RATE < GATHER_BEGIN_RATE && GATHER_BEGIN_RATE < GATHER_END_RATE);
+const _: () = assert!(GATHER_WAIT_MIN.as_millis() < GATHER_WAIT_MAX.as_millis());
+const _: () = assert!(LINK_READ_BYTES_MAX < GATHER_CREDIT_MIN as usize);
 const _: () = assert!(LINK_READ_BYTES_MIN < LINK_BUFFER_BYTES_IDLE);
 const _: () = assert!(LINK_BUFFER_BYTES_IDLE < LINK_READ_BYTES_MAX);
 

@@ -1,21 +1,34 @@
 //! The program: arguments to configuration to reactor to exit code.
 
 use std::env;
+use std::ffi::CString;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use hoop_lite::admin::{self, AgentMode, CreateAgent, Login, OutputForm};
 use hoop_lite::cli::{self, Command};
 use hoop_lite::config::Surroundings;
 use hoop_lite::io::files;
-use hoop_lite::io::sys::RecordMemory;
+use hoop_lite::io::sys::{self, RecordMemory};
 use hoop_lite::{doctor, startup};
 
 #[global_allocator]
 static MEMORY: RecordMemory = RecordMemory::new();
 
 fn main() -> ExitCode {
+    if env::args_os()
+        .next()
+        .is_some_and(|name| name == sys::GUARDIAN)
+    {
+        let words = env::args_os().skip(1).map(OsStringExt::into_vec);
+        let words: Vec<_> = words
+            .map(|word| CString::new(word).unwrap_or_default())
+            .collect();
+        sys::be_guardian(&words);
+        return ExitCode::SUCCESS;
+    }
     let command = match cli::parse(env::args_os().skip(1)) {
         Ok(command) => command,
         Err(error) => {

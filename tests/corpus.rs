@@ -112,7 +112,12 @@ corpora! {
     health_request,
     certificates,
     hosts_file,
+    resolv_conf,
+    dns_message,
+    dns_lookup,
     tls,
+    postgres_messages,
+    postgres_login,
     agent,
     agent_conversation,
 }

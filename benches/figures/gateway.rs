@@ -145,6 +145,18 @@ impl Gateway {
         }
     }
 
+    /// Bytes on the wire, encryption aside, of one packet with this payload.
+    pub fn framed_write(&mut self, connection: usize, payload: &[u8]) -> Vec<u8> {
+        let bytes = tcp_write(connection, payload);
+        self.take_window(bytes.len());
+        self.framed(&bytes)
+    }
+
+    /// Sends what [`Gateway::framed_write`] gave in the two records that the real gateway makes of it.
+    pub fn trickle(&mut self, framed: &[u8]) {
+        self.peer.trickle(framed);
+    }
+
     /// Waits for bytes of one connection, at least `size`, appended to `into`.
     pub fn read(&mut self, into: &mut Vec<u8>, size: usize) {
         while into.len() < size {

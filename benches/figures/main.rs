@@ -32,6 +32,9 @@ const CLIENT_PAYLOAD_BYTES: usize = 32 * 1024;
 /// Moved and checked before each measurement; also fills windows, buffers and caches.
 const CHECKED_BYTES: usize = 16 * 1024 * 1024;
 
+/// What the real gateway relays of an upload on two cores.
+const TRICKLE_BYTES_PER_SECOND: f64 = 38e6;
+
 /// One small message: a keystroke, a query.
 const SMALL_BYTES: usize = 64;
 
@@ -67,9 +70,10 @@ fn main() {
         eprintln!("only one core: agent and peer share it, throughput and latency mean little");
     }
     let wanted: Vec<&&str> = rest.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 7] = [
+    let rows: [(&str, Measure); 8] = [
         ("down", |bench| bench.throughput(Way::Down)),
         ("up", |bench| bench.throughput(Way::Up)),
+        ("trickle", Bench::trickle),
         ("round-trip", Bench::round_trip),
         ("start", Bench::start),
         ("execs", Bench::execs),
@@ -286,6 +290,97 @@ impl Bench {
         })
     }
 
+    /// From client to target as the real gateway sends: two records for each 32 KiB, at the rate that
+    /// it reaches. Beside it a pipe that reads at once, and one that lets bytes gather.
+    fn trickle(&mut self) {
+        let (rounds, size) = if self.is_quick {
+            (1, 64 << 20)
+        } else {
+            (3, 256 << 20)
+        };
+        let mut all = [Vec::new(), Vec::new(), Vec::new()];
+        for _ in 0..rounds {
+            all[0].push(self.pipe_trickle(Way::Up, size));
+            all[1].push(self.pipe_trickle(Way::UpLate, size));
+            all[2].push(self.agent_trickle(size));
+        }
+        let [at_once, late, ours] =
+            all.map(|transfers| Transfer::best(&transfers).cpu_per_byte * GIGABYTE);
+        self.tail();
+        self.table.add(
+            "client to target at 38 MB/s, CPU s/GB",
+            ours,
+            format!(
+                "pipe that reads at once {}, every 6.5 ms {}",
+                short(at_once),
+                short(late)
+            ),
+            // To be woken for each record costs more than the pipe that is.
+            Budget::AtMost(at_once * 0.85, late * 1.2),
+        );
+    }
+
+    /// A flow that stops is not held up for long: from the last byte sent to the last received, after
+    /// a quarter of a second of it, for ends of many sizes.
+    fn tail(&mut self) {
+        const FLOW_BYTES: usize = 10 << 20;
+        let sizes = [
+            1, 17, 1_000, 16_384, 16_385, 40_000, 100_000, 200_000, 300_000,
+        ];
+        let sink = Sink::start();
+        let (_agent, mut gateway) = self.start_agent(Core::Own);
+        gateway.open_tcp(sink.port);
+        gateway.connect(1);
+        let payload = vec![0; CLIENT_PAYLOAD_BYTES];
+        let mut worst = Duration::ZERO;
+        for size in sizes {
+            sink.drop_bytes(FLOW_BYTES + size);
+            paced(FLOW_BYTES / payload.len(), || {
+                let framed = gateway.framed_write(1, &payload);
+                gateway.trickle(&framed);
+            });
+            for piece in vec![0; size].chunks(CLIENT_PAYLOAD_BYTES) {
+                gateway.write(1, piece);
+            }
+            let start = Instant::now();
+            sink.wait();
+            worst = worst.max(start.elapsed());
+        }
+        self.table.add(
+            "the end of a flow at 38 MB/s arrives after, ms, worst of 9 sizes",
+            worst.as_secs_f64() * 1e3,
+            String::new(),
+            Budget::AtMost(9.0, 8.0),
+        );
+    }
+
+    fn pipe_trickle(&self, way: Way, size: usize) -> Transfer {
+        let sink = Sink::start();
+        let (pipe, mut peer) = self.start_pipe(Core::Own, way, sink.port);
+        let payload: Vec<u8> = (0..CLIENT_PAYLOAD_BYTES).map(targets::pattern).collect();
+        measure(&pipe, size, || {
+            sink.drop_bytes(size);
+            paced(size / payload.len(), || peer.trickle(&payload));
+            sink.wait();
+        })
+    }
+
+    fn agent_trickle(&self, size: usize) -> Transfer {
+        let sink = Sink::start();
+        let (agent, mut gateway) = self.start_agent(Core::Own);
+        gateway.open_tcp(sink.port);
+        gateway.connect(1);
+        let payload: Vec<u8> = (0..CLIENT_PAYLOAD_BYTES).map(targets::pattern).collect();
+        measure(&agent, size, || {
+            sink.drop_bytes(size);
+            paced(size / payload.len(), || {
+                let framed = gateway.framed_write(1, &payload);
+                gateway.trickle(&framed);
+            });
+            sink.wait();
+        })
+    }
+
     /// On the core of gateway and target the relay's own work is measured; on another core, above
     /// all how fast the machine wakes one that sleeps.
     fn round_trip(&mut self) {
@@ -450,6 +545,18 @@ impl Bench {
 fn check(bytes: &[u8]) {
     for period in bytes.chunks(Source::PERIOD) {
         assert_pattern(period, 0);
+    }
+}
+
+/// Sends `count` packets at the rate of [`TRICKLE_BYTES_PER_SECOND`].
+fn paced(count: usize, mut send: impl FnMut()) {
+    let start = Instant::now();
+    for number in 0..count {
+        let due = (number * CLIENT_PAYLOAD_BYTES) as f64 / TRICKLE_BYTES_PER_SECOND;
+        std::thread::sleep(
+            (start + Duration::from_secs_f64(due)).saturating_duration_since(Instant::now()),
+        );
+        send();
     }
 }
 

@@ -13,6 +13,9 @@ use rustls::{ServerConfig, ServerConnection};
 /// Bytes of one read of the socket, and of one discarded piece.
 const READ_BYTES: usize = 1024 * 1024;
 
+/// Plaintext of a full record.
+const RECORD_BYTES: usize = 16_384;
+
 /// Certificates of one run: the server's configuration, and the authority that clients trust.
 pub struct Identity {
     pub config: Arc<ServerConfig>,
@@ -81,6 +84,13 @@ impl Peer {
         while self.tls.wants_write() {
             self.tls.write_tls(&mut self.socket).unwrap();
         }
+    }
+
+    /// Sends plaintext as the real gateway does a packet of 32 KiB: a record, then the rest.
+    pub fn trickle(&mut self, plaintext: &[u8]) {
+        let (first, rest) = plaintext.split_at(plaintext.len().min(RECORD_BYTES));
+        self.send(first);
+        self.send(rest);
     }
 
     /// Reads once and appends what that brought; `false` when nothing came for `patience`.

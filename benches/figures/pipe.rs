@@ -5,6 +5,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::pem::PemObject;
@@ -15,6 +17,9 @@ use rustls::{ClientConfig, RootCertStore};
 /// One read of either socket.
 const READ_BYTES: usize = 256 * 1024;
 
+/// Between two reads of a pipe that lets bytes gather: 256 KiB come in it at 38 MB/s.
+const LATE: Duration = Duration::from_micros(6500);
+
 /// Which way bytes go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -22,6 +27,8 @@ pub enum Way {
     Down,
     /// From the client to the target.
     Up,
+    /// The same, read every [`LATE`] only.
+    UpLate,
     /// One message to the target and one back, for ever.
     PingPong,
 }
@@ -32,6 +39,7 @@ impl Way {
         match self {
             Self::Down => "down",
             Self::Up => "up",
+            Self::UpLate => "up-late",
             Self::PingPong => "ping-pong",
         }
     }
@@ -48,6 +56,10 @@ pub fn run(way: &str, peer: &str, target: &str) {
         while tls.carry_down(&mut target, &mut buffer) {}
     } else if way == Way::Up.word() {
         while tls.carry_up(&mut target) {}
+    } else if way == Way::UpLate.word() {
+        while tls.carry_up(&mut target) {
+            thread::sleep(LATE);
+        }
     } else {
         while tls.carry_up(&mut target) && tls.carry_down(&mut target, &mut buffer) {}
     }

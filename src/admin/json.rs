@@ -17,7 +17,7 @@ pub fn parse<T: DeJson>(text: &str) -> Option<T> {
     T::deserialize_json(text).ok()
 }
 
-/// The text is one complete JSON value, nested at most [`DEPTH_MAX`] deep, without a NUL.
+/// The text is one complete JSON value, nested at most `DEPTH_MAX` deep, without a NUL.
 pub fn is_json(text: &str) -> bool {
     let mut scan = Scan::new(text);
     scan.value(0).is_some() && scan.at_end()

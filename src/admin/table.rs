@@ -1,6 +1,6 @@
 //! The agents table, byte for byte as upstream's tabwriter sets it.
 //!
-//! Columns are as wide as their widest cell plus [`PADDING`], at least [`WIDTH_MIN`]; the last
+//! Columns are as wide as their widest cell plus `PADDING`, at least `WIDTH_MIN`; the last
 //! cell of a row is padded too. Cells come from foreign machines: control characters are shown as
 //! `?`, so that no host name can drive the reader's terminal.
 

@@ -8,11 +8,12 @@
 //!     +---- back-off ---+-------------------+--+----------------------+
 //! ```
 //!
-//! Every mutation is followed by a drain of [`Agent::poll_output`] and [`Agent::poll_dirty`].
+//! Every mutation is followed by a drain of [`Agent::poll_output`] and of its sessions' [`Sessions::poll_dirty`].
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::checking::Second;
 use super::endpoint::{Endpoint, EndpointSource};
 use super::trouble;
 use crate::base::{Rng, TimerId, Timers};
@@ -52,9 +53,20 @@ pub enum Output {
         host: String,
         /// Port.
         port: u16,
+        /// The last link worked, or there was none: no address of the name is worse than the others.
+        is_afresh: bool,
     },
     /// Send what is pending, then close the link's socket.
     CloseLink,
+    /// Resolve and connect a second socket, for one key check.
+    DialSecond {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// Close the second socket.
+    CloseSecond,
     /// A session's request.
     Session(session::Output),
     /// Send what is pending, then end the program.
@@ -97,6 +109,7 @@ pub(super) enum Deadline {
     Connect,
     KeepAlive,
     Ask,
+    Second,
     Drain,
     Leave,
 }
@@ -115,8 +128,14 @@ pub struct Agent {
     pub(super) outputs: VecDeque<Output>,
     pub(super) check_due: Instant,
     pub(super) check_asked: Option<Instant>,
+    /// The last check failed, which has been told.
+    pub(super) has_check_failed: bool,
     /// When an unanswered check is judged.
     pub(super) check_timer: Option<TimerId>,
+    /// The connection beside the link, for a key check that the link can't carry.
+    pub(super) second: Second,
+    /// It was told that this link carries one call at a time.
+    pub(super) is_limit_told: bool,
     /// How often, and when last, the gateway was seen to give credit on the stream.
     pub(super) credit_seen: (u32, Instant),
     /// Where the link leads, for people.
@@ -124,6 +143,8 @@ pub struct Agent {
     pub(super) is_accepted: bool,
     /// The gateway has taken the stream, or told an embedded agent to wait, on this link.
     pub(super) is_known: bool,
+    /// It had done so on the last link, or there was none.
+    pub(super) was_known: bool,
     /// It has done so on any link.
     pub(super) has_worked: bool,
     pub(super) has_log_view: bool,
@@ -156,11 +177,15 @@ impl Agent {
             outputs: VecDeque::new(),
             check_due: now,
             check_asked: None,
+            has_check_failed: false,
             check_timer: None,
+            second: Second::None,
+            is_limit_told: false,
             credit_seen: (0, now),
             place: String::new(),
             is_accepted: false,
             is_known: false,
+            was_known: true,
             has_worked: false,
             has_log_view: false,
             stopping: false,
@@ -213,6 +238,16 @@ impl Agent {
         }
     }
 
+    /// How long the gateway has given no credit, though packets wait for it: it waits itself, as a rule
+    /// for a client that does not read.
+    pub fn without_credit(&self, now: Instant) -> Duration {
+        let since = match &self.phase {
+            Phase::Connected(link) => link.blocked_since(),
+            _ => None,
+        };
+        since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
     /// The gateway has a view for the agent's log lines.
     pub fn has_log_view(&self) -> bool {
         self.has_log_view && self.is_accepted
@@ -257,7 +292,8 @@ impl Agent {
                 Deadline::KeepAlive => self.keep_alive(now),
                 Deadline::Ask => self.ask(now),
                 Deadline::Drain => self.leave(now),
-                Deadline::Leave => self.farewell(),
+                Deadline::Leave => self.farewell(now),
+                Deadline::Second => self.second_overdue(),
             }
         }
         self.leave_when_drained(now);

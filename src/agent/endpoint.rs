@@ -8,6 +8,9 @@ use rustls::pki_types::ServerName;
 
 use crate::link::Identity;
 
+/// How the gateway is authenticated, and by which name.
+pub type Tls = (Arc<ClientConfig>, ServerName<'static>);
+
 /// Everything that one attempt needs.
 pub struct Endpoint {
     /// What is dialled: the gateway, or the proxy that leads to it.
@@ -19,7 +22,7 @@ pub struct Endpoint {
     /// The request for a tunnel, when `host` is a proxy.
     pub tunnel: Option<Vec<u8>>,
     /// TLS, unless the key says plaintext.
-    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    pub tls: Option<Tls>,
     /// Calls.
     pub identity: Identity,
 }

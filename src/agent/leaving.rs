@@ -42,17 +42,17 @@ impl Agent {
             .close_all(now, "the agent was stopped", &mut self.outbox);
         let has_stream = matches!(&self.phase, Phase::Connected(link) if link.has_stream());
         if self.is_leaving || !has_stream || !self.sessions.awaits_confirmation() {
-            return self.farewell();
+            return self.farewell(now);
         }
         self.is_leaving = true;
         self.timers.arm(now + limits::FAREWELL_MAX, Deadline::Leave);
     }
 
     /// Ends the stream, then the link, then the program.
-    pub(super) fn farewell(&mut self) {
+    pub(super) fn farewell(&mut self, now: Instant) {
         self.is_leaving = true;
         if let Phase::Connected(link) = &mut self.phase {
-            link.close(&mut self.outbox);
+            link.close(now, &mut self.outbox);
         }
         self.exit(Exit::Stopped);
     }

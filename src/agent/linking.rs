@@ -1,14 +1,14 @@
 //! The life of the link, seen from the agent: dial, accept, check, lose.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::agent::{Agent, Deadline, Exit, Output, Phase};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Tls};
 use super::trouble;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Event, Link, LinkError, Transport};
-use crate::packet::Kind;
+use crate::link::{Answer, Cause, Event, Link, LinkError, Transport, TransportError, Wait};
+use crate::packet::{Kind, Outbox};
 
 impl Agent {
     pub(super) fn dial(&mut self, now: Instant) {
@@ -24,6 +24,7 @@ impl Agent {
                 self.outputs.push_back(Output::DialLink {
                     host: endpoint.host.clone(),
                     port: endpoint.port,
+                    is_afresh: self.was_known,
                 });
                 self.phase = Phase::Dialling(Box::new(endpoint));
                 self.connect_timer = Some(
@@ -51,14 +52,10 @@ impl Agent {
             identity,
             ..
         } = *endpoint;
-        let transport = match tls {
-            None => Ok(Transport::plaintext()),
-            Some((config, name)) => Transport::tls(config, name),
-        };
-        match transport {
+        match transport(tls) {
             Ok(transport) => {
                 let credit = self.sessions.credit_wanted();
-                let link = Link::new(now, transport, identity, tunnel, credit);
+                let link = Link::new(now, transport, identity.into(), tunnel, credit);
                 self.phase = Phase::Connected(Box::new(link));
                 self.link_received(now, 0);
             }
@@ -82,17 +79,25 @@ impl Agent {
         }
     }
 
-    /// Where to read the socket into; `None` while nothing more shall be read.
+    /// Where to read the socket into; `None` without a connection.
     pub fn link_read_buffer(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
-            Phase::Connected(link) if self.outbox.len() < limits::OUTBOX_BYTES_MAX => {
-                Some(link.read_buffer())
-            }
+            Phase::Connected(link) => Some(link.read_buffer()),
             _ => None,
         }
     }
 
-    /// `size` bytes were read into [`Agent::link_read_buffer`].
+    /// How the link's socket is to be waited for; asked when a turn is over.
+    pub fn link_wait(&mut self, now: Instant) -> Wait {
+        let is_at_work = self.sessions.take_is_at_work();
+        match &mut self.phase {
+            Phase::Connected(link) => link.wait(now, self.sessions.credit_wanted(), is_at_work),
+            _ => Wait::AT_ONCE,
+        }
+    }
+
+    /// `size` bytes were read into [`Agent::link_read_buffer`]. Frames are always handled, or the
+    /// credit that empties the outbox would not be seen; packets wait while it is full.
     pub fn link_received(&mut self, now: Instant, size: usize) {
         let Phase::Connected(link) = &mut self.phase else {
             return;
@@ -101,22 +106,32 @@ impl Agent {
             sessions, outbox, ..
         } = self;
         let mut news = News::default();
-        let result = link.received(now, size, &mut |event| match event {
-            Event::Packet(packet) => {
-                news.packet_seen = true;
-                match packet.kind {
-                    Some(Kind::AgentGatewayConnectOK) => {}
-                    Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
-                    _ => sessions.handle_packet(now, &packet, outbox),
+        let takes_packets = takes_packets(link, outbox);
+        let result = link.received(now, size, takes_packets, &mut |event| {
+            match event {
+                Event::Packet(packet) => {
+                    news.packet_seen = true;
+                    match packet.kind {
+                        Some(Kind::AgentGatewayConnectOK) => {}
+                        Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
+                        _ => sessions.handle_packet(now, &packet, outbox),
+                    }
+                }
+                Event::Oversized(packet, len) => {
+                    sessions.handle_oversized(now, &packet, len, outbox)
+                }
+                Event::Ready => news.is_ready = true,
+                Event::StreamEnded(status) => news.ended = Some(status),
+                Event::Answered(answer) => news.answer = Some(answer),
+                Event::GoAway(code, debug) => {
+                    log::info!(
+                        "the gateway, or a proxy in front of it, says goodbye ({code}, {}): sessions go on, and \
+                         without any the link is made anew; the key is checked over a second connection",
+                        debug.escape_ascii()
+                    );
                 }
             }
-            Event::Ready => news.is_ready = true,
-            Event::StreamEnded(status) => news.ended = Some(status),
-            Event::Answered(answer) => news.answer = Some(answer),
-            Event::GoAway(code, debug) => {
-                log::info!("the gateway says goodbye: {code}, {}", debug.escape_ascii());
-                news.goes_away = true;
-            }
+            outbox.len() < limits::OUTBOX_BYTES_MAX
         });
         self.digest(now, news);
         match (result, &self.phase) {
@@ -135,14 +150,29 @@ impl Agent {
         }
         self.has_log_view |= news.flags_seen;
         if self.is_leaving && !self.sessions.awaits_confirmation() {
-            self.farewell();
+            self.farewell(now);
         }
         if let Some(answer) = news.answer {
             self.answered(now, answer);
         }
         if let Some(status) = news.ended {
             self.stream_ended(now, &status);
-        } else if news.goes_away && self.sessions.is_empty() {
+        } else if !self.sessions.awaits_confirmation() {
+            self.follow_goodbye(now);
+        }
+    }
+
+    /// A gateway that said goodbye is left when nobody needs this link any more: no session, no target
+    /// that is still given its rest, no word of ours on its way.
+    pub(super) fn follow_goodbye(&mut self, now: Instant) {
+        if let Phase::Connected(link) = &self.phase
+            && link.goes_away()
+            && !self.stopping
+            && self.sessions.is_empty()
+            && self.sessions.target_count() == 0
+            && self.outbox.is_empty()
+            && link.pending().is_empty()
+        {
             self.link_lost(now, "the gateway asked us to reconnect", Cause::Passing);
         }
     }
@@ -162,7 +192,7 @@ impl Agent {
         }
     }
 
-    fn open_stream(&mut self, now: Instant) {
+    pub(super) fn open_stream(&mut self, now: Instant) {
         let Phase::Connected(link) = &mut self.phase else {
             return;
         };
@@ -183,6 +213,7 @@ impl Agent {
     fn accepted(&mut self, now: Instant) {
         self.disarm_connect();
         self.is_accepted = true;
+        self.is_limit_told = false;
         self.got_through(now);
         self.counters.connects += 1;
         log::info!("connected with success to {}", self.place);
@@ -193,133 +224,16 @@ impl Agent {
     }
 
     /// The gateway knows this agent.
-    fn got_through(&mut self, now: Instant) {
+    pub(super) fn got_through(&mut self, now: Instant) {
         self.is_known = true;
         self.has_worked = true;
         self.backoff.connected(now);
     }
 
-    fn disarm_connect(&mut self) {
+    pub(super) fn disarm_connect(&mut self) {
         if let Some(timer) = self.connect_timer.take() {
             self.timers.cancel(timer);
         }
-    }
-
-    fn check_interval(&mut self) -> Duration {
-        let third_ms =
-            u64::try_from(self.settings.key_check_interval.as_millis() / 3).unwrap_or(u64::MAX);
-        self.settings.key_check_interval - Duration::from_millis(self.rng.below(third_ms + 1))
-    }
-
-    /// One wake-up: the keep-alive packet, and with it the key check when that is due.
-    pub(super) fn keep_alive(&mut self, now: Instant) {
-        let Phase::Connected(link) = &mut self.phase else {
-            return;
-        };
-        if !self.is_accepted {
-            return;
-        }
-        let credit_count = link.credit_count();
-        if credit_count != self.credit_seen.0 {
-            self.credit_seen = (credit_count, now);
-        }
-        if let Some(since) = self.sessions.unconfirmed_since()
-            && now >= since.max(self.credit_seen.1) + limits::GATEWAY_STUCK_MAX
-        {
-            return self.link_lost(now, trouble::STUCK, Cause::Passing);
-        }
-        self.outbox.push(Kind::GatewayKeepAlive, &[], b"");
-        if self.check_asked.is_none() && now + limits::KEEPALIVE_INTERVAL / 2 >= self.check_due {
-            if link.ask().is_ok() {
-                self.check_asked = Some(now);
-                let silent_at = link.last_received() + limits::LINK_SILENCE_MAX;
-                let patience = now + limits::LINK_SILENCE_MAX / 3;
-                let timer = self.timers.arm(silent_at.max(patience), Deadline::Ask);
-                self.check_timer = Some(timer);
-            } else {
-                self.counters.check_failures += 1;
-            }
-        }
-        self.timers
-            .arm(now + limits::KEEPALIVE_INTERVAL, Deadline::KeepAlive);
-    }
-
-    /// Embedded and unused: asks whether somebody waits. Live: judges the unanswered key check.
-    pub(super) fn ask(&mut self, now: Instant) {
-        let Phase::Connected(link) = &mut self.phase else {
-            return;
-        };
-        if self.is_accepted {
-            let Some(asked) = self.check_asked else {
-                return;
-            };
-            let silent_at = link.last_received().max(asked - limits::LINK_SILENCE_MAX)
-                + limits::LINK_SILENCE_MAX;
-            if now >= silent_at {
-                return self.link_lost(now, "the gateway has fallen silent", Cause::Passing);
-            }
-            let mut give_up_at = asked + limits::KEY_CHECK_ANSWER_MAX;
-            if now >= give_up_at {
-                self.counters.check_failures += 1;
-                self.check_timer = None;
-                self.check_due = now;
-                link.stop_asking();
-                // At once, since an unanswered check is also what silence is judged by.
-                self.check_asked = link.ask().is_ok().then_some(now);
-                if self.check_asked.is_none() {
-                    return;
-                }
-                give_up_at = now + limits::KEY_CHECK_ANSWER_MAX;
-            }
-            let timer = self.timers.arm(silent_at.min(give_up_at), Deadline::Ask);
-            self.check_timer = Some(timer);
-        } else if !link.has_stream() && !link.is_asking() {
-            match link.ask() {
-                Ok(()) => {
-                    let timer = self
-                        .timers
-                        .arm(now + limits::CONNECT_TIMEOUT, Deadline::Connect);
-                    self.connect_timer = Some(timer);
-                }
-                Err(_) => self.link_lost(now, "the gateway takes no further call", Cause::Passing),
-            }
-        }
-    }
-
-    /// `PreConnect` was answered: the key stands, or somebody waits, or neither.
-    fn answered(&mut self, now: Instant, answer: Result<Answer, Status>) {
-        let is_check = self.check_asked.take().is_some();
-        if let Some(timer) = self.check_timer.take() {
-            // Nothing to judge: an idle agent sleeps until the next keep-alive.
-            self.timers.cancel(timer);
-        }
-        if !is_check {
-            self.disarm_connect();
-        }
-        match answer {
-            Err(status) if status.code == Code::Unauthenticated => self.key_refused(now, &status),
-            Err(status) if is_check => {
-                self.counters.check_failures += 1;
-                log::debug!("key check failed: {status}");
-            }
-            Err(status) => {
-                self.link_lost(now, &trouble::ended("PreConnect", &status), Cause::Passing)
-            }
-            Ok(_) if is_check => {}
-            Ok(answer) if answer.connect => self.open_stream(now),
-            Ok(answer) => {
-                self.got_through(now);
-                if !answer.message.is_empty() {
-                    log::info!(
-                        "the gateway has no use for this agent yet: {}",
-                        answer.message
-                    );
-                }
-                self.timers
-                    .arm(now + limits::PRECONNECT_INTERVAL, Deadline::Ask);
-            }
-        }
-        self.check_due = now + self.check_interval();
     }
 
     fn stream_ended(&mut self, now: Instant, status: &Status) {
@@ -329,14 +243,14 @@ impl Agent {
         self.link_lost(now, &trouble::ended("the stream", status), Cause::Passing);
     }
 
-    fn key_refused(&mut self, now: Instant, status: &Status) {
+    pub(super) fn key_refused(&mut self, now: Instant, status: &Status) {
         self.link_lost(now, &trouble::refused(status), Cause::Refused);
     }
 
     fn link_failed(&mut self, now: Instant, error: &LinkError) {
         let reason = match &mut self.phase {
             Phase::Connected(link) => {
-                link.abort();
+                link.abort(now);
                 trouble::misunderstood(error, link)
             }
             _ => error.to_string(),
@@ -353,9 +267,11 @@ impl Agent {
         if !matches!(self.phase, Phase::Waiting) {
             self.outputs.push_back(Output::CloseLink);
         }
+        self.close_second();
         self.counters.failures += 1;
         self.is_accepted = false;
         let was_known = std::mem::take(&mut self.is_known);
+        self.was_known = was_known;
         self.check_asked = None;
         self.timers.clear();
         self.check_timer = None;
@@ -408,10 +324,10 @@ impl Agent {
             return &[];
         };
         let missing = link.missing_credit(self.sessions.credit_wanted());
-        if missing > 0 {
+        if missing > 0 && takes_packets(link, &self.outbox) {
             link.grant(self.sessions.take_credit(now, missing));
         }
-        if let Err(error) = link.transmit(&mut self.outbox) {
+        if let Err(error) = link.transmit(now, &mut self.outbox) {
             self.link_failed(now, &error);
         }
         self.sessions.note_room(now, self.has_room());
@@ -421,10 +337,13 @@ impl Agent {
         }
     }
 
-    /// The socket took `size` of them.
+    /// The socket took `size` of them. That may make room for packets that are held.
     pub fn link_sent(&mut self, now: Instant, size: usize) {
         if let Phase::Connected(link) = &mut self.phase {
             link.sent(now, size, &self.outbox);
+            if link.holds_packets() && takes_packets(link, &self.outbox) {
+                self.link_received(now, 0);
+            }
         }
         self.sessions.note_room(now, self.has_room());
     }
@@ -463,6 +382,23 @@ impl Agent {
     }
 }
 
+/// What carries a connection to an endpoint.
+pub(super) fn transport(tls: Option<Tls>) -> Result<Transport, TransportError> {
+    match tls {
+        None => Ok(Transport::plaintext()),
+        Some((config, name)) => Transport::tls(config, name),
+    }
+}
+
+/// There is room for what packets make us say. Once some had to wait, there has to be plenty.
+fn takes_packets(link: &Link, outbox: &Outbox) -> bool {
+    let most = match link.holds_packets() {
+        true => limits::OUTBOX_BYTES_MAX / 2,
+        false => limits::OUTBOX_BYTES_MAX,
+    };
+    outbox.len() < most
+}
+
 /// Who never got through is told of `doctor` after this many attempts: one may be bad luck.
 const FAILURES_BEFORE_ADVICE: u64 = 3;
 
@@ -472,7 +408,6 @@ struct News {
     is_ready: bool,
     packet_seen: bool,
     flags_seen: bool,
-    goes_away: bool,
     answer: Option<Result<Answer, Status>>,
     ended: Option<Status>,
 }

@@ -2,6 +2,7 @@
 
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod agent;
+mod checking;
 mod endpoint;
 mod leaving;
 mod linking;
@@ -12,4 +13,6 @@ mod trouble;
 
 pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};
 pub use endpoint::{Endpoint, EndpointSource};
-pub use report::{Health, health, metrics};
+pub use report::{Health, health, health_text, log_state, metrics};
+
+pub use crate::link::Wait;

@@ -1,4 +1,5 @@
-//! What probes and monitoring are told: one word for health, Prometheus text for the rest.
+//! What probes and monitoring are told: one word for health, Prometheus text for the rest, and some
+//! lines of log for whoever asks by signal.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -49,6 +50,15 @@ pub fn health(agent: &Agent, now: Instant) -> Health {
     }
 }
 
+/// What a probe reads: the word, and what an operator should know beside it.
+pub fn health_text(agent: &Agent, now: Instant) -> String {
+    let word = health(agent, now).word();
+    match agent.without_credit(now).as_secs() {
+        0 => format!("{word}\n"),
+        seconds => format!("{word}, no credit for {seconds} s\n"),
+    }
+}
+
 /// All figures, in the text format of Prometheus (version 0.0.4).
 pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
     let link = agent.counters();
@@ -58,7 +68,7 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
         .last_received()
         .map_or(0, |heard| now.saturating_duration_since(heard).as_millis());
     let is_live = u64::from(agent.link_state() == LinkState::Live);
-    let gauges: [(&str, &str, u64); 6] = [
+    let gauges: [(&str, &str, u64); 7] = [
         (
             "link_up",
             "1 while packets flow between agent and gateway.",
@@ -68,6 +78,11 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
             "link_heard_ms",
             "Milliseconds since the gateway was last heard.",
             number(heard_ms),
+        ),
+        (
+            "link_no_credit_ms",
+            "Milliseconds for which the gateway has given no credit though packets wait for it.",
+            number(agent.without_credit(now).as_millis()),
         ),
         ("sessions_open", "Sessions open now.", sessions.len() as u64),
         (
@@ -86,7 +101,7 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
             sessions.buffered_bytes() as u64,
         ),
     ];
-    let totals: [(&str, &str, u64); 11] = [
+    let totals: [(&str, &str, u64); 12] = [
         (
             "connects_total",
             "Streams that the gateway accepted.",
@@ -109,6 +124,11 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
             "refused_total",
             "Sessions, connections and packets refused.",
             counters.refused,
+        ),
+        (
+            "oversized_total",
+            "Messages of the gateway that were too large and passed over.",
+            counters.oversized,
         ),
         (
             "dial_failures_total",
@@ -142,6 +162,46 @@ pub fn metrics(agent: &Agent, now: Instant, processes: usize) -> String {
         }
     }
     out
+}
+
+/// Writes how things stand into the log.
+pub fn log_state(agent: &Agent, now: Instant, processes: usize) {
+    let (link, sessions) = (agent.counters(), agent.sessions());
+    let counters = sessions.counters();
+    let phase = match agent.link_state() {
+        LinkState::Waiting => "waits to try again",
+        LinkState::Dialling => "is dialled",
+        LinkState::Connecting => "is being made",
+        LinkState::Live => "is live",
+    };
+    let heard = match agent.last_received() {
+        Some(heard) => now.saturating_duration_since(heard).as_millis(),
+        None => 0,
+    };
+    log::info!(
+        "state: the link to {} {phase}, heard {} ms ago; {} connects, {} failures so far",
+        agent.place,
+        number(heard),
+        link.connects,
+        link.failures
+    );
+    log::info!(
+        "state: {} sessions open, {} so far, {} refused",
+        sessions.len(),
+        counters.sessions,
+        counters.refused
+    );
+    log::info!(
+        "state: {} relays and commands open, {processes} processes; {} relays, {} commands so far",
+        sessions.target_count(),
+        counters.relays,
+        counters.commands
+    );
+    log::info!(
+        "state: {} bytes wait for targets, {} for the gateway",
+        sessions.buffered_bytes(),
+        agent.outbox.len()
+    );
 }
 
 fn number(value: u128) -> u64 {

@@ -1,5 +1,7 @@
 //! The root machine against a gateway of a few frames.
 
+mod goodbye;
+
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -198,10 +200,38 @@ fn a_compressed_message_ends_the_stream_and_with_it_the_link() {
     World::live(&[]).loses_link(&bytes, ErrorCode::PROTOCOL_ERROR, ErrorCode::NO_ERROR);
 }
 
+/// A packet with so large a payload, by a gateway that always has credit.
+fn feed_large(world: &mut World, kind: Kind, session: &str, payload: usize) {
+    let mut content = Vec::new();
+    let entries = [(spec::SESSION_ID, session.as_bytes())];
+    encode(&mut content, kind, &entries, &vec![b'x'; payload]);
+    for part in message(&content).chunks(16_000) {
+        world.feed(&data(1, part, false));
+        world.sent();
+    }
+}
+
 #[test]
-fn an_oversized_message_is_refused_by_its_prefix() {
-    let bytes = data(1, &[&[0][..], &u32::MAX.to_be_bytes()].concat(), false);
-    World::live(&[]).loses_link(&bytes, ErrorCode::ENHANCE_YOUR_CALM, ErrorCode::NO_ERROR);
+fn a_message_that_is_too_large_costs_its_session_alone() {
+    let above = limits::GRPC_MESSAGE_BYTES_MAX + 1;
+    let mut world = World::live(&[]);
+    world.open_tcp("good");
+    world.open_tcp("bad");
+    world.sent();
+    let refused: [(&str, Kind); 3] = [
+        ("bad", Kind::AgentTCPConnectionWrite),
+        ("never was", Kind::AgentSessionOpen),
+        ("", Kind::AgentSessionOpen),
+    ];
+    for (id, kind) in refused {
+        feed_large(&mut world, kind, id, above);
+        assert_eq!(world.agent.link_state(), LinkState::Live);
+        assert_eq!(world.agent.sessions().len(), 1, "{id}");
+    }
+    let counters = world.agent.sessions().counters();
+    assert_eq!((counters.oversized, counters.refused), (3, 2));
+    world.open_tcp("another");
+    assert_eq!(world.agent.sessions().len(), 2);
 }
 
 #[test]
@@ -343,28 +373,85 @@ fn a_call_that_failed_before_its_end_holds_no_stream() {
     assert!(world.agent.counters().check_failures > 17);
 }
 
+/// Packets that are each answered by a close: more of it than the outbox takes, and more of them than
+/// half of the credit, so that some would be given.
+const STRAYS: u32 = 30_000;
+
+fn stray(number: u32) -> Vec<u8> {
+    let id = format!("{number:0256}");
+    packet(Kind::AgentTCPConnectionWrite, &id, &[], b"x")
+}
+
+impl World {
+    /// The gateway asks without listening, until answers wait that have no room.
+    fn fill_outbox(&mut self) {
+        for number in 0..STRAYS {
+            self.feed(&stray(number));
+            let most = limits::OUTBOX_BYTES_MAX + 1024;
+            let waiting = self.agent.sessions_mut().1.len();
+            assert!(waiting <= most, "{waiting} bytes wait for the gateway");
+        }
+        assert!(self.agent.sessions_mut().1.len() >= limits::OUTBOX_BYTES_MAX);
+        assert!(!self.agent.has_room());
+    }
+}
+
 #[test]
-fn a_gateway_that_takes_nothing_holds_bounded_memory() {
+fn the_link_is_read_however_much_waits_for_the_gateway() {
     let mut world = World::live(&[(4, 0)]);
-    world.open_tcp("a");
-    world.sent();
-    for number in 0..200_000u32 {
-        if world.agent.link_read_buffer().is_none() {
+    world.fill_outbox();
+    world.feed(&frame(PING, 0, 0, b"question"));
+    let sent = world.sent();
+    let answer = sent.iter().find(|frame| frame.kind == PING);
+    assert_eq!(
+        answer.map(|frame| &frame.payload[..]),
+        Some(&b"question"[..])
+    );
+    let gives = |frame: &&Sent| frame.kind == WINDOW_UPDATE && frame.stream == 1;
+    assert_eq!(sent.iter().find(gives), None, "credit for the stream");
+}
+
+#[test]
+fn answers_that_had_no_room_are_given_once_each_when_the_gateway_listens() {
+    let mut world = World::live(&[(4, 0)]);
+    world.fill_outbox();
+    world.feed(&[window_update(0, 1 << 26), window_update(1, 1 << 26)].concat());
+    let mut said = Vec::new();
+    let mut credit = 0;
+    loop {
+        let sent = world.sent();
+        if sent.is_empty() {
             break;
         }
-        let id = number.to_string();
-        world.feed(&packet(Kind::AgentTCPConnectionWrite, &id, &[], b"x"));
+        for frame in sent.iter().filter(|frame| frame.stream == 1) {
+            match frame.kind {
+                DATA => said.extend_from_slice(&frame.payload),
+                WINDOW_UPDATE => credit += frame.number(0),
+                _ => {}
+            }
+        }
     }
-    assert!(
-        world.agent.link_read_buffer().is_none(),
-        "who asks without listening is not read"
-    );
-    assert!(!world.agent.has_room());
+    let close = Kind::ClientSessionClose.name().as_bytes();
+    let closes = said.windows(close.len()).filter(|part| *part == close);
+    assert_eq!(closes.count(), STRAYS as usize);
+    assert!(credit > limits::STREAM_WINDOW / 2, "{credit}");
+}
+
+#[test]
+fn a_gateway_that_asks_without_listening_reaches_its_credits_end() {
+    let mut world = World::live(&[(4, 0)]);
+    let message = stray(0);
+    let mut left = limits::STREAM_WINDOW as usize - 1000;
+    while left > message.len() {
+        left -= message.len() - 9;
+        world.feed(&message);
+    }
+    assert_eq!(world.agent.link_state(), LinkState::Live);
     assert!(world.agent.sessions().buffered_bytes() == 0);
     for _ in 0..8 {
         world.pass(5);
     }
-    assert!(world.closes_link(), "and then given up");
+    assert!(world.closes_link(), "it has fallen silent as well");
 }
 
 #[test]

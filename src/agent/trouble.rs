@@ -11,6 +11,11 @@ const ALREADY_CONNECTED: &str = "agent already connected";
 pub const STUCK: &str = "the gateway answers but no longer reads what sessions send (a fault of \
                          its own), so they are ended and it is dialled anew";
 
+/// A proxy takes one call a connection.
+pub const ONE_CALL: &str = "a proxy in front of the gateway takes one call a connection, so the key is \
+                            checked over a second one each time: allow two at least (nginx: \
+                            http2_max_concurrent_streams)";
+
 /// No address took the connection; `advice` is for an address of the gateway itself.
 pub fn unreachable(reason: &str, advice: &str, is_proxy: bool) -> String {
     let advice = match is_proxy {
@@ -70,9 +75,20 @@ pub fn silent(link: Option<&Link>) -> String {
     }
 }
 
+/// A proxy broke the stream off in the middle.
+const RESET_BY_PROXY: &str = "stream reset with INTERNAL_ERROR";
+
 /// The gateway ended the stream, or another call; `what` names it.
 pub fn ended(what: &str, status: &Status) -> String {
+    if let Some(http) = status.http {
+        let advice = proxy_advice(http);
+        return format!("something that is no gateway answered {what}: {status}: {advice}");
+    }
     let advice = match status.code {
+        Code::Internal if status.message == RESET_BY_PROXY => {
+            ": a proxy on the way may limit the bytes or the time of a request (nginx: 1 MiB and 60 s \
+             unless client_max_body_size 0 and long grpc_read_timeout and grpc_send_timeout are set)"
+        }
         Code::FailedPrecondition if status.message == ALREADY_CONNECTED => {
             ": another agent has this key (stop it, or give this one a key of its own with \
              'hoop-lite admin create agent NAME'), or the gateway has not noticed yet that an \
@@ -84,6 +100,28 @@ pub fn ended(what: &str, status: &Status) -> String {
         _ => "",
     };
     format!("the gateway ended {what}: {status}{advice}")
+}
+
+/// What to do about whoever answers in the gateway's place.
+fn proxy_advice(http: u16) -> &'static str {
+    match http {
+        300..=399 => {
+            "it redirects, perhaps to a login: have it pass requests for /protobuf.Transport/"
+        }
+        401 | 403 | 407 => {
+            "it wants a login or forbids: have it pass requests for /protobuf.Transport/ as they are"
+        }
+        413 => {
+            "it limits the bytes of a request, and ours last for weeks: lift that (nginx: \
+             client_max_body_size 0)"
+        }
+        429 => "it limits the rate of requests or connections: lift that for the gateway's port",
+        408 | 502..=504 => {
+            "it does not reach the gateway, or limits the time of a request (nginx: \
+             grpc_read_timeout, grpc_send_timeout)"
+        }
+        _ => "check that this is the gateway's gRPC port (8010 unless changed), not its web page",
+    }
 }
 
 /// The gateway does not accept the key.

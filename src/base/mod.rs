@@ -15,7 +15,7 @@ pub use bytebuf::ByteBuf;
 pub use chunks::{Chunks, Pieces};
 pub use client_env::ClientEnv;
 pub use rng::Rng;
-pub use secret::Secret;
+pub use secret::{Secret, wipe};
 pub use slab::{Key, Slab};
 pub use timers::{TimerId, Timers};
 pub use trust::{Roots, Trust};

@@ -38,12 +38,15 @@ impl fmt::Debug for Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        for byte in &mut self.0 {
-            *byte = 0;
-        }
-        // Keeps the compiler from seeing the stores above as dead.
-        std::hint::black_box(&self.0);
+        wipe(&mut self.0);
     }
+}
+
+/// Overwrites what must not outlive its use.
+pub fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    // Keeps the compiler from seeing the stores above as dead.
+    std::hint::black_box(&*bytes);
 }
 
 #[cfg(test)]

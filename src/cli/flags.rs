@@ -1,6 +1,6 @@
 //! The one table of commands, flags and variables: parsing, help, man page and completions read it.
 
-use crate::config::settings;
+use crate::config::{beside, settings};
 
 /// Which command a flag belongs to or a line calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +136,8 @@ pub static COMMANDS: &[CommandEntry] = &[
         operand: Operand::None,
         summary: "Run the agent; also without any command",
         details: "Connects to the gateway that the key names and serves its sessions until it is \
-                  told to stop. TERM and INT let sessions finish first, a second one ends at once.",
+                  told to stop. TERM and INT let sessions finish first, a second one ends at once. \
+                  USR1 writes its state into the log.",
     },
     CommandEntry {
         name: C::Run,
@@ -144,7 +145,9 @@ pub static COMMANDS: &[CommandEntry] = &[
         operand: Operand::Program,
         summary: "Run the agent beside a program of yours",
         details: "CMD runs in the foreground with our environment less the key; its exit status \
-                  becomes ours and signals are passed on. With an organisation key a connection \
+                  becomes ours and all signals are passed on. It is never killed unless \
+                  --kill-after says so. Sessions see its environment, less HOOP_*, TOKEN, \
+                  VAULT_TOKEN and VAULT_APP_ROLE_SECRET_ID. With an organisation key a connection \
                   is published under --name; a database's address is better given by the \
                   variable HOOP_DB_URI, since every user of the machine can read flags.",
     },
@@ -284,6 +287,23 @@ pub static FLAGS: &[Flag] = &[
         help: "Print JSON instead of text.",
         commands: OUTPUT,
     },
+    Flag {
+        name: "keep-going",
+        short: None,
+        value: Value::Switch,
+        variable: Some(beside::KEEP_GOING),
+        help: "Start CMD also when key, authority or health address can't be used: without the \
+               agent, or without its health.",
+        commands: RUN,
+    },
+    Flag {
+        name: "kill-after",
+        short: None,
+        value: Value::Text("DURATION"),
+        variable: Some(beside::KILL_AFTER),
+        help: "Kill CMD when it has not ended so long after TERM (never).",
+        commands: RUN,
+    },
     setting(
         "drain-timeout",
         Value::Text("DURATION"),
@@ -339,6 +359,19 @@ pub static FLAGS: &[Flag] = &[
         "How long jobs that a command leaves behind may go on to print (60s).",
     ),
     setting(
+        "end-detached",
+        Value::Switch,
+        settings::END_DETACHED,
+        "End also what a session has detached by nohup or setsid when it ends normally.",
+    ),
+    setting(
+        "separate-sessions",
+        Value::Words(&["auto", "true", "false"]),
+        settings::SEPARATE_SESSIONS,
+        "Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where \
+         they do not work anyway).",
+    ),
+    setting(
         "client-env",
         Value::Text("NAMES"),
         settings::CLIENT_ENV,
@@ -354,13 +387,13 @@ pub static FLAGS: &[Flag] = &[
     setting(
         "format",
         Value::Words(&["human", "verbose", "console", "json"]),
-        "LOG_ENCODING",
+        settings::LOG_ENCODING,
         "Form of log lines; human on a terminal and json elsewhere unless given.",
     ),
     setting(
         "log-level",
         Value::Words(&["trace", "debug", "info", "warn", "error"]),
-        "LOG_LEVEL",
+        settings::LOG_LEVEL,
         "The least important log lines that are written (info).",
     ),
     Flag {
@@ -431,6 +464,14 @@ pub static VARIABLES: &[Variable] = &[
     Variable {
         name: "HTTPS_PROXY",
         help: "http://USER:PASSWORD@HOST:PORT of a proxy on the way; NO_PROXY lists exceptions.",
+    },
+    Variable {
+        name: "LOG_LEVEL",
+        help: "The same as HOOP_LITE_LOG_LEVEL, which wins.",
+    },
+    Variable {
+        name: "LOG_ENCODING",
+        help: "The same as HOOP_LITE_LOG_ENCODING, which wins.",
     },
     Variable {
         name: "NO_COLOR",

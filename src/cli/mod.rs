@@ -17,6 +17,7 @@ pub use error::{Shown, UsageError};
 pub use flags::{COMMANDS, CommandName, FLAGS, VARIABLES};
 
 use crate::base::Secret;
+use crate::config::beside::BesideSettings;
 use crate::config::{ConfigError, Settings, Surroundings, settings};
 use flags::{CommandEntry, Operand};
 use nearest::near;
@@ -306,7 +307,9 @@ fn agent_options(typed: &Typed) -> Result<AgentOptions, UsageError> {
             Some("HOOP_DB_URI") => {}
             Some(variable) => options.overrides.push((variable, value.clone())),
             None if flag.name == "debug" && value == "true" => {
-                options.overrides.push(("LOG_LEVEL", "debug".to_owned()));
+                options
+                    .overrides
+                    .push((settings::LOG_LEVEL, "debug".to_owned()));
             }
             None => {}
         }
@@ -317,10 +320,12 @@ fn agent_options(typed: &Typed) -> Result<AgentOptions, UsageError> {
 
 /// A wrong value on the command line is a usage error, not one of configuration.
 fn check_settings(options: &AgentOptions) -> Result<(), UsageError> {
-    let checked = Settings::load(Surroundings {
+    let surroundings = Surroundings {
         variable: &|name| options.value(name),
         read_file: &|_| Err(io::ErrorKind::Unsupported.into()),
-    });
+    };
+    let checked =
+        Settings::load(surroundings).and_then(|_| BesideSettings::load(surroundings).map(drop));
     let Err(ConfigError::Setting { variable }) = checked else {
         return Ok(());
     };

@@ -12,6 +12,7 @@ use std::{fmt, io};
 
 mod address;
 pub mod authority;
+pub mod beside;
 mod dsn;
 mod error;
 mod key;

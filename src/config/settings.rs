@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::beside::{KEEP_GOING, KILL_AFTER};
 use super::{ConfigError, Surroundings, units};
 use crate::base::ClientEnv;
 use crate::limits;
@@ -32,6 +33,11 @@ pub struct Settings {
     pub stall_max: Duration,
     /// How long the output of a command that has ended may go on.
     pub output_after_exit: Duration,
+    /// A session that ends normally ends what it has detached (`nohup`, `setsid`), too.
+    pub end_detached: bool,
+    /// Sessions are shut off from one another and from the agent by the kernel; `None`: where that
+    /// costs them nothing.
+    pub separate_sessions: Option<bool>,
     /// Variables that clients may set for their commands.
     pub client_env: ClientEnv,
 }
@@ -75,6 +81,8 @@ impl Default for Settings {
             relay_count_max: 16_384,
             stall_max: Duration::from_secs(3),
             output_after_exit: limits::OUTPUT_AFTER_EXIT_MAX,
+            end_detached: false,
+            separate_sessions: None,
             client_env: ClientEnv::Default,
         }
     }
@@ -122,6 +130,15 @@ impl Settings {
         read.value(OUTPUT_AFTER_EXIT, &mut settings.output_after_exit, |text| {
             within(units::duration(text)?, OUTPUT_MIN, OUTPUT_LIMIT)
         })?;
+        read.value(END_DETACHED, &mut settings.end_detached, units::switch)?;
+        read.value(
+            SEPARATE_SESSIONS,
+            &mut settings.separate_sessions,
+            |text| match text {
+                "auto" => Some(None),
+                _ => units::switch(text).map(Some),
+            },
+        )?;
         read.value(CLIENT_ENV, &mut settings.client_env, ClientEnv::parse)?;
         Ok(settings)
     }
@@ -134,20 +151,22 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         QUEUE_BUDGET => "a size from 1MiB to 2GiB, such as 32MiB",
         KEY_CHECK_INTERVAL => "a duration from 5s to 1h, such as 15s",
         RECONNECT_MAX => "a duration from 100ms to 10m, such as 30s",
-        EXIT_ON_REVOKED | LOG_SHIP => "true or false",
+        EXIT_ON_REVOKED | LOG_SHIP | KEEP_GOING | END_DETACHED => "true or false",
+        SEPARATE_SESSIONS => "auto, true or false",
         HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",
         OUTPUT_AFTER_EXIT => "a duration from 1s to 1h, such as 60s",
+        KILL_AFTER => "a duration from 1s to 24h, such as 30s",
         CLIENT_ENV => "default, none, or names such as APP_MODE,BUILD_*",
         _ => return None,
     })
 }
 
-struct Reader<'a>(Surroundings<'a>);
+pub(super) struct Reader<'a>(pub(super) Surroundings<'a>);
 
 impl Reader<'_> {
-    fn value<T>(
+    pub(super) fn value<T>(
         &self,
         variable: &'static str,
         place: &mut T,
@@ -160,7 +179,7 @@ impl Reader<'_> {
     }
 }
 
-fn within<T: PartialOrd>(value: T, min: T, max: T) -> Option<T> {
+pub(super) fn within<T: PartialOrd>(value: T, min: T, max: T) -> Option<T> {
     (min <= value && value <= max).then_some(value)
 }
 
@@ -184,6 +203,14 @@ pub const RELAY_COUNT_MAX: &str = "HOOP_LITE_RELAY_COUNT_MAX";
 pub const STALL_MAX: &str = "HOOP_LITE_STALL_MAX";
 /// See [`Settings::output_after_exit`].
 pub const OUTPUT_AFTER_EXIT: &str = "HOOP_LITE_OUTPUT_AFTER_EXIT";
+/// The least important log lines that are written; wins over `LOG_LEVEL`, which may be an app's.
+pub const LOG_LEVEL: &str = "HOOP_LITE_LOG_LEVEL";
+/// The form of log lines; wins over `LOG_ENCODING`, likewise.
+pub const LOG_ENCODING: &str = "HOOP_LITE_LOG_ENCODING";
+/// See [`Settings::end_detached`].
+pub const END_DETACHED: &str = "HOOP_LITE_END_DETACHED";
+/// See [`Settings::separate_sessions`].
+pub const SEPARATE_SESSIONS: &str = "HOOP_LITE_SEPARATE_SESSIONS";
 /// See [`Settings::client_env`].
 pub const CLIENT_ENV: &str = "HOOP_LITE_CLIENT_ENV";
 
@@ -244,6 +271,12 @@ mod tests {
         );
         assert!(load(EXIT_ON_REVOKED, "true").unwrap().exit_on_revoked);
         assert!(load(LOG_SHIP, "on").unwrap().log_ship);
+        assert!(load(END_DETACHED, "true").unwrap().end_detached);
+        let separate = |text| load(SEPARATE_SESSIONS, text).unwrap().separate_sessions;
+        assert_eq!(
+            ["auto", "true", "false"].map(separate),
+            [None, Some(true), Some(false)]
+        );
         assert_eq!(load(RELAY_COUNT_MAX, "7").unwrap().relay_count_max, 7);
         assert_eq!(load(STALL_MAX, "500ms").unwrap().stall_max.as_millis(), 500);
         let settings = load(OUTPUT_AFTER_EXIT, "5m").unwrap();
@@ -278,6 +311,7 @@ mod tests {
             (RELAY_COUNT_MAX, "0"),
             (STALL_MAX, "1ms"),
             (OUTPUT_AFTER_EXIT, "2h"),
+            (SEPARATE_SESSIONS, "perhaps"),
             (CLIENT_ENV, "A B"),
         ] {
             let message = load(variable, value).unwrap_err().to_string();

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::admin::dial::{Duplex, rustls_error};
 use crate::grpc::{
-    Call, Code, MessageError, PREFIX_LEN, Reassembly, Status, request_fields, write_prefix,
+    Call, Code, MessageError, PREFIX_LEN, Piece, Reassembly, Status, request_fields, write_prefix,
 };
 use crate::h2::frame::HEAD_LEN;
 use crate::h2::{Connection, ConnectionError, ErrorCode, Event, LocalSettings, OpenError};
@@ -296,10 +296,7 @@ impl Response {
             } if stream.get() == wanted => {
                 self.take(bytes);
                 if end_stream {
-                    self.end(Status {
-                        code: Code::Unknown,
-                        message: "response ended without a gRPC status".to_owned(),
-                    });
+                    self.end(Status::missing());
                 }
             }
             Event::Trailers { stream, fields } if stream.get() == wanted => {
@@ -324,10 +321,13 @@ impl Response {
         while self.broken.is_none() {
             match self.reassembly.feed(bytes) {
                 Ok((taken, message)) => {
-                    if let Some(message) = message {
-                        self.message = message.to_vec();
-                    } else if taken == bytes.len() {
-                        return;
+                    match message {
+                        Some(Piece::Message(message)) => self.message = message.to_vec(),
+                        Some(Piece::Oversized { len, .. }) => {
+                            self.broken = Some(MessageError::TooLarge(len));
+                        }
+                        None if taken == bytes.len() => return,
+                        None => {}
                     }
                     bytes = bytes.get(taken..).unwrap_or_default();
                 }

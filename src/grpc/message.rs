@@ -21,7 +21,8 @@ pub enum MessageError {
     Compressed,
     /// The flags have an unknown bit.
     Flags(u8),
-    /// The claimed length exceeds [`GRPC_MESSAGE_BYTES_MAX`].
+    /// The claimed length exceeds [`GRPC_MESSAGE_BYTES_MAX`], and the call is of no use without
+    /// the message. [`Reassembly`] never says so: it is for its callers to decide.
     TooLarge(u32),
 }
 
@@ -37,16 +38,36 @@ impl fmt::Display for MessageError {
 
 impl std::error::Error for MessageError {}
 
+/// What comes out of [`Reassembly::feed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// A whole message.
+    Message(&'a [u8]),
+    /// A part of a message above [`GRPC_MESSAGE_BYTES_MAX`], which is passed over. The first comes
+    /// with its prefix and may be empty, the last one ends the message.
+    Oversized {
+        /// Its next bytes.
+        part: &'a [u8],
+        /// The length that its prefix claims.
+        len: u32,
+        /// The message ends behind `part`.
+        is_last: bool,
+    },
+}
+
 /// Joins pieces of DATA into messages.
 ///
 /// A message that lies within one piece is lent from there; only others are copied, into memory
-/// that grows with what has come and never by what a prefix claims.
+/// that grows with what has come and never by what a prefix claims. One that is too large is lent
+/// in the pieces that it comes in, and costs no memory.
 #[derive(Default)]
 pub struct Reassembly {
     prefix: [u8; PREFIX_LEN],
     prefix_len: usize,
     /// Length of the message under way, once its prefix is complete.
-    message_len: usize,
+    message_len: u32,
+    /// Bytes of an oversized message that were passed over.
+    passed: u32,
     buffer: Vec<u8>,
     /// The buffer holds a message that has been lent.
     lent: bool,
@@ -59,6 +80,7 @@ impl Reassembly {
             prefix: [0; PREFIX_LEN],
             prefix_len: 0,
             message_len: 0,
+            passed: 0,
             buffer: Vec::new(),
             lent: false,
         }
@@ -70,7 +92,7 @@ impl Reassembly {
     pub fn feed<'a>(
         &'a mut self,
         bytes: &'a [u8],
-    ) -> Result<(usize, Option<&'a [u8]>), MessageError> {
+    ) -> Result<(usize, Option<Piece<'a>>), MessageError> {
         self.forget_lent();
         let mut used = 0;
         if self.prefix_len < PREFIX_LEN {
@@ -81,18 +103,43 @@ impl Reassembly {
             self.message_len = parse_prefix(self.prefix)?;
         }
         let rest = bytes.get(used..).unwrap_or_default();
-        let missing = self.message_len.saturating_sub(self.buffer.len());
+        if self.message_len as usize > GRPC_MESSAGE_BYTES_MAX {
+            return Ok(self.pass_over(used, rest));
+        }
+        let missing = (self.message_len as usize).saturating_sub(self.buffer.len());
         let Some(part) = rest.get(..missing) else {
             self.append(rest);
             return Ok((bytes.len(), None));
         };
         self.prefix_len = 0;
         if self.buffer.is_empty() {
-            return Ok((used + missing, Some(part)));
+            return Ok((used + missing, Some(Piece::Message(part))));
         }
         self.append(part);
         self.lent = true;
-        Ok((used + missing, Some(&self.buffer)))
+        Ok((used + missing, Some(Piece::Message(&self.buffer))))
+    }
+
+    /// Lends what has come of a message that is too large, behind `used` bytes of its prefix.
+    fn pass_over<'a>(&mut self, used: usize, rest: &'a [u8]) -> (usize, Option<Piece<'a>>) {
+        let left = self.message_len - self.passed;
+        let part = rest.get(..left as usize).unwrap_or(rest);
+        if part.is_empty() && used == 0 {
+            return (0, None);
+        }
+        #[allow(clippy::cast_possible_truncation)] // At most `left`.
+        let size = part.len() as u32;
+        self.passed += size;
+        let is_last = size == left;
+        if is_last {
+            self.passed = 0;
+            self.prefix_len = 0;
+        }
+        let len = self.message_len;
+        (
+            used + part.len(),
+            Some(Piece::Oversized { part, len, is_last }),
+        )
     }
 
     /// Whether the stream's end here would cut a message.
@@ -119,7 +166,8 @@ impl Reassembly {
     fn append(&mut self, part: &[u8]) {
         let wanted = self.buffer.len() + part.len();
         if wanted > self.buffer.capacity() {
-            let doubled = (2 * self.buffer.len()).clamp(wanted, self.message_len.max(wanted));
+            let doubled =
+                (2 * self.buffer.len()).clamp(wanted, (self.message_len as usize).max(wanted));
             self.buffer.reserve_exact(doubled - self.buffer.len());
         }
         self.buffer.extend_from_slice(part);
@@ -137,18 +185,14 @@ impl Reassembly {
     }
 }
 
-fn parse_prefix(prefix: [u8; PREFIX_LEN]) -> Result<usize, MessageError> {
+fn parse_prefix(prefix: [u8; PREFIX_LEN]) -> Result<u32, MessageError> {
     let [flags, len @ ..] = prefix;
     match flags {
         0 => {}
         1 => return Err(MessageError::Compressed),
         _ => return Err(MessageError::Flags(flags)),
     }
-    let len = u32::from_be_bytes(len);
-    if len as usize > GRPC_MESSAGE_BYTES_MAX {
-        return Err(MessageError::TooLarge(len));
-    }
-    Ok(len as usize)
+    Ok(u32::from_be_bytes(len))
 }
 
 #[cfg(test)]
@@ -165,10 +209,12 @@ mod tests {
         bytes
     }
 
-    /// Feeds `bytes` in pieces that end at `cuts`.
+    /// Feeds `bytes` in pieces that end at `cuts`. Of an oversized message that has ended comes
+    /// its length.
     fn joined(bytes: &[u8], cuts: &[usize]) -> Result<Vec<Vec<u8>>, MessageError> {
         let mut reassembly = Reassembly::new();
         let mut messages = Vec::new();
+        let mut passed = 0;
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
         cuts.push(bytes.len());
         cuts.sort_unstable();
@@ -177,9 +223,20 @@ mod tests {
             let mut piece = &bytes[start..cut];
             start = cut;
             loop {
-                let (n, message) = reassembly.feed(piece)?;
-                let done = message.is_none();
-                messages.extend(message.map(<[u8]>::to_vec));
+                let (n, found) = reassembly.feed(piece)?;
+                let done = found.is_none();
+                match found {
+                    Some(Piece::Message(message)) => messages.push(message.to_vec()),
+                    Some(Piece::Oversized { part, len, is_last }) => {
+                        passed += part.len();
+                        assert_eq!(is_last, passed == len as usize);
+                        if is_last {
+                            messages.push(len.to_be_bytes().to_vec());
+                            passed = 0;
+                        }
+                    }
+                    None => {}
+                }
                 piece = &piece[n..];
                 if done && piece.is_empty() {
                     break;
@@ -195,7 +252,10 @@ mod tests {
         let mut reassembly = Reassembly::new();
         let (n, message) = reassembly.feed(&bytes).unwrap();
         assert_eq!(n, 10);
-        assert!(std::ptr::eq(message.unwrap(), &raw const bytes[5..]));
+        let Some(Piece::Message(message)) = message else {
+            panic!("{message:?}");
+        };
+        assert!(std::ptr::eq(message, &raw const bytes[5..]));
         assert_eq!(reassembly.buffered_bytes(), 0);
     }
 
@@ -206,7 +266,7 @@ mod tests {
         assert!(reassembly.is_within_message());
         assert_eq!(
             reassembly.feed(&[0, 0, 2, 7, 8, 9]),
-            Ok((5, Some(&[7, 8][..])))
+            Ok((5, Some(Piece::Message(&[7, 8]))))
         );
         assert!(!reassembly.is_within_message());
         assert_eq!(reassembly.buffered_bytes(), 0);
@@ -227,14 +287,18 @@ mod tests {
     }
 
     #[test]
-    fn too_large_message_is_refused_by_its_prefix() {
-        let claim = |len: usize| write_prefix(len).to_vec();
-        assert_eq!(joined(&claim(GRPC_MESSAGE_BYTES_MAX), &[]), Ok(vec![]));
+    fn too_large_message_is_passed_over_without_memory_and_the_next_one_comes() {
         let above = GRPC_MESSAGE_BYTES_MAX + 1;
-        assert_eq!(
-            joined(&claim(above), &[]),
-            Err(MessageError::TooLarge(u32::try_from(above).unwrap()))
-        );
+        let mut bytes = write_prefix(above).to_vec();
+        bytes.resize(5 + above, 7);
+        bytes.extend(framed(&[b"next".to_vec()]));
+        let len = u32::try_from(above).unwrap().to_be_bytes();
+        let want = Ok(vec![len.to_vec(), b"next".to_vec()]);
+        assert_eq!(joined(&bytes, &[]), want);
+        assert_eq!(joined(&bytes, &[3, 5, 6, 70_000, 5 + above]), want);
+        let mut reassembly = Reassembly::new();
+        reassembly.feed(&bytes[..1_000_000]).unwrap();
+        assert_eq!(reassembly.buffered_bytes(), 0);
     }
 
     #[test]
@@ -261,7 +325,11 @@ mod tests {
             let (taken, message) = reassembly.feed(&piece[..n]).unwrap();
             assert_eq!(taken, n);
             left -= n;
-            assert_eq!(message.map(<[u8]>::len), (left == 0).then_some(len));
+            let whole = message.map(|piece| match piece {
+                Piece::Message(message) => message.len(),
+                Piece::Oversized { .. } => panic!("it is not too large"),
+            });
+            assert_eq!(whole, (left == 0).then_some(len));
             assert!(reassembly.buffered_bytes() <= len);
         }
         assert_eq!(reassembly.feed(&[]), Ok((0, None)));

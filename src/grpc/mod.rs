@@ -15,6 +15,6 @@ pub mod status;
 #[cfg(test)]
 mod tests;
 
-pub use message::{MessageError, PREFIX_LEN, Reassembly, write_prefix};
+pub use message::{MessageError, PREFIX_LEN, Piece, Reassembly, write_prefix};
 pub use metadata::{Call, request_fields};
 pub use status::{Code, Status};

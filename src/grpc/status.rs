@@ -2,8 +2,12 @@
 
 use std::fmt;
 
+use crate::base::plain::beginning;
 use crate::h2::{ErrorCode, Fields};
 use crate::limits::GRPC_STATUS_MESSAGE_BYTES_MAX;
+
+/// The name and version of a proxy, as it says them.
+const SERVER_BYTES_MAX: usize = 64;
 
 /// A gRPC status code. Numbers that gRPC does not define are [`Code::Unknown`].
 #[allow(missing_docs)] // The names are those of gRPC.
@@ -61,12 +65,12 @@ impl Code {
         Some(CODES.get(number).map_or(Self::Unknown, |(code, _)| *code))
     }
 
-    /// What an HTTP status means where `grpc-status` is missing.
+    /// What an HTTP status means where `grpc-status` is missing. Not what gRPC makes of 401: whoever
+    /// answered so is not the gateway, and knows nothing of the key.
     fn from_http(status: u16) -> Self {
         match status {
             400 => Self::Internal,
-            401 => Self::Unauthenticated,
-            403 => Self::PermissionDenied,
+            401 | 403 => Self::PermissionDenied,
             404 => Self::Unimplemented,
             429 | 502 | 503 | 504 => Self::Unavailable,
             _ => Self::Unknown,
@@ -81,6 +85,8 @@ pub struct Status {
     pub code: Code,
     /// In the peer's or our words, fit for a log line: bounded, without control characters.
     pub message: String,
+    /// The HTTP status of an answer that is not gRPC: somebody between us and the gateway gave it.
+    pub http: Option<u16>,
 }
 
 impl Status {
@@ -91,20 +97,26 @@ impl Status {
             return Some(status);
         }
         let http = fields.status().unwrap_or(0);
-        if http != 200 {
-            return Some(Self {
-                code: Code::from_http(http),
-                message: format!("HTTP status {http} instead of gRPC"),
-            });
-        }
         let content_type = fields.get("content-type").unwrap_or_default();
-        if !is_grpc(content_type) {
+        let (code, mut message) = if http != 200 {
+            let message = format!("HTTP status {http} instead of gRPC");
+            (Code::from_http(http), message)
+        } else if !is_grpc(content_type) {
             let mut message = String::from("content type is not gRPC but ");
             message.push_str(&readable(content_type));
-            let code = Code::Unknown;
-            return Some(Self { code, message });
+            (Code::Unknown, message)
+        } else {
+            return end_stream.then(Self::missing);
+        };
+        if let Some(server) = fields.get("server") {
+            message.push_str(", said by ");
+            message.push_str(beginning(&readable(server), SERVER_BYTES_MAX));
         }
-        end_stream.then(Self::missing)
+        Some(Self {
+            code,
+            message,
+            http: Some(http),
+        })
     }
 
     /// Reads the trailers of a response.
@@ -123,26 +135,28 @@ impl Status {
             ErrorCode(0..=0xd) => Code::Internal,
             ErrorCode(_) => Code::Unknown,
         };
-        Self {
-            code,
-            message: format!("stream reset with {}", reset.name()),
-        }
+        Self::new(code, format!("stream reset with {}", reset.name()))
     }
 
     fn from_fields(fields: &Fields) -> Option<Self> {
         let digits = fields.get("grpc-status")?;
         let text = fields.get("grpc-message").unwrap_or_default();
-        Some(Self {
-            code: Code::from_digits(digits).unwrap_or(Code::Unknown),
-            message: readable(&percent_decode(text)),
-        })
+        let code = Code::from_digits(digits).unwrap_or(Code::Unknown);
+        Some(Self::new(code, readable(&percent_decode(text))))
     }
 
     /// A response that ended without trailers.
     pub fn missing() -> Self {
+        let message = String::from("response ended without a gRPC status");
+        Self::new(Code::Unknown, message)
+    }
+
+    /// What gRPC says, or we in its place.
+    pub fn new(code: Code, message: String) -> Self {
         Self {
-            code: Code::Unknown,
-            message: String::from("response ended without a gRPC status"),
+            code,
+            message,
+            http: None,
         }
     }
 }
@@ -311,7 +325,7 @@ mod tests {
     fn http_status_stands_in_for_a_missing_grpc_status() {
         for (http, code) in [
             ("400", Code::Internal),
-            ("401", Code::Unauthenticated),
+            ("401", Code::PermissionDenied),
             ("403", Code::PermissionDenied),
             ("404", Code::Unimplemented),
             ("429", Code::Unavailable),
@@ -325,6 +339,21 @@ mod tests {
             assert_eq!(headers(&fields, false), Some(code), "{http}");
             assert_eq!(headers(&fields, true), Some(code), "{http}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_grpc_is_told_with_the_name_of_who_gave_it() {
+        let long = format!("nginx/1.22.1\n{}", "x".repeat(1000));
+        let of = |fields: &[(&str, &str)]| Status::from_headers(&list(fields), true).unwrap();
+        let status = of(&[(":status", "401"), ("server", &long)]);
+        assert_eq!(status.http, Some(401));
+        let text = status.to_string();
+        let begins = "PermissionDenied: HTTP status 401 instead of gRPC, said by nginx/1.22.1 xxx";
+        assert!(text.starts_with(begins) && text.len() < 130, "{text}");
+        let page = of(&[(":status", "200"), ("content-type", "text/html")]);
+        assert_eq!((page.http, page.code), (Some(200), Code::Unknown));
+        let grpc = of(&[(":status", "401"), ("grpc-status", "16")]);
+        assert_eq!((grpc.http, grpc.code), (None, Code::Unauthenticated));
     }
 
     #[test]

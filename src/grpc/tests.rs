@@ -62,7 +62,8 @@ impl Ongoing {
                     let (n, message) = self.reassembly.feed(rest).unwrap();
                     rest = &rest[n..];
                     match message {
-                        Some(message) => self.messages.push(message.to_vec()),
+                        Some(Piece::Message(message)) => self.messages.push(message.to_vec()),
+                        Some(other) => panic!("{other:?}"),
                         None if rest.is_empty() => return,
                         None => {}
                     }

@@ -303,6 +303,20 @@ impl Connection {
         }
     }
 
+    /// Asks the peer for a sign of life: SETTINGS that set nothing, and that it has to answer. Unlike
+    /// PINGs, nobody counts them as abuse.
+    pub fn probe(&mut self) {
+        if self.failed.is_none() {
+            self.settings_unanswered += 1;
+            frame::write(&mut self.output, Kind::SETTINGS, 0, 0, &[]);
+        }
+    }
+
+    /// The peer has not answered all SETTINGS of ours.
+    pub fn is_probed(&self) -> bool {
+        self.settings_unanswered > 0
+    }
+
     /// Everything to be sent but DATA payload and its heads, in whole frames. The owner sends it,
     /// consumes it, and asks again after each input.
     pub fn control_output(&mut self) -> &mut ByteBuf {

@@ -8,7 +8,7 @@
 //!               half-closed (remote) ----------------> closed   (RST_STREAM: from any state)
 //! ```
 //!
-//! Open and half-closed streams are [`Stream`]s, closed ones are only numbers below the next one.
+//! Open and half-closed streams are `Stream`s, closed ones are only numbers below the next one.
 //! Those that we reset are remembered for a while, since frames for them may be under way.
 
 use std::collections::VecDeque;

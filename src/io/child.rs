@@ -2,7 +2,7 @@
 //!
 //! Promises: a child gets the environment, arguments and descriptors of its [`CommandSpec`] and
 //! nothing of ours, and leads a session and process group of its own. What becomes of it is left
-//! to [`super::children::Children`], who writes to it and reads from it to the reactor.
+//! to its guardian (`sys/guard.rs`), who writes to it and reads from it to the reactor.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 use mio::unix::pipe::{Receiver, Sender};
 
 use super::sys::{self, Place};
-pub use super::sys::{ExitStatus, Pid};
+pub use super::sys::{Custody, ExitStatus, Pid};
 
 /// What to start. Nothing that is not in here reaches the child.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +76,7 @@ impl From<io::Error> for SpawnError {
 /// A running program with three pipes. Dropping `stdin` is the end of its input.
 #[derive(Debug)]
 pub struct PipedChild {
-    /// Its process id, and its group's.
+    /// The child that we have: its guardian, where it has one.
     pub pid: Pid,
     /// Writes to its standard input; non-blocking.
     pub stdin: Sender,
@@ -87,7 +87,7 @@ pub struct PipedChild {
 }
 
 /// Starts a program with pipes as its standard streams.
-pub fn spawn_pipes(spec: &CommandSpec) -> Result<PipedChild, SpawnError> {
+pub fn spawn_pipes(spec: &CommandSpec, custody: Custody) -> Result<PipedChild, SpawnError> {
     let (stdin_read, stdin) = pipe_to_child()?;
     let (stdout, stdout_write) = pipe_from_child()?;
     let (stderr, stderr_write) = pipe_from_child()?;
@@ -95,6 +95,7 @@ pub fn spawn_pipes(spec: &CommandSpec) -> Result<PipedChild, SpawnError> {
         spec,
         [stdin_read.into(), stdout_write.into(), stderr_write.into()],
         Place::Session,
+        custody,
     )?;
     Ok(PipedChild {
         pid,
@@ -125,6 +126,10 @@ pub fn spawn_beside(spec: &CommandSpec) -> Result<Pid, SpawnError> {
         spec,
         [Stdio::inherit(), Stdio::inherit(), Stdio::inherit()],
         Place::Beside,
+        Custody {
+            watch: None,
+            is_separate: false,
+        },
     )
 }
 
@@ -133,6 +138,7 @@ pub(super) fn spawn(
     spec: &CommandSpec,
     [stdin, stdout, stderr]: [Stdio; 3],
     place: Place,
+    custody: Custody,
 ) -> Result<Pid, SpawnError> {
     let path = find_program(spec)?;
     let mut command = Command::new(path);
@@ -151,7 +157,7 @@ pub(super) fn spawn(
         }
         command.current_dir(directory);
     }
-    sys::detach_child(&mut command, place);
+    sys::detach_child(&mut command, place, custody);
     // The handle is dropped without a wait: `Children` collects the process.
     let child = command.spawn().map_err(exec_error)?;
     Pid::try_from(child.id()).map_err(|_| SpawnError::Other(io::ErrorKind::Other.into()))

@@ -1,29 +1,23 @@
-//! The table of the children that run.
+//! The table of the children that run: guardians of sessions, and the program beside us.
 //!
 //! Promises that a child's id is never signalled after it could have been given to another
-//! process, and that no zombie stays once its owner is done with it.
-//!
-//! The safe order at a child's end: [`Children::poll_exited`] reports it, but it stays a zombie,
-//! so its id (and its group's and session's) stays taken; the owner drains the pipes or the
-//! terminal; it ends what is left with [`Children::signal_group`] or [`Children::kill_sessions`];
-//! then [`Children::release`] lets the id go. Every reported child must be released.
+//! process, and that no zombie stays once its owner is done with it: [`Children::poll_exited`]
+//! reports its end, but it stays a zombie, so its id stays taken, until [`Children::release`] lets
+//! it go. Every reported child must be released.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
+use std::collections::BTreeMap;
 
-use super::signal::Signal;
 use super::sys;
 use super::sys::{ExitStatus, Pid};
 
-/// Most programs running at once: each costs a pid, three descriptors and a look at every
+/// Most sessions' processes at once: each costs two pids, four descriptors and a look at every
 /// SIGCHLD, and the processes themselves are far dearer than that.
 pub const CHILDREN_MAX: usize = 1024;
 
 /// A child that has ended. Its id stays taken until it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exited {
-    /// Its process id, and its group's.
+    /// Its process id.
     pub pid: Pid,
     /// What was given to [`Children::insert`].
     pub owner: usize,
@@ -93,6 +87,11 @@ impl Children {
         self.entries.insert(pid, Entry { owner, state });
     }
 
+    /// Whose child this is.
+    pub fn owner(&self, pid: Pid) -> Option<usize> {
+        self.entries.get(&pid).map(|entry| entry.owner)
+    }
+
     /// The next child that has ended since the last call, each once; never blocks. To be called
     /// at every SIGCHLD until it returns `None`.
     pub fn poll_exited(&mut self) -> Option<Exited> {
@@ -121,54 +120,13 @@ impl Children {
         None
     }
 
-    /// Sends a signal to the group that `pid` leads. HUP and TERM are followed by CONT: a stopped
-    /// process would not notice them. A child that is not in the table, or whose id is no longer
-    /// ours, is left alone.
-    pub fn signal_group(&self, pid: Pid, signal: Signal) -> io::Result<()> {
-        if !self.owns(pid) {
-            return Ok(());
+    /// Lets a stopped child go on, as long as its id is sure to be its own.
+    pub fn resume(&self, pid: Pid) {
+        let entry = self.entries.get(&pid);
+        if entry.is_some_and(|entry| entry.state != State::Lost) {
+            // One that has ended does not mind.
+            let _ = sys::signal_process(pid, libc::SIGCONT);
         }
-        sys::signal_group(pid, signal.number())?;
-        if matches!(signal, Signal::Hangup | Signal::Terminate) {
-            sys::signal_group(pid, libc::SIGCONT)?;
-        }
-        Ok(())
-    }
-
-    /// Kills every process of the sessions that `leaders` lead, whatever its group: the jobs of a
-    /// shell have groups of their own. Where /proc does not tell, only the leaders' groups. One
-    /// look at all processes serves all sessions.
-    pub fn kill_sessions(&self, leaders: &[Pid]) {
-        // The session's id is taken as long as its leader is ours: no other can have it.
-        let leaders: BTreeSet<Pid> = leaders
-            .iter()
-            .copied()
-            .filter(|pid| self.owns(*pid))
-            .collect();
-        for pid in &leaders {
-            // A group that has ended in the meantime is not there to be told.
-            let _ = self.signal_group(*pid, Signal::Kill);
-        }
-        let Ok(processes) = fs::read_dir("/proc") else {
-            return;
-        };
-        for process in processes.flatten() {
-            let name = process.file_name();
-            let Some(member) = name.to_str().and_then(|name| name.parse::<Pid>().ok()) else {
-                continue;
-            };
-            if session_of(member).is_some_and(|session| leaders.contains(&session)) {
-                // One that may not be killed (a setuid program) saves no other.
-                let _ = sys::signal_process(member, Signal::Kill.number());
-            }
-        }
-    }
-
-    /// Whether the id is sure to mean our child, running or a zombie.
-    fn owns(&self, pid: Pid) -> bool {
-        self.entries
-            .get(&pid)
-            .is_some_and(|entry| entry.state != State::Lost)
     }
 
     /// Lets go of a child that [`Children::poll_exited`] reported. One that still runs stays.
@@ -202,12 +160,4 @@ impl Default for Children {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// proc(5): `pid (name) state parent group session ...`; the name may hold anything.
-fn session_of(pid: Pid) -> Option<Pid> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let name_end = stat.iter().rposition(|&byte| byte == b')')?;
-    let fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
-    fields.split_ascii_whitespace().nth(3)?.parse().ok()
 }

@@ -1,8 +1,8 @@
 //! Connecting to a name that may have many addresses.
 //!
-//! The addresses come interleaved by family. They are tried one after the other; one that does
-//! not answer soon is given up for the next, so that a dead family costs seconds, not minutes.
-//! Resolving is the resolver's; the overall deadline is the core's.
+//! The addresses come interleaved by family. They race (RFC 8305): the next one starts when one has
+//! failed, or when the last one has not answered for a moment, so that a dead family costs a
+//! fraction of a second. Resolving is the resolver's; the overall deadline is the core's.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,8 +18,9 @@ use crate::limits;
 pub struct Dial {
     token: Token,
     addresses: VecDeque<SocketAddr>,
-    socket: Option<TcpStream>,
-    give_up_at: Option<Instant>,
+    /// Under way, the oldest first.
+    racing: VecDeque<TcpStream>,
+    next_at: Option<Instant>,
     last_error: io::Error,
 }
 
@@ -39,40 +40,59 @@ impl Dial {
         Self {
             token,
             addresses: addresses.into(),
-            socket: None,
-            give_up_at: None,
+            racing: VecDeque::new(),
+            next_at: None,
             last_error: io::Error::from(io::ErrorKind::AddrNotAvailable),
         }
     }
 
     /// When [`Dial::advance`] wants to be called without an event.
-    pub fn give_up_at(&self) -> Option<Instant> {
-        self.give_up_at
+    pub fn next_at(&self) -> Option<Instant> {
+        self.next_at
     }
 
-    /// Looks at the socket and goes on to the next address where the last one failed.
+    /// Looks at the sockets, and starts the next address where one failed or time is up.
     pub fn advance(&mut self, now: Instant, registry: &Registry) -> Dialled {
-        loop {
-            if let Some(socket) = self.socket.take() {
-                match is_connected(&socket) {
-                    Ok(true) => return Dialled::Connected(socket),
-                    Ok(false) if self.give_up_at.is_none_or(|at| now < at) => {
-                        self.socket = Some(socket);
-                        return Dialled::Pending;
-                    }
-                    Ok(false) => self.last_error = io::ErrorKind::TimedOut.into(),
-                    Err(error) => self.last_error = error,
-                }
+        for _ in 0..self.racing.len() {
+            let Some(socket) = self.racing.pop_front() else {
+                break;
+            };
+            match is_connected(&socket) {
+                Ok(true) => return Dialled::Connected(socket),
+                Ok(false) => self.racing.push_back(socket),
+                Err(error) => self.failed(error),
             }
-            let Some(address) = self.addresses.pop_front() else {
+        }
+        while self.next_at.is_none_or(|at| at <= now)
+            && let Some(address) = self.addresses.pop_front()
+        {
+            match self.start(address, registry) {
+                Ok(socket) => {
+                    if self.racing.len() >= limits::CONNECTS_AT_ONCE_MAX {
+                        self.racing.pop_front();
+                    }
+                    self.racing.push_back(socket);
+                    self.next_at = Some(now + limits::CONNECT_ATTEMPT);
+                }
+                Err(error) => self.failed(error),
+            }
+        }
+        if self.addresses.is_empty() {
+            self.next_at = None;
+            if self.racing.is_empty() {
                 let error = io::Error::from(io::ErrorKind::AddrNotAvailable);
                 return Dialled::Failed(std::mem::replace(&mut self.last_error, error));
-            };
-            self.give_up_at = (!self.addresses.is_empty()).then(|| now + limits::CONNECT_ATTEMPT);
-            match self.start(address, registry) {
-                Ok(socket) => self.socket = Some(socket),
-                Err(error) => self.last_error = error,
             }
+        }
+        Dialled::Pending
+    }
+
+    /// One address is out, and the next one's turn has come. That a family has no route here says less
+    /// than what an address of the other one has answered.
+    fn failed(&mut self, error: io::Error) {
+        self.next_at = None;
+        if !has_no_way(&error) || has_no_way(&self.last_error) {
+            self.last_error = error;
         }
     }
 
@@ -85,6 +105,15 @@ impl Dial {
         )?;
         Ok(socket)
     }
+}
+
+fn has_no_way(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable
+    )
 }
 
 /// `connect` has succeeded, failed, or neither yet.

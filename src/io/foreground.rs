@@ -1,28 +1,29 @@
 //! The program of `hoop-lite run -- CMD`: in the foreground, with our terminal and streams. Its end
 //! is ours, and the signals that we get are meant for it.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::{Duration, Instant};
 
+use mio::{Events, Interest, Poll, Token};
+
 use super::child::{self, CommandSpec, SpawnError};
-use super::signal::Signal;
+use super::children::Children;
+use super::signal::{Catch, Received, Signal, Signals};
 use super::sys::{self, Pid};
 
 /// The program, while it runs.
 pub struct Foreground {
     pid: Pid,
-    shares_terminal: bool,
-    kill_after: Duration,
+    kill_after: Option<Duration>,
     kill_at: Option<Instant>,
 }
 
 impl Foreground {
-    /// Starts it. Asked to end, it gets `kill_after` before it is made to.
-    pub fn start(spec: &CommandSpec, kill_after: Duration) -> Result<Self, SpawnError> {
-        let pid = child::spawn_beside(spec)?;
+    /// Starts it. Asked to end, it gets `kill_after` before it is made to; all the time it wants
+    /// without one.
+    pub fn start(spec: &CommandSpec, kill_after: Option<Duration>) -> Result<Self, SpawnError> {
         Ok(Self {
-            pid,
-            shares_terminal: io::stdin().is_terminal(),
+            pid: child::spawn_beside(spec)?,
             kill_after,
             kill_at: None,
         })
@@ -33,15 +34,32 @@ impl Foreground {
         self.pid
     }
 
-    /// Passes a signal on; the terminal's own go to the whole group without our help.
-    pub fn signal(&mut self, now: Instant, signal: Signal) {
-        let from_terminal = matches!(signal, Signal::Interrupt | Signal::Quit | Signal::Hangup);
-        if !(from_terminal && self.shares_terminal) {
-            // One that has just ended is about to be collected.
-            let _ = sys::signal_process(self.pid, signal.number());
+    /// Passes a signal on, unless the kernel gave it to the program as well.
+    pub fn signal(&mut self, now: Instant, received: Received) {
+        if received.is_from_kernel {
+            match received.signal {
+                // The whole group was told to stop, and a shell waits for us to do so.
+                Signal::Stop(number) => return sys::stop_by(number),
+                Signal::Hangup if sys::leads_session() => {}
+                // A timer may have been set for the program by whoever started us in its place.
+                Signal::Other(libc::SIGALRM | libc::SIGCONT) => {}
+                // A terminal's go to its whole group, which we share; all else is our own.
+                _ => return,
+            }
         }
-        if signal == Signal::Terminate {
-            self.kill_at.get_or_insert(now + self.kill_after);
+        self.send(now, received.signal);
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&mut self, now: Instant) {
+        self.send(now, Signal::Terminate);
+    }
+
+    fn send(&mut self, now: Instant, signal: Signal) {
+        // One that has just ended is about to be collected.
+        let _ = sys::signal_process(self.pid, signal.number());
+        if let (Signal::Terminate, Some(after)) = (signal, self.kill_after) {
+            self.kill_at.get_or_insert(now + after);
         }
     }
 
@@ -56,5 +74,33 @@ impl Foreground {
             self.kill_at = None;
             let _ = sys::signal_process(self.pid, Signal::Kill.number());
         }
+    }
+}
+
+/// Runs the program without an agent beside it, and returns its exit code.
+pub fn supervise(spec: &CommandSpec, kill_after: Option<Duration>) -> Result<i32, SpawnError> {
+    let mut poll = Poll::new()?;
+    let mut signals = Signals::new(Catch::All)?;
+    poll.registry()
+        .register(&mut signals, Token(0), Interest::READABLE)?;
+    let mut program = Foreground::start(spec, kill_after)?;
+    let mut children = Children::new();
+    children.insert(program.pid(), 0);
+    let mut events = Events::with_capacity(1);
+    loop {
+        let left = |at: Instant| at.saturating_duration_since(Instant::now());
+        match poll.poll(&mut events, program.kill_at().map(left)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error.into()),
+            _ => {}
+        }
+        let now = Instant::now();
+        for received in signals.drain() {
+            program.signal(now, received);
+        }
+        if let Some(ended) = children.poll_exited() {
+            children.release(ended.pid);
+            return Ok(ended.status.code());
+        }
+        program.kill_overdue(now);
     }
 }

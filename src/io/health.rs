@@ -247,12 +247,18 @@ fn encode(status: u16, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A socket file on which nobody listens any more is in the way of a restart.
+/// A socket file on which nobody listens any more is in the way of a restart. One whose listener
+/// is behind with accepting is alive.
 fn remove_dead_socket(path: &Path) -> io::Result<()> {
     let Ok(found) = fs::symlink_metadata(path) else {
         return Ok(());
     };
-    if found.file_type().is_socket() && std::os::unix::net::UnixStream::connect(path).is_err() {
+    // Unlike std's, this connect does not wait.
+    let is_dead = || {
+        UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    if found.file_type().is_socket() && is_dead() {
         return fs::remove_file(path);
     }
     Ok(())

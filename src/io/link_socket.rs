@@ -1,6 +1,7 @@
 //! The reactor's half that serves the link: one socket, read before and written after everything else.
 
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,9 @@ use mio::net::TcpStream;
 
 use super::dial::{self, Dial, Dialled};
 use super::reactor::{LINK_REQUEST, Reactor, TOKEN_LINK};
+use super::resolve::{Addresses, Asker, Request};
 use super::sys;
+use crate::agent::Wait;
 use crate::limits;
 
 /// Reads of the link in one turn, so that targets are served in between.
@@ -34,19 +37,92 @@ pub enum LinkSocket {
         is_readable: bool,
         /// A write is worth trying.
         is_writable: bool,
+        /// What the socket waits for.
+        wait: Wait,
     },
 }
 
-impl Reactor {
-    pub(super) fn note_link(&mut self, event: &mio::event::Event) {
-        if let LinkSocket::Open {
+impl LinkSocket {
+    /// What the kernel says of it.
+    pub(super) fn note(&mut self, event: &mio::event::Event) {
+        if let Self::Open {
             is_readable,
             is_writable,
             ..
-        } = &mut self.link
+        } = self
         {
             *is_readable |= event.is_readable() || event.is_read_closed() || event.is_error();
             *is_writable |= event.is_writable() || event.is_write_closed();
+        }
+    }
+
+    /// A read is worth trying.
+    pub(super) fn is_readable(&self) -> bool {
+        let Self::Open { is_readable, .. } = self else {
+            return false;
+        };
+        *is_readable
+    }
+
+    /// When the next address is to be tried beside the one that is being connected.
+    pub(super) fn next_dial(&self) -> Option<Instant> {
+        let Self::Dialling(dial) = self else {
+            return None;
+        };
+        dial.next_at()
+    }
+}
+
+impl Reactor {
+    /// Where no link has worked since, addresses that took a connection already come last.
+    pub(super) fn dial_link(&mut self, now: Instant, host: &str, port: u16, is_afresh: bool) {
+        if is_afresh {
+            self.suspects.clear();
+        }
+        self.link = LinkSocket::Resolving;
+        let number = LINK_REQUEST;
+        let request = Request { number, port };
+        let registry = self.poll.registry();
+        let known = self
+            .resolver
+            .submit(now, host, Asker::Link, request, registry);
+        match known {
+            Some(addresses) => self.link_resolved(now, addresses),
+            None => self.resolved(now),
+        }
+    }
+
+    pub(super) fn link_resolved(&mut self, now: Instant, addresses: Addresses) {
+        let LinkSocket::Resolving = self.link else {
+            return;
+        };
+        match addresses {
+            Ok(addresses) => {
+                let suspects = &self.suspects;
+                let is_suspect = |address: &SocketAddr| suspects.contains(address);
+                let (last, mut order): (Vec<_>, Vec<_>) =
+                    addresses.into_iter().partition(is_suspect);
+                if order.is_empty() {
+                    // Each has had its turn.
+                    self.suspects.clear();
+                }
+                order.extend(last);
+                self.link = LinkSocket::Dialling(Dial::new(TOKEN_LINK, order));
+                self.advance_link_dial(now);
+            }
+            Err(error) => {
+                self.link = LinkSocket::None;
+                let reason = error.to_string();
+                self.agent.link_unreachable(now, &reason, error.advice());
+            }
+        }
+    }
+
+    /// The address of a link that may yet turn out to be of no use.
+    fn suspect(&mut self, socket: &TcpStream) {
+        if let Ok(address) = socket.peer_addr() {
+            self.suspects.truncate(limits::SUSPECTS_MAX - 1);
+            self.suspects.insert(0, address);
         }
     }
 
@@ -58,10 +134,12 @@ impl Reactor {
             Dialled::Pending => {}
             Dialled::Connected(socket) => {
                 tune_link(&socket);
+                self.suspect(&socket);
                 self.link = LinkSocket::Open {
                     socket,
                     is_readable: true,
                     is_writable: true,
+                    wait: Wait::AT_ONCE,
                 };
                 self.agent.link_connected(now);
             }
@@ -71,6 +149,41 @@ impl Reactor {
                 self.agent
                     .link_unreachable(now, &dial::outcome(&error), advice);
             }
+        }
+    }
+
+    /// Lets bytes gather in the socket as long as the core likes. Where the system has no such
+    /// mark, or refuses it, they are read as they come.
+    pub(super) fn gather_link(&mut self, now: Instant) {
+        let wanted = self.agent.link_wait(now);
+        let LinkSocket::Open { socket, wait, .. } = &mut self.link else {
+            return;
+        };
+        if wanted.low_water != wait.low_water
+            && sys::set_low_water(socket.as_fd(), wanted.low_water).is_err()
+        {
+            *wait = Wait::AT_ONCE;
+            return;
+        }
+        *wait = wanted;
+    }
+
+    /// When the link is to be read although the socket has not asked for it.
+    pub(super) fn gathered_at(&self) -> Option<Instant> {
+        match &self.link {
+            LinkSocket::Open { wait, .. } => wait.until,
+            _ => None,
+        }
+    }
+
+    /// What has gathered until now is read, however little it is.
+    pub(super) fn end_gathering(&mut self, now: Instant) {
+        if let LinkSocket::Open {
+            is_readable, wait, ..
+        } = &mut self.link
+            && wait.until.is_some_and(|until| now >= until)
+        {
+            *is_readable = true;
         }
     }
 
@@ -168,7 +281,7 @@ impl Reactor {
                 break;
             }
             for event in events.iter().filter(|event| event.token() == TOKEN_LINK) {
-                self.note_link(event);
+                self.link.note(event);
             }
         }
         self.link = LinkSocket::None;

@@ -2,22 +2,28 @@
 //!
 //! Promises: never waits for standard error (what it does not take is dropped and counted), one
 //! line per message, nothing in it that could steer a terminal, an identical line at most once a
-//! second. A message that begins with `sid=ID ` has `sid` as a field. Leaves it to the callers
-//! that no secret is in a message.
+//! second, and of others not more than a disk can keep, whatever a peer sends. Exempt from that
+//! rate is the target [`SESSION`]. A message that begins with `sid=ID ` has `sid` as a field.
+//! Leaves it to the callers that no secret is in a message, that the ID has no blank
+//! ([`crate::base::plain::Word`]), and that no message begins with foreign text.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use log::{Level, LevelFilter, Metadata, Record};
 
 mod line;
+mod quota;
 mod repeats;
 mod shipment;
 
 pub use line::Encoding;
 use line::Line;
+use quota::{Kind, Quota};
 use repeats::Repeats;
 use shipment::Shipment;
 
@@ -33,25 +39,31 @@ pub struct Setup {
     pub encoding: Encoding,
     /// Colour the level, in the human forms.
     pub colours: bool,
-    /// A variable with a value that nobody knows; logged as a warning at the start.
-    pub complaint: Option<&'static str>,
+    /// A variable with a value that nobody knows, and what it wants; logged as a warning at the
+    /// start.
+    pub complaint: Option<(&'static str, &'static str)>,
 }
 
 impl Setup {
-    /// Reads `LOG_LEVEL`, `LOG_ENCODING` and `NO_COLOR`; what is unset or unknown gets the default.
+    /// Reads `HOOP_LITE_LOG_LEVEL`, or else `LOG_LEVEL`, which may be meant for another program
+    /// too, the same of `LOG_ENCODING`, and `NO_COLOR`; what is unset or unknown gets the default.
     pub fn read(variable: &dyn Fn(&str) -> Option<String>, is_terminal: bool) -> Self {
         let value = |name: &str| {
             let value = variable(name)?.trim().to_ascii_lowercase();
             Some(value).filter(|value| !value.is_empty())
         };
+        let first = |names: [&'static str; 2]| {
+            let mut found = names.into_iter();
+            found.find_map(|name| value(name).map(|text| (name, text)))
+        };
         let mut complaint = None;
         let mut level = LevelFilter::Info;
-        if let Some(text) = value("LOG_LEVEL") {
+        if let Some((name, text)) = first(["HOOP_LITE_LOG_LEVEL", "LOG_LEVEL"]) {
             match level_of(&text) {
                 Some(found) => level = found,
                 None => {
-                    complaint =
-                        Some("LOG_LEVEL wants trace, debug, info, warn or error: taken as info")
+                    let wanted = "trace, debug, info, warn or error: taken as info";
+                    complaint = Some((name, wanted));
                 }
             }
         }
@@ -60,10 +72,10 @@ impl Setup {
         } else {
             Encoding::Json
         };
-        if let Some(text) = value("LOG_ENCODING") {
+        if let Some((name, text)) = first(["HOOP_LITE_LOG_ENCODING", "LOG_ENCODING"]) {
             match Encoding::parse(&text) {
                 Some(found) => encoding = found,
-                None => complaint = Some("LOG_ENCODING wants json, console, human or verbose"),
+                None => complaint = Some((name, "json, console, human or verbose")),
             }
         }
         Self {
@@ -95,11 +107,12 @@ fn level_of(text: &str) -> Option<LevelFilter> {
 pub fn start(setup: Setup) {
     let complaint = setup.complaint;
     let level = setup.level;
-    let logger = LOGGER.get_or_init(|| Logger(Mutex::new(State::new(setup, Box::new(Stderr)))));
+    let logger =
+        LOGGER.get_or_init(|| Logger(Mutex::new(State::new(setup, Box::new(Stderr::new())))));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level);
-        if let Some(complaint) = complaint {
-            log::warn!("{complaint}");
+        if let Some((variable, wanted)) = complaint {
+            log::warn!("{variable} wants {wanted}");
         }
     }
 }
@@ -115,9 +128,17 @@ pub fn take_shipment() -> Option<Vec<u8>> {
     with_state(|state| state.shipment.as_mut()?.take())?
 }
 
-/// Writes what is still held back of repeated lines; to be called before the end.
+/// The target of lines that tell of the life of a session, which are as many as sessions are.
+const SESSION: &str = "session";
+
+/// Writes what was held back in a second that is over by `now`; to be called now and then.
+pub fn catch_up(now: Instant) {
+    with_state(|state| state.write_held_back(Some(now)));
+}
+
+/// Writes what is still held back; to be called before the end.
 pub fn flush() {
-    with_state(|state| state.write_repeats(None));
+    with_state(|state| state.write_held_back(None));
 }
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
@@ -142,8 +163,12 @@ impl log::Log for Logger {
         // Made before the lock is taken: a `Display` may log too.
         let message = record.args().to_string();
         let logger = record.target().trim_start_matches("hoop_lite::");
+        let kind = record.file_static().zip(record.line());
+        let kind = kind
+            .filter(|_| logger != SESSION)
+            .map(|(file, line)| Kind { file, line });
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.log(Instant::now(), record.level(), logger, &message);
+        state.log(Instant::now(), record.level(), logger, &message, kind);
     }
 
     fn flush(&self) {}
@@ -157,7 +182,20 @@ trait Sink: Send {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 }
 
-struct Stderr;
+struct Stderr {
+    /// Others may write to it too, the program of `run` for one.
+    is_pipe: bool,
+}
+
+impl Stderr {
+    fn new() -> Self {
+        let same = io::stderr().as_fd().try_clone_to_owned().map(File::from);
+        let found = same.and_then(|file| file.metadata());
+        Self {
+            is_pipe: found.is_ok_and(|found| found.file_type().is_fifo()),
+        }
+    }
+}
 
 impl Sink for Stderr {
     fn takes_output(&self) -> bool {
@@ -165,6 +203,12 @@ impl Sink for Stderr {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_pipe {
+            match sys::write_now(io::stderr().as_fd(), bytes) {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
         io::stderr().write(bytes)
     }
 }
@@ -173,6 +217,7 @@ struct State {
     setup: Setup,
     sink: Box<dyn Sink>,
     repeats: Repeats,
+    quota: Quota,
     shipment: Option<Shipment>,
     /// The line being made; kept for its memory.
     buffer: String,
@@ -188,6 +233,7 @@ impl State {
             setup,
             sink,
             repeats: Repeats::default(),
+            quota: Quota::default(),
             shipment: None,
             buffer: String::new(),
             is_torn: false,
@@ -195,19 +241,32 @@ impl State {
         }
     }
 
-    fn log(&mut self, now: Instant, level: Level, logger: &str, message: &str) {
-        self.write_repeats(Some(now));
+    /// One line; without a kind it is exempt from the rate.
+    fn log(&mut self, now: Instant, level: Level, logger: &str, message: &str, kind: Option<Kind>) {
+        self.write_held_back(Some(now));
         if self.repeats.holds_back(now, level, logger, message) {
             return;
         }
-        self.write_repeats(Some(now));
+        let is_admitted = |kind| self.quota.admits(now, kind, level, logger, message);
+        if !kind.is_none_or(is_admitted) {
+            return;
+        }
+        self.repeats.note_written(now, level, logger, message);
+        self.write_held_back(Some(now));
         self.write(level, logger, message, 0);
     }
 
-    /// Writes the repeated lines whose second is over, or all without `now`.
-    fn write_repeats(&mut self, now: Option<Instant>) {
+    /// Writes what was held back in a second that is over, or all without `now`.
+    fn write_held_back(&mut self, now: Option<Instant>) {
         while let Some(line) = self.repeats.take(now) {
             self.write(line.level, &line.logger, &line.message, line.count);
+        }
+        while let Some(withheld) = self.quota.take(now) {
+            let message = format!(
+                "{} more lines of this kind in the last second, the first: {}",
+                withheld.count, withheld.message
+            );
+            self.write(withheld.level, &withheld.logger, &message, 0);
         }
     }
 
@@ -242,7 +301,10 @@ impl State {
         line.encode(&mut buffer, self.setup.encoding, self.setup.colours);
         self.is_torn = match self.sink.write(buffer.as_bytes()) {
             Ok(written) => written < buffer.len(),
-            Err(_) => self.is_torn,
+            Err(_) => {
+                self.lost = self.lost.saturating_add(1);
+                self.is_torn
+            }
         };
         self.buffer = buffer;
     }

@@ -3,9 +3,11 @@
 
 pub mod child;
 pub mod children;
+mod control_groups;
 pub mod dial;
 pub mod files;
 pub mod foreground;
+pub mod guardians;
 pub mod health;
 mod link_socket;
 pub mod log;
@@ -14,6 +16,7 @@ pub mod processes;
 pub mod pty;
 pub mod reactor;
 pub mod resolve;
+mod second_socket;
 pub mod secret_files;
 mod serving;
 pub mod signal;

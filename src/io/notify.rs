@@ -1,6 +1,7 @@
 //! sd_notify(3): tells a service manager how we are. Nothing happens where nobody asked.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
@@ -16,7 +17,9 @@ impl Notify {
     pub fn new(socket: Option<OsString>, watchdog_usec: Option<String>) -> Self {
         let socket = socket.and_then(|path| {
             let address = address(&path)?;
-            Some((UnixDatagram::unbound().ok()?, address))
+            let socket = UnixDatagram::unbound().ok()?;
+            socket.set_nonblocking(true).ok()?;
+            Some((socket, address))
         });
         // Half of the time, as sd_watchdog_enabled(3) advises.
         let watchdog = watchdog_usec
@@ -31,12 +34,14 @@ impl Notify {
         self.watchdog
     }
 
-    /// Sends an assignment list such as `READY=1\nSTATUS=...`.
-    pub fn send(&self, state: &str) {
-        if let Some((socket, address)) = &self.socket {
-            // A manager that does not listen does not want to know.
-            let _ = socket.send_to_addr(state.as_bytes(), address);
-        }
+    /// Sends an assignment list such as `READY=1\nSTATUS=...`. `false`: the manager is behind with
+    /// reading, say it again later. One that is not there does not want to know.
+    pub fn send(&self, state: &str) -> bool {
+        let Some((socket, address)) = &self.socket else {
+            return true;
+        };
+        let sent = socket.send_to_addr(state.as_bytes(), address);
+        !sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 }
 
@@ -65,7 +70,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("hoop-lite-notify-{}", std::process::id()));
         let manager = UnixDatagram::bind(&path).unwrap();
         let notify = Notify::new(Some(path.clone().into()), Some("2000000".into()));
-        notify.send("READY=1");
+        assert!(notify.send("READY=1"));
         let mut buffer = [0; 64];
         let size = manager.recv(&mut buffer).unwrap();
         std::fs::remove_file(path).unwrap();
@@ -76,7 +81,7 @@ mod tests {
     #[test]
     fn without_a_manager_nothing_happens() {
         let notify = Notify::new(None, Some("2000000".into()));
-        notify.send("READY=1");
+        assert!(notify.send("READY=1"));
         assert_eq!(notify.watchdog(), None);
     }
 }

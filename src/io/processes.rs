@@ -1,26 +1,50 @@
 //! From a command to a running process, and from a session's end to the last of its processes.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::child::{self, CommandSpec, SpawnError};
+use mio::{Registry, Token};
+
+use super::child::{self, CommandSpec, Custody, SpawnError};
 use super::children::Children;
+use super::control_groups::ControlGroups;
+use super::guardians::Guardians;
 use super::pty::{self, PtyChild};
 use super::secret_files::{SecretFile, SecretFiles};
-use super::signal::Signal;
-use super::sys::{ExitStatus, Pid};
+use super::sys::{ExitStatus, Pid, Watch, effective_user};
 use crate::limits;
-use crate::session::{Command, EXIT_INTERNAL, Exit, Size};
+use crate::session::{Command, EXIT_INTERNAL, End, Exit, Size};
+
+/// How the processes of sessions are kept, and how they end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Keeping {
+    /// A normal end reaches what has detached itself, too.
+    pub ends_detached: bool,
+    /// Each session lives in a Landlock domain of its own.
+    pub is_separate: bool,
+}
 
 /// A process that runs, and what it needs while it does.
-pub enum Spawned {
+pub struct Spawned {
+    /// Its descriptors.
+    pub streams: Streams,
+    /// Removed when they are dropped.
+    pub files: Vec<SecretFile>,
+    /// Where its guardian is told what to do.
+    control: UnixStream,
+    control_group: CString,
+}
+
+/// What a process reads and writes.
+pub enum Streams {
     /// With pipes.
-    Pipes(child::PipedChild, Vec<SecretFile>),
+    Pipes(child::PipedChild),
     /// On a terminal.
-    Terminal(PtyChild, Vec<SecretFile>),
+    Terminal(PtyChild),
 }
 
 /// Why it does not run: the exit code and the sentence for its client.
@@ -33,21 +57,19 @@ pub struct NotSpawned {
 
 /// All processes of the agent.
 pub struct Processes {
+    keeping: Keeping,
     children: Children,
+    guardians: Guardians,
+    control_groups: ControlGroups,
     secret_files: SecretFiles,
     search_path: OsString,
-    /// Groups that were asked to end, oldest first, and when they will be made to.
-    ending: VecDeque<(Instant, Pid)>,
-    /// Leaders among them that have ended, and when to see whether their groups have too.
-    leaderless: Vec<Pid>,
-    check_at: Option<Instant>,
 }
 
 /// A process that ended by itself.
 pub struct Ended {
     /// Its target, as it was given to [`Processes::track`].
     pub owner: usize,
-    /// Its id; not released yet.
+    /// The child that we had for it.
     pub pid: Pid,
     /// How.
     pub exit: Exit,
@@ -55,14 +77,16 @@ pub struct Ended {
 
 impl Processes {
     /// No process yet. Commands without a path are looked up in `search_path`.
-    pub fn new(search_path: OsString) -> Self {
+    pub fn new(search_path: OsString, keeping: Keeping) -> Self {
+        // A session of our own, ordinary user could write to its neighbours' groups.
+        let can_group = !keeping.is_separate || effective_user() == 0;
         Self {
+            keeping,
             children: Children::new(),
+            guardians: Guardians::default(),
+            control_groups: ControlGroups::new(can_group),
             secret_files: SecretFiles::new(SecretFiles::default_bases()),
             search_path,
-            ending: VecDeque::new(),
-            leaderless: Vec::new(),
-            check_at: None,
         }
     }
 
@@ -120,153 +144,119 @@ impl Processes {
         terminal: Option<Size>,
         files: Vec<SecretFile>,
     ) -> Result<Spawned, SpawnError> {
-        match terminal {
-            None => child::spawn_pipes(spec).map(|child| Spawned::Pipes(child, files)),
-            Some(size) => {
-                pty::spawn_pty(spec, window(size)).map(|child| Spawned::Terminal(child, files))
-            }
-        }
+        let (control, its_end) = UnixStream::pair()?;
+        control.set_nonblocking(true)?;
+        let control_group = self.control_groups.create();
+        let folder = files.first().and_then(|file| file.path().parent());
+        let folder = folder.map(|folder| folder.as_os_str().as_bytes());
+        let custody = Custody {
+            watch: Some(Watch {
+                control: OwnedFd::from(its_end),
+                on_terminal: terminal.is_some(),
+                control_group: control_group.clone(),
+                secrets: CString::new(folder.unwrap_or_default()).unwrap_or_default(),
+            }),
+            is_separate: self.keeping.is_separate,
+        };
+        let streams = match terminal {
+            None => child::spawn_pipes(spec, custody).map(Streams::Pipes),
+            Some(size) => pty::spawn_pty(spec, window(size), custody).map(Streams::Terminal),
+        };
+        let streams = streams.inspect_err(|_| self.control_groups.discard(&control_group))?;
+        Ok(Spawned {
+            streams,
+            files,
+            control,
+            control_group,
+        })
     }
 
-    /// Takes charge of a started process.
+    /// Takes charge of a started session's process. On an error it is to be ended.
+    pub fn keep(
+        &mut self,
+        registry: &Registry,
+        spawned: Spawned,
+        owner: usize,
+    ) -> (Pid, Streams, Vec<SecretFile>, io::Result<()>) {
+        let pid = match &spawned.streams {
+            Streams::Pipes(child) => child.pid,
+            Streams::Terminal(child) => child.pid,
+        };
+        self.children.insert(pid, owner);
+        let control = mio::net::UnixStream::from_std(spawned.control);
+        let group = &spawned.control_group;
+        let result = self.guardians.insert(registry, pid, control, group);
+        (pid, spawned.streams, spawned.files, result)
+    }
+
+    /// Takes charge of a started process that leads no session.
     pub fn track(&mut self, pid: Pid, owner: usize) {
         self.children.insert(pid, owner);
     }
 
+    /// The process that ended, if the guardian of `token` says so.
+    pub fn heard(&mut self, token: Token) -> Option<Ended> {
+        let pid = Guardians::pid(token)?;
+        let exit = self.guardians.report(pid)?;
+        let owner = self.children.owner(pid)?;
+        Some(Ended { owner, pid, exit })
+    }
+
     /// The next process that ended; call at every SIGCHLD until `None`.
     pub fn poll_ended(&mut self) -> Option<Ended> {
-        let exited = self.children.poll_exited()?;
-        let exit = match exited.status {
-            ExitStatus::Exited(code) => Exit::Code(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
-            ExitStatus::Signaled(number) => Exit::Signal(u8::try_from(number).unwrap_or(u8::MAX)),
-            ExitStatus::Unknown => Exit::Code(u8::MAX),
-        };
-        Some(Ended {
-            owner: exited.owner,
-            pid: exited.pid,
-            exit,
-        })
-    }
-
-    /// A session is over: its group is asked to end, and made to after a while. With `is_over`,
-    /// the leader has ended and nobody holds its output, so nobody is waited for.
-    pub fn end(&mut self, now: Instant, pid: Pid, was_on_terminal: bool, is_over: bool) {
-        if was_on_terminal {
-            // A shell on a terminal ignores TERM but not the loss of its terminal.
-            let _ = self.children.signal_group(pid, Signal::Hangup);
-        }
-        // Nobody is left to tell when there is no such group.
-        let _ = self.children.signal_group(pid, Signal::Terminate);
-        if is_over {
+        loop {
+            let exited = self.children.poll_exited()?;
+            let (owner, pid) = (exited.owner, exited.pid);
+            let is_guardian = self.guardians.knows(pid);
+            let exit = match is_guardian {
+                true => self.guardians.remove(pid),
+                false => Some(exit_of(exited.status)),
+            };
             self.children.release(pid);
-        } else {
-            // Until then the leader's id stays taken, so that the last signal can't hit another.
-            self.ending.push_back((now + limits::KILL_GRACE, pid));
+            if let Some(exit) = exit {
+                return Some(Ended { owner, pid, exit });
+            }
         }
     }
 
-    /// Lets go of a process that has ended and leads no session.
-    pub fn release(&mut self, pid: Pid) {
-        self.children.release(pid);
-    }
-
-    /// The leader of a session that was asked to end is gone; its id stays taken until nobody
-    /// else of the session runs.
-    pub fn leader_gone(&mut self, now: Instant, pid: Pid) {
-        self.leaderless.push(pid);
-        self.check_at.get_or_insert(now + LEADERLESS_CHECK_DELAY);
+    /// A session is over: its processes are asked to end, and made to after a while.
+    pub fn end(&mut self, now: Instant, pid: Pid, end: End) {
+        let end = match self.keeping.ends_detached {
+            true => End::Forced,
+            false => end,
+        };
+        self.guardians.end(now, &self.children, pid, end);
     }
 
     /// When [`Processes::kill_overdue`] wants to be called.
     pub fn next_kill(&self) -> Option<Instant> {
-        let kill = self.ending.front().map(|(at, _)| *at);
-        kill.into_iter().chain(self.check_at).min()
+        self.guardians.next_kill()
     }
 
     /// Ends what was asked and did not.
     pub fn kill_overdue(&mut self, now: Instant) {
-        if self.check_at.is_some_and(|at| at <= now) {
-            self.check_at = None;
-            self.release_empty_sessions();
-        }
-        let count = self.ending.partition_point(|(at, _)| *at <= now);
-        self.kill_first(count);
+        self.guardians.kill_overdue(now, &self.children);
     }
 
-    /// Nobody who was asked to end may take more time than a revoked key leaves him.
-    pub fn hasten(&mut self, now: Instant) {
-        let latest = now + limits::REVOKED_GRACE;
-        for (at, _) in &mut self.ending {
-            *at = latest.min(*at);
-        }
+    /// The key is revoked: nobody, not even who was left behind by a session that has ended long
+    /// ago, gets more than a moment.
+    pub fn revoke(&mut self, now: Instant) {
+        self.end_all(now, limits::REVOKED_GRACE);
     }
 
-    /// Lets go of leaders whose whole session has ended. One look at all processes serves all.
-    fn release_empty_sessions(&mut self) {
-        let Some(sessions) = living_sessions() else {
-            return;
-        };
-        for pid in std::mem::take(&mut self.leaderless) {
-            if sessions.contains(&pid) {
-                continue;
-            }
-            self.children.release(pid);
-            self.ending.retain(|(_, other)| *other != pid);
-        }
-    }
-
-    /// Ends everything at once: the program is leaving.
-    pub fn kill_all(&mut self) {
-        self.kill_first(self.ending.len());
-    }
-
-    fn kill_first(&mut self, count: usize) {
-        if count == 0 {
-            return;
-        }
-        let pids: Vec<Pid> = self.ending.drain(..count).map(|(_, pid)| pid).collect();
-        self.children.kill_sessions(&pids);
-        for pid in &pids {
-            self.children.release(*pid);
-        }
-        self.leaderless.retain(|pid| !pids.contains(pid));
+    /// Every process of every session is asked to end, and made to within `grace`.
+    pub fn end_all(&mut self, now: Instant, grace: Duration) {
+        self.guardians.end_all(now, &self.children, grace);
     }
 }
 
-/// Sessions with a process that still runs; `None` where the system does not say.
-fn living_sessions() -> Option<BTreeSet<Pid>> {
-    let mut sessions = BTreeSet::new();
-    for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let is_process = entry
-            .file_name()
-            .as_bytes()
-            .first()
-            .is_some_and(u8::is_ascii_digit);
-        if !is_process {
-            continue;
-        }
-        // One that ended in the meantime is of no interest.
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        // The name in parentheses may hold anything; state, parent, group and session follow it.
-        let mut fields = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or("")
-            .split_ascii_whitespace();
-        let (state, session) = (fields.next(), fields.nth(2));
-        if state != Some("Z")
-            && let Some(session) = session.and_then(|text| text.parse().ok())
-        {
-            sessions.insert(session);
-        }
+fn exit_of(status: ExitStatus) -> Exit {
+    match status {
+        ExitStatus::Exited(code) => Exit::Code(u8::try_from(code & 0xff).unwrap_or(u8::MAX)),
+        ExitStatus::Signaled(number) => Exit::Signal(u8::try_from(number).unwrap_or(u8::MAX)),
+        ExitStatus::Unknown => Exit::Code(u8::MAX),
     }
-    Some(sessions)
 }
-
-/// Leaders that end together are looked at together.
-const LEADERLESS_CHECK_DELAY: Duration = Duration::from_millis(50);
 
 fn window(size: Size) -> pty::Size {
     pty::Size {

@@ -11,7 +11,7 @@ use mio::event::Source;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
-use super::child::{CommandSpec, Pid, SpawnError, spawn};
+use super::child::{CommandSpec, Custody, Pid, SpawnError, spawn};
 use super::sys::{self, Place};
 
 /// The size of a terminal's window.
@@ -42,7 +42,7 @@ impl Default for Size {
 /// A running program in a terminal.
 #[derive(Debug)]
 pub struct PtyChild {
-    /// Its process id, its group's and its session's.
+    /// The child that we have: its guardian, where it has one.
     pub pid: Pid,
     /// Our side of its terminal.
     pub master: Master,
@@ -64,7 +64,7 @@ fn set_size(terminal: BorrowedFd<'_>, size: Size) -> io::Result<()> {
 }
 
 /// Starts a program with a new terminal as its controlling one and as its standard streams.
-pub fn spawn_pty(spec: &CommandSpec, size: Size) -> Result<PtyChild, SpawnError> {
+pub fn spawn_pty(spec: &CommandSpec, size: Size, custody: Custody) -> Result<PtyChild, SpawnError> {
     let (master, slave) = sys::open_terminal()?;
     set_size(slave.as_fd(), size)?;
     sys::set_utf8_input(slave.as_fd())?;
@@ -73,6 +73,7 @@ pub fn spawn_pty(spec: &CommandSpec, size: Size) -> Result<PtyChild, SpawnError>
         spec,
         [slave.into(), second.into(), third.into()],
         Place::Terminal,
+        custody,
     )?;
     let master = Master(File::from(master));
     Ok(PtyChild { pid, master })

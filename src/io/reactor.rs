@@ -2,32 +2,34 @@
 //!
 //! A turn: wait; note what the kernel says; read the link; write to targets; read targets in
 //! rotation while the link has room; write the link. Cost follows what is ready. Nothing blocks
-//! but the wait: names are resolved by helper threads, everything else is asynchronous.
+//! but the wait.
 
 use std::ffi::OsString;
 use std::io::{self};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
-use super::dial::Dial;
 use super::foreground::Foreground;
+use super::guardians;
 use super::health::{self, HealthServer, Question};
 use super::link_socket::LinkSocket;
 use super::log;
 use super::notify::Notify;
-use super::processes::Processes;
-use super::resolve::{Resolved, Resolver};
-use super::signal::{Signal, Signals};
+use super::processes::{Keeping, Processes};
+use super::resolve::Resolver;
+use super::signal::{Catch, Signal, Signals};
 use super::targets::{Port, TOKEN_BASE, Targets};
 use crate::agent::{Agent, Exit, Health, LinkState, Output};
 use crate::session::Channel;
 
 pub(super) const TOKEN_LINK: Token = Token(0);
-const TOKEN_WAKER: Token = Token(1);
-const TOKEN_SIGNALS: Token = Token(2);
+const TOKEN_SIGNALS: Token = Token(1);
+pub(super) const TOKEN_SECOND: Token = Token(2);
 const TOKEN_HEALTH: usize = 3;
+/// Sockets to name servers begin here, behind those of more targets than there may be.
+const TOKEN_NAMES: usize = 1 << (usize::BITS - 2);
 
 /// Stands for the foreground program among the owners of processes.
 const FOREGROUND_OWNER: usize = usize::MAX;
@@ -40,6 +42,9 @@ const EVENTS_PER_TURN: usize = 1024;
 /// Request number of the link at the resolver; targets use their keys, which are never this.
 pub(super) const LINK_REQUEST: u64 = u64::MAX;
 
+/// The same of the connection beside the link.
+pub(super) const SECOND_REQUEST: u64 = u64::MAX - 1;
+
 /// Without traffic for this long, the memory of the last burst is given back.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
@@ -50,10 +55,12 @@ const DISCARD_BYTES: usize = 16 * 1024;
 pub struct Options {
     /// Where commands without a path are looked up.
     pub search_path: OsString,
-    /// Where probes and metrics are served, if anywhere.
-    pub health: Option<health::Address>,
+    /// Which signals are ours.
+    pub catch: Catch,
     /// The service manager.
     pub notify: Notify,
+    /// How sessions' processes are kept.
+    pub keeping: Keeping,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
 }
@@ -63,6 +70,10 @@ pub struct Reactor {
     pub(super) poll: Poll,
     pub(super) agent: Agent,
     pub(super) link: LinkSocket,
+    /// Addresses that took a connection since the last link that worked.
+    pub(super) suspects: Vec<SocketAddr>,
+    /// Beside the link, for a key check that it can't carry.
+    pub(super) second: LinkSocket,
     pub(super) targets: Targets,
     pub(super) processes: Processes,
     pub(super) resolver: Resolver,
@@ -70,6 +81,7 @@ pub struct Reactor {
     pub(super) discard: Box<[u8]>,
     health: Option<HealthServer>,
     notify: Notify,
+    has_said_ready: bool,
     notified: Option<LinkState>,
     pub(super) foreground: Option<Foreground>,
     foreground_exit: Option<u8>,
@@ -87,31 +99,30 @@ impl Reactor {
     pub fn new(agent: Agent, options: Options) -> io::Result<Self> {
         let Options {
             search_path,
-            health,
+            catch,
             notify,
+            keeping,
             ships_logs,
         } = options;
         let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), TOKEN_WAKER)?);
-        let mut signals = Signals::new()?;
+        let mut signals = Signals::new(catch)?;
         poll.registry()
             .register(&mut signals, TOKEN_SIGNALS, Interest::READABLE)?;
-        let health = match health {
-            None => None,
-            Some(address) => Some(HealthServer::new(&address, poll.registry(), TOKEN_HEALTH)?),
-        };
         let watchdog_at = notify.watchdog().map(|every| Instant::now() + every);
         Ok(Self {
             poll,
             agent,
             link: LinkSocket::None,
+            suspects: Vec::new(),
+            second: LinkSocket::None,
             targets: Targets::default(),
-            processes: Processes::new(search_path),
-            resolver: Resolver::new(waker),
+            processes: Processes::new(search_path, keeping),
+            resolver: Resolver::new(TOKEN_NAMES),
             signals,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
-            health,
+            health: None,
             notify,
+            has_said_ready: false,
             notified: None,
             foreground: None,
             foreground_exit: None,
@@ -124,6 +135,13 @@ impl Reactor {
         })
     }
 
+    /// Serves probes and metrics at `address`.
+    pub fn serve_health(&mut self, address: &health::Address) -> io::Result<()> {
+        let server = HealthServer::new(address, self.poll.registry(), TOKEN_HEALTH)?;
+        self.health = Some(server);
+        Ok(())
+    }
+
     /// The program beside which we run, started when signals were caught already.
     pub fn accompany(&mut self, program: Foreground) {
         self.processes.track(program.pid(), FOREGROUND_OWNER);
@@ -134,7 +152,7 @@ impl Reactor {
     pub fn run(&mut self) -> io::Result<(Exit, Option<u8>)> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         self.settle(Instant::now());
-        self.notify.send("READY=1");
+        self.tell_manager(Instant::now());
         loop {
             let timeout = self.timeout(Instant::now());
             match self.poll.poll(&mut events, timeout) {
@@ -155,8 +173,6 @@ impl Reactor {
 
     /// Waits while leaving: for events, a signal or the end of `left`. `false` when waiting fails.
     pub(super) fn wait_at_most(&mut self, left: Duration, events: &mut Events) -> bool {
-        // Rounded up for the same reason as below.
-        let left = left + Duration::from_millis(1);
         match self.poll.poll(events, Some(left)) {
             Ok(()) => true,
             Err(error) => {
@@ -169,36 +185,35 @@ impl Reactor {
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
         let has_work = self.targets.has_ready(self.agent.has_room());
-        let link_waits = matches!(
-            self.link,
-            LinkSocket::Open {
-                is_readable: true,
-                ..
-            }
-        );
-        if has_work || link_waits {
+        if has_work || self.link.is_readable() || self.second.is_readable() {
             return Some(Duration::ZERO);
         }
         let idle = (!self.has_released).then(|| self.last_traffic + IDLE_AFTER);
         let deadlines = [
             self.agent.poll_timeout(),
             self.processes.next_kill(),
-            self.next_give_up(),
+            self.next_dial(),
+            self.gathered_at(),
+            self.resolver.poll_timeout(),
             idle,
             self.watchdog_at,
             self.foreground.as_ref().and_then(Foreground::kill_at),
         ];
         let next = deadlines.into_iter().flatten().min()?;
-        // Rounded up: waking a moment early would only mean to wait again.
-        Some(next.saturating_duration_since(now) + Duration::from_millis(1))
+        Some(next.saturating_duration_since(now))
     }
 
     fn note(&mut self, now: Instant, event: &mio::event::Event) {
         match event.token() {
-            TOKEN_LINK => self.note_link(event),
-            TOKEN_WAKER => self.resolved(now),
+            TOKEN_LINK => self.link.note(event),
+            TOKEN_SECOND => self.second.note(event),
             TOKEN_SIGNALS => self.signalled(now),
             token if (TOKEN_HEALTH..TOKEN_BASE).contains(&token.0) => self.probed(now, token),
+            token if token.0 >= TOKEN_NAMES => {
+                self.resolver.note(now, token, self.poll.registry());
+                self.resolved(now);
+            }
+            token if token.0 >= guardians::TOKEN_BASE => self.note_guardian(now, token),
             token => {
                 let readable = event.is_readable() || event.is_read_closed() || event.is_error();
                 let writable = event.is_writable() || event.is_write_closed() || event.is_error();
@@ -218,8 +233,11 @@ impl Reactor {
     }
 
     fn turn(&mut self, now: Instant) {
+        self.resolver.handle_timeout(now, self.poll.registry());
+        self.resolved(now);
         self.advance_dials(now);
-        self.settle(now);
+        self.serve_second(now);
+        self.end_gathering(now);
         // Before the deadlines: after a suspension all are overdue, and what came meanwhile counts.
         self.read_link(now);
         self.agent.handle_timeout(now);
@@ -229,9 +247,11 @@ impl Reactor {
         }
         self.settle(now);
         self.read_targets(now);
+        log::catch_up(now);
         self.ship_logs();
         self.write_link(now);
         self.tell_manager(now);
+        self.gather_link(now);
         if !self.has_released && now >= self.last_traffic + IDLE_AFTER {
             self.has_released = true;
             self.agent.release_idle();
@@ -252,24 +272,25 @@ impl Reactor {
                 Question::Health => matches!(health, Health::Connected | Health::Stopping),
                 Question::Ready => health == Health::Connected,
             };
-            (
-                if is_well { 200 } else { 503 },
-                format!("{}\n", health.word()),
-            )
+            let status = if is_well { 200 } else { 503 };
+            (status, crate::agent::health_text(agent, now))
         });
     }
 
     /// Keeps the service manager's idea of us current.
     fn tell_manager(&mut self, now: Instant) {
+        if !self.has_said_ready {
+            self.has_said_ready = self.notify.send("READY=1");
+        }
         let state = self.agent.link_state();
         if self.notified != Some(state) {
-            self.notified = Some(state);
-            self.notify.send(match state {
+            let is_said = self.notify.send(match state {
                 LinkState::Waiting => "STATUS=not connected, will try again",
                 LinkState::Dialling => "STATUS=connecting",
                 LinkState::Connecting => "STATUS=reached the gateway",
                 LinkState::Live => "STATUS=connected",
             });
+            self.notified = is_said.then_some(state);
         }
         if let (Some(at), Some(every)) = (self.watchdog_at, self.notify.watchdog())
             && now >= at
@@ -295,51 +316,45 @@ impl Reactor {
 
     fn carry_out(&mut self, now: Instant, output: Output) {
         match output {
-            Output::DialLink { host, port } => {
-                self.link = LinkSocket::Resolving;
-                if self.resolver.submit(LINK_REQUEST, &host, port).is_err() {
-                    self.link = LinkSocket::None;
-                    self.agent
-                        .link_unreachable(now, "too many names are being resolved", "wait");
-                }
-            }
+            Output::DialLink {
+                host,
+                port,
+                is_afresh,
+            } => self.dial_link(now, &host, port, is_afresh),
             Output::CloseLink => self.close_link(now),
+            Output::DialSecond { host, port } => self.dial_second(now, &host, port),
+            Output::CloseSecond => self.close_second(),
             Output::Session(output) => self.carry_out_session(now, output),
             Output::Exit(exit) => self.agent_ended(now, exit),
         }
     }
 
-    fn resolved(&mut self, now: Instant) {
-        for Resolved { request, outcome } in self.resolver.take_results() {
-            if request != LINK_REQUEST {
-                self.target_resolved(now, request, outcome);
-                continue;
-            }
-            let LinkSocket::Resolving = self.link else {
-                continue;
-            };
-            match outcome {
-                Ok(addresses) => self.link = LinkSocket::Dialling(Dial::new(TOKEN_LINK, addresses)),
-                Err(error) => {
-                    self.link = LinkSocket::None;
-                    let reason = error.to_string();
-                    self.agent.link_unreachable(now, &reason, error.advice());
-                }
+    /// Hands on what the resolver has found.
+    pub(super) fn resolved(&mut self, now: Instant) {
+        for (number, addresses) in self.resolver.take_answers() {
+            match number {
+                LINK_REQUEST => self.link_resolved(now, addresses),
+                SECOND_REQUEST => self.second_resolved(now, addresses),
+                number => self.target_resolved(now, number, addresses),
             }
         }
     }
 
     fn signalled(&mut self, now: Instant) {
-        for signal in self.signals.drain() {
-            match signal {
-                Signal::Child => self.reap(now),
-                signal => match &mut self.foreground {
-                    Some(program) => program.signal(now, signal),
-                    None => {
-                        self.notify.send("STOPPING=1");
-                        self.agent.stop(now);
-                    }
-                },
+        for received in self.signals.drain() {
+            if received.signal == Signal::Child {
+                self.reap(now);
+            }
+            match (&mut self.foreground, received.signal) {
+                (Some(program), _) => program.signal(now, received),
+                (None, Signal::Report) => {
+                    crate::agent::log_state(&self.agent, now, self.processes.len());
+                }
+                (None, Signal::Terminate | Signal::Interrupt | Signal::Quit | Signal::Hangup) => {
+                    self.notify.send("STOPPING=1");
+                    self.agent.stop(now);
+                }
+                (None, _) => {}
             }
         }
     }
@@ -360,7 +375,7 @@ impl Reactor {
         match &mut self.foreground {
             Some(program) => {
                 self.agent_exit = Some(exit);
-                program.signal(now, Signal::Terminate);
+                program.terminate(now);
             }
             None => self.exit = Some(exit),
         }

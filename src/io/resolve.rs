@@ -1,242 +1,349 @@
-//! Names to addresses, without holding up the loop.
+//! Names to addresses, without holding up the loop: the sockets, files and random numbers of `dns`.
 //!
-//! The kernel has no asynchronous resolver, so the C library's runs in a few short-lived threads,
-//! which wake the loop when an answer is there. Promises an answer for every name accepted, as
-//! late as the system's resolver takes; deadlines are the asker's business (see
-//! [`Resolver::cancel`]).
-//!
-//! musl gives up on a name when one search domain fails, and Kubernetes sets `ndots:5` with
-//! several of those: a name with a dot is therefore asked for as absolute (`name.`) first, and as
-//! it stands only then. Except when `/etc/hosts` knows it: no C library finds `name.` in there.
+//! Literals and `localhost` need nobody, `/etc/hosts` comes before servers, both files are read again
+//! when they change. Promises an answer for every name accepted, as late as `/etc/resolv.conf` lets
+//! servers be; deadlines are the asker's business (see [`Resolver::cancel`]).
 
-use std::collections::VecDeque;
-use std::ffi::CString;
-use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 
-use mio::Waker;
+use mio::event::Source;
+use mio::net::{TcpStream, UdpSocket};
+use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::sys;
-pub use super::sys::LookupError;
+use crate::base::Key;
+pub use crate::dns::{Asker, LookupError, Request};
+use crate::dns::{Lookup, NAME_BYTES_MAX, Names, Outcome, ResolvConf, Send, addresses_of};
 
-/// Lookups at once: slow servers should not make us a crowd of threads.
-pub const THREADS_MAX: usize = 8;
-/// Names waiting or unread answers: more than sessions may reasonably open at once.
-pub const REQUESTS_MAX: usize = 1024;
-/// Addresses kept of one name: nobody would try more.
-pub const ADDRESSES_MAX: usize = 16;
-/// Longest name in DNS, with its last dot.
-const NAME_BYTES_MAX: usize = 254;
-/// musl's resolver needs some 16 KiB, glibc's plug-ins more; untouched pages cost nothing.
-const STACK_BYTES: usize = 256 * 1024;
-/// No hosts file is longer, and a hostile one shall not keep us busy.
-const HOSTS_BYTES_MAX: u64 = 1024 * 1024;
+/// No such file is longer, and a hostile one shall not keep us busy.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// A larger answer says that it is cut off and comes by TCP.
+const DATAGRAM_BYTES_MAX: usize = 4096;
+/// Read of one socket at once: a stranger's flood must not hold us.
+const READS_PER_EVENT: usize = 32;
+/// Servers, and families that may need TCP, as `dns` bounds them.
+const SERVERS: usize = 3;
+const FAMILIES: usize = 2;
+/// Tokens of one look-up: servers, then streams.
+const PORTS: usize = 8;
+const _: () = assert!(SERVERS + FAMILIES <= PORTS);
 
-impl fmt::Display for LookupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            LookupError::NotFound => "no such host",
-            LookupError::Temporary => "temporary failure in name resolution",
-            LookupError::Failed => "name resolution failed",
-        })
-    }
+/// Addresses to be dialled in this order, never none.
+pub type Addresses = Result<Vec<SocketAddr>, LookupError>;
+
+/// The sockets of one look-up.
+struct Way {
+    key: Key,
+    datagrams: [Option<UdpSocket>; SERVERS],
+    streams: [Option<Stream>; FAMILIES],
 }
 
-impl LookupError {
-    /// What to do about it.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::NotFound => "check the spelling of the host",
-            Self::Temporary | Self::Failed => {
-                "check /etc/resolv.conf and that the name server can be reached"
-            }
-        }
-    }
+struct Stream {
+    socket: TcpStream,
+    unsent: Vec<u8>,
 }
 
-/// The answer to one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    /// What was given to [`Resolver::submit`].
-    pub request: u64,
-    /// The addresses, IPv6 and IPv4 taking turns as RFC 8305 section 4 wants, beginning with the
-    /// family that the system prefers; never empty.
-    pub outcome: Result<Vec<SocketAddr>, LookupError>,
-}
+/// What tells one state of a file from another.
+type Mark = (u64, u64, u64, i64, i64);
 
-/// No room for one more request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Busy;
-
-struct Question {
-    request: u64,
-    host: String,
-    port: u16,
-}
-
-#[derive(Default)]
-struct State {
-    waiting: VecDeque<Question>,
-    answered: Vec<Resolved>,
-    /// Requests that a thread works on.
-    asking: Vec<u64>,
-    threads: usize,
-}
-
-type LookUp = fn(&str, u16) -> Result<Vec<SocketAddr>, LookupError>;
-
-struct Shared {
-    state: Mutex<State>,
-    waker: Arc<Waker>,
-    look_up: LookUp,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing panics while it holds the lock, and the state would be whole if it did.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Resolves names in the background.
+/// See the module.
 pub struct Resolver {
-    shared: Arc<Shared>,
+    names: Names,
+    conf: ResolvConf,
+    conf_mark: Option<Mark>,
+    ways: Vec<Option<Box<Way>>>,
+    answered: Vec<(u64, Addresses)>,
+    token_base: usize,
 }
 
 impl Resolver {
-    /// `waker` is woken whenever [`Resolver::take_results`] has something.
-    pub fn new(waker: Arc<Waker>) -> Self {
-        Self::with(waker, look_up)
-    }
-
-    /// The resolver is a parameter for tests.
-    fn with(waker: Arc<Waker>, look_up: LookUp) -> Self {
-        let shared = Shared {
-            state: Mutex::default(),
-            waker,
-            look_up,
-        };
+    /// Its sockets have tokens from `token_base` on.
+    pub fn new(token_base: usize) -> Self {
         Self {
-            shared: Arc::new(shared),
+            names: Names::new(random_id),
+            conf: read_conf(),
+            conf_mark: mark(RESOLV_CONF),
+            ways: Vec::new(),
+            answered: Vec::new(),
+            token_base,
         }
     }
 
-    /// Asks for the addresses of `host`. Literals (`192.0.2.1`, `2001:db8::1`, `[2001:db8::1]`)
-    /// are answered without a thread, but by [`Resolver::take_results`] too.
-    pub fn submit(&mut self, request: u64, host: &str, port: u16) -> Result<(), Busy> {
-        let mut state = self.shared.lock();
-        if state.waiting.len() + state.asking.len() + state.answered.len() >= REQUESTS_MAX {
-            return Err(Busy);
+    /// Asks for the addresses of `host`. What needs no server is answered at once, the rest by
+    /// [`Resolver::take_answers`].
+    pub fn submit(
+        &mut self,
+        now: Instant,
+        host: &str,
+        asker: Asker,
+        request: Request,
+        registry: &Registry,
+    ) -> Option<Addresses> {
+        if let Some(addresses) = known(host) {
+            return Some(addresses.map(|addresses| with_port(&addresses, request.port)));
         }
-        if let Some(addresses) = known(host, port) {
-            let outcome = Ok(addresses);
-            self.answer(&mut state, Resolved { request, outcome });
-        } else if !is_name(host) {
-            let outcome = Err(LookupError::NotFound);
-            self.answer(&mut state, Resolved { request, outcome });
-        } else {
-            let host = host.to_owned();
-            state.waiting.push_back(Question {
-                request,
-                host,
-                port,
-            });
-            if state.threads < THREADS_MAX {
-                self.start_thread(&mut state);
-            }
+        let mark = mark(RESOLV_CONF);
+        if mark != self.conf_mark {
+            self.conf_mark = mark;
+            self.conf = read_conf();
+            self.names.forget_refusals();
         }
-        Ok(())
+        if let Some((key, outcome)) = self.names.make_room(now) {
+            self.deliver(key, outcome);
+        }
+        match self.names.ask(now, &self.conf, host, asker, request) {
+            Ok(key) => self.serve(now, key, registry),
+            Err(error) => return Some(Err(error)),
+        }
+        None
     }
 
     /// Forgets a request: its answer, if there will be one, is dropped.
-    pub fn cancel(&mut self, request: u64) {
-        let mut state = self.shared.lock();
-        state.waiting.retain(|question| question.request != request);
-        state.answered.retain(|answer| answer.request != request);
-        state.asking.retain(|&asked| asked != request);
+    pub fn cancel(&mut self, number: u64) {
+        self.answered.retain(|(answered, _)| *answered != number);
+        if let Some(key) = self.names.cancel(number) {
+            self.close(key);
+        }
     }
 
-    /// The answers that came since the last call.
-    pub fn take_results(&mut self) -> Vec<Resolved> {
-        std::mem::take(&mut self.shared.lock().answered)
+    /// The answers that came since the last call, each with its request's number.
+    pub fn take_answers(&mut self) -> Vec<(u64, Addresses)> {
+        std::mem::take(&mut self.answered)
     }
 
-    fn answer(&self, state: &mut State, answer: Resolved) {
-        state.answered.push(answer);
-        // Waking fails only when the loop itself is broken.
-        let _ = self.shared.waker.wake();
+    /// When [`Resolver::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.names.poll_timeout()
     }
 
-    fn start_thread(&self, state: &mut State) {
-        let shared = Arc::clone(&self.shared);
-        let started = thread::Builder::new()
-            .name("resolve".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || answer_questions(&shared));
-        if started.is_ok() {
-            state.threads += 1;
-        } else if state.threads == 0 {
-            // Nobody is left who would take the question.
-            while let Some(question) = state.waiting.pop_front() {
-                let request = question.request;
-                let outcome = Err(LookupError::Temporary);
-                self.answer(state, Resolved { request, outcome });
+    /// Carries out what is due.
+    pub fn handle_timeout(&mut self, now: Instant, registry: &Registry) {
+        for key in self.names.overdue(now) {
+            self.serve(now, key, registry);
+        }
+    }
+
+    /// One of its sockets has something to say.
+    pub fn note(&mut self, now: Instant, token: Token, registry: &Registry) {
+        let number = token.0.wrapping_sub(self.token_base);
+        let Some(Some(way)) = self.ways.get_mut(number / PORTS) else {
+            return;
+        };
+        let key = way.key;
+        if let Some(lookup) = self.names.lookup(key) {
+            match (number % PORTS).checked_sub(SERVERS) {
+                None => way.hear_server(now, number % PORTS, lookup),
+                Some(family) => way.move_stream(now, family, lookup),
+            }
+        }
+        self.serve(now, key, registry);
+    }
+
+    /// Sends what a look-up has to say, and takes its outcome.
+    fn serve(&mut self, now: Instant, key: Key, registry: &Registry) {
+        let index = key.index();
+        if self.ways.len() <= index {
+            self.ways.resize_with(index + 1, || None);
+        }
+        let way = self.ways[index].get_or_insert_with(|| Box::new(Way::new(key)));
+        if way.key != key {
+            **way = Way::new(key);
+        }
+        let token = self.token_base + index * PORTS;
+        while let Some(lookup) = self.names.lookup(key)
+            && let Some(send) = lookup.poll_send()
+        {
+            way.send(now, send, lookup, token, registry);
+        }
+        if let Some(outcome) = self.names.finish(now, key) {
+            self.deliver(key, outcome);
+        }
+    }
+
+    fn deliver(&mut self, key: Key, outcome: Outcome) {
+        self.close(key);
+        for Request { number, port } in outcome.requests {
+            let addresses = outcome.result.as_ref();
+            let addresses = addresses.map(|found| with_port(found, port));
+            self.answered
+                .push((number, addresses.map_err(|error| *error)));
+        }
+    }
+
+    fn close(&mut self, key: Key) {
+        if let Some(way) = self.ways.get_mut(key.index()) {
+            *way = None;
+        }
+    }
+}
+
+impl Way {
+    fn new(key: Key) -> Self {
+        Self {
+            key,
+            datagrams: [None, None, None],
+            streams: [None, None],
+        }
+    }
+
+    fn send(
+        &mut self,
+        now: Instant,
+        send: Send,
+        lookup: &mut Lookup,
+        token: usize,
+        registry: &Registry,
+    ) {
+        match send {
+            Send::Datagram { server, bytes } => {
+                let address = lookup.conf().servers[server];
+                let socket = &mut self.datagrams[server];
+                if socket.is_none() {
+                    *socket = connected(address, Token(token + server), registry).ok();
+                }
+                let sent = socket.as_ref().map(|socket| socket.send(&bytes));
+                if !matches!(sent, Some(Ok(_))) {
+                    lookup.server_failed(now, server);
+                }
+            }
+            Send::Stream {
+                server,
+                family,
+                bytes,
+            } => {
+                let connected = TcpStream::connect(lookup.conf().servers[server]);
+                let stream = connected.and_then(|mut socket| {
+                    registered(&mut socket, Token(token + SERVERS + family), registry)?;
+                    Ok(Stream {
+                        socket,
+                        unsent: bytes,
+                    })
+                });
+                self.streams[family] = stream.ok();
+                if self.streams[family].is_none() {
+                    lookup.stream_failed(now, family);
+                }
+            }
+            Send::CloseStream { family } => self.streams[family] = None,
+        }
+    }
+
+    fn hear_server(&mut self, now: Instant, server: usize, lookup: &mut Lookup) {
+        let Some(socket) = &self.datagrams[server] else {
+            return;
+        };
+        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        for _ in 0..READS_PER_EVENT {
+            match socket.recv(&mut buffer) {
+                Ok(size) => lookup.received(now, server, &buffer[..size]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // What the network says about what we sent.
+                Err(_) => lookup.server_failed(now, server),
+            }
+        }
+    }
+
+    fn move_stream(&mut self, now: Instant, family: usize, lookup: &mut Lookup) {
+        let Some(Some(stream)) = self.streams.get_mut(family) else {
+            return;
+        };
+        let mut buffer = [0; DATAGRAM_BYTES_MAX];
+        for _ in 0..READS_PER_EVENT {
+            let result = match stream.unsent.is_empty() {
+                true => stream.socket.read(&mut buffer),
+                false => stream.socket.write(&stream.unsent),
+            };
+            match result {
+                Ok(0) => return lookup.stream_failed(now, family),
+                Ok(size) if stream.unsent.is_empty() => {
+                    lookup.stream_received(now, family, &buffer[..size]);
+                }
+                Ok(size) => drop(stream.unsent.drain(..size)),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock | io::ErrorKind::NotConnected => return,
+                    io::ErrorKind::Interrupted => {}
+                    _ => return lookup.stream_failed(now, family),
+                },
             }
         }
     }
 }
 
-/// The life of a helper thread: it ends when nothing waits.
-fn answer_questions(shared: &Shared) {
-    let mut state = shared.lock();
-    while let Some(question) = state.waiting.pop_front() {
-        let request = question.request;
-        state.asking.push(request);
-        drop(state);
-        let outcome = (shared.look_up)(&question.host, question.port);
-        state = shared.lock();
-        if let Some(index) = state.asking.iter().position(|&asked| asked == request) {
-            state.asking.swap_remove(index);
-            state.answered.push(Resolved { request, outcome });
-            let _ = shared.waker.wake();
+/// A socket on a port that the kernel draws, which hears this server only.
+fn connected(server: SocketAddr, token: Token, registry: &Registry) -> io::Result<UdpSocket> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let mut socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+    socket.connect(server)?;
+    registered(&mut socket, token, registry)?;
+    Ok(socket)
+}
+
+fn registered(socket: &mut dyn Source, token: Token, registry: &Registry) -> io::Result<()> {
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    socket.register(registry, token, interest)
+}
+
+/// The addresses of `host`, waiting as long as `/etc/resolv.conf` lets servers be: for commands that
+/// have no loop to hold up.
+pub fn resolve_now(host: &str, port: u16) -> Addresses {
+    let failed = |_| LookupError::Temporary;
+    let mut resolver = Resolver::new(0);
+    let mut poll = Poll::new().map_err(failed)?;
+    let mut events = Events::with_capacity(PORTS);
+    let mut now = Instant::now();
+    let request = Request { number: 0, port };
+    let answer = resolver.submit(now, host, Asker::Link, request, poll.registry());
+    if let Some(addresses) = answer {
+        return addresses;
+    }
+    loop {
+        if let Some((_, addresses)) = resolver.take_answers().pop() {
+            return addresses;
         }
+        let wait = (resolver.poll_timeout()).map(|at| at.saturating_duration_since(now));
+        // Rounded up: waking a moment early would only mean to wait again.
+        match poll.poll(
+            &mut events,
+            wait.map(|wait| wait + Duration::from_millis(1)),
+        ) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            other => other.map_err(failed)?,
+        }
+        now = Instant::now();
+        for event in &events {
+            resolver.note(now, event.token(), poll.registry());
+        }
+        resolver.handle_timeout(now, poll.registry());
     }
-    state.threads -= 1;
 }
 
-/// The addresses of `host`, waiting as long as the system's resolver takes: for commands that have
-/// no loop to hold up. Order as in [`Resolved`]; literals are answered at once.
-pub fn resolve_now(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
-    if let Some(addresses) = known(host, port) {
-        return Ok(addresses);
-    }
-    if !is_name(host) {
-        return Err(LookupError::NotFound);
-    }
-    look_up(host, port)
-}
-
-/// What needs no resolver: literals, and the names that RFC 6761, section 6.3, keeps for this
-/// machine. An image without `/etc/hosts` would ask a server for them.
-fn known(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+/// What needs no server: literals, what can't be a name, the names that RFC 6761, section 6.3, keeps
+/// for this machine (an image without `/etc/hosts` would ask a server for them), and what
+/// `/etc/hosts` knows.
+fn known(host: &str) -> Option<Result<Vec<IpAddr>, LookupError>> {
     if let Some(address) = literal(host) {
-        return Some(vec![SocketAddr::new(address, port)]);
+        return Some(Ok(vec![address]));
     }
-    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    let is_local = name == "localhost" || name.ends_with(".localhost");
-    let loopback = [
-        IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::LOCALHOST),
-    ];
-    is_local.then(|| {
-        loopback
-            .map(|address| SocketAddr::new(address, port))
-            .into()
-    })
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_odd = |byte: u8| byte.is_ascii_control() || byte == b' ';
+    if !(1..=NAME_BYTES_MAX).contains(&name.len()) || name.bytes().any(is_odd) {
+        return Some(Err(LookupError::NotFound));
+    }
+    let last = name.rsplit('.').next();
+    if last.is_some_and(|label| label.eq_ignore_ascii_case("localhost")) {
+        let loopback = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        return Some(Ok(loopback.into()));
+    }
+    let found = addresses_of(name, &read(HOSTS));
+    (!found.is_empty()).then_some(Ok(found))
 }
 
 fn literal(host: &str) -> Option<IpAddr> {
@@ -249,177 +356,54 @@ fn literal(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// Cheap refusal of what cannot be a name; the resolver has the last word.
-fn is_name(host: &str) -> bool {
-    (1..=NAME_BYTES_MAX).contains(&host.len())
-        && !host
-            .bytes()
-            .any(|byte| byte.is_ascii_control() || byte == b' ')
+fn with_port(addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
+    let with_port = |address: &IpAddr| SocketAddr::new(*address, port);
+    addresses.iter().map(with_port).collect()
 }
 
-fn look_up(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
-    let absolute = absolute_form(host).filter(|_| !hosts_file_knows(host));
-    let first = absolute.map(|name| ask(&name));
-    let addresses = match first {
-        Some(Ok(addresses)) => addresses,
-        // Also after a failure that may be temporary: a search domain may be all that works.
-        Some(Err(_)) | None => ask(host)?,
+const HOSTS: &str = "/etc/hosts";
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+fn read_conf() -> ResolvConf {
+    let host_name = read("/proc/sys/kernel/hostname");
+    let interface = |name: &str| {
+        let index = read(&format!("/sys/class/net/{name}/ifindex"));
+        String::from_utf8_lossy(&index).trim().parse().ok()
     };
-    Ok(take_turns(&addresses)
-        .map(|address| SocketAddr::new(address, port))
-        .collect())
+    ResolvConf::parse(
+        &String::from_utf8_lossy(&read(RESOLV_CONF)),
+        String::from_utf8_lossy(&host_name).trim(),
+        &interface,
+    )
 }
 
-fn ask(name: &str) -> Result<Vec<IpAddr>, LookupError> {
-    let name = CString::new(name).map_err(|_| LookupError::NotFound)?;
-    let addresses = sys::lookup(&name)?;
-    if addresses.is_empty() {
-        return Err(LookupError::NotFound);
+/// A file's content, as much as there is of it. What is no file may keep us waiting, and has none.
+fn read(path: &str) -> Vec<u8> {
+    let mut content = Vec::new();
+    if fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+        && let Ok(file) = File::open(path)
+    {
+        // What was read of a file that breaks off is as good as it gets.
+        let _ = file.take(FILE_BYTES_MAX).read_to_end(&mut content);
     }
-    Ok(addresses)
+    content
 }
 
-/// `name.` for a name with a dot inside; `None` for one that is absolute or single already.
-fn absolute_form(host: &str) -> Option<String> {
-    (host.contains('.') && !host.ends_with('.')).then(|| format!("{host}."))
+fn mark(path: &str) -> Option<Mark> {
+    let file = fs::metadata(path).ok()?;
+    Some((
+        file.dev(),
+        file.ino(),
+        file.size(),
+        file.mtime(),
+        file.mtime_nsec(),
+    ))
 }
 
-fn hosts_file_knows(host: &str) -> bool {
-    File::open("/etc/hosts").is_ok_and(|file| lists_name(file, host))
-}
-
-/// Whether a file of the form of `/etc/hosts` has a line for this name.
-pub fn lists_name(hosts: impl Read, host: &str) -> bool {
-    BufReader::new(hosts.take(HOSTS_BYTES_MAX))
-        .split(b'\n')
-        .map_while(io::Result::ok)
-        .any(|line| line_names(&line, host.as_bytes()))
-}
-
-/// `address name alias... # comment`
-fn line_names(line: &[u8], host: &[u8]) -> bool {
-    let entry = line.split(|&byte| byte == b'#').next().unwrap_or_default();
-    entry
-        .split(u8::is_ascii_whitespace)
-        .filter(|word| !word.is_empty())
-        .skip(1)
-        .any(|name| name.eq_ignore_ascii_case(host))
-}
-
-/// RFC 8305 section 4: families take turns, each in the given order, the first one's family
-/// first. Repeated addresses and those beyond [`ADDRESSES_MAX`] are left out.
-fn take_turns(addresses: &[IpAddr]) -> impl Iterator<Item = IpAddr> {
-    let mut turns: Vec<IpAddr> = Vec::new();
-    let first_is_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
-    let mut preferred = addresses.iter().filter(|a| a.is_ipv6() == first_is_v6);
-    let mut other = addresses.iter().filter(|a| a.is_ipv6() != first_is_v6);
-    loop {
-        let pair = [preferred.next(), other.next()];
-        if pair == [None, None] {
-            break;
-        }
-        for &address in pair.into_iter().flatten() {
-            if turns.len() < ADDRESSES_MAX && !turns.contains(&address) {
-                turns.push(address);
-            }
-        }
-    }
-    turns.into_iter()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Condvar;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use mio::{Events, Poll, Token};
-
-    use super::*;
-
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn families_take_turns_beginning_with_the_preferred() {
-        let given = ["::1", "::2", "::3", "192.0.2.1", "::1", "192.0.2.2"].map(address);
-        let turns: Vec<_> = take_turns(&given).collect();
-        let expected = ["::1", "192.0.2.1", "::2", "192.0.2.2", "::3"].map(address);
-        assert_eq!(turns, expected);
-        let given = ["192.0.2.1", "::1", "192.0.2.2"].map(address);
-        assert_eq!(take_turns(&given).collect::<Vec<_>>(), given);
-        assert_eq!(take_turns(&[]).count(), 0);
-    }
-
-    #[test]
-    fn addresses_of_one_name_are_bounded() {
-        let given: Vec<_> = (0..100u8).map(|n| IpAddr::from([10, 0, 0, n])).collect();
-        assert_eq!(take_turns(&given).count(), ADDRESSES_MAX);
-    }
-
-    #[test]
-    fn only_names_with_a_dot_inside_have_an_absolute_form() {
-        assert_eq!(
-            absolute_form("db.example.com").as_deref(),
-            Some("db.example.com.")
-        );
-        assert_eq!(absolute_form("db.example.com."), None);
-        assert_eq!(absolute_form("db"), None);
-    }
-
-    #[test]
-    fn hosts_file_is_read_as_the_c_library_reads_it() {
-        let hosts = "# 192.0.2.1 no.example\n192.0.2.2\tdb.example  DB2.example # no.example\n\n";
-        for (name, listed) in [
-            ("db.example", true),
-            ("db2.EXAMPLE", true),
-            ("no.example", false),
-            ("192.0.2.2", false),
-            ("b.example", false),
-            ("", false),
-        ] {
-            assert_eq!(lists_name(hosts.as_bytes(), name), listed, "{name}");
-        }
-    }
-
-    static RUNNING: AtomicUsize = AtomicUsize::new(0);
-    static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
-
-    /// A server that answers nobody before the gate opens.
-    fn wait_for_gate(_: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
-        assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < THREADS_MAX);
-        let gate = OPEN.0.lock().unwrap();
-        drop(OPEN.1.wait_while(gate, |open| !*open).unwrap());
-        RUNNING.fetch_sub(1, Ordering::SeqCst);
-        Ok(vec![SocketAddr::new(address("192.0.2.1"), port)])
-    }
-
-    #[test]
-    fn slow_servers_take_few_threads_and_the_queue_is_bounded() {
-        let mut poll = Poll::new().unwrap();
-        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
-        let mut resolver = Resolver::with(waker, wait_for_gate);
-        for request in 0..REQUESTS_MAX as u64 {
-            assert_eq!(resolver.submit(request, "slow.example", 1), Ok(()));
-        }
-        assert_eq!(resolver.submit(9999, "slow.example", 1), Err(Busy));
-        resolver.cancel(0);
-        resolver.cancel(1000);
-        assert_eq!(resolver.submit(9999, "192.0.2.9", 1), Ok(()));
-        assert_eq!(
-            resolver.take_results().len(),
-            1,
-            "a literal waits for nobody"
-        );
-        *OPEN.0.lock().unwrap() = true;
-        OPEN.1.notify_all();
-        let mut answered = Vec::new();
-        let mut events = Events::with_capacity(4);
-        while answered.len() < REQUESTS_MAX - 2 {
-            poll.poll(&mut events, None).unwrap();
-            answered.extend(resolver.take_results().into_iter().map(|a| a.request));
-        }
-        answered.sort_unstable();
-        assert!((1..REQUESTS_MAX as u64).filter(|&n| n != 1000).eq(answered));
-    }
+/// A number that nobody can guess, lest strangers answer. Without a source of them the port has
+/// to do.
+fn random_id() -> u16 {
+    let mut bytes = [0; 2];
+    let _ = sys::random_bytes(&mut bytes);
+    u16::from_ne_bytes(bytes)
 }

@@ -1,22 +1,21 @@
 //! The reactor's half that serves targets: dial, spawn, read, write, reap.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use mio::Events;
+use mio::{Events, Token};
 
 use super::dial::{self, Dial, Dialled};
-use super::link_socket::LinkSocket;
-use super::processes::{self, Spawned};
+use super::foreground::Foreground;
+use super::processes::{self, Ended, Spawned, Streams};
 use super::reactor::Reactor;
-use super::resolve::LookupError;
+use super::resolve::{Addresses, Asker, Request};
 use super::sys;
 use super::targets::{Endpoint, Entry, Targets};
 use crate::base::Key;
 use crate::limits;
-use crate::session::{Channel, Output, TargetId};
+use crate::session::{Channel, End, Output, TargetId};
 
 /// Reads of all targets together in one turn, so that the link is written in between.
 const READS_PER_TURN: usize = 64;
@@ -60,34 +59,32 @@ impl Reactor {
                     .map_or(0, |entry| entry.held_by_kernel());
                 self.agent.sessions_mut().0.examined(now, target, held);
             }
-            Output::HastenEnds => self.processes.hasten(now),
-            Output::Close { target, reset } => self.close_target(now, target, reset),
+            Output::HastenEnds => self.processes.revoke(now),
+            Output::Close { target, reset, end } => self.close_target(now, target, reset, end),
         }
     }
 
     fn dial(&mut self, now: Instant, target: TargetId, host: &str, port: u16) {
         self.targets.insert(target, Endpoint::Resolving, Vec::new());
-        if self
+        let number = target.0.to_bits();
+        let request = Request { number, port };
+        let registry = self.poll.registry();
+        let known = self
             .resolver
-            .submit(target.0.to_bits(), host, port)
-            .is_err()
-        {
-            let (sessions, outbox) = self.agent.sessions_mut();
-            sessions.target_failed(now, target, "too many names are being resolved", outbox);
+            .submit(now, host, Asker::Target, request, registry);
+        match known {
+            Some(addresses) => self.target_resolved(now, number, addresses),
+            // Making room for it may have ended another.
+            None => self.resolved(now),
         }
     }
 
-    pub(super) fn target_resolved(
-        &mut self,
-        now: Instant,
-        request: u64,
-        outcome: Result<Vec<SocketAddr>, LookupError>,
-    ) {
-        let target = TargetId(Key::from_bits(request));
+    pub(super) fn target_resolved(&mut self, now: Instant, number: u64, addresses: Addresses) {
+        let target = TargetId(Key::from_bits(number));
         let Some(entry) = self.targets.get(target) else {
             return;
         };
-        match outcome {
+        match addresses {
             Ok(addresses) => {
                 entry.endpoint = Endpoint::Dialling(Dial::new(Targets::token(target), addresses));
                 self.advance_dial(now, target);
@@ -96,7 +93,7 @@ impl Reactor {
         }
     }
 
-    /// Gives up addresses that do not answer, of the link and of every target that is dialled.
+    /// Goes on where an address does not answer, for the link and for every target that is dialled.
     pub(super) fn advance_dials(&mut self, now: Instant) {
         self.advance_link_dial(now);
         while let Some(target) = self.targets.overdue_dial(now) {
@@ -104,12 +101,13 @@ impl Reactor {
         }
     }
 
-    pub(super) fn next_give_up(&self) -> Option<Instant> {
-        let link = match &self.link {
-            LinkSocket::Dialling(dial) => dial.give_up_at(),
-            _ => None,
-        };
-        link.into_iter().chain(self.targets.next_give_up()).min()
+    pub(super) fn next_dial(&self) -> Option<Instant> {
+        let all = [
+            self.link.next_dial(),
+            self.second.next_dial(),
+            self.targets.next_dial(),
+        ];
+        all.into_iter().flatten().min()
     }
 
     fn advance_dial(&mut self, now: Instant, target: TargetId) {
@@ -121,7 +119,7 @@ impl Reactor {
         };
         match dial.advance(now, self.poll.registry()) {
             Dialled::Pending => {
-                let at = dial.give_up_at();
+                let at = dial.next_at();
                 self.targets.watch_dial(target, at);
             }
             Dialled::Connected(socket) => {
@@ -146,16 +144,12 @@ impl Reactor {
 
     fn started(&mut self, now: Instant, target: TargetId, spawned: Spawned) {
         let registry = self.poll.registry();
-        let (pid, endpoint, files) = match spawned {
-            Spawned::Pipes(child, files) => {
-                (child.pid, Entry::pipes(child, target, registry), files)
-            }
-            Spawned::Terminal(child, files) => {
-                (child.pid, Entry::terminal(child, target, registry), files)
-            }
-        };
         let owner = target.0.index();
-        self.processes.track(pid, owner);
+        let (pid, streams, files, kept) = self.processes.keep(registry, spawned, owner);
+        let endpoint = kept.and_then(|()| match streams {
+            Streams::Pipes(child) => Entry::pipes(child, target, registry),
+            Streams::Terminal(child) => Entry::terminal(child, target, registry),
+        });
         let (sessions, outbox) = self.agent.sessions_mut();
         match endpoint {
             Ok(endpoint) => {
@@ -163,7 +157,7 @@ impl Reactor {
                 sessions.target_started(now, target, outbox);
             }
             Err(error) => {
-                self.processes.end(now, pid, false, false);
+                self.processes.end(now, pid, End::Forced);
                 let text = format!("failed starting command, reason={error}");
                 sessions.spawn_failed(now, target, 1, &text, outbox);
             }
@@ -292,61 +286,63 @@ impl Reactor {
         }
     }
 
-    fn close_target(&mut self, now: Instant, id: TargetId, reset: bool) {
-        self.resolver.cancel(id.0.to_bits());
+    fn close_target(&mut self, now: Instant, id: TargetId, reset: bool, end: End) {
         let Some(entry) = self.targets.remove(id) else {
             return;
         };
+        if let Endpoint::Resolving = entry.endpoint {
+            self.resolver.cancel(id.0.to_bits());
+        }
         if reset {
             entry.arm_reset();
         }
-        let is_over = entry.is_over();
         let process = entry.pid();
-        let was_on_terminal = matches!(entry.endpoint, Endpoint::Terminal(..));
         // The terminal hangs up, pipes and files go, before anybody is signalled.
         drop(entry);
         if let Some(pid) = process {
-            self.processes.end(now, pid, was_on_terminal, is_over);
+            self.processes.end(now, pid, end);
         }
     }
 
     /// Tells the core which processes have ended.
     pub(super) fn reap(&mut self, now: Instant) {
         while let Some(ended) = self.processes.poll_ended() {
-            if self
-                .foreground
-                .as_ref()
-                .is_some_and(|program| program.pid() == ended.pid)
-            {
-                self.processes.release(ended.pid);
-                self.foreground_ended(now, ended.exit.code());
-                continue;
-            }
-            let found = self
-                .targets
-                .by_index(ended.owner)
-                .filter(|e| e.pid() == Some(ended.pid));
-            let Some(entry) = found else {
-                self.processes.leader_gone(now, ended.pid);
-                continue;
-            };
-            entry.has_exited = true;
-            let id = entry.id;
+            self.process_ended(now, &ended);
+        }
+    }
+
+    /// A guardian has something to say.
+    pub(super) fn note_guardian(&mut self, now: Instant, token: Token) {
+        if let Some(ended) = self.processes.heard(token) {
+            self.process_ended(now, &ended);
+        }
+    }
+
+    fn process_ended(&mut self, now: Instant, ended: &Ended) {
+        let program = self.foreground.as_ref().map(Foreground::pid);
+        if program == Some(ended.pid) {
+            return self.foreground_ended(now, ended.exit.code());
+        }
+        // Nobody asks any more how the leader of an ended session ended.
+        let found = self.targets.by_index(ended.owner);
+        let found = found.filter(|entry| entry.pid() == Some(ended.pid));
+        if let Some(id) = found.map(|entry| entry.id) {
             // What it said last may be unread still, and the read finds out that it was the last.
             let (sessions, outbox) = self.agent.sessions_mut();
             sessions.target_exited(now, id, ended.exit, outbox);
         }
     }
 
-    /// The program is leaving: processes get a moment, then none is left.
+    /// The program is leaving: every process of every session gets a moment, then none is left.
     pub(super) fn end_processes(&mut self, events: &mut Events) {
-        self.settle(Instant::now());
-        let until = Instant::now() + LAST_GRACE;
+        let start = Instant::now();
+        self.settle(start);
+        self.processes.end_all(start, LAST_GRACE);
+        // Whoever can't be killed now, since the kernel holds it, is killed without us.
+        let until = start + 2 * LAST_GRACE;
         loop {
             let now = Instant::now();
-            while let Some(ended) = self.processes.poll_ended() {
-                self.processes.leader_gone(now, ended.pid);
-            }
+            while self.processes.poll_ended().is_some() {}
             self.processes.kill_overdue(now);
             let next = self.processes.next_kill().unwrap_or(until).min(until);
             let left = next.saturating_duration_since(now);
@@ -354,6 +350,5 @@ impl Reactor {
                 break;
             }
         }
-        self.processes.kill_all();
     }
 }

@@ -10,8 +10,9 @@ use std::ffi::c_int;
 use std::io;
 
 mod children;
+mod domain;
+mod guard;
 mod memory;
-mod names;
 mod own;
 mod readiness;
 mod signals;
@@ -21,17 +22,21 @@ mod terminal;
 pub mod testing;
 
 pub use children::{
-    ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_group, signal_process,
+    Custody, ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_process,
 };
+pub use domain::{Separation, has_no_new_privileges, separation};
+pub use guard::{GUARDIAN, Order, Watch, be_guardian, let_guardians_execute};
 pub use memory::RecordMemory;
-pub use names::{LookupError, lookup};
 pub use own::{
-    effective_user, open_files_max, prepare_process, random_bytes, try_lock, wipe_environment,
+    effective_user, open_files_max, prepare_process, random_bytes, try_lock, was_ignored,
+    wipe_environment,
 };
-pub use readiness::takes_output;
-pub use signals::{catch_signal, is_ignored, take_signals, wake_on_signals};
+pub use readiness::{takes_output, write_now};
+pub use signals::{
+    SIGNAL_NUMBER_MAX, catch_signal, leads_session, stop_by, take_signals, wake_on_signals,
+};
 pub use sockets::{
-    bytes_in_flight, reset_on_close, set_keepalive, set_unsent_max, set_user_timeout,
+    bytes_in_flight, reset_on_close, set_keepalive, set_low_water, set_unsent_max, set_user_timeout,
 };
 pub use terminal::{open_terminal, set_echo, set_utf8_input, set_window_size};
 

@@ -56,9 +56,6 @@ pub struct Entry {
     pub endpoint: Endpoint,
     /// Files that its process reads; removed with it.
     pub files: Vec<SecretFile>,
-    /// The leader of its processes has ended.
-    pub has_exited: bool,
-    is_ended: [bool; 2],
     is_writable: bool,
     is_readable: [bool; 2],
     is_queued: [bool; 2],
@@ -114,8 +111,6 @@ impl Targets {
             id,
             endpoint,
             files,
-            has_exited: false,
-            is_ended: [false; 2],
             is_writable: false,
             is_readable: [false; 2],
             is_queued: [false; 2],
@@ -148,7 +143,7 @@ impl Targets {
     }
 
     /// When the next dial loses its patience.
-    pub fn next_give_up(&self) -> Option<Instant> {
+    pub fn next_dial(&self) -> Option<Instant> {
         self.impatient.first().map(|(at, _)| *at)
     }
 
@@ -252,15 +247,11 @@ impl Entry {
             (Endpoint::Pipes(pipes), Channel::Error) => pipes.error.read(buffer),
             _ => Ok(0),
         };
-        let (is_exhausted, is_ended) = match &result {
-            Ok(0) => (true, true),
-            Ok(_) => (false, false),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => (true, false),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (false, false),
-            Err(_) => (true, true),
+        let is_exhausted = match &result {
+            Ok(size) => *size == 0,
+            Err(error) => error.kind() != io::ErrorKind::Interrupted,
         };
         self.is_readable[channel.index()] &= !is_exhausted;
-        self.is_ended[channel.index()] |= is_ended;
         result
     }
 
@@ -290,12 +281,6 @@ impl Entry {
             _ => return 0,
         };
         sys::bytes_in_flight(descriptor, matches!(self.endpoint, Endpoint::Pipes(_)))
-    }
-
-    /// The leader has ended, and nobody holds its outputs.
-    pub fn is_over(&self) -> bool {
-        let has_errors = matches!(self.endpoint, Endpoint::Pipes(_));
-        self.has_exited && self.is_ended[0] && (self.is_ended[1] || !has_errors)
     }
 
     /// Tells the target that nothing more will come. A terminal has no such notion.

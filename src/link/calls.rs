@@ -4,16 +4,17 @@
 //! of packets takes the link with it, and either is reset with the code that fits. Leaves socket,
 //! TLS and the order of what is sent to `link.rs`.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::error::LinkError;
 use super::link::{Answer, Event, Identity};
-use crate::base::Secret;
-use crate::grpc::{self, Call, Code, MessageError, Reassembly, Status};
+use crate::base::{Chunks, Pieces, Secret};
+use crate::grpc::{self, Call, Code, MessageError, Piece, Reassembly, Status};
 use crate::h2::{self, Connection, StreamId};
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
-use crate::packet::{DecodeError, Packet, PreConnectResponse};
+use crate::packet::{DecodeError, Oversized, Packet, PreConnectResponse};
 
 const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
 const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
@@ -31,10 +32,16 @@ fn local_settings(credit: u32) -> h2::LocalSettings {
 /// The HTTP/2 half, apart from the transport so that both can be borrowed at once.
 pub(super) struct Calls {
     pub(super) http2: Connection,
-    identity: Identity,
+    pub(super) identity: Rc<Identity>,
     /// The stream of packets.
     pub(super) stream: Option<StreamId>,
     reassembly: Reassembly,
+    /// What is known of the packet that is just passed over.
+    oversized: Oversized,
+    /// The receiver has room for what the next packet makes it say.
+    takes_packets: bool,
+    /// Bytes of the stream that came while it had none: no more than there was credit for.
+    held: Chunks,
     pub(super) unary: Option<Unary>,
 }
 
@@ -49,12 +56,15 @@ pub(super) struct Unary {
 
 impl Calls {
     /// No call yet.
-    pub(super) fn new(identity: Identity, credit: u32) -> Self {
+    pub(super) fn new(identity: Rc<Identity>, credit: u32) -> Self {
         Self {
             http2: Connection::new(&local_settings(credit)),
             identity,
             stream: None,
             reassembly: Reassembly::new(),
+            oversized: Oversized::default(),
+            takes_packets: true,
+            held: Chunks::new(),
             unary: None,
         }
     }
@@ -63,6 +73,8 @@ impl Calls {
     pub(super) fn open_stream(&mut self) -> Result<(), h2::OpenError> {
         self.stream = Some(self.open(CONNECT_PATH, true)?);
         self.reassembly = Reassembly::new();
+        self.oversized = Oversized::default();
+        self.held.clear();
         Ok(())
     }
 
@@ -135,12 +147,35 @@ impl Calls {
         control.extend(request);
     }
 
+    /// Packets wait that have come already.
+    pub(super) fn holds_packets(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// The receiver has room for packets, or has not. Those that were held come first.
+    pub(super) fn take_packets(
+        &mut self,
+        takes_packets: bool,
+        on_event: &mut dyn FnMut(Event<'_>) -> bool,
+    ) -> Result<(), LinkError> {
+        self.takes_packets = takes_packets;
+        let mut held = std::mem::take(&mut self.held);
+        while self.takes_packets && !held.is_empty() {
+            let used = self.read_packets(held.first(), on_event)?;
+            held.consume(used, &mut Pieces::default());
+        }
+        if !held.is_empty() {
+            self.held = held;
+        }
+        Ok(())
+    }
+
     /// Plaintext of the peer.
     pub(super) fn receive(
         &mut self,
         now: Instant,
         mut bytes: &[u8],
-        on_event: &mut dyn FnMut(Event<'_>),
+        on_event: &mut dyn FnMut(Event<'_>) -> bool,
     ) -> Result<(), LinkError> {
         loop {
             let (used, event) = self
@@ -160,7 +195,7 @@ impl Calls {
     fn dispatch(
         &mut self,
         event: h2::Event<'_>,
-        on_event: &mut dyn FnMut(Event<'_>),
+        on_event: &mut dyn FnMut(Event<'_>) -> bool,
     ) -> Result<(), LinkError> {
         let (id, data, status) = match event {
             h2::Event::Settings => return Ok(()),
@@ -186,33 +221,73 @@ impl Calls {
             }
         };
         if self.stream == Some(id) {
-            self.receive_packets(id, data, status, on_event)
+            self.receive_packets(data, status, on_event)
         } else {
             self.receive_answer(id, data, status, on_event);
             Ok(())
         }
     }
 
-    /// The stream of packets. A fault in it is the end of the link: nothing else is on it.
+    /// The stream of packets. Held ones are lost with its end, as everything behind it is.
     fn receive_packets(
         &mut self,
-        id: StreamId,
         data: &[u8],
         status: Option<Status>,
-        on_event: &mut dyn FnMut(Event<'_>),
+        on_event: &mut dyn FnMut(Event<'_>) -> bool,
     ) -> Result<(), LinkError> {
-        let result = feed(&mut self.reassembly, data, &mut |message| {
-            Packet::decode(message).map(|packet| on_event(Event::Packet(packet)))
-        });
-        if let Err(error) = result {
-            self.http2.reset(id, reset_code(&error));
-            return Err(error);
-        }
+        let used = match self.held.is_empty() {
+            true => self.read_packets(data, on_event)?,
+            false => 0,
+        };
+        let rest = data.get(used..).unwrap_or_default();
+        self.held.extend(rest, &mut Pieces::default());
         if let Some(status) = status {
             self.stream = None;
             on_event(Event::StreamEnded(status));
         }
         Ok(())
+    }
+
+    /// Takes packets from the beginning of `data` while there is room for them. A fault in them is
+    /// the end of the link: nothing else is on it.
+    fn read_packets(
+        &mut self,
+        data: &[u8],
+        on_event: &mut dyn FnMut(Event<'_>) -> bool,
+    ) -> Result<usize, LinkError> {
+        let mut taken = 0;
+        while self.takes_packets && taken < data.len() {
+            let rest = data.get(taken..).unwrap_or_default();
+            let result = match self.reassembly.feed(rest) {
+                Ok((used, piece)) => {
+                    taken += used;
+                    match piece {
+                        None => Ok(true),
+                        Some(Piece::Message(message)) => Packet::decode(message)
+                            .map(|packet| on_event(Event::Packet(packet)))
+                            .map_err(LinkError::Packet),
+                        Some(Piece::Oversized { part, len, is_last }) => {
+                            self.oversized.pass(part);
+                            Ok(!is_last || {
+                                let oversized = std::mem::take(&mut self.oversized);
+                                on_event(Event::Oversized(oversized, len))
+                            })
+                        }
+                    }
+                }
+                Err(error) => Err(LinkError::Message(error)),
+            };
+            match result {
+                Ok(takes_packets) => self.takes_packets = takes_packets,
+                Err(error) => {
+                    if let Some(id) = self.stream {
+                        self.http2.reset(id, reset_code(&error));
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(taken)
     }
 
     /// The unary call. A fault in it is the end of that call only.
@@ -221,7 +296,7 @@ impl Calls {
         id: StreamId,
         data: &[u8],
         status: Option<Status>,
-        on_event: &mut dyn FnMut(Event<'_>),
+        on_event: &mut dyn FnMut(Event<'_>) -> bool,
     ) {
         let Some(call) = self.unary.as_mut().filter(|call| call.stream == id) else {
             return;
@@ -239,10 +314,7 @@ impl Calls {
         });
         let (outcome, code) = match (result, status) {
             (Err(error), _) => {
-                let status = Status {
-                    code: Code::Internal,
-                    message: error.to_string(),
-                };
+                let status = Status::new(Code::Internal, error.to_string());
                 (Err(status), reset_code(&error))
             }
             (Ok(()), None) => return,
@@ -266,16 +338,21 @@ fn reset_code(error: &LinkError) -> h2::ErrorCode {
     }
 }
 
+/// All messages of a unary call.
 fn feed(
     reassembly: &mut Reassembly,
     mut data: &[u8],
     on_message: &mut dyn FnMut(&[u8]) -> Result<(), DecodeError>,
 ) -> Result<(), LinkError> {
     while !data.is_empty() {
-        let (used, message) = reassembly.feed(data).map_err(LinkError::Message)?;
+        let (used, piece) = reassembly.feed(data).map_err(LinkError::Message)?;
         data = &data[used..];
-        if let Some(message) = message {
-            on_message(message).map_err(LinkError::Packet)?;
+        match piece {
+            None => {}
+            Some(Piece::Message(message)) => on_message(message).map_err(LinkError::Packet)?,
+            Some(Piece::Oversized { len, .. }) => {
+                return Err(LinkError::Message(MessageError::TooLarge(len)));
+            }
         }
     }
     Ok(())

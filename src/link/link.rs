@@ -7,10 +7,12 @@
 //! Sans-IO: socket bytes in, packets out by callback; the outbox in, socket bytes out. Carries the
 //! agent's one `Connect` stream and one unary `PreConnect` at a time. Knows nothing of sessions.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::calls::Calls;
 use super::error::LinkError;
+use super::gather::{Gather, Wait};
 use super::pace::Pace;
 use super::proxy;
 use super::transport::{Progress, RECORD_PLAINTEXT_MAX, Transport};
@@ -19,7 +21,7 @@ use crate::grpc::Status;
 use crate::h2;
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
-use crate::packet::{Outbox, Packet};
+use crate::packet::{Outbox, Oversized, Packet};
 
 /// A frame that fills one TLS record.
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
@@ -54,6 +56,8 @@ pub enum Event<'a> {
     Ready,
     /// A packet of the stream.
     Packet(Packet<'a>),
+    /// A packet of the stream that is too large, and its length; its bytes were passed over.
+    Oversized(Oversized, u32),
     /// The stream is over.
     StreamEnded(Status),
     /// The unary call was answered.
@@ -69,7 +73,10 @@ pub struct Link {
     outgoing: ByteBuf,
     calls: Calls,
     pace: Pace,
+    gather: Gather,
     is_ready: bool,
+    /// Since when the gateway has given no credit, though packets wait.
+    blocked_since: Option<Instant>,
     /// Grows while reads fill it.
     read_size: usize,
     last_received: Instant,
@@ -81,7 +88,7 @@ impl Link {
     pub fn new(
         now: Instant,
         transport: Transport,
-        identity: Identity,
+        identity: Rc<Identity>,
         tunnel: Option<Vec<u8>>,
         credit: u32,
     ) -> Self {
@@ -95,7 +102,9 @@ impl Link {
             outgoing,
             calls: Calls::new(identity, credit),
             pace: Pace::new(now),
+            gather: Gather::new(now),
             is_ready: false,
+            blocked_since: None,
             read_size: limits::LINK_READ_BYTES_MIN,
             last_received: now,
         }
@@ -114,6 +123,31 @@ impl Link {
     /// A unary call is under way.
     pub fn is_asking(&self) -> bool {
         self.calls.unary.is_some()
+    }
+
+    /// How it presents itself.
+    pub fn identity(&self) -> Rc<Identity> {
+        Rc::clone(&self.calls.identity)
+    }
+
+    /// The gateway, or a proxy, has said goodbye: what is open goes on, no call can be made.
+    pub fn goes_away(&self) -> bool {
+        self.calls.http2.is_going_away()
+    }
+
+    /// Demands a sign of life where no call can be made.
+    pub fn probe(&mut self) {
+        self.calls.http2.probe();
+    }
+
+    /// The sign of life has not been given.
+    pub fn is_probed(&self) -> bool {
+        self.calls.http2.is_probed()
+    }
+
+    /// Since when the gateway has given no credit, though packets wait.
+    pub fn blocked_since(&self) -> Option<Instant> {
+        self.blocked_since
     }
 
     /// Protocol version and cipher suite of TLS.
@@ -136,16 +170,26 @@ impl Link {
         self.transport.incoming().spare(self.read_size)
     }
 
-    /// `size` bytes were put into [`Link::read_buffer`]. Call with 0 to start the handshake.
+    /// Packets have come for which there was no room. They cost no more memory than the stream had
+    /// credit, which is not to be given meanwhile.
+    pub fn holds_packets(&self) -> bool {
+        self.calls.holds_packets()
+    }
+
+    /// `size` bytes were put into [`Link::read_buffer`]. Call with 0 to start the handshake, or when
+    /// there is room for the packets that are held. Frames are read in any case, packets while
+    /// `takes_packets`, which each call of `on_event` says anew.
     pub fn received(
         &mut self,
         now: Instant,
         size: usize,
-        on_event: &mut dyn FnMut(Event<'_>),
+        takes_packets: bool,
+        on_event: &mut dyn FnMut(Event<'_>) -> bool,
     ) -> Result<(), LinkError> {
         self.transport.incoming().advance(size);
         if size > 0 {
             self.last_received = now;
+            self.gather.received(now, size);
         }
         if size >= self.read_size {
             self.read_size = (self.read_size * 2).min(limits::LINK_READ_BYTES_MAX);
@@ -165,6 +209,7 @@ impl Link {
             calls,
             ..
         } = self;
+        calls.take_packets(takes_packets, on_event)?;
         let progress =
             transport.receive(outgoing, &mut |bytes| calls.receive(now, bytes, on_event))?;
         if self.transport.is_open() && !self.is_ready {
@@ -175,6 +220,15 @@ impl Link {
             Progress::PeerClosed => Err(LinkError::Closed),
             Progress::Open | Progress::Handshaking => Ok(()),
         }
+    }
+
+    /// How the socket is to be waited for, when the gateway should have `credit_wanted` and a
+    /// target may have shown that somebody is at work.
+    pub fn wait(&mut self, now: Instant, credit_wanted: u32, is_at_work: bool) -> Wait {
+        if is_at_work {
+            self.gather.interrupt(now);
+        }
+        self.gather.wait(now, credit_wanted)
     }
 
     /// Opens the agent's stream.
@@ -231,7 +285,7 @@ impl Link {
     }
 
     /// Moves what may leave into the socket's buffer.
-    pub fn transmit(&mut self, outbox: &mut Outbox) -> Result<(), LinkError> {
+    pub fn transmit(&mut self, now: Instant, outbox: &mut Outbox) -> Result<(), LinkError> {
         if !self.is_ready {
             return Ok(());
         }
@@ -247,6 +301,10 @@ impl Link {
                 return Ok(());
             };
             let room = self.calls.http2.send_room(stream);
+            self.blocked_since = match room {
+                0 if !outbox.is_empty() => self.blocked_since.or(Some(now)),
+                _ => None,
+            };
             let size = outbox.len().min(room).min(FRAME_PAYLOAD_MAX);
             if size == 0 || self.outgoing.len() >= limits::LINK_WRITE_BYTES {
                 return Ok(());
@@ -290,20 +348,20 @@ impl Link {
     }
 
     /// Says goodbye: end of the stream, GOAWAY, close_notify.
-    pub fn close(&mut self, outbox: &mut Outbox) {
+    pub fn close(&mut self, now: Instant, outbox: &mut Outbox) {
         if let Some(stream) = self.calls.stream.take() {
             self.calls.http2.reset(stream, h2::ErrorCode::CANCEL);
         }
         self.calls.http2.go_away(h2::ErrorCode::NO_ERROR, b"");
         // What can't be encrypted any more would not have been heard either.
-        let _ = self.transmit(outbox);
+        let _ = self.transmit(now, outbox);
         self.transport.close(&mut self.outgoing);
     }
 
     /// After an error: tells the peer which, as far as that is possible.
-    pub fn abort(&mut self) {
+    pub fn abort(&mut self, now: Instant) {
         self.calls.http2.go_away(h2::ErrorCode::NO_ERROR, b"");
-        let _ = self.transmit(&mut Outbox::new());
+        let _ = self.transmit(now, &mut Outbox::new());
         self.transport.close(&mut self.outgoing);
     }
 }

@@ -5,6 +5,7 @@
 mod backoff;
 mod calls;
 mod error;
+mod gather;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod link;
 mod pace;
@@ -14,5 +15,6 @@ pub mod trust;
 
 pub use backoff::{Backoff, Cause};
 pub use error::LinkError;
+pub use gather::Wait;
 pub use link::{Answer, Event, Identity, Link};
 pub use transport::{Transport, TransportError};

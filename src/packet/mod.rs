@@ -6,6 +6,7 @@
 
 pub mod kind;
 pub mod outbox;
+pub mod oversized;
 #[expect(
     clippy::module_inception,
     reason = "the packet is what this folder is about"
@@ -17,6 +18,7 @@ pub mod spec;
 
 pub use kind::Kind;
 pub use outbox::Outbox;
+pub use oversized::Oversized;
 pub use packet::{DecodeError, Packet, encode, header_len, write_header};
 pub use params::{ConnectionParams, EnvVars, ParamsError};
 pub use preconnect::{HealthCheckResponse, PreConnectRequest, PreConnectResponse};

@@ -11,8 +11,8 @@ use crate::wire::varint;
 use std::fmt;
 
 const FIELD_COMPONENT: u32 = 1;
-const FIELD_TYPE: u32 = 2;
-const FIELD_SPEC: u32 = 3;
+pub(super) const FIELD_TYPE: u32 = 2;
+pub(super) const FIELD_SPEC: u32 = 3;
 const FIELD_PAYLOAD: u32 = 4;
 const ENTRY_KEY: u32 = 1;
 const ENTRY_VALUE: u32 = 2;
@@ -114,7 +114,7 @@ fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
 }
 
 /// Key and value of a map entry; either may be left out when it is empty.
-fn split_entry(entry: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
+pub(super) fn split_entry(entry: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     for field in Fields::new(entry) {
         match field? {

@@ -4,18 +4,28 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::environment::Environment;
+use crate::base::plain::cut;
+use crate::limits;
 
 /// Program and arguments, ready to be executed.
 pub type Argv = Vec<OsString>;
 
-/// The command as it is shown to the client: unexpanded, joined by spaces.
+/// The command as it is shown to the client: unexpanded, joined by spaces, the beginning of a long one.
 pub fn display(command: &[Vec<u8>], client_args: &[Vec<u8>]) -> Vec<u8> {
-    let words: Vec<&[u8]> = command
-        .iter()
-        .chain(client_args)
-        .map(Vec::as_slice)
-        .collect();
-    words.join(&b' ')
+    // One byte more shows that it is longer.
+    let most = limits::COMMAND_ECHO_BYTES_MAX + 1;
+    let mut shown = Vec::new();
+    for word in command.iter().chain(client_args) {
+        if !shown.is_empty() {
+            shown.push(b' ');
+        }
+        let room = most.saturating_sub(shown.len());
+        shown.extend_from_slice(word.get(..room).unwrap_or(word));
+        if shown.len() >= most {
+            break;
+        }
+    }
+    cut(&shown, limits::COMMAND_ECHO_BYTES_MAX).into_owned()
 }
 
 /// Where the path of a secret file goes, once it has one.

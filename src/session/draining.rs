@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::sessions::Sessions;
 use super::target::{Exit, TargetId};
+use crate::base::plain::Word;
 use crate::limits;
 use crate::packet::Outbox;
 
@@ -92,7 +93,7 @@ impl Sessions {
             return self.arm(id, now + (due - clock));
         }
         if due < silent {
-            let sid = self.session(key).map_or("", |session| &session.id);
+            let sid = Word(self.session(key).map_or("", |session| &session.id));
             log::warn!(
                 "sid={sid} output cut: the command ended {} s ago, a job that it left behind has \
                  printed {} bytes since and goes on; let such jobs print to a file",

@@ -7,10 +7,11 @@
 use std::time::Instant;
 
 use super::output::Output;
-use super::sessions::{EXIT_INTERNAL, Sessions, State};
+use super::sessions::{EXIT_INTERNAL, LIFE, Sessions, State, session_id};
 use super::target::{SessionKey, TargetId};
+use crate::base::plain::{Word, cut};
 use crate::limits;
-use crate::packet::{Kind, Outbox, spec};
+use crate::packet::{Kind, Outbox, Oversized, spec};
 
 /// A session that is over.
 pub(super) struct Ended {
@@ -57,13 +58,47 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(session) = self.session(key) {
-            log::info!("sid={} session ended, exit code {code}", session.id);
+            log::info!(target: LIFE, "sid={} session ended, exit code {code}", Word(&session.id));
             send_close(outbox, &session.id, code, text);
             self.end(now, key);
             if let Some(ended) = self.ended.back_mut() {
                 ended.is_unconfirmed = true;
             }
             self.confirmations.missed_since.get_or_insert(now);
+        }
+    }
+
+    /// A packet of `len` bytes was passed over. It costs the session that it names, and nobody else.
+    pub fn handle_oversized(
+        &mut self,
+        now: Instant,
+        packet: &Oversized,
+        len: u32,
+        outbox: &mut Outbox,
+    ) {
+        self.counters.oversized += 1;
+        let (Some(kind), Some(id)) = (packet.kind, packet.session.as_deref().and_then(session_id))
+        else {
+            log::warn!("a message of {len} bytes that names no session is too large: passed over");
+            return;
+        };
+        let text = format!(
+            "a {} packet of {len} bytes is larger than the {} that the agent takes: send less at once",
+            kind.name(),
+            limits::GRPC_MESSAGE_BYTES_MAX
+        );
+        match self.by_id.get(id).copied() {
+            Some(key) => {
+                log::warn!("sid={} session closed: {text}", Word(id));
+                self.counters.refused += 1;
+                self.close(now, key, EXIT_INTERNAL, &text, outbox);
+                if kind == Kind::AgentSessionOpen {
+                    self.contest();
+                }
+            }
+            None if kind == Kind::AgentSessionOpen => self.refuse(id, &text, outbox),
+            None if self.refuse_system(kind, id, outbox) => {}
+            None => self.handle_stray(now, kind, id, outbox),
         }
     }
 
@@ -155,12 +190,13 @@ impl Sessions {
     }
 }
 
-/// The one close packet of a session.
+/// The one close packet of a session; of a long text it has the beginning.
 pub(super) fn send_close(outbox: &mut Outbox, id: &str, code: u16, text: &str) {
     let code = code.to_string();
+    let text = cut(text.as_bytes(), limits::ERROR_ECHO_BYTES_MAX);
     let entries = [
         (spec::SESSION_ID, id.as_bytes()),
         (spec::EXIT_CODE, code.as_bytes()),
     ];
-    outbox.push(Kind::ClientSessionClose, &entries, text.as_bytes());
+    outbox.push(Kind::ClientSessionClose, &entries, &text);
 }

@@ -12,6 +12,7 @@ use nanoserde::DeJson;
 
 use super::client_variables::{self, CONSOLE_ONLY};
 use super::heap;
+use crate::base::plain::Word;
 use crate::base::{ClientEnv, Secret};
 use crate::packet::{ConnectionParams, EnvVars};
 use crate::wire::base64;
@@ -245,7 +246,8 @@ impl Environment {
         if !passed_over.is_empty() {
             passed_over.truncate(passed_over.floor_char_boundary(NAMES_SHOWN_BYTES));
             log::info!(
-                "sid={session_id} the connection's own go before the client's:{passed_over}"
+                "sid={} the connection's own go before the client's:{passed_over}",
+                Word(session_id)
             );
         }
         Ok(())

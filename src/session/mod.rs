@@ -25,7 +25,7 @@ mod tcp;
 mod tests;
 
 pub use environment::AgentEnvironment;
-pub use output::{Command, Output, Size};
+pub use output::{Command, End, Output, Size};
 pub use pressure::STALLED;
 pub use sessions::{EXIT_INTERNAL, Sessions, Settings};
 pub use target::{Channel, Exit, TargetId};
@@ -41,6 +41,8 @@ pub struct Counters {
     pub commands: u64,
     /// Sessions, relays and packets refused by policy or limit.
     pub refused: u64,
+    /// Packets that were too large and passed over.
+    pub oversized: u64,
     /// Addresses that did not answer.
     pub dial_failures: u64,
     /// Relays closed because their target stalled under pressure.

@@ -11,9 +11,10 @@ use super::heap;
 use super::output::{Output, Size};
 use super::policy;
 use super::service::{self, Liveness, Service};
-use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
+use super::sessions::{EXIT_INTERNAL, LIFE, Session, Sessions, State};
 use super::shares::{Table, UserKey};
 use super::target::{Kind as TargetKind, SessionKey, TargetId};
+use crate::base::plain::{Word, cut};
 use crate::limits;
 use crate::packet::params::{self, ParamsError};
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, spec};
@@ -35,7 +36,10 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(key) = self.by_id.get(id).copied() {
-            log::warn!("sid={id} a second session came with the id of this one: both are refused");
+            log::warn!(
+                "sid={} a second session came with the id of this one: both are refused",
+                Word(id)
+            );
             self.counters.refused += 1;
             self.close(now, key, EXIT_INTERNAL, SAME_ID, outbox);
             return self.contest();
@@ -51,8 +55,8 @@ impl Sessions {
     }
 
     /// The one close packet of a session that never was; what its client has sent already is late.
-    fn refuse(&mut self, id: &str, text: &str, outbox: &mut Outbox) {
-        log::warn!("sid={id} session refused: {text}");
+    pub(super) fn refuse(&mut self, id: &str, text: &str, outbox: &mut Outbox) {
+        log::warn!("sid={} session refused: {text}", Word(id));
         self.counters.refused += 1;
         self.remember_ended(id.into(), true);
         send_close(outbox, id, EXIT_INTERNAL, text);
@@ -202,15 +206,18 @@ impl Sessions {
             },
         };
         log::info!(
+            target: LIFE,
             "sid={} session opened, type {}",
-            session.id,
+            Word(&session.id),
             session.connection_type
         );
         let shown = command::display(&session.command, &session.client_args);
+        let connection_type = session.connection_type.as_bytes();
+        let connection_type = cut(connection_type, limits::TYPE_ECHO_BYTES_MAX);
         let entries = [
             (spec::SESSION_ID, session.id.as_bytes()),
-            (spec::CONNECTION_TYPE, session.connection_type.as_bytes()),
-            (spec::REQUEST_PORT, &session.request_port[..]),
+            (spec::CONNECTION_TYPE, &connection_type[..]),
+            (spec::REQUEST_PORT, port_echo(&session.request_port)),
             (spec::COMMAND, &shown[..]),
         ];
         outbox.push(Kind::ClientSessionOpenOK, &entries, b"");
@@ -243,6 +250,12 @@ impl Sessions {
 /// What the users of two sessions with one id are told.
 const SAME_ID: &str =
     "another session was opened with the id of this one; closed by the agent, connect again";
+
+/// The port that the client asked for. What is none asks for nothing: the client then takes the usual one.
+fn port_echo(port: &[u8]) -> &[u8] {
+    let is_port = port.len() <= limits::PORT_ECHO_DIGITS_MAX && port.iter().all(u8::is_ascii_digit);
+    if is_port { port } else { b"" }
+}
 
 /// HOST and PORT of a session, or the sentence that names what is missing.
 pub(super) fn address(session: &Session, liveness: Liveness) -> Result<Address, String> {

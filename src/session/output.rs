@@ -116,7 +116,8 @@ pub enum Output {
         /// Whose.
         target: TargetId,
     },
-    /// Processes that were asked to end get a moment only.
+    /// The key is revoked: every process of every session, one that ended long ago too, gets a
+    /// moment only.
     HastenEnds,
     /// Close every descriptor of the target; end its processes.
     Close {
@@ -124,7 +125,18 @@ pub enum Output {
         target: TargetId,
         /// Let the peer see a reset instead of an orderly end.
         reset: bool,
+        /// Whom of its processes the end reaches.
+        end: End,
     },
+}
+
+/// How a session's processes come to their end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// The command has ended and its output is over: what it has detached on purpose may go on.
+    Normal,
+    /// The client left, or we have to: nothing goes on.
+    Forced,
 }
 
 #[cfg(test)]

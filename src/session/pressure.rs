@@ -19,6 +19,7 @@ use super::output::Output;
 use super::sessions::{Deadline, EXIT_INTERNAL, Sessions};
 use super::target::TargetId;
 use crate::base::Pieces;
+use crate::base::plain::Word;
 use crate::limits;
 use crate::packet::Outbox;
 
@@ -197,6 +198,7 @@ impl Sessions {
         let sid = session
             .and_then(|key| self.session(key))
             .map_or("", |session| &session.id);
+        let sid = Word(sid);
         log::warn!("sid={sid} relay closed: its target took nothing while {held} bytes waited");
         self.counters.stalls += 1;
         match session {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::command;
-use super::output::{Command, Output, Size};
+use super::output::{Command, End, Output, Size};
 use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
 use super::shares::Table;
 use super::target::{Exit, Kind as TargetKind, Phase, SessionKey, TargetId};
@@ -171,13 +171,14 @@ impl Sessions {
 
     /// Everything that the client will get has been queued: close with the leader's code.
     pub(super) fn finish_process(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
-        let Some(target) = self.target(id) else {
+        let Some(target) = self.target_mut(id) else {
             return;
         };
         let (Some(key), Some(drain)) = (target.session, &target.drain) else {
             return;
         };
         let exit = drain.exit;
+        target.end = End::Normal;
         self.close(now, key, exit.code(), &outcome(exit), outbox);
     }
 

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::sessions::Sessions;
-use super::target::{Channel, Kind as TargetKind, Phase, TargetId};
+use super::target::{Channel, Kind as TargetKind, Phase, Target, TargetId};
+use crate::base::plain::Word;
 use crate::packet::{Kind, Outbox, SpecEntry, spec};
 
 impl Sessions {
@@ -22,8 +23,8 @@ impl Sessions {
                 return self.opened(key, outbox);
             }
             (TargetKind::Tcp(_), Some(key)) => {
-                let id = self.session(key).map_or("", |session| &session.id);
-                log::debug!("sid={id} connected to target");
+                let sid = Word(self.session(key).map_or("", |session| &session.id));
+                log::debug!("sid={sid} connected to target");
             }
             _ => {}
         }
@@ -41,7 +42,7 @@ impl Sessions {
         match (&target.kind, target.session) {
             (TargetKind::Probe, Some(key)) => self.probe_failed(now, id, key, reason, outbox),
             (TargetKind::Tcp(_), Some(key)) => {
-                let sid = self.session(key).map_or("", |session| &session.id);
+                let sid = Word(self.session(key).map_or("", |session| &session.id));
                 log::warn!("sid={sid} failed connecting to internal service, reason={reason}");
                 self.counters.dial_failures += 1;
                 self.tcp_ended(now, id, outbox);
@@ -89,6 +90,7 @@ impl Sessions {
         if let Some((kind, entries, used)) = self.header(id, channel) {
             outbox.fill(kind, &entries[..used], size);
             self.counters.bytes_to_gateway += size as u64;
+            self.is_at_work |= self.target_mut(id).is_some_and(Target::said);
         }
     }
 

@@ -15,6 +15,7 @@ use super::service::Service;
 use super::shares::{Full, Shares, Table, UserKey};
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
+use crate::base::plain::{Word, beginning};
 use crate::base::{Pieces, Slab, Timers};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
@@ -112,12 +113,17 @@ pub struct Sessions {
     /// Targets whose queue holds memory.
     pub(super) warm: Vec<TargetId>,
     is_closing: bool,
+    /// A target said something that was no answer to bulk data.
+    pub(super) is_at_work: bool,
     pub(super) counters: Counters,
 }
 
 /// Exit code of everything that went wrong before or beside the command (upstream's
 /// `internalExitCode`).
 pub const EXIT_INTERNAL: u16 = 254;
+
+/// The log's name for the life of sessions, whose lines have no rate: they are as many as sessions.
+pub(super) const LIFE: &str = "session";
 
 impl Sessions {
     /// An empty table.
@@ -144,6 +150,7 @@ impl Sessions {
             pieces: Pieces::default(),
             warm: Vec::new(),
             is_closing: false,
+            is_at_work: false,
             counters: Counters::default(),
         }
     }
@@ -176,6 +183,12 @@ impl Sessions {
     /// What the parameters of all sessions take of the heap.
     pub fn held_bytes(&self) -> usize {
         self.shares.taken(Table::Bytes)
+    }
+
+    /// Somebody may have been at work since the last time: a target said something, and not because
+    /// much was sent to it.
+    pub fn take_is_at_work(&mut self) -> bool {
+        std::mem::take(&mut self.is_at_work)
     }
 
     /// What happened so far.
@@ -233,13 +246,7 @@ impl Sessions {
             log::warn!("packet {} without a usable session id ignored", kind.name());
             return;
         };
-        if let Some((kind, payload)) = super::system::refuse(kind, id) {
-            log::info!("sid={id} system request refused: {}", kind.name());
-            outbox.push(
-                kind,
-                &[(spec::SESSION_ID, id.as_bytes())],
-                payload.as_bytes(),
-            );
+        if self.refuse_system(kind, id, outbox) {
             return;
         }
         if kind == Kind::AgentSessionOpen {
@@ -250,7 +257,7 @@ impl Sessions {
         };
         match kind {
             Kind::AgentSessionClose => {
-                log::info!("sid={id} session closed by the gateway");
+                log::info!(target: LIFE, "sid={} session closed by the gateway", Word(id));
                 self.end(now, key);
             }
             Kind::AgentExecWriteStdin => self.exec(now, key, packet.payload, outbox),
@@ -263,8 +270,19 @@ impl Sessions {
         }
     }
 
+    /// Answers a request of the gateway itself; `false` for a packet that is none.
+    pub(super) fn refuse_system(&self, kind: Kind, id: &str, outbox: &mut Outbox) -> bool {
+        let Some((kind, payload)) = super::system::refuse(kind, id) else {
+            return false;
+        };
+        log::info!("sid={} system request refused: {}", Word(id), kind.name());
+        let entries = [(spec::SESSION_ID, id.as_bytes())];
+        outbox.push(kind, &entries, payload.as_bytes());
+        true
+    }
+
     /// A packet for a session that is not open: late ones are normal, others hear of it.
-    fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
+    pub(super) fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
         let known = self.ended.iter_mut().find(|ended| &*ended.id == id);
         let is_late = known.is_some();
         if let Some(ended) = known
@@ -306,7 +324,7 @@ impl Sessions {
         let text = match self.session(key) {
             Some(session) => format!(
                 "this session of type {} does not accept {} packets",
-                session.connection_type,
+                beginning(&session.connection_type, limits::TYPE_ECHO_BYTES_MAX),
                 kind.name()
             ),
             None => return,
@@ -403,7 +421,9 @@ impl Sessions {
                 self.shares.give(target.user, Table::Processes, 1);
             }
             self.shares.give(target.user, Table::Relays, 1);
-            self.outputs.push_back(Output::Close { target: id, reset });
+            let end = target.end;
+            let target = id;
+            self.outputs.push_back(Output::Close { target, reset, end });
         }
     }
 
@@ -440,7 +460,7 @@ fn is_for_session(kind: Kind) -> bool {
 }
 
 /// A session id as it came: opaque text of bounded length.
-fn session_id(bytes: &[u8]) -> Option<&str> {
+pub(super) fn session_id(bytes: &[u8]) -> Option<&str> {
     let usable = !bytes.is_empty() && bytes.len() <= limits::ID_BYTES_MAX;
     std::str::from_utf8(bytes).ok().filter(|_| usable)
 }

@@ -12,6 +12,7 @@
 use std::time::{Duration, Instant};
 
 use super::draining::Drain;
+use super::output::End;
 use super::shares::UserKey;
 use crate::base::{Chunks, Key, Pieces, TimerId};
 use crate::limits;
@@ -108,12 +109,16 @@ pub struct Target {
     pub open: [bool; 2],
     /// The process's leader has ended, and its output is read for a while.
     pub drain: Option<Box<Drain>>,
+    /// How its processes will end.
+    pub end: End,
     /// When it last took bytes, or when bytes began to wait.
     pub progress: Instant,
     /// Since when it is being looked at without having moved, and the last look.
     pub watched: Option<(Instant, Instant)>,
     /// Bytes that the kernel held for it when it was last examined.
     pub in_kernel: usize,
+    /// Bytes that were queued for it since it last said something.
+    pub unanswered: usize,
     /// Its one deadline: connecting, lingering, draining.
     pub timer: Option<TimerId>,
     /// It stands in the list of targets that the reactor has to look at.
@@ -135,9 +140,11 @@ impl Target {
             write_closed: false,
             open: [true, has_error_channel],
             drain: None,
+            end: End::Forced,
             progress: now,
             watched: None,
             in_kernel: 0,
+            unanswered: 0,
             timer: None,
             is_dirty: false,
         }
@@ -149,6 +156,13 @@ impl Target {
             self.progress = now;
         }
         self.queue.extend(bytes, pieces);
+        self.unanswered = self.unanswered.saturating_add(bytes.len());
+    }
+
+    /// It said something; `true` unless that answers bulk data, as a server does that confirms
+    /// what it has got.
+    pub fn said(&mut self) -> bool {
+        std::mem::take(&mut self.unanswered) < limits::GATHER_ANSWERED_BYTES
     }
 
     /// `size` bytes left.

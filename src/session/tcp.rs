@@ -12,6 +12,7 @@ use super::service::Liveness;
 use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
 use super::shares::Table;
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, TargetId};
+use crate::base::plain::Word;
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
 
@@ -75,7 +76,7 @@ impl Sessions {
             Ok(target) => target,
             Err(full) => {
                 let sid = self.session(key).map_or("", |session| &session.id);
-                log::warn!("sid={sid} connection refused: {full}");
+                log::warn!("sid={} connection refused: {full}", Word(sid));
                 self.counters.refused += 1;
                 self.tell_closed(key, &connection, outbox);
                 self.remember_closed(key, connection);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::sessions::{Sessions, Settings};
 use super::target::{Channel, Exit};
-use super::{AgentEnvironment, Output, STALLED, Size, TargetId};
+use super::{AgentEnvironment, End, Output, STALLED, Size, TargetId};
 use crate::base::Secret;
 use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
@@ -125,10 +125,18 @@ impl World {
         }
     }
 
+    /// How the processes of the next target that is closed end.
+    fn ended(&mut self) -> End {
+        match self.sessions.poll_output() {
+            Some(Output::Close { end, .. }) => end,
+            _ => panic!("nothing is closed"),
+        }
+    }
+
     fn closed(&mut self) -> (TargetId, bool) {
         loop {
             match self.sessions.poll_output() {
-                Some(Output::Close { target, reset }) => return (target, reset),
+                Some(Output::Close { target, reset, .. }) => return (target, reset),
                 Some(Output::Examine { .. }) => {}
                 _ => panic!("nothing is closed"),
             }
@@ -584,6 +592,32 @@ fn a_job_that_prints_for_ever_is_cut_after_a_minute_with_room() {
 }
 
 #[test]
+fn only_a_command_that_has_ended_and_said_all_ends_normally() {
+    let mut world = World::new();
+    for (exits, is_silent, end) in [
+        (true, true, End::Normal),
+        (true, false, End::Forced),
+        (false, true, End::Forced),
+    ] {
+        world.open("s", shell());
+        world.deliver(Kind::AgentExecWriteStdin, "s", b"");
+        let (target, _) = world.spawned();
+        if exits {
+            world
+                .sessions
+                .target_exited(world.now, target, Exit::Code(0), &mut world.outbox);
+        }
+        if is_silent {
+            world.ends(target, Channel::Output);
+            world.ends(target, Channel::Error);
+        }
+        world.deliver(Kind::AgentSessionClose, "s", b"");
+        assert_eq!(world.ended(), end, "{exits} {is_silent}");
+        world.sent();
+    }
+}
+
+#[test]
 fn a_terminal_starts_with_its_first_keystroke_and_the_last_size() {
     let mut world = World::new();
     world.open(
@@ -1036,4 +1070,39 @@ fn one_user_leaves_a_quarter_of_the_relays_to_others() {
     assert_eq!(world.one().kind, Kind::ClientSessionOpenOK);
     world.deliver(Kind::AgentExecWriteStdin, "other", b"");
     world.spawned();
+}
+
+#[test]
+fn what_is_echoed_is_bounded_and_says_so() {
+    let long = "x".repeat(1 << 20);
+    let mut world = World::new();
+    let words = vec![&long[..]; 2];
+    world.open("a", params("custom", &[], &words));
+    let mut shown = vec![("custom", b"5432".to_vec(), "5432")];
+    shown.push((&long, vec![b'7'; 1 << 20], ""));
+    shown.push(("custom", b"54ab".to_vec(), ""));
+    world.outbox.clear();
+    for (kind, port, echoed) in shown {
+        let params = params(kind, &[], &words);
+        let session = world
+            .sessions
+            .session_of(kind, params, &EnvVars::new(), port);
+        let Ok(session) = session else {
+            panic!("it is refused");
+        };
+        world.sessions.admit(world.now, session, &mut world.outbox);
+        let bytes = world.outbox.frame(&[0; 9], usize::MAX).to_vec();
+        world.outbox.clear();
+        let packet = Packet::decode(&bytes[14..]).unwrap();
+        let text = |key| String::from_utf8(packet.spec(key).unwrap().to_vec()).unwrap();
+        assert_eq!(text(spec::REQUEST_PORT), echoed);
+        assert!(text(spec::CONNECTION_TYPE).len() <= limits::TYPE_ECHO_BYTES_MAX);
+        let command = text(spec::COMMAND);
+        assert_eq!(command.len(), limits::COMMAND_ECHO_BYTES_MAX);
+        assert!(command.ends_with("..."), "{}", &command[4000..]);
+    }
+    super::ending::send_close(&mut world.outbox, "b", 254, &long);
+    let close = world.one().payload;
+    assert_eq!(close.len(), limits::ERROR_ECHO_BYTES_MAX);
+    assert!(close.ends_with("x..."));
 }

@@ -1,12 +1,13 @@
 //! From a configuration to a running agent: the only place where all parts meet.
 
+mod beside;
+pub mod isolation;
 mod publication;
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -15,15 +16,15 @@ use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
 use crate::base::Rng;
 use crate::cli::{AgentOptions, RunOptions};
 use crate::config::{Config, HealthListen, Mode, Surroundings, TlsMode};
-use crate::io::child::{CommandSpec, SpawnError};
-use crate::io::foreground::Foreground;
 use crate::io::notify::Notify;
+use crate::io::processes::Keeping;
 use crate::io::reactor::{Options, Reactor};
+use crate::io::signal::Catch;
 use crate::io::{files, health, log, sys};
 use crate::link::trust::{self, Alpn};
 use crate::link::{Identity, proxy};
-use crate::session::environment::is_private;
 use crate::session::{self, AgentEnvironment, Sessions};
+use beside::Program;
 use publication::{ORGANISATION_AGENT, Publication};
 
 /// Our version, as the gateway's list and `hoop-lite version` show it.
@@ -31,11 +32,12 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Variables that the program itself, or the C library below it, may ask for later. Every other
 /// one is wiped from the process once it was read: sessions can look at `/proc/PPID/environ`.
-const KEPT_VARIABLES: [&str; 8] = [
+const KEPT_VARIABLES: [&str; 9] = [
     "PATH",
     "HOME",
     "TMPDIR",
     "XDG_RUNTIME_DIR",
+    "RUNTIME_DIRECTORY",
     "TZ",
     "RES_OPTIONS",
     "LOCALDOMAIN",
@@ -51,6 +53,7 @@ pub type Variables = Vec<(OsString, OsString)>;
 /// Call before any thread is started: this hardens the process and wipes its environment.
 pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, String> {
     sys::prepare_process();
+    sys::let_guardians_execute();
     let variables: Variables = std::env::vars_os().collect();
     wipe(&variables);
     let variable = |wanted: &str| {
@@ -63,16 +66,20 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         variable: &variable,
         read_file: &files::read_small,
     };
-    let config = Config::load(surroundings).map_err(|error| error.to_string())?;
-    for warning in &config.warnings {
-        ::log::warn!("{warning}");
-    }
-    ::log::info!("{}", config.start_line(VERSION, &platform()));
-    let publication = beside
-        .map(|options| published(options, &config, &variable))
-        .transpose()?;
-    let program = beside.map_or(&[][..], |options| &options.program);
-    let result = serve(config, &variables, publication.flatten(), program);
+    let program = match beside {
+        Some(options) => Program::new(options, &variables, surroundings)?,
+        None => None,
+    };
+    let reactor = assemble(beside, &variables, surroundings, program.as_ref());
+    let result = match (reactor, program) {
+        (Ok(reactor), program) => serve(reactor, program.as_ref()),
+        (Err(reason), Some(program)) if program.keeps_going() => {
+            ::log::error!("{reason}; {} runs without the agent", program.name());
+            Ok(program.run_alone())
+        }
+        (Err(reason), Some(program)) => Err(program.not_started(&reason)),
+        (Err(reason), None) => Err(reason),
+    };
     log::flush();
     result
 }
@@ -113,73 +120,100 @@ fn published(
     Ok(Some(publication))
 }
 
-fn serve(
-    config: Config,
+/// Everything but the program beside the agent.
+fn assemble(
+    beside: Option<&RunOptions>,
     variables: &Variables,
-    publication: Option<Publication>,
-    program: &[OsString],
-) -> Result<u8, String> {
+    surroundings: Surroundings<'_>,
+    program: Option<&Program>,
+) -> Result<Reactor, String> {
+    let config = Config::load(surroundings).map_err(|error| error.to_string())?;
+    for warning in &config.warnings {
+        ::log::warn!("{warning}");
+    }
+    ::log::info!("{}", config.start_line(VERSION, &platform()));
+    let publication = match beside {
+        Some(options) => published(options, &config, surroundings.variable)?,
+        None => None,
+    };
     let environment = |wanted: &str| {
         let found = variables.iter().find(|(name, _)| name == wanted);
         found.map(|(_, value)| value.clone())
     };
-    let search_path = environment("PATH").unwrap_or_default();
-    let waits_to_be_wanted = config.mode == Mode::Embedded || publication.is_some();
+    let is_embedded = config.mode == Mode::Embedded || publication.is_some();
+    if beside.is_some() {
+        ::log::info!(
+            "sessions see the environment and folder that run was started with, less HOOP_*, \
+             TOKEN, VAULT_TOKEN and VAULT_APP_ROLE_SECRET_ID"
+        );
+    }
+    let sessions = sessions(
+        &config,
+        variables,
+        publication.as_ref(),
+        is_embedded || beside.is_some(),
+    );
+    let options = Options {
+        search_path: environment("PATH").unwrap_or_default(),
+        catch: match program {
+            Some(_) => Catch::All,
+            None => Catch::Own,
+        },
+        notify: Notify::new(
+            environment("NOTIFY_SOCKET"),
+            environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok()),
+        ),
+        keeping: Keeping {
+            ends_detached: config.settings.end_detached,
+            is_separate: isolation::is_separate(&config, sys::separation()),
+        },
+        ships_logs: config.settings.log_ship,
+    };
+    log::ship(config.settings.log_ship);
+    let health = config.settings.health_listen.as_ref().map(health_address);
     let settings = agent::Settings {
-        is_embedded: waits_to_be_wanted,
+        is_embedded,
         key_check_interval: config.settings.key_check_interval,
         drain_timeout: config.settings.drain_timeout,
         reconnect_max: config.settings.reconnect_max,
         exit_on_revoked: config.settings.exit_on_revoked,
     };
+    let endpoints = endpoint_source(config, publication)?;
+    let rng = Rng::new(seed());
+    let agent = Agent::new(Instant::now(), settings, sessions, endpoints, rng);
+    let mut reactor =
+        Reactor::new(agent, options).map_err(|error| format!("can not start: {error}"))?;
+    if let Some(address) = health {
+        beside::serve_health(&mut reactor, &address, program)?;
+    }
+    Ok(reactor)
+}
+
+fn sessions(
+    config: &Config,
+    variables: &Variables,
+    publication: Option<&Publication>,
+    inherit: bool,
+) -> Sessions {
     let published = publication
         .iter()
         .flat_map(|publication| publication.variables.clone());
     let offered = variables.iter().cloned().chain(published);
-    let sessions = Sessions::new(
+    Sessions::new(
         session::Settings {
             relay_count_max: config.settings.relay_count_max,
             queue_bytes_max: config.settings.queue_budget,
             stall_max: config.settings.stall_max,
             output_after_exit_max: config.settings.output_after_exit,
         },
-        AgentEnvironment::new(offered, waits_to_be_wanted)
-            .with_client_env(config.settings.client_env.clone()),
-    );
-    let options = Options {
-        search_path: search_path.clone(),
-        health: config.settings.health_listen.as_ref().map(health_address),
-        notify: Notify::new(
-            environment("NOTIFY_SOCKET"),
-            environment("WATCHDOG_USEC").and_then(|text| text.into_string().ok()),
-        ),
-        ships_logs: config.settings.log_ship,
-    };
-    log::ship(config.settings.log_ship);
-    let endpoints = endpoint_source(config, publication)?;
-    let agent = Agent::new(
-        Instant::now(),
-        settings,
-        sessions,
-        endpoints,
-        Rng::new(seed()),
-    );
-    let mut reactor = Reactor::new(agent, options).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => format!("the health endpoint's address is taken: {error}"),
-        _ => format!("can not start: {error}"),
-    })?;
+        AgentEnvironment::new(offered, inherit).with_client_env(config.settings.client_env.clone()),
+    )
+}
+
+fn serve(mut reactor: Reactor, program: Option<&Program>) -> Result<u8, String> {
     // Last, when signals are caught and nothing is left that could keep us from running.
-    match start_program(program, variables, &search_path, settings.drain_timeout) {
-        Ok(None) => {}
-        Ok(Some(foreground)) => reactor.accompany(foreground),
-        Err(error) => {
-            let name = program
-                .first()
-                .map(|name| name.to_string_lossy())
-                .unwrap_or_default();
-            ::log::error!("can not run {name}: {error}; check what stands behind --, and PATH");
-            return Ok(u8::try_from(error.code()).unwrap_or(1));
-        }
+    if let Some(Err(code)) = program.map(|program| program.start(&mut reactor)) {
+        return Ok(code);
     }
     let (exit, program_code) = reactor
         .run()
@@ -188,31 +222,6 @@ fn serve(
         Exit::Stopped => 0,
         Exit::KeyRefused => EXIT_KEY_REFUSED,
     }))
-}
-
-/// The program of `run -- CMD`, with everything that we were started with but the keys.
-fn start_program(
-    program: &[OsString],
-    variables: &Variables,
-    search_path: &OsString,
-    kill_after: Duration,
-) -> Result<Option<Foreground>, SpawnError> {
-    let Some((name, args)) = program.split_first() else {
-        return Ok(None);
-    };
-    let is_shown = |name: &OsString| name.to_str().is_none_or(|name| !is_private(name));
-    let spec = CommandSpec {
-        program: name.clone(),
-        args: args.to_vec(),
-        environment: variables
-            .iter()
-            .filter(|(name, _)| is_shown(name))
-            .cloned()
-            .collect(),
-        search_path: search_path.clone(),
-        working_directory: None,
-    };
-    Foreground::start(&spec, kill_after).map(Some)
 }
 
 /// Exit code of `--exit-on-revoked`.

@@ -121,6 +121,14 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// What a field of bytes, of which `beginning` is there, still lacks; `None` while its length is not
+/// known, or for a field of another wire type.
+pub fn bytes_missing(beginning: &[u8]) -> Option<u64> {
+    let (tag, rest) = varint::read(beginning).ok()?;
+    let (len, rest) = varint::read(rest).ok()?;
+    (tag & 7 == WIRE_BYTES).then(|| len.saturating_sub(rest.len() as u64))
+}
+
 /// Writes the tag and the length of field `number`, whose `len` bytes the caller puts next.
 pub fn write_bytes_head(sink: &mut dyn Sink, number: u32, len: usize) {
     write_bytes_tag(sink, number);

@@ -3,13 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod beside;
+mod beside_signals;
 mod command;
 mod console;
+mod ends;
 mod environment;
 mod exhaustion;
 mod first_process;
+mod flood;
 mod link;
+mod logs;
 mod messages;
+mod never_waits;
 mod policy;
 mod proxy;
 mod revocation;

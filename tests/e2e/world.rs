@@ -93,6 +93,22 @@ impl Folder {
     }
 }
 
+/// Waits until a file holds what `enough` wants, and returns its text.
+pub fn wait_file(path: &str, enough: impl Fn(&str) -> bool) -> String {
+    let give_up = std::time::Instant::now() + loopback_gateway::deadline();
+    loop {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        if enough(&text) {
+            return text;
+        }
+        assert!(
+            std::time::Instant::now() < give_up,
+            "{path} holds only {text:?}"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.path);

@@ -42,6 +42,8 @@ pub struct Habits {
     pub data_max: usize,
     /// In a thousand frames.
     pub padding: usize,
+    /// Calls at once.
+    pub streams_max: u32,
 }
 
 /// Frames without data that the agent takes in one second whatever happens; this gateway stays
@@ -110,7 +112,7 @@ impl Peer {
         };
         let entries = [
             (frames::SETTING_WINDOW, habits.window),
-            (frames::SETTING_MAX_STREAMS, 100),
+            (frames::SETTING_MAX_STREAMS, habits.streams_max),
         ];
         peer.put(&frames::settings(&entries), None);
         peer

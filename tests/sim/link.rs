@@ -26,6 +26,8 @@ pub struct Socket {
     pub is_silent: bool,
     /// The gateway does not read.
     pub is_stalled: bool,
+    /// The agent knows that no call will be taken any more.
+    pub has_said_goodbye: bool,
 }
 
 impl Habits {
@@ -35,6 +37,7 @@ impl Habits {
             is_eager: dice.chance(500),
             data_max: dice.pick(&[16_384, 16_384, 4_000, 100]),
             padding: dice.pick(&[0, 0, 200]),
+            streams_max: dice.pick(&[100, 100, 100, 1]),
         }
     }
 
@@ -45,6 +48,7 @@ impl Habits {
             is_eager: true,
             data_max: 16_384,
             padding: 0,
+            streams_max: 100,
         }
     }
 }
@@ -100,6 +104,7 @@ impl World {
             is_gateway_due: false,
             is_silent: false,
             is_stalled: false,
+            has_said_goodbye: false,
         });
         self.agent.link_connected(self.now);
     }
@@ -121,6 +126,11 @@ impl World {
         let has_pending = !self.agent.link_pending(self.now).is_empty();
         let can_read = self.agent.link_read_buffer().is_some();
         let delays = [self.delay() / 8, self.delay() / 8];
+        let wait = self.agent.link_wait(self.now);
+        assert!(
+            wait.low_water == 1 || wait.until.is_some_and(|until| until > self.now),
+            "bytes gather without end"
+        );
         let Some(socket) = &mut self.link else { return };
         let mut due = Vec::new();
         if let Some(at) = socket.to_agent.next_arrival()
@@ -128,8 +138,10 @@ impl World {
             && !socket.is_silent
             && !socket.is_read_due
         {
+            let is_enough = socket.to_agent.held() >= wait.low_water || socket.to_agent.has_ended();
+            let until = wait.until.filter(|_| !is_enough);
             socket.is_read_due = true;
-            due.push((at, Event::LinkRead));
+            due.push((until.map_or(at, |until| at.max(until)), Event::LinkRead));
         }
         if has_pending && socket.is_writable && !socket.is_write_due {
             socket.is_write_due = true;
@@ -187,7 +199,6 @@ impl World {
 
     /// The model learns what the agent has just been given.
     fn apply_delivered(&mut self) {
-        let mut goes_away = false;
         loop {
             let Some(socket) = &mut self.link else { return };
             let Some(sent) = socket.peer.take_delivered(socket.delivered) else {
@@ -196,12 +207,11 @@ impl World {
             match sent {
                 Sent::Fatal | Sent::Refused => self.must_lose_link = true,
                 Sent::CheckRefused => self.must_lose_link |= !self.forgive_late_answer(),
-                Sent::GoAway => goes_away = true,
+                Sent::GoAway => socket.has_said_goodbye = true,
                 _ => {}
             }
             self.model.apply(self.now, sent);
         }
-        self.must_lose_link |= goes_away && self.model.sessions.is_empty();
     }
 
     /// One write of the agent's socket.

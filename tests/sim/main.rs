@@ -20,6 +20,7 @@ mod packets;
 mod programs;
 mod relays;
 mod scenarios;
+mod second;
 mod secure;
 mod sent;
 mod setup;

@@ -129,7 +129,7 @@ impl Model {
                     self.linger(now, relay);
                 }
             }
-            Sent::Misfit(sid) => match self.state(sid) {
+            Sent::Misfit(sid) | Sent::Oversized(sid) => match self.state(sid) {
                 None => self.stray(sid, false),
                 Some(_) => self.close(now, sid, EXIT_INTERNAL),
             },

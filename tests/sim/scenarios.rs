@@ -225,8 +225,7 @@ fn a_silent_path_is_found_dead_in_time() {
 
 #[test]
 fn bad_bytes_cost_the_link_and_nothing_else() {
-    let ruins: [&[u8]; 4] = [
-        b"\x00\x02\x00\x00\x00begins a message that is larger than any",
+    let ruins: [&[u8]; 3] = [
         b"\x01\x00\x00\x00\x00",
         b"\x02\x00\x00\x00\x00",
         b"\x00\x00\x00\x00\x02\x12\x7f",
@@ -241,6 +240,21 @@ fn bad_bytes_cost_the_link_and_nothing_else() {
         assert!(world.targets.is_empty());
         world.finish();
     }
+}
+
+#[test]
+fn a_message_that_is_too_large_costs_its_session_alone() {
+    let mut world = tcp_world(Setup::plain());
+    let connection = world.connect(1, Some(1_000), Mood::Echo);
+    world.open(2, Service::Tcp, Mood::Echo);
+    world.run_for(MOMENT);
+    world.send_too_much(2);
+    world.send_too_much(7);
+    world.write(1, connection, 100);
+    world.run_for(Duration::from_secs(20));
+    assert!(!world.users.sessions.contains_key(&2), "it goes on");
+    assert_eq!(world.got(1), 1_100);
+    world.finish();
 }
 
 #[test]
@@ -289,6 +303,55 @@ fn goaway_lets_sessions_go_on_and_an_idle_agent_reconnect() {
     world.run_for(MOMENT / 10);
     world.reconnect();
     assert_eq!(world.agent.counters().connects, links + 1);
+    world.finish();
+}
+
+/// A world whose gateway has said goodbye while a slow target still has something to get.
+fn world_after_goodbye() -> World {
+    let mut world = tcp_world(Setup::plain());
+    world.connect(1, Some(100_000), Mood::Slow(3_000));
+    world.run_for(MOMENT);
+    world.goes_away();
+    world.run_for(MOMENT);
+    world
+}
+
+#[test]
+fn after_a_goodbye_the_last_bytes_arrive_and_then_the_link_is_left() {
+    let mut world = world_after_goodbye();
+    world.hang_up_client(1, 1);
+    world.close(1);
+    let links = world.agent.counters().connects;
+    world.run_for(Duration::from_secs(60));
+    let relay = &world.model.relays[1];
+    assert_eq!((relay.accepted, relay.written), (100_000, 100_000));
+    assert_eq!(world.agent.counters().connects, links + 1);
+    world.finish();
+}
+
+#[test]
+fn after_a_goodbye_a_deleted_key_is_noticed_in_time() {
+    let mut world = world_after_goodbye();
+    world.run_for(Duration::from_secs(300));
+    assert_eq!(world.agent.counters().check_failures, 0);
+    assert_eq!(world.agent.sessions().len(), 1);
+    world.users.is_revoked = true;
+    let most = world.setup.key_check_interval + limits::KEEPALIVE_INTERVAL;
+    world.run_for(most);
+    assert!(world.agent.sessions().is_empty());
+    world.finish();
+}
+
+#[test]
+fn after_a_goodbye_a_silent_path_is_found_dead_in_time() {
+    let mut world = world_after_goodbye();
+    world.link.as_mut().expect("a link").is_silent = true;
+    let most = world.setup.key_check_interval + limits::KEEPALIVE_INTERVAL / 2;
+    let until = world.now + most + limits::LINK_SILENCE_MAX;
+    while world.agent.link_state() == LinkState::Live {
+        assert!(world.now <= until, "the agent hopes for too long");
+        world.step();
+    }
     world.finish();
 }
 

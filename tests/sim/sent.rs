@@ -32,6 +32,8 @@ pub enum Sent {
     CloseConnection(u32, u32),
     /// A kind that no service of this agent takes.
     Misfit(u32),
+    /// A packet that is too large; it costs its session.
+    Oversized(u32),
     /// A request of the gateway itself, to be refused.
     System(u32),
     /// Nothing that changes sessions.

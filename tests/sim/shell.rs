@@ -54,6 +54,8 @@ impl World {
         match output {
             Output::DialLink { .. } => self.dial_link(),
             Output::CloseLink => self.close_link(),
+            Output::DialSecond { .. } => self.dial_second(),
+            Output::CloseSecond => self.close_second(),
             Output::Exit(exit) => self.leave_for_good(exit),
             Output::Session(session::Output::Dial { target, .. }) => {
                 let relay = self.model.asked_to_start(target, true);
@@ -79,7 +81,7 @@ impl World {
                     sessions.examined(self.now, target, held);
                 }
             }
-            Output::Session(session::Output::Close { target, reset }) => {
+            Output::Session(session::Output::Close { target, reset, .. }) => {
                 self.model.asked_to_close(self.now, target, reset);
                 let entry = self.targets.remove(&target).expect("an open descriptor");
                 if !reset && !entry.is_process {

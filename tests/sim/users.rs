@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use hoop_lite::limits;
+
 use crate::clients::User;
 use crate::dice::Dice;
 use crate::frames;
@@ -192,7 +194,7 @@ impl World {
             Some(sid) if self.dice.chance(700) => sid,
             _ => u32::try_from(self.dice.between(1, self.users.next_sid as usize + 3)).unwrap(),
         };
-        match self.dice.between(0, 7) {
+        match self.dice.between(0, 8) {
             0 => self.send("AgentFromTheFuture", sid, &[], b"x", Sent::Nothing),
             1 => self.send("SysBareExecRequest", sid, &[], b"{}", Sent::System(sid)),
             2 => self.send("AgentPGConnectionWrite", sid, &[], b"Q", Sent::Misfit(sid)),
@@ -209,12 +211,22 @@ impl World {
             }
             5 => self.hang_up_client(sid, 1),
             6 => self.close(sid),
+            // It takes a while to pass, so it comes seldom.
+            7 if self.users.has_floods && self.dice.chance(200) => self.send_too_much(sid),
+            7 => {}
             _ => {
                 // A user takes an id that another one may have.
                 let probe = Mood::of_probe(&mut self.dice);
                 self.open(sid, Service::Tcp, probe);
             }
         }
+    }
+
+    /// A packet above the limit of all messages.
+    pub fn send_too_much(&mut self, sid: u32) {
+        let payload = vec![b'x'; limits::GRPC_MESSAGE_BYTES_MAX];
+        let sent = Sent::Oversized(sid);
+        self.send("AgentTCPConnectionWrite", sid, &[], &payload, sent);
     }
 
     /// The gateway, the path to it, or the clock.
@@ -247,6 +259,7 @@ impl World {
             }
             11 | 12 => {
                 if !self.model.is_stopping {
+                    self.unused_since = None;
                     self.now += self.dice.time(Duration::from_secs(100));
                 }
             }
@@ -293,15 +306,14 @@ impl World {
         if !peer.has_settings {
             return;
         }
-        match self.dice.between(0, 7) {
+        match self.dice.between(0, 6) {
             0 => peer.ruin(&frames::frame(frames::DATA, 0, 0, b"for nobody")),
             1 => peer.ruin(&frames::frame(frames::HEADERS, 4, 2, b"\x88")),
             2 => peer.ruin(&frames::window_update(0, 0)),
             3 => peer.ruin(&frames::settings(&[(frames::SETTING_WINDOW, u32::MAX)])),
             4 => peer.ruin(&frames::frame(frames::PING, 0, 0, b"short")),
-            // A message that is larger than any, a compressed one, one that is no protobuf.
-            5 => peer.ruin_stream(b"\x00\x02\x00\x00\x00begins"),
-            6 => peer.ruin_stream(b"\x01\x00\x00\x00\x00"),
+            // A compressed message, and one that is no protobuf.
+            5 => peer.ruin_stream(b"\x01\x00\x00\x00\x00"),
             _ => peer.ruin_stream(b"\x00\x00\x00\x00\x02\x12\x7f"),
         }
         self.flush_gateway();

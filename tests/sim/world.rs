@@ -14,6 +14,7 @@ use hoop_lite::limits;
 use hoop_lite::session::{self, Channel, TargetId};
 
 use crate::dice::Dice;
+use crate::gateway::Peer;
 use crate::link::Socket;
 use crate::logs;
 use crate::model::Model;
@@ -30,6 +31,8 @@ pub enum Event {
     LinkRead,
     LinkWrite,
     GatewayRead,
+    /// The connection beside the link.
+    SecondTurn(u32),
     /// The gateway looks at a call.
     Respond(u32, u32, bool),
     Dialled(TargetId),
@@ -63,6 +66,11 @@ pub struct World {
     pub tls: Option<Tls>,
     pub link: Option<Socket>,
     pub link_attempt: u32,
+    /// The connection beside the link, and the bytes that the agent got over it.
+    pub second: Option<(Peer, u64)>,
+    pub second_attempt: u32,
+    /// Since when nobody needs a link whose gateway has said goodbye.
+    pub unused_since: Option<Instant>,
     pub targets: BTreeMap<TargetId, Target>,
     pub ready: VecDeque<(TargetId, Channel)>,
     pub is_read_due: bool,
@@ -102,6 +110,9 @@ impl World {
             tls,
             link: None,
             link_attempt: 0,
+            second: None,
+            second_attempt: 0,
+            unused_since: None,
             targets: BTreeMap::new(),
             ready: VecDeque::new(),
             is_read_due: false,
@@ -192,6 +203,7 @@ impl World {
             Event::LinkRead => self.read_link(),
             Event::LinkWrite => self.write_link(),
             Event::GatewayRead => self.gateway_reads(),
+            Event::SecondTurn(attempt) => self.second_turn(attempt),
             Event::Respond(link, stream, is_connect) => self.respond(link, stream, is_connect),
             Event::Dialled(id) => self.dialled(id),
             Event::Act(id) => self.act(id),
@@ -265,6 +277,7 @@ impl World {
         assert_eq!(sessions.len(), self.model.sessions.len(), "sessions");
         assert_eq!(sessions.target_count(), self.model.live.len(), "targets");
         assert_eq!(self.targets.len(), self.model.live.len(), "descriptors");
+        self.check_goodbye();
         self.model.check_asked();
         if self.agent.poll_timeout().is_none_or(|due| due > now) {
             self.model.check_in_time();
@@ -341,7 +354,7 @@ impl Drop for World {
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time that passes without the agent being asked for its deadlines.
-const SLACK: Duration = Duration::from_secs(1);
+pub const SLACK: Duration = Duration::from_secs(1);
 
 /// Answers above this stop the reading of the link; one read may add its own, and a target a
 /// payload.

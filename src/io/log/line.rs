@@ -143,15 +143,18 @@ impl Line {
         }
     }
 
+    /// The fields come first: a message may quote a peer, and what looks like a field behind it
+    /// would be the peer's.
     fn push_message(&self, out: &mut String) {
-        out.push_str(&self.message);
         if let Some(sid) = &self.sid {
-            out.push_str(" sid=");
+            out.push_str("sid=");
             out.push_str(sid);
+            out.push(' ');
         }
         if self.repeated > 0 {
-            let _ = write!(out, " (repeated {}x)", self.repeated);
+            let _ = write!(out, "(repeated {}x) ", self.repeated);
         }
+        out.push_str(&self.message);
     }
 
     fn push_level(&self, out: &mut String, colours: bool) {

@@ -27,21 +27,25 @@ pub(super) struct Repeated {
 }
 
 impl Repeats {
-    /// Whether this line was written less than a second ago; else it counts as written now.
+    /// Whether this line was written less than a second ago, and so is counted only.
     pub fn holds_back(&mut self, now: Instant, level: Level, logger: &str, message: &str) -> bool {
-        let same = |slot: &&mut Slot| {
-            slot.line.level == level && slot.line.message == message && slot.line.logger == logger
-        };
-        if let Some(slot) = self.slots.iter_mut().find(same) {
-            if is_over(slot.written_at, now) {
-                slot.written_at = now;
-                return false;
+        match self.find(level, logger, message) {
+            Some(slot) if !is_over(slot.written_at, now) => {
+                slot.line.count = slot.line.count.saturating_add(1);
+                true
             }
-            slot.line.count = slot.line.count.saturating_add(1);
-            return true;
+            _ => false,
+        }
+    }
+
+    /// This line is written now.
+    pub fn note_written(&mut self, now: Instant, level: Level, logger: &str, message: &str) {
+        if let Some(slot) = self.find(level, logger, message) {
+            slot.written_at = now;
+            return;
         }
         if message.len() > MESSAGE_BYTES_MAX {
-            return false;
+            return;
         }
         let slot = Slot {
             line: Repeated {
@@ -58,7 +62,12 @@ impl Repeats {
             let evicted = std::mem::replace(oldest, slot).line;
             self.evicted = Some(evicted).filter(|line| line.count > 0);
         }
-        false
+    }
+
+    fn find(&mut self, level: Level, logger: &str, message: &str) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| {
+            slot.line.level == level && slot.line.message == message && slot.line.logger == logger
+        })
     }
 
     /// A line with repetitions to tell of, once its second is over; without `now` at once. It then
@@ -98,6 +107,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Offers a line, which is written unless it is held back.
+    fn held_back(
+        repeats: &mut Repeats,
+        now: Instant,
+        level: Level,
+        logger: &str,
+        message: &str,
+    ) -> bool {
+        let is_held = repeats.holds_back(now, level, logger, message);
+        if !is_held {
+            repeats.note_written(now, level, logger, message);
+        }
+        is_held
+    }
+
     #[test]
     fn repetitions_are_counted_and_told_after_the_second() {
         let start = Instant::now();
@@ -105,7 +129,7 @@ mod tests {
         let mut repeats = Repeats::default();
         let mut offer = |millis, message: &str| {
             let told = repeats.take(Some(at(millis)));
-            let held = repeats.holds_back(at(millis), Level::Info, "agent", message);
+            let held = held_back(&mut repeats, at(millis), Level::Info, "agent", message);
             (told.map(|line| (line.message, line.count)), held)
         };
         assert_eq!(offer(0, "a"), (None, false));
@@ -122,10 +146,10 @@ mod tests {
     fn other_levels_and_loggers_are_other_lines() {
         let now = Instant::now();
         let mut repeats = Repeats::default();
-        assert!(!repeats.holds_back(now, Level::Info, "agent", "a"));
-        assert!(!repeats.holds_back(now, Level::Warn, "agent", "a"));
-        assert!(!repeats.holds_back(now, Level::Info, "link", "a"));
-        assert!(repeats.holds_back(now, Level::Info, "agent", "a"));
+        assert!(!held_back(&mut repeats, now, Level::Info, "agent", "a"));
+        assert!(!held_back(&mut repeats, now, Level::Warn, "agent", "a"));
+        assert!(!held_back(&mut repeats, now, Level::Info, "link", "a"));
+        assert!(held_back(&mut repeats, now, Level::Info, "agent", "a"));
     }
 
     proptest! {
@@ -142,7 +166,7 @@ mod tests {
                     accounted += line.count as usize;
                 }
                 let message = message.to_string();
-                if !repeats.holds_back(now, Level::Info, "x", &message) {
+                if !held_back(&mut repeats, now, Level::Info, "x", &message) {
                     accounted += 1;
                 }
                 if let Some(line) = repeats.take(Some(now)) {

@@ -83,19 +83,19 @@ fn each_encoding_has_its_form() {
         (
             Encoding::Human,
             false,
-            "23:59:59Z WARN  session \"x\" refused sid=4f-1 (repeated 3x)\n",
+            "23:59:59Z WARN  sid=4f-1 (repeated 3x) session \"x\" refused\n",
         ),
         (
             Encoding::Human,
             true,
-            "23:59:59Z \u{1b}[33mWARN \u{1b}[0m session \"x\" refused sid=4f-1 (repeated \
-             3x)\n",
+            "23:59:59Z \u{1b}[33mWARN \u{1b}[0m sid=4f-1 (repeated 3x) \
+             session \"x\" refused\n",
         ),
         (
             Encoding::Verbose,
             false,
-            "2024-02-29T23:59:59.042Z WARN  agent: session \"x\" refused sid=4f-1 (repeated \
-             3x)\n",
+            "2024-02-29T23:59:59.042Z WARN  agent: sid=4f-1 (repeated 3x) \
+             session \"x\" refused\n",
         ),
     ] {
         assert_eq!(encoded(message, 3, encoding, colours), text);
@@ -112,15 +112,16 @@ fn only_a_sid_at_the_beginning_becomes_a_field() {
     assert!(json.contains("\"msg\":\"the user wrote sid=evil here\"") && !json.contains("\"sid\""));
 }
 
+fn read(variables: &[(&str, &str)], is_terminal: bool) -> Setup {
+    let find = |name: &str| {
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Setup::read(&find, is_terminal)
+}
+
 #[test]
 fn the_environment_decides_about_level_form_and_colour() {
-    let read = |variables: &[(&str, &str)], is_terminal| {
-        let find = |name: &str| {
-            let found = variables.iter().find(|(variable, _)| *variable == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        Setup::read(&find, is_terminal)
-    };
     let setup = read(&[], true);
     assert_eq!(
         (setup.level, setup.encoding),
@@ -140,13 +141,26 @@ fn the_environment_decides_about_level_form_and_colour() {
         (setup.level, setup.encoding),
         (LevelFilter::Info, Encoding::Json)
     );
-    assert!(setup.complaint.unwrap().starts_with("LOG_ENCODING"));
-    assert!(
-        read(&[("LOG_LEVEL", "loud")], false)
-            .complaint
-            .unwrap()
-            .starts_with("LOG_LEVEL")
+    assert_eq!(setup.complaint.unwrap().0, "LOG_ENCODING");
+    let complaint = read(&[("LOG_LEVEL", "loud")], false).complaint;
+    assert_eq!(complaint.unwrap().0, "LOG_LEVEL");
+}
+
+#[test]
+fn our_own_variables_win_over_those_of_an_app() {
+    let app = [("LOG_LEVEL", "silly"), ("LOG_ENCODING", "logfmt")];
+    let ours = [
+        ("HOOP_LITE_LOG_LEVEL", "warn"),
+        ("HOOP_LITE_LOG_ENCODING", "verbose"),
+    ];
+    let setup = read(&[app, ours].concat(), false);
+    assert_eq!(
+        (setup.level, setup.encoding, setup.complaint),
+        (LevelFilter::Warn, Encoding::Verbose, None)
     );
+    let setup = read(&[app[0], ("HOOP_LITE_LOG_LEVEL", "loud")], false);
+    assert_eq!(setup.complaint.unwrap().0, "HOOP_LITE_LOG_LEVEL");
+    assert_eq!(read(&[app[1], ours[0]], false).level, LevelFilter::Warn);
 }
 
 #[test]
@@ -155,27 +169,29 @@ fn identical_lines_within_a_second_are_written_once_and_counted() {
     let now = Instant::now();
     for millis in [0, 1, 2, 500] {
         let at = now + Duration::from_millis(millis);
-        state.log(at, Level::Info, "agent", "sid=a again");
+        state.log(at, Level::Info, "agent", "sid=a again", None);
     }
     state.log(
         now + Duration::from_millis(600),
         Level::Info,
         "agent",
         "sid=b again",
+        None,
     );
     state.log(
         now + Duration::from_millis(1001),
         Level::Info,
         "agent",
         "other",
+        None,
     );
     let lines: Vec<String> = screen.text().lines().map(|l| l[10..].to_owned()).collect();
     assert_eq!(
         lines,
         [
-            "INFO  again sid=a",
-            "INFO  again sid=b",
-            "INFO  again sid=a (repeated 3x)",
+            "INFO  sid=a again",
+            "INFO  sid=b again",
+            "INFO  sid=a (repeated 3x) again",
             "INFO  other"
         ]
     );
@@ -185,10 +201,10 @@ fn identical_lines_within_a_second_are_written_once_and_counted() {
 fn held_back_repetitions_come_out_at_the_end() {
     let (mut state, screen) = state(Encoding::Human);
     let now = Instant::now();
-    state.log(now, Level::Info, "agent", "x");
-    state.log(now, Level::Info, "agent", "x");
-    state.write_repeats(None);
-    assert!(screen.text().ends_with("x (repeated 1x)\n"));
+    state.log(now, Level::Info, "agent", "x", None);
+    state.log(now, Level::Info, "agent", "x", None);
+    state.write_held_back(None);
+    assert!(screen.text().ends_with("(repeated 1x) x\n"));
 }
 
 #[test]
@@ -196,11 +212,11 @@ fn lines_that_standard_error_does_not_take_are_dropped_and_counted() {
     let (mut state, screen) = state(Encoding::Human);
     screen.set_room(0);
     for message in ["a", "b", "c"] {
-        state.log(Instant::now(), Level::Info, "agent", message);
+        state.log(Instant::now(), Level::Info, "agent", message, None);
     }
     assert_eq!(screen.text(), "");
     screen.set_room(usize::MAX);
-    state.log(Instant::now(), Level::Info, "agent", "d");
+    state.log(Instant::now(), Level::Info, "agent", "d", None);
     let text = screen.text();
     assert!(
         text.contains("WARN  3 log lines lost") && text.ends_with("INFO  d\n"),
@@ -213,9 +229,9 @@ fn lines_that_standard_error_does_not_take_are_dropped_and_counted() {
 fn a_line_after_a_torn_one_begins_a_new_line() {
     let (mut state, screen) = state(Encoding::Human);
     screen.set_room(5);
-    state.log(Instant::now(), Level::Info, "agent", "first");
+    state.log(Instant::now(), Level::Info, "agent", "first", None);
     screen.set_room(usize::MAX);
-    state.log(Instant::now(), Level::Info, "agent", "second");
+    state.log(Instant::now(), Level::Info, "agent", "second", None);
     let text = screen.text();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 2);
@@ -226,7 +242,7 @@ fn a_line_after_a_torn_one_begins_a_new_line() {
 fn a_shipment_is_bounded_and_keeps_the_newest_lines() {
     let (mut state, _) = state(Encoding::Human);
     let now = Instant::now();
-    state.log(now, Level::Info, "agent", "before shipping");
+    state.log(now, Level::Info, "agent", "before shipping", None);
     state.shipment = Some(Shipment::default());
     for index in 0..2000 {
         state.log(
@@ -234,6 +250,7 @@ fn a_shipment_is_bounded_and_keeps_the_newest_lines() {
             Level::Info,
             "agent",
             &format!("sid=s{index} line {index}"),
+            None,
         );
     }
     let bytes = state.shipment.as_mut().unwrap().take().unwrap();
@@ -251,7 +268,7 @@ fn a_shipment_is_bounded_and_keeps_the_newest_lines() {
 
     for index in 0..600 {
         let message = format!("{index} {}", "\"".repeat(1500));
-        state.log(now, Level::Info, "agent", &message);
+        state.log(now, Level::Info, "agent", &message, None);
     }
     let bytes = state.shipment.as_mut().unwrap().take().unwrap();
     assert!(bytes.len() <= 1 << 20);
@@ -278,11 +295,48 @@ fn a_pipe_that_nobody_reads_stops_taking_output_and_never_blocks_us() {
             Level::Info,
             "agent",
             &format!("{index} {}", "\"".repeat(1600)),
+            None,
         );
     }
     assert!(state.lost > 0);
     drop(reader);
-    state.log(now, Level::Info, "agent", "nobody is left");
+    state.log(now, Level::Info, "agent", "nobody is left", None);
+}
+
+/// Lines of a flood, each distinct, and what came of them.
+fn flooded(kind: Option<Kind>) -> (usize, String) {
+    let (mut state, screen) = state(Encoding::Human);
+    let now = Instant::now();
+    for number in 0..10_000 {
+        let message = format!("sid=s{number} refused");
+        state.log(now, Level::Info, "session", &message, kind);
+        // A line that was not written is not to be told as a repetition either.
+        state.log(now, Level::Info, "session", &message, kind);
+    }
+    state.write_held_back(Some(now + Duration::from_secs(1)));
+    let text = screen.text();
+    (text.lines().count(), text)
+}
+
+#[test]
+fn a_flood_of_distinct_lines_is_cut_to_its_rate_and_counted() {
+    let (lines, text) = flooded(Some(Kind {
+        file: "x.rs",
+        line: 1,
+    }));
+    // Fifty, the same as often as repetitions, and the number.
+    assert!((50..=101).contains(&lines), "{lines}");
+    assert!(
+        text.contains(
+            "19900 more lines of this kind in the last second, the first: sid=s50 refused"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn lines_without_a_kind_have_no_rate() {
+    assert!(flooded(None).0 >= 10_000);
 }
 
 proptest! {

@@ -6,7 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use super::domain::enter_domain;
+use super::guard::{Watch, raise_kill_score, split};
 use super::own::{INHERITED, Inherited, close_range_on_exec};
+use super::signals::{SIGNAL_NUMBER_MAX, bit, set_disposition};
 use super::{Pid, check};
 
 /// How a child ended.
@@ -43,14 +46,27 @@ pub enum Place {
     Terminal,
 }
 
-/// Makes `command` start in its `place`, with the limits and umask that we were started with,
-/// default signals, an empty signal mask and no descriptor but 0, 1 and 2.
-pub fn detach_child(command: &mut Command, place: Place) {
+/// How the processes of a session are watched over and shut off.
+pub struct Custody {
+    /// The guardian between us and the leader; none where only tests look.
+    pub watch: Option<Watch>,
+    /// They live in a Landlock domain of their own.
+    pub is_separate: bool,
+}
+
+/// Makes `command` start in its `place`, with the limits and umask that we were started with and no
+/// descriptor but 0, 1 and 2. A session starts with default signals and an empty signal mask, what
+/// is beside us with those that we were started with. With a guardian, the child that std sees is
+/// the guardian.
+pub fn detach_child(command: &mut Command, place: Place, custody: Custody) {
     let inherited = INHERITED.get().copied();
     // SAFETY: between fork and exec the closure makes plain system calls only: it takes no lock,
     // allocates nothing and touches no state of other threads.
     unsafe {
         command.pre_exec(move || {
+            if let Some(watch) = &custody.watch {
+                split(watch)?;
+            }
             if place != Place::Beside {
                 check(libc::setsid())?;
             }
@@ -60,27 +76,45 @@ pub fn detach_child(command: &mut Command, place: Place) {
             default_signals();
             if let Some(inherited) = inherited {
                 restore(&inherited);
+                if place == Place::Beside {
+                    restore_signals(&inherited);
+                }
+            }
+            if place != Place::Beside {
+                raise_kill_score();
             }
             close_range_on_exec();
-            Ok(())
+            match custody.is_separate {
+                true => enter_domain(),
+                false => Ok(()),
+            }
         });
     }
 }
 
 /// Called between fork and exec.
 fn default_signals() {
-    /// Real-time signals included; numbers that do not exist are refused by the kernel.
-    const SIGNAL_NUMBER_MAX: c_int = 64;
-    // SAFETY: both structures are valid when zeroed (SIG_DFL is 0) and outlive the calls.
+    for number in 1..=SIGNAL_NUMBER_MAX {
+        set_disposition(number, libc::SIG_DFL);
+    }
+    // SAFETY: the set is valid when zeroed and outlives the calls.
     unsafe {
-        let action: libc::sigaction = std::mem::zeroed();
-        for number in 1..=SIGNAL_NUMBER_MAX {
-            libc::sigaction(number, &raw const action, std::ptr::null_mut());
-        }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
     }
+}
+
+/// Called between fork and exec, after [`default_signals`].
+fn restore_signals(inherited: &Inherited) {
+    for number in 1..=SIGNAL_NUMBER_MAX {
+        if inherited.ignored & bit(number) != 0 {
+            set_disposition(number, libc::SIG_IGN);
+        }
+    }
+    let (set, none) = (&raw const inherited.blocked, std::ptr::null_mut());
+    // SAFETY: the set outlives the call, which only reads it.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, set, none) };
 }
 
 /// Called between fork and exec.
@@ -139,21 +173,12 @@ pub fn collect(pid: Pid) -> bool {
 
 /// Sends a signal to one process. A process that is gone is no error.
 pub fn signal_process(pid: Pid, number: c_int) -> io::Result<()> {
-    // SAFETY: integers only; 0, 1 and negative ids, which mean others, are refused.
-    send(pid, || unsafe { libc::kill(pid, number) })
-}
-
-/// Sends a signal to a process group. A group that is gone is no error.
-pub fn signal_group(group: Pid, number: c_int) -> io::Result<()> {
-    // SAFETY: integers only; 0, 1 and negative ids, which mean others, are refused.
-    send(group, || unsafe { libc::killpg(group, number) })
-}
-
-fn send(pid: Pid, call: impl FnOnce() -> c_int) -> io::Result<()> {
     if pid <= 1 {
+        // These mean others, too.
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    match check(call()) {
+    // SAFETY: integers only.
+    match check(unsafe { libc::kill(pid, number) }) {
         Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
         _ => Ok(()),
     }

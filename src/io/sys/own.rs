@@ -1,11 +1,13 @@
 //! Our own process: what it shows, allows and hands on, and the kernel's random bytes and locks.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::check;
+use super::signals::{SIGNAL_NUMBER_MAX, bit, is_ignored};
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 type Resource = libc::__rlimit_resource_t;
@@ -18,6 +20,10 @@ pub(super) struct Inherited {
     pub open_files: Option<libc::rlimit>,
     pub core_size: Option<libc::rlimit>,
     pub umask: libc::mode_t,
+    /// Signals that we were told to ignore: bit n-1 is signal n.
+    pub ignored: u64,
+    /// Signals that we were told to leave waiting.
+    pub blocked: libc::sigset_t,
 }
 
 pub(super) static INHERITED: OnceLock<Inherited> = OnceLock::new();
@@ -36,6 +42,7 @@ pub fn prepare_process() {
         unsafe {
             libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
         }
+        let ignored = ignored_signals();
         // SAFETY: SIG_IGN is a valid disposition and SIGPIPE a valid signal.
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
         keep_descriptors_from_children();
@@ -44,8 +51,53 @@ pub fn prepare_process() {
             core_size: change_limit(libc::RLIMIT_CORE, |limit| limit.rlim_cur = 0),
             // SAFETY: umask cannot fail and touches no memory.
             umask: unsafe { libc::umask(0o077) },
+            ignored,
+            blocked: unblock_signals(),
         }
     });
+}
+
+/// std's start-up ignores SIGPIPE before `main` can look.
+static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
+
+#[cfg(target_os = "linux")]
+#[used]
+// SAFETY: the C library calls each function of this list once, before `main`.
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = {
+    extern "C" fn look() {
+        PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+    }
+    look
+};
+
+fn ignored_signals() -> u64 {
+    let is_ignored = |number: &c_int| match *number {
+        libc::SIGPIPE => PIPE_WAS_IGNORED.load(Ordering::Relaxed),
+        number => is_ignored(number),
+    };
+    let numbers = (1..=SIGNAL_NUMBER_MAX).filter(is_ignored);
+    numbers.fold(0, |set, number| set | bit(number))
+}
+
+/// Whether we were started with signal `number` ignored, as `nohup` does with SIGHUP.
+pub fn was_ignored(number: c_int) -> bool {
+    let ignored = INHERITED
+        .get()
+        .map_or_else(ignored_signals, |at| at.ignored);
+    ignored & bit(number) != 0
+}
+
+/// Lets every signal through, and returns which did not come through before.
+fn unblock_signals() -> libc::sigset_t {
+    // SAFETY: both sets are valid when zeroed and outlive the calls.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        let mut before = none;
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, &raw mut before);
+        before
+    }
 }
 
 /// The soft limit of open files as it stands now; `u64::MAX` when there is none or it is unknown.
@@ -173,6 +225,20 @@ fn environment_list() -> *mut *mut c_char {
         }
         // SAFETY: every unix C library defines `environ`; only the pointer is copied.
         unsafe { environ }
+    }
+}
+
+/// Closes every descriptor from `first` on. May be called between fork and exec.
+pub(super) fn close_descriptors_from(first: RawFd) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: three integers; the caller lets go of the descriptors.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) } == 0 {
+        return;
+    }
+    let end = open_files_max().min(DESCRIPTORS_TRIED_MAX);
+    for fd in first..RawFd::try_from(end).unwrap_or(first) {
+        // SAFETY: as above; one that is not open is an error, no harm.
+        unsafe { libc::close(fd) };
     }
 }
 

@@ -56,6 +56,21 @@ pub fn set_keepalive(
     set_option(socket, libc::IPPROTO_TCP, libc::TCP_KEEPCNT, &probes)
 }
 
+/// Keeps a TCP connection from being readable with less than `bytes`, its end and errors aside.
+/// Lowering it makes what has gathered readable at once (tcp(7), `SO_RCVLOWAT`).
+pub fn set_low_water(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
+        set_option(socket, libc::SOL_SOCKET, libc::SO_RCVLOWAT, &bytes)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (socket, bytes);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// Makes the close of a TCP connection a reset instead of an orderly end.
 pub fn reset_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
     let linger = libc::linger {

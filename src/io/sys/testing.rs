@@ -29,3 +29,16 @@ pub fn is_dumpable() -> io::Result<bool> {
     // SAFETY: integers only.
     check(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) }).map(|value| value != 0)
 }
+
+/// Reads memory that nobody has.
+pub fn fault() {
+    // SAFETY: none: the kernel ends the process, which is what is tested.
+    unsafe { std::ptr::without_provenance::<u8>(8).read_volatile() };
+}
+
+/// Sends a signal to a process group.
+pub fn signal_group(group: Pid, number: std::ffi::c_int) -> io::Result<()> {
+    assert!(group > 1);
+    // SAFETY: integers only.
+    check(unsafe { libc::killpg(group, number) }).map(drop)
+}

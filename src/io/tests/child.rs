@@ -2,8 +2,8 @@ use std::io::{ErrorKind, Write};
 
 use mio::{Events, Interest, Poll, Token};
 
-use super::{Scratch, command, read_to_end, read_until, shell};
-use crate::io::child::{CommandSpec, PipedChild, SpawnError, spawn_pipes};
+use super::{Scratch, command, read_to_end, read_until, shell, spawn_pipes};
+use crate::io::child::{CommandSpec, PipedChild, SpawnError};
 use crate::io::sys;
 use crate::io::sys::testing::wait_for_exit;
 
@@ -194,7 +194,7 @@ fn search_skips_what_cannot_run_and_what_is_relative() {
 fn output_of_a_grandchild_ends_when_the_group_is_killed() {
     let mut child = spawn_pipes(&shell("sleep 1000 & echo started; exec sleep 1000")).unwrap();
     read_until(&mut child.stdout, |seen| seen.ends_with(b"started\n"));
-    sys::signal_group(child.pid, libc::SIGKILL).unwrap();
+    sys::testing::signal_group(child.pid, libc::SIGKILL).unwrap();
     assert_eq!(read_to_end(&mut child.stdout), "");
     collect(child.pid);
 }

@@ -2,13 +2,14 @@ use std::path::Path;
 
 use mio::{Events, Interest, Poll, Token};
 
-use super::{alone, command, read_to_end, read_until, shell};
-use crate::io::child::{ExitStatus, spawn_pipes};
+use super::{
+    alone, command, is_stopped, read_to_end, read_until, shell, spawn_pipes, wait_stopped,
+};
+use crate::io::child::ExitStatus;
 use crate::io::children::{CHILDREN_MAX, Children, Exited};
-use crate::io::pty::{Size, spawn_pty};
-use crate::io::signal::{Signal, Signals};
+use crate::io::signal::{Catch, Signal, Signals};
 use crate::io::sys;
-use crate::io::sys::testing::{adopt_orphans, wait_for_exit};
+use crate::io::sys::testing::{adopt_orphans, signal_group, wait_for_exit};
 
 fn next_status(children: &mut Children) -> Option<ExitStatus> {
     children.poll_exited().map(|exited| exited.status)
@@ -29,7 +30,7 @@ fn exit_is_reported_once_and_the_id_stays_taken_until_release() {
     assert_eq!(children.poll_exited(), None);
     let process = format!("/proc/{}", child.pid);
     assert!(Path::new(&process).exists());
-    children.signal_group(child.pid, Signal::Kill).unwrap();
+    children.resume(child.pid);
     children.release(child.pid);
     assert!(children.is_empty());
     assert!(!Path::new(&process).exists());
@@ -43,25 +44,12 @@ fn running_child_is_not_released_and_not_reported() {
     assert_eq!(children.poll_exited(), None);
     children.release(child.pid);
     assert_eq!(children.len(), 1);
-    children.signal_group(child.pid, Signal::Terminate).unwrap();
+    signal_group(child.pid, libc::SIGTERM).unwrap();
     wait_for_exit(child.pid);
     assert_eq!(
         next_status(&mut children),
         Some(ExitStatus::Signaled(libc::SIGTERM))
     );
-    children.release(child.pid);
-}
-
-#[test]
-fn child_that_is_not_in_the_table_is_never_signalled() {
-    let mut children = Children::new();
-    let child = spawn_pipes(&command(&["cat"])).unwrap();
-    children.signal_group(child.pid, Signal::Kill).unwrap();
-    children.kill_sessions(&[child.pid]);
-    children.insert(child.pid, 1);
-    drop(child.stdin);
-    wait_for_exit(child.pid);
-    assert_eq!(next_status(&mut children), Some(ExitStatus::Exited(0)));
     children.release(child.pid);
 }
 
@@ -80,32 +68,18 @@ fn child_that_somebody_else_collected_counts_as_ended() {
 }
 
 #[test]
-fn stopped_child_ends_on_terminate() {
+fn a_stopped_child_of_the_table_goes_on_and_no_other() {
     let mut children = Children::new();
-    let mut child = spawn_pipes(&shell("echo started; kill -STOP $$; exec cat")).unwrap();
-    children.insert(child.pid, 1);
+    let mut child = spawn_pipes(&shell("echo up; kill -STOP $$; echo on")).unwrap();
     read_until(&mut child.stdout, |seen| seen.ends_with(b"\n"));
-    children.signal_group(child.pid, Signal::Terminate).unwrap();
-    wait_for_exit(child.pid);
-    assert_eq!(
-        next_status(&mut children),
-        Some(ExitStatus::Signaled(libc::SIGTERM))
-    );
-    children.release(child.pid);
-}
-
-/// `set -m` gives the background job a group of its own.
-#[test]
-fn killing_the_session_takes_jobs_in_groups_of_their_own() {
-    let mut children = Children::new();
-    let script = "set -m; (trap '' HUP; echo started; exec sleep 1000) & exec sleep 1000";
-    let mut child = spawn_pty(&shell(script), Size::default()).unwrap();
+    wait_stopped(child.pid);
+    children.resume(child.pid);
+    assert!(is_stopped(child.pid));
     children.insert(child.pid, 1);
-    read_until(&mut child.master, |seen| seen.ends_with(b"started\r\n"));
-    children.kill_sessions(&[child.pid]);
-    assert_eq!(read_to_end(&mut child.master), "");
+    children.resume(child.pid);
+    assert_eq!(read_to_end(&mut child.stdout), "on\n");
     wait_for_exit(child.pid);
-    assert!(children.poll_exited().is_some());
+    assert_eq!(next_status(&mut children), Some(ExitStatus::Exited(0)));
     children.release(child.pid);
 }
 
@@ -128,7 +102,11 @@ fn at_each_child_signal(signals: &mut Signals, mut done: impl FnMut() -> bool) {
         .unwrap();
     while !done() {
         super::wait(&mut poll, &mut events);
-        assert!(signals.drain().any(|signal| signal == Signal::Child));
+        assert!(
+            signals
+                .drain()
+                .any(|received| received.signal == Signal::Child)
+        );
     }
 }
 
@@ -140,7 +118,7 @@ fn hundred_children_are_all_reported_and_leave_no_zombie() {
     ) {
         return;
     }
-    let mut signals = Signals::new().unwrap();
+    let mut signals = Signals::new(Catch::Own).unwrap();
     let mut children = Children::new();
     for owner in 0..100 {
         let child = spawn_pipes(&shell(&format!("exit {owner}"))).unwrap();
@@ -172,7 +150,7 @@ fn first_process_collects_orphans_and_keeps_its_own() {
         return;
     }
     adopt_orphans().unwrap();
-    let mut signals = Signals::new().unwrap();
+    let mut signals = Signals::new(Catch::Own).unwrap();
     let mut children = Children::collecting_orphans();
     let mut child = spawn_pipes(&shell("sh -c 'read line' <&0 & echo $!")).unwrap();
     children.insert(child.pid, 1);

@@ -8,7 +8,8 @@ use std::time::Duration;
 use mio::event::Source;
 use mio::{Events, Interest, Poll, Token};
 
-use super::child::CommandSpec;
+use super::child::{CommandSpec, Custody, PipedChild, SpawnError};
+use super::pty::{PtyChild, Size};
 use super::sys;
 
 mod child;
@@ -32,6 +33,33 @@ fn command(words: &[&str]) -> CommandSpec {
         environment: vec![("PATH".into(), search_path.clone())],
         search_path,
         working_directory: None,
+    }
+}
+
+/// Nobody watches over it: it is a child of ours.
+fn unwatched() -> Custody {
+    Custody {
+        watch: None,
+        is_separate: false,
+    }
+}
+
+fn spawn_pipes(spec: &CommandSpec) -> Result<PipedChild, SpawnError> {
+    super::child::spawn_pipes(spec, unwatched())
+}
+
+fn spawn_pty(spec: &CommandSpec, size: Size) -> Result<PtyChild, SpawnError> {
+    super::pty::spawn_pty(spec, size, unwatched())
+}
+
+fn is_stopped(pid: sys::Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().starts_with(" T")
+}
+
+fn wait_stopped(pid: sys::Pid) {
+    while !is_stopped(pid) {
+        std::thread::yield_now();
     }
 }
 

@@ -3,8 +3,7 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
-use super::{alone, command, read_to_end, shell};
-use crate::io::child::spawn_pipes;
+use super::{alone, command, read_to_end, shell, spawn_pipes};
 use crate::io::sys;
 use crate::io::sys::testing::{is_dumpable, wait_for_exit};
 
@@ -111,18 +110,17 @@ fn random_bytes_differ() {
 #[test]
 fn signals_to_everybody_are_refused() {
     for pid in [1, 0, -1, -5] {
-        assert!(sys::signal_group(pid, 0).is_err());
         assert!(sys::signal_process(pid, 0).is_err());
     }
 }
 
 #[test]
-fn signal_to_a_group_that_is_gone_is_no_error() {
+fn signal_to_a_process_that_is_gone_is_no_error() {
     let child = spawn_pipes(&shell("exit 0")).unwrap();
     wait_for_exit(child.pid);
     assert!(sys::collect(child.pid));
     assert!(!sys::collect(child.pid), "only once");
-    sys::signal_group(child.pid, libc::SIGCONT).unwrap();
+    sys::signal_process(child.pid, libc::SIGCONT).unwrap();
 }
 
 fn connection() -> (TcpStream, TcpStream) {

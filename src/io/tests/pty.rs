@@ -2,9 +2,9 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
-use super::{command, read_to_end, read_until, shell};
+use super::{command, read_to_end, read_until, shell, spawn_pty};
 use crate::io::child::{CommandSpec, ExitStatus, SpawnError};
-use crate::io::pty::{PtyChild, Size, spawn_pty};
+use crate::io::pty::{PtyChild, Size};
 use crate::io::sys;
 use crate::io::sys::testing::wait_for_exit;
 
@@ -82,7 +82,7 @@ fn resize_reaches_the_program_as_a_signal() {
     };
     child.master.resize(size).unwrap();
     child.expect("got 40 100\r\n");
-    sys::signal_group(child.pid, libc::SIGKILL).unwrap();
+    sys::testing::signal_group(child.pid, libc::SIGKILL).unwrap();
     assert_eq!(end_of(child.pid), ExitStatus::Signaled(libc::SIGKILL));
 }
 

@@ -265,6 +265,9 @@ impl World {
                 self.agent.link_closed();
                 self.gateway.is_up = false;
             }
+            // Its gateway answers nothing.
+            Output::DialSecond { .. } => self.agent.second_connected(self.now),
+            Output::CloseSecond => assert!(self.agent.second_read_buffer().is_none()),
             Output::Exit(_) => self.is_over = true,
             Output::Session(output) => self.carry_out_session(output),
         }

@@ -1,6 +1,6 @@
 //! gRPC's messages and statuses.
 
-use hoop_lite::grpc::{Code, MessageError, Reassembly, Status, write_prefix};
+use hoop_lite::grpc::{Code, MessageError, Piece, Reassembly, Status, write_prefix};
 use hoop_lite::h2::ErrorCode;
 use hoop_lite::limits;
 
@@ -15,17 +15,22 @@ pub fn grpc_messages(bytes: &[u8]) -> bool {
     assert_eq!(whole, mixed);
     let (messages, error) = whole;
     let mut again = Vec::new();
-    for message in &messages {
-        again.extend(write_prefix(message.len()));
+    for (len, message) in &messages {
+        again.extend(write_prefix(*len));
         again.extend(message);
     }
     assert!(wire.starts_with(&again));
     error.is_none() && !messages.is_empty()
 }
 
-fn joined(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Option<MessageError>) {
+/// Messages as their claimed length and their bytes. An oversized one may be cut short, and is then
+/// the last.
+type Messages = Vec<(usize, Vec<u8>)>;
+
+fn joined(pieces: &[&[u8]]) -> (Messages, Option<MessageError>) {
     let mut reassembly = Reassembly::new();
-    let (mut messages, mut fed) = (Vec::new(), 0);
+    let (mut messages, mut fed): (Messages, usize) = (Vec::new(), 0);
+    let mut is_within = false;
     for piece in pieces {
         let mut rest = *piece;
         fed += piece.len();
@@ -36,7 +41,22 @@ fn joined(pieces: &[&[u8]]) -> (Vec<Vec<u8>>, Option<MessageError>) {
             };
             rest = &rest[used..];
             let is_done = message.is_none() && rest.is_empty();
-            messages.extend(message.map(<[u8]>::to_vec));
+            match message {
+                Some(Piece::Message(message)) => {
+                    assert!(!is_within && message.len() <= limits::GRPC_MESSAGE_BYTES_MAX);
+                    messages.push((message.len(), message.to_vec()));
+                }
+                Some(Piece::Oversized { part, len, is_last }) => {
+                    assert!(len as usize > limits::GRPC_MESSAGE_BYTES_MAX);
+                    if !std::mem::replace(&mut is_within, !is_last) {
+                        messages.push((len as usize, Vec::new()));
+                    }
+                    let (_, all) = messages.last_mut().expect("it has begun");
+                    all.extend(part);
+                    assert_eq!(is_last, all.len() == len as usize);
+                }
+                None => {}
+            }
             if is_done {
                 break;
             }
@@ -58,7 +78,7 @@ pub fn grpc_status(bytes: &[u8]) -> bool {
         .collect();
     let list = list_of(&fields);
     let check = |status: &Status| {
-        assert!(status.message.len() <= limits::GRPC_STATUS_MESSAGE_BYTES_MAX + 64);
+        assert!(status.message.len() <= limits::GRPC_STATUS_MESSAGE_BYTES_MAX + 128);
         assert!(!status.message.chars().any(char::is_control));
         assert!(status.to_string().starts_with(status.code.name()));
     };

@@ -5,7 +5,7 @@
 //! more than "no panic": what was read can be written and read again, an independent reader agrees,
 //! pieces of any size give what the whole gives, bounds hold.
 //!
-//! A new decoder: a function here, a line in [`targets!`], a file in `fuzz/fuzz_targets`, seeds in
+//! A new decoder: a function here, a line in `targets!`, a file in `fuzz/fuzz_targets`, seeds in
 //! `fuzz/corpus/NAME`. `tests/corpus.rs` fails while one of them is missing.
 
 mod agent;
@@ -16,6 +16,8 @@ mod http1;
 mod http2;
 mod http2_frames;
 mod input;
+mod login;
+mod names;
 mod packet;
 mod peer;
 mod settings;
@@ -64,8 +66,13 @@ targets! {
     http1::proxy_answer,
     http1::health_request,
     trust::certificates,
-    trust::hosts_file,
+    names::hosts_file,
+    names::resolv_conf,
+    names::dns_message,
+    names::dns_lookup,
     trust::tls,
+    login::postgres_messages,
+    login::postgres_login,
     agent::agent,
     conversation::agent_conversation,
 }

@@ -1,10 +1,9 @@
-//! Certificates, the hosts file, and a TLS server that is none.
+//! Certificates, and a TLS server that is none.
 
 use std::time::Instant;
 
 use hoop_lite::base::{Secret, Trust};
 use hoop_lite::doctor::certificate::Certificate;
-use hoop_lite::io::resolve::lists_name;
 use hoop_lite::link::trust::{Alpn, Roots, client_config};
 use hoop_lite::link::{Identity, Link, Transport};
 use rustls::pki_types::ServerName;
@@ -27,24 +26,6 @@ pub fn certificates(bytes: &[u8]) -> bool {
     is_usable || face.is_some()
 }
 
-/// A hosts file whose first line is the name that is looked for.
-pub fn hosts_file(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes);
-    let (name, file) = text.split_once('\n').unwrap_or(("localhost", &text));
-    let found = lists_name(file.as_bytes(), name);
-    // The same in other words: the first word is the address, the others are names.
-    let expected = file.split('\n').any(|line| {
-        let entry = line.split('#').next().unwrap_or_default();
-        let mut words = entry
-            .split(|c: char| c.is_ascii_whitespace())
-            .filter(|w| !w.is_empty());
-        words.next();
-        words.any(|word| word.eq_ignore_ascii_case(name))
-    });
-    assert_eq!(found, expected);
-    found
-}
-
 /// Bytes where a TLS handshake is expected, in any pieces: refused or waited for, in bounded memory.
 pub fn tls(bytes: &[u8]) -> bool {
     let (mut control, wire) = split(bytes);
@@ -60,9 +41,9 @@ pub fn tls(bytes: &[u8]) -> bool {
         preconnect: Vec::new(),
         user_agent: "fuzz".to_owned(),
     };
-    let mut link = Link::new(now, transport, identity, None, 65_535);
+    let mut link = Link::new(now, transport, identity.into(), None, 65_535);
     let mut on_event = |_: hoop_lite::link::Event<'_>| panic!("nothing was agreed on");
-    link.received(now, 0, &mut on_event)
+    link.received(now, 0, true, &mut on_event)
         .expect("the first flight");
     assert!(link.pending().len() > 100, "a client hello");
     for piece in pieces(&mut control, wire) {
@@ -72,9 +53,9 @@ pub fn tls(bytes: &[u8]) -> bool {
             let size = rest.len().min(buffer.len());
             buffer[..size].copy_from_slice(&rest[..size]);
             rest = &rest[size..];
-            if let Err(error) = link.received(now, size, &mut on_event) {
+            if let Err(error) = link.received(now, size, true, &mut on_event) {
                 assert!(!error.to_string().is_empty());
-                link.abort();
+                link.abort(now);
                 assert!(link.pending().len() < 16 * 1024);
                 return false;
             }

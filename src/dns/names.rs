@@ -1,0 +1,208 @@
+//! Everybody's look-ups: who waits for which name.
+//!
+//! Whoever asks for a name that is being looked up waits with the others, so a session has as many
+//! look-ups as it has hosts. When the table is full, the one that has hung for the longest makes room:
+//! dead names count against nobody. The link never waits for, or with, sessions.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use super::error::LookupError;
+use super::lookup::Lookup;
+use super::resolv_conf::ResolvConf;
+use crate::base::{Key, Slab};
+
+/// Names under way for targets; each takes a descriptor or, with dead servers, three.
+pub(super) const LOOKUPS_MAX: usize = 512;
+/// A look-up that is younger has not hung.
+const HUNG_AFTER: Duration = Duration::from_secs(1);
+/// How long a name that could not be found is not asked for again.
+pub(super) const REFUSED_FOR: Duration = Duration::from_secs(1);
+/// Names that are remembered for that.
+pub(super) const REFUSED_MAX: usize = 64;
+
+/// Who wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The way to the gateway.
+    Link,
+    /// A target of a session.
+    Target,
+}
+
+/// One who waits for addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its name for itself.
+    pub number: u64,
+    /// The port that it will dial.
+    pub port: u16,
+}
+
+/// What became of a name, for everybody who asked.
+pub struct Outcome {
+    /// As given to [`Names::ask`].
+    pub requests: VecDeque<Request>,
+    /// As [`Lookup::outcome`].
+    pub result: Result<Vec<IpAddr>, LookupError>,
+}
+
+struct Entry {
+    name: String,
+    asker: Asker,
+    began: Instant,
+    /// One for each that asks: bounded by the relays that there may be.
+    requests: VecDeque<Request>,
+    lookup: Lookup,
+}
+
+/// See the module.
+pub struct Names {
+    entries: Slab<Box<Entry>>,
+    /// Names that were not found, by when they may be asked for again.
+    refused: VecDeque<(Instant, String, LookupError)>,
+    next_id: fn() -> u16,
+}
+
+impl Names {
+    /// `next_id` gives numbers that nobody can guess.
+    pub fn new(next_id: fn() -> u16) -> Self {
+        Self {
+            // A place for the link is always free.
+            entries: Slab::new(LOOKUPS_MAX + 1),
+            refused: VecDeque::new(),
+            next_id,
+        }
+    }
+
+    /// Asks for `name`, or waits with whom asked before. The look-up, or an error that is known already.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        conf: &ResolvConf,
+        name: &str,
+        asker: Asker,
+        request: Request,
+    ) -> Result<Key, LookupError> {
+        let is_link = asker == Asker::Link;
+        if let Some(error) = self.refusal(now, name).filter(|_| !is_link) {
+            return Err(error);
+        }
+        let found = self
+            .entries
+            .iter()
+            .find(|(_, entry)| entry.asker == asker && entry.name == name);
+        if let Some((key, _)) = found
+            && let Some(entry) = self.entries.get_mut(key)
+        {
+            entry.requests.push_back(request);
+            return Ok(key);
+        }
+        if self.entries.len() >= LOOKUPS_MAX && !is_link {
+            return Err(LookupError::Busy);
+        }
+        let entry = Entry {
+            name: name.to_owned(),
+            asker,
+            began: now,
+            requests: VecDeque::from([request]),
+            lookup: Lookup::new(now, conf.clone(), name, self.next_id),
+        };
+        self.entries
+            .insert(Box::new(entry))
+            .map_err(|_| LookupError::Busy)
+    }
+
+    fn refusal(&mut self, now: Instant, name: &str) -> Option<LookupError> {
+        self.refused.retain(|(until, ..)| now < *until);
+        let refused = self.refused.iter().find(|(_, refused, _)| refused == name);
+        refused.map(|(.., error)| *error)
+    }
+
+    /// When the table is full: what has hung for the longest is given up.
+    pub fn make_room(&mut self, now: Instant) -> Option<(Key, Outcome)> {
+        if self.entries.len() < LOOKUPS_MAX {
+            return None;
+        }
+        let of_targets = self
+            .entries
+            .iter()
+            .filter(|(_, e)| e.asker == Asker::Target);
+        let (key, oldest) = of_targets.min_by_key(|(_, entry)| entry.began)?;
+        if now < oldest.began + HUNG_AFTER {
+            return None;
+        }
+        let result = Err(LookupError::Temporary);
+        Some((key, self.end(now, key, result)?))
+    }
+
+    /// Forgets a request. A look-up that nobody waits for any more ends; it is returned.
+    pub fn cancel(&mut self, number: u64) -> Option<Key> {
+        let keys = self.entries.keys();
+        let (key, place) = keys.into_iter().find_map(|key| {
+            let requests = &self.entries.get(key)?.requests;
+            Some((
+                key,
+                requests.iter().position(|asked| asked.number == number)?,
+            ))
+        })?;
+        let entry = self.entries.get_mut(key)?;
+        entry.requests.remove(place);
+        if !entry.requests.is_empty() {
+            return None;
+        }
+        self.entries.remove(key);
+        Some(key)
+    }
+
+    /// A look-up that is under way.
+    pub fn lookup(&mut self, key: Key) -> Option<&mut Lookup> {
+        Some(&mut self.entries.get_mut(key)?.lookup)
+    }
+
+    /// The outcome of a look-up that has ended.
+    pub fn finish(&mut self, now: Instant, key: Key) -> Option<Outcome> {
+        let result = self.entries.get(key)?.lookup.outcome()?.clone();
+        self.end(now, key, result)
+    }
+
+    fn end(
+        &mut self,
+        now: Instant,
+        key: Key,
+        result: Result<Vec<IpAddr>, LookupError>,
+    ) -> Option<Outcome> {
+        let entry = self.entries.remove(key)?;
+        if let (Err(error), Asker::Target) = (&result, entry.asker) {
+            self.refused.truncate(REFUSED_MAX - 1);
+            let until = now + REFUSED_FOR;
+            self.refused.push_front((until, entry.name, *error));
+        }
+        let requests = entry.requests;
+        Some(Outcome { requests, result })
+    }
+
+    /// Servers have changed: what the old ones did not know is asked for again.
+    pub fn forget_refusals(&mut self) {
+        self.refused.clear();
+    }
+
+    /// When a look-up of [`Names::overdue`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let entries = self.entries.iter();
+        entries.map(|(_, entry)| entry.lookup.poll_timeout()).min()
+    }
+
+    /// Look-ups whose time to act has come, having acted.
+    pub fn overdue(&mut self, now: Instant) -> Vec<Key> {
+        let mut keys = self.entries.keys();
+        keys.retain(|key| {
+            let lookup = self
+                .lookup(*key)
+                .filter(|lookup| lookup.poll_timeout() <= now);
+            lookup.map(|lookup| lookup.handle_timeout(now)).is_some()
+        });
+        keys
+    }
+}

@@ -1,0 +1,173 @@
+//! What a login and its owner say to each other.
+
+use std::borrow::Cow;
+
+use super::{Keys, Relay};
+use crate::base::ByteBuf;
+use crate::wire::sink::Sink;
+
+/// Takes what goes to a client.
+pub trait Packets {
+    /// `payload` becomes a packet of its own.
+    fn packet(&mut self, payload: &[u8]);
+}
+
+impl Packets for Vec<Vec<u8>> {
+    fn packet(&mut self, payload: &[u8]) {
+        self.push(payload.to_vec());
+    }
+}
+
+/// What a login reads and writes during one step. It takes what it has used and leaves the rest.
+pub struct Exchange<'a> {
+    /// From the client.
+    pub from_client: &'a mut ByteBuf,
+    /// From the server; what TLS carries once that stands.
+    pub from_server: &'a mut ByteBuf,
+    /// To the client.
+    pub to_client: &'a mut dyn Packets,
+    /// To the server, connected or not yet.
+    pub to_server: &'a mut dyn Sink,
+    /// Derived keys, for all logins of the program.
+    pub keys: &'a mut Keys,
+}
+
+/// What the owner is to do next.
+pub enum Step<L> {
+    /// Step again when [`super::Login::waits_for`] has come.
+    Wait(L),
+    /// Connect to the connection's own place, on a new socket if one was used, and step again at once.
+    Dial(L),
+    /// Put TLS over the server's connection, then call `tls_started` or `tls_failed`.
+    StartTls(L, TlsWish),
+    /// The server knows its client: relay from now on. What had been read has been passed on.
+    Passed(Relay),
+    /// There is no login: the client wants the query of another connection cancelled.
+    Errand(CancelKey),
+    /// The client was told, as far as it can be. Close both sides when it has it.
+    Refused(Refusal),
+}
+
+impl<L> Step<L> {
+    /// The same step of an enclosing machine.
+    pub fn map<M>(self, outer: fn(L) -> M) -> Step<M> {
+        match self {
+            Self::Wait(login) => Step::Wait(outer(login)),
+            Self::Dial(login) => Step::Dial(outer(login)),
+            Self::StartTls(login, wish) => Step::StartTls(outer(login), wish),
+            Self::Passed(relay) => Step::Passed(relay),
+            Self::Errand(key) => Step::Errand(key),
+            Self::Refused(refusal) => Step::Refused(refusal),
+        }
+    }
+}
+
+/// What a waiting login waits for; each has its own deadline (`limits`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// The client's first message.
+    Client,
+    /// The server's next word, or TLS with it.
+    Server,
+    /// Nothing: it calculates, and goes on in the next turn.
+    Turn,
+}
+
+/// How TLS with the server is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsWish {
+    /// Who must vouch for the server.
+    pub verify: Verify,
+}
+
+/// Whose word for the server's identity is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// A known authority, for the name that was dialled.
+    Full,
+    /// Nobody's: against eavesdroppers only.
+    Nobody,
+}
+
+/// `SSLMODE`, as libpq means it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// Never.
+    Disable,
+    /// Where the server has it; whoever it is.
+    Prefer,
+    /// Or not at all; whoever it is.
+    Require,
+    /// Or not at all, and the certificate must fit.
+    VerifyFull,
+}
+
+impl TlsMode {
+    /// The mode of this name; an empty one is the default.
+    pub fn parse(name: &str) -> Result<Self, Refusal> {
+        Ok(match name {
+            "disable" => Self::Disable,
+            "" | "prefer" => Self::Prefer,
+            "require" => Self::Require,
+            "verify-full" => Self::VerifyFull,
+            _ => {
+                let accepted = "accept only: [disable prefer require verify-full]";
+                let text = format!("wrong option ({name:?}) for SSLMODE, {accepted}");
+                return Err(Refusal::new(Cause::Unsupported, text));
+            }
+        })
+    }
+
+    /// What it asks of TLS; `None` where it wants none.
+    pub fn wish(self) -> Option<TlsWish> {
+        let verify = match self {
+            Self::Disable => return None,
+            Self::Prefer | Self::Require => Verify::Nobody,
+            Self::VerifyFull => Verify::Full,
+        };
+        Some(TlsWish { verify })
+    }
+}
+
+/// Which backend a query runs on, and the secret that allows to cancel it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CancelKey {
+    /// The backend's process id, by which its connection is found.
+    pub pid: u32,
+    /// What the server gave to this client alone.
+    pub secret: Box<[u8]>,
+}
+
+/// Why a login ends, for the client in its dialect and for the log: no secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which code of the dialect fits.
+    pub cause: Cause,
+    /// What happened, and what to do.
+    pub text: Cow<'static, str>,
+}
+
+impl Refusal {
+    /// A refusal with these words.
+    pub fn new(cause: Cause, text: impl Into<Cow<'static, str>>) -> Self {
+        let text = text.into();
+        Self { cause, text }
+    }
+}
+
+/// What kind of end it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The server can't be reached, or left.
+    Unreachable,
+    /// Somebody does not speak the dialect.
+    Protocol,
+    /// The credentials do not do.
+    Credentials,
+    /// Something that we can't do.
+    Unsupported,
+    /// We are leaving.
+    Stopping,
+    /// The server has said it to the client itself: there is nothing to add.
+    Said,
+}

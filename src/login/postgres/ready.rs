@@ -1,0 +1,113 @@
+//! From the server's consent to its first ReadyForQuery: everything is passed on, cut so that hoop's
+//! client finds the backend's key.
+//!
+//! The key may never come, and notices may stand anywhere.
+
+use super::authentication::server_refused;
+use super::login::{Next, Outcome};
+use super::messages;
+use crate::login::{Exchange, Packets, Relay, Step};
+
+/// The client is in; the server tells about itself.
+pub struct ExpectReady {
+    relay: Relay,
+    /// Of a message whose beginning has been passed on.
+    left: usize,
+}
+
+/// A message that is passed on by itself, as a whole.
+struct Special {
+    kind: u8,
+    len: usize,
+}
+
+impl ExpectReady {
+    pub(super) fn new() -> Self {
+        Self {
+            relay: Relay::postgres(),
+            left: 0,
+        }
+    }
+
+    pub(super) fn is_within_message(&self) -> bool {
+        self.left > 0
+    }
+
+    pub(super) fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+        let (ordinary, special) = self.survey(exchange.from_server.filled())?;
+        self.pass(exchange, ordinary);
+        let Some(Special { kind, len }) = special else {
+            return Next::wait(self);
+        };
+        let Some(message) = exchange.from_server.filled().get(..len) else {
+            return Next::wait(self);
+        };
+        match kind {
+            b'E' => return Err(server_refused(message, exchange.to_client)),
+            b'K' => {
+                if let Ok(key) = messages::cancel_key(message.get(5..).unwrap_or_default()) {
+                    self.relay.keep_cancel_key(key);
+                }
+            }
+            _ => {}
+        }
+        exchange.to_client.packet(message);
+        exchange.from_server.consume(len);
+        match kind {
+            b'Z' => Ok(Next::Leave(Step::Passed(self.into_relay(exchange)))),
+            _ => Next::go(self),
+        }
+    }
+
+    /// How many bytes are ordinary messages or parts of one, and what stands behind them.
+    fn survey(&mut self, bytes: &[u8]) -> Result<(usize, Option<Special>), crate::login::Refusal> {
+        let mut at = 0;
+        loop {
+            let part = self.left.min(bytes.len() - at);
+            at += part;
+            self.left -= part;
+            if self.left > 0 {
+                return Ok((at, None));
+            }
+            match messages::head(&bytes[at..])? {
+                None => return Ok((at, None)),
+                Some((kind @ (b'K' | b'Z' | b'E'), _)) => {
+                    let special = messages::message(&bytes[at..])?;
+                    let len = special.map_or(usize::MAX, |(_, message)| message.len());
+                    return Ok((at, Some(Special { kind, len })));
+                }
+                Some((_, len)) => self.left = len,
+            }
+        }
+    }
+
+    fn pass(&mut self, exchange: &mut Exchange<'_>, len: usize) {
+        pass(
+            &mut self.relay,
+            &exchange.from_server.filled()[..len],
+            exchange.to_client,
+        );
+        exchange.from_server.consume(len);
+    }
+
+    /// What came in the same breath must not wait for readiness that does not come again.
+    fn into_relay(mut self, exchange: &mut Exchange<'_>) -> Relay {
+        self.pass(exchange, exchange.from_server.len());
+        let early = exchange.from_client.filled();
+        self.relay.client_sent(early);
+        if !early.is_empty() {
+            exchange.to_server.put(early);
+        }
+        exchange.from_client.clear();
+        self.relay
+    }
+}
+
+fn pass(relay: &mut Relay, bytes: &[u8], to_client: &mut dyn Packets) {
+    let (first, rest) = bytes.split_at(relay.server_sent(bytes).unwrap_or_default());
+    for part in [first, rest] {
+        if !part.is_empty() {
+            to_client.packet(part);
+        }
+    }
+}

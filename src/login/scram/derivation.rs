@@ -1,0 +1,163 @@
+//! PBKDF2 in portions, and the keys that came out of it.
+
+use ring::{digest, hmac};
+
+use crate::base::{Secret, wipe};
+use crate::limits;
+
+/// What a password, a salt and a number of rounds come to. As good as the password for a login, so
+/// it is wiped like one.
+#[derive(Clone)]
+pub struct DerivedKey {
+    client: Secret,
+    server: Secret,
+}
+
+impl DerivedKey {
+    fn new(salted: &[u8]) -> Self {
+        let salted = hmac::Key::new(hmac::HMAC_SHA256, salted);
+        let sign = |label: &[u8]| Secret::new(hmac::sign(&salted, label).as_ref());
+        Self {
+            client: sign(b"Client Key"),
+            server: sign(b"Server Key"),
+        }
+    }
+
+    /// Proves that we know the password.
+    pub fn client(&self) -> &[u8] {
+        self.client.expose()
+    }
+
+    /// Shows whether the server does.
+    pub fn server(&self) -> &[u8] {
+        self.server.expose()
+    }
+}
+
+/// A derivation under way, or one that need not be made again.
+pub enum Derivation {
+    /// It was made for an earlier login.
+    Known(DerivedKey),
+    /// Some rounds are left.
+    Running(Box<Running>),
+}
+
+/// The rounds so far.
+pub struct Running {
+    id: Id,
+    key: hmac::Key,
+    block: [u8; 32],
+    sum: [u8; 32],
+    rounds_left: u32,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        wipe(&mut self.block);
+        wipe(&mut self.sum);
+    }
+}
+
+impl Running {
+    fn new(id: Id, password: &[u8], salt: &[u8], rounds: u32) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, password);
+        let mut first = hmac::Context::with_key(&key);
+        first.update(salt);
+        first.update(&1_u32.to_be_bytes());
+        let mut block = [0; 32];
+        block.copy_from_slice(first.sign().as_ref());
+        Self {
+            id,
+            key,
+            block,
+            sum: block,
+            rounds_left: rounds.saturating_sub(1),
+        }
+    }
+
+    fn advance(&mut self, rounds: u32) {
+        let rounds = rounds.min(self.rounds_left);
+        for _ in 0..rounds {
+            let next = hmac::sign(&self.key, &self.block);
+            self.block.copy_from_slice(next.as_ref());
+            for (sum, byte) in self.sum.iter_mut().zip(&self.block) {
+                *sum ^= byte;
+            }
+        }
+        self.rounds_left -= rounds;
+    }
+}
+
+impl Derivation {
+    /// Works for `rounds` at most; the key when it is there.
+    pub fn advance(&mut self, rounds: u32, keys: &mut Keys) -> Option<DerivedKey> {
+        match self {
+            Self::Known(key) => Some(key.clone()),
+            Self::Running(running) => {
+                running.advance(rounds);
+                (running.rounds_left == 0).then(|| {
+                    let key = DerivedKey::new(&running.sum);
+                    keys.keep(running.id.clone(), key.clone());
+                    key
+                })
+            }
+        }
+    }
+}
+
+/// Which password, salt and number of rounds: their digest, so that no password is kept.
+type Id = Secret;
+
+/// Keys that logins made, most recently used last; [`limits::SCRAM_KEYS_KEPT`] at most.
+#[derive(Default)]
+pub struct Keys {
+    kept: Vec<(Id, DerivedKey)>,
+}
+
+impl Keys {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets and wipes all of them.
+    pub fn clear(&mut self) {
+        self.kept = Vec::new();
+    }
+
+    /// The derivation for these, finished if it was made before.
+    pub fn derivation(&mut self, password: &[u8], salt: &[u8], rounds: u32) -> Derivation {
+        let id = id(password, salt, rounds);
+        let known = self.kept.iter().position(|(kept, _)| *kept == id);
+        match known.map(|place| self.kept.remove(place)) {
+            Some((id, key)) => {
+                self.keep(id, key.clone());
+                Derivation::Known(key)
+            }
+            None => Derivation::Running(Box::new(Running::new(id, password, salt, rounds))),
+        }
+    }
+
+    fn keep(&mut self, id: Id, key: DerivedKey) {
+        // Two logins may have made the same one side by side.
+        self.kept.retain(|(kept, _)| *kept != id);
+        if self.kept.len() >= limits::SCRAM_KEYS_KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push((id, key));
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+}
+
+fn id(password: &[u8], salt: &[u8], rounds: u32) -> Id {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in [&rounds.to_be_bytes(), password, salt] {
+        context.update(&part.len().to_be_bytes());
+        context.update(part);
+    }
+    Secret::new(context.finish().as_ref())
+}

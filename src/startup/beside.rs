@@ -1,0 +1,113 @@
+//! The program of `run -- CMD`: what it is started with, and what becomes of it without an agent.
+
+use std::ffi::OsString;
+use std::io;
+
+use super::Variables;
+use crate::cli::RunOptions;
+use crate::config::Surroundings;
+use crate::config::beside::{self, BesideSettings};
+use crate::io::child::{CommandSpec, SpawnError};
+use crate::io::foreground::{self, Foreground};
+use crate::io::reactor::Reactor;
+
+/// A program to be started beside the agent.
+pub struct Program {
+    spec: CommandSpec,
+    settings: BesideSettings,
+}
+
+impl Program {
+    /// The program that `options` name, if any, with everything that we were started with but the
+    /// key.
+    pub fn new(
+        options: &RunOptions,
+        variables: &Variables,
+        surroundings: Surroundings<'_>,
+    ) -> Result<Option<Self>, String> {
+        let Some((name, args)) = options.program.split_first() else {
+            return Ok(None);
+        };
+        let settings = BesideSettings::load(surroundings).map_err(|error| error.to_string())?;
+        let is_its_own = |name: &OsString| {
+            let name = name.to_str();
+            name.is_none_or(|name| !beside::is_secret(surroundings, name))
+        };
+        let path = variables.iter().find(|(name, _)| name == "PATH");
+        let spec = CommandSpec {
+            program: name.clone(),
+            args: args.to_vec(),
+            environment: variables
+                .iter()
+                .filter(|(name, _)| is_its_own(name))
+                .cloned()
+                .collect(),
+            search_path: path.map(|(_, path)| path.clone()).unwrap_or_default(),
+            working_directory: None,
+        };
+        Ok(Some(Self { spec, settings }))
+    }
+
+    /// Whether it is started also where the agent can't run.
+    pub fn keeps_going(&self) -> bool {
+        self.settings.keep_going
+    }
+
+    /// Its name, for people.
+    pub fn name(&self) -> String {
+        self.spec.program.to_string_lossy().into_owned()
+    }
+
+    /// Starts it beside the agent, or returns the exit code for its failure.
+    pub fn start(&self, reactor: &mut Reactor) -> Result<(), u8> {
+        match Foreground::start(&self.spec, self.settings.kill_after) {
+            Ok(foreground) => {
+                reactor.accompany(foreground);
+                Ok(())
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// Runs it alone to its end; returns its exit code.
+    pub fn run_alone(&self) -> u8 {
+        match foreground::supervise(&self.spec, self.settings.kill_after) {
+            Ok(code) => u8::try_from(code).unwrap_or(u8::MAX),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn failed(&self, error: &SpawnError) -> u8 {
+        let name = self.name();
+        ::log::error!("can not run {name}: {error}; check what stands behind --, and PATH");
+        u8::try_from(error.code()).unwrap_or(1)
+    }
+
+    /// What is said when the agent can't run and takes the program with it.
+    pub fn not_started(&self, reason: &str) -> String {
+        format!(
+            "{reason}; {} was not started (--keep-going starts it all the same)",
+            self.name()
+        )
+    }
+}
+
+/// Serves health where it was asked for. Only a program that keeps going starts without.
+pub fn serve_health(
+    reactor: &mut Reactor,
+    address: &crate::io::health::Address,
+    program: Option<&Program>,
+) -> Result<(), String> {
+    let Err(error) = reactor.serve_health(address) else {
+        return Ok(());
+    };
+    let reason = match error.kind() {
+        io::ErrorKind::AddrInUse => format!("the health endpoint's address is taken: {error}"),
+        _ => format!("can not serve the health endpoint: {error}"),
+    };
+    match program.is_some_and(Program::keeps_going) {
+        true => ::log::error!("{reason}; going on without it"),
+        false => return Err(reason),
+    }
+    Ok(())
+}

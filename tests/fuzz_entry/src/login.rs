@@ -1,0 +1,185 @@
+//! Logins to databases: what a client and a server say, in every order and in pieces of any size.
+
+use hoop_lite::base::{ByteBuf, Secret};
+use hoop_lite::limits;
+use hoop_lite::login::postgres::{self, messages};
+use hoop_lite::login::{Cause, Exchange, Keys, Login, Refusal, Step, TlsMode, Waits};
+
+use crate::input::{Control, split};
+
+const PASSWORD: &[u8] = b"correct horse";
+
+/// PostgreSQL's messages: what is decoded lies inside the bytes, and what is written reads the same.
+pub fn postgres_messages(bytes: &[u8]) -> bool {
+    let opening = match messages::opening(bytes) {
+        Ok(Some((opening, len))) => {
+            assert!((8..=limits::POSTGRES_STARTUP_BYTES_MAX).contains(&len) && len <= bytes.len());
+            match opening {
+                messages::Opening::Startup(startup) => check_startup(startup),
+                messages::Opening::Cancel(key) => {
+                    assert_eq!(messages::cancel_request(&key), bytes[..len]);
+                }
+                messages::Opening::Encryption => assert_eq!(len, 8),
+            }
+            true
+        }
+        Ok(None) => {
+            assert!(bytes.len() < limits::POSTGRES_STARTUP_BYTES_MAX);
+            false
+        }
+        Err(refusal) => {
+            check_refusal(&refusal);
+            false
+        }
+    };
+    if let Ok(Some((kind, message))) = messages::message(bytes) {
+        assert!(bytes.starts_with(message) && message.len() >= 5 && message[0] == kind);
+        let _ = messages::authentication(message);
+        let _ = messages::cancel_key(&message[5..]);
+        let code = messages::sqlstate(message);
+        assert!(code.is_none_or(|code| code.len() == 5));
+    }
+    for is_end in [false, true] {
+        if let Some(messages::ServerError::Text(text)) = messages::server_error(bytes, is_end) {
+            assert!(text.len() <= limits::LOGIN_ERROR_TEXT_BYTES_MAX && !text.contains(&0));
+        }
+    }
+    opening
+}
+
+fn check_startup(startup: messages::Startup<'_>) {
+    let given: Vec<_> = startup.parameters().collect();
+    let bytes = startup.rewritten(b"app", Some(b"shop"));
+    let Ok(Some((messages::Opening::Startup(again), _))) = messages::opening(&bytes) else {
+        // What is added may make a message of full size too long; the server says so.
+        assert!(bytes.len() > limits::POSTGRES_STARTUP_BYTES_MAX);
+        return;
+    };
+    let written: Vec<_> = again.parameters().collect();
+    assert_eq!(written[0], (&b"user"[..], &b"app"[..]));
+    let others = |list: &[(&[u8], &[u8])]| {
+        let kept = list
+            .iter()
+            .filter(|(name, _)| *name != b"user" && *name != b"database");
+        kept.map(|(name, value)| (name.to_vec(), value.to_vec()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(others(&given), others(&written));
+}
+
+fn check_refusal(refusal: &Refusal) {
+    let bytes = messages::error_response(refusal);
+    let (kind, message) = messages::message(&bytes).unwrap().expect("a whole message");
+    assert!(kind == b'E' && message.len() == bytes.len());
+    assert_eq!(messages::sqlstate(message).map(str::len), Some(5));
+}
+
+/// A login to PostgreSQL: control decides who speaks next and what becomes of TLS.
+pub fn postgres_login(bytes: &[u8]) -> bool {
+    let (mut control, wire) = split(bytes);
+    let mode = *control.pick(&[
+        TlsMode::Disable,
+        TlsMode::Prefer,
+        TlsMode::Require,
+        TlsMode::VerifyFull,
+    ]);
+    let settings = postgres::Settings::new("app", Secret::new(PASSWORD), [7; 18])
+        .with_tls(mode)
+        .with_plain_password_allowed(control.byte() & 1 == 0);
+    let mut talk = Talk {
+        from_client: ByteBuf::new(),
+        from_server: ByteBuf::new(),
+        packets: Vec::new(),
+        sent: Vec::new(),
+        keys: Keys::new(),
+    };
+    talk.run(Login::postgres(settings), &mut control, wire)
+}
+
+/// The four buffers of a login.
+struct Talk {
+    from_client: ByteBuf,
+    from_server: ByteBuf,
+    packets: Vec<Vec<u8>>,
+    sent: Vec<u8>,
+    keys: Keys,
+}
+
+impl Talk {
+    /// Answers whether the client is in.
+    fn run(&mut self, mut login: Login, control: &mut Control<'_>, mut wire: &[u8]) -> bool {
+        let (mut is_securing, mut silent_turns) = (false, 0);
+        loop {
+            if wire.is_empty() && login.waits_for() != Waits::Turn {
+                silent_turns += 1;
+            }
+            let (piece, rest) = wire.split_at(control.piece().min(wire.len()));
+            wire = rest;
+            let decision = control.byte();
+            match decision & 3 {
+                0 => self.from_client.extend(piece),
+                // Nothing is read from a server whose TLS is being agreed.
+                _ if !is_securing => self.from_server.extend(piece),
+                _ => {}
+            }
+            let call: fn(Login, &mut Exchange<'_>) -> Step<Login> = match decision >> 2 {
+                _ if is_securing && decision & 4 == 0 => Login::tls_started,
+                _ if is_securing => |login, exchange| login.tls_failed("not trusted", exchange),
+                63 => Login::server_ended,
+                _ if silent_turns == 2 => Login::server_ended,
+                _ => Login::step,
+            };
+            is_securing = false;
+            let before = self.packets.len();
+            let step = call(login, &mut self.exchange());
+            self.check(before);
+            login = match step {
+                Step::Wait(login) => login,
+                Step::Dial(login) => {
+                    assert!(self.from_server.is_empty());
+                    login
+                }
+                Step::StartTls(login, _) => {
+                    assert!(self.from_server.is_empty());
+                    is_securing = true;
+                    login
+                }
+                Step::Passed(_) => {
+                    assert!(self.from_client.is_empty() && self.from_server.is_empty());
+                    return true;
+                }
+                Step::Errand(_) => return false,
+                Step::Refused(refusal) => {
+                    check_refusal(&refusal);
+                    let has_heard = self.packets.last().is_some_and(|last| last[0] == b'E');
+                    assert!(has_heard || refusal.cause == Cause::Said);
+                    return false;
+                }
+            };
+            if silent_turns > 2 {
+                let refusal = Refusal::new(Cause::Unreachable, "time is up");
+                login.refuse(&refusal, &mut self.packets);
+                return false;
+            }
+        }
+    }
+
+    fn exchange(&mut self) -> Exchange<'_> {
+        Exchange {
+            from_client: &mut self.from_client,
+            from_server: &mut self.from_server,
+            to_client: &mut self.packets,
+            to_server: &mut self.sent,
+            keys: &mut self.keys,
+        }
+    }
+
+    /// Nothing that only the server may know goes to the client, and no empty packet.
+    fn check(&self, before: usize) {
+        for packet in &self.packets[before..] {
+            assert!(!packet.is_empty());
+            let mut windows = packet.windows(PASSWORD.len());
+            assert!(!windows.any(|window| window == PASSWORD));
+        }
+    }
+}
