@@ -92,11 +92,11 @@ impl Sessions {
                 log::warn!("sid={} session closed: {text}", Word(id));
                 self.counters.refused += 1;
                 self.close(now, key, EXIT_INTERNAL, &text, outbox);
+                if kind == Kind::AgentSessionOpen {
+                    self.contest();
+                }
             }
-            None if kind == Kind::AgentSessionOpen => {
-                self.forget_ended(id);
-                self.refuse(id, &text, outbox);
-            }
+            None if kind == Kind::AgentSessionOpen => self.refuse(id, &text, outbox),
             None if self.refuse_system(kind, id, outbox) => {}
             None => self.handle_stray(now, kind, id, outbox),
         }
