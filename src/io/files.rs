@@ -18,6 +18,11 @@ pub fn read_small(path: &str) -> io::Result<Vec<u8>> {
 /// Bundles of all public authorities have a quarter of this; `/dev/zero` has more.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
 
+/// Whether we, and so every session, can read this file.
+pub fn is_readable(path: &str) -> bool {
+    std::fs::File::open(path).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,9 +34,4 @@ mod tests {
         assert_eq!(kind("/dev/null"), Ok(Vec::new()));
         assert_eq!(kind("/nonexistent"), Err(io::ErrorKind::NotFound));
     }
-}
-
-/// Whether we, and so every session, can read this file.
-pub fn is_readable(path: &str) -> bool {
-    std::fs::File::open(path).is_ok()
 }
