@@ -94,6 +94,8 @@ impl Guardians {
         let reported = self.report(pid);
         let guardian = self.table.remove(&pid)?;
         self.left -= usize::from(guardian.is_left);
+        // The id may be given to another one, whose time is not up.
+        self.ending.retain(|(_, other)| *other != pid);
         if guardian.has_reported {
             return reported;
         }
