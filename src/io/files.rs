@@ -27,6 +27,11 @@ const SMALL_BYTES_MAX: u64 = 1 << 20;
 const NOT_REGULAR: &str =
     "it is no regular file; give the path of one (no pipe, no device, no <(...))";
 
+/// Whether we, and so every session, can read this file.
+pub fn is_readable(path: &str) -> bool {
+    std::fs::File::open(path).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,9 +45,4 @@ mod tests {
         }
         assert_eq!(kind("/nonexistent"), Err(io::ErrorKind::NotFound));
     }
-}
-
-/// Whether we, and so every session, can read this file.
-pub fn is_readable(path: &str) -> bool {
-    std::fs::File::open(path).is_ok()
 }
