@@ -35,7 +35,6 @@ impl Fixture {
             argv: ["sh", "-c", script].map(OsString::from).to_vec(),
             paths: Vec::new(),
             environment: vec![("PATH".into(), path)],
-            paths: Vec::new(),
             files: Vec::new(),
             terminal: None,
         };
@@ -192,7 +191,6 @@ fn a_program_that_cannot_be_executed_leaves_no_guardian() {
         argv: vec!["/proc/self/environ/x".into()],
         paths: Vec::new(),
         environment: Vec::new(),
-        paths: Vec::new(),
         files: Vec::new(),
         terminal: None,
     };
