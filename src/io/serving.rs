@@ -83,13 +83,8 @@ impl Reactor {
     fn dial(&mut self, now: Instant, target: TargetId, asker: Asker, host: &str, port: u16) {
         self.targets.insert(target, Endpoint::Resolving, Vec::new());
         let number = target.0.to_bits();
-        let request = Request { number, port };
-        let registry = self.poll.registry();
-        let known = self.resolver.submit(now, host, asker, request, registry);
-        match known {
-            Some(addresses) => self.target_resolved(now, number, addresses),
-            // Making room for it may have ended another.
-            None => self.resolved(now),
+        if let Some(addresses) = self.look_up(now, host, asker, Request { number, port }) {
+            self.target_resolved(now, number, addresses);
         }
     }
 
