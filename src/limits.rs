@@ -176,6 +176,10 @@ pub const STALL_MAX: Duration = Duration::from_secs(3);
 /// packets would cost more than relaying them.
 pub const QUEUE_IDLE_AFTER: Duration = Duration::from_secs(1);
 
+/// A payload from here on goes to its target's queue in the buffer that it came in: to copy less costs
+/// less than to exchange buffers.
+pub const KEPT_PAYLOAD_BYTES_MIN: usize = 16 * 1024;
+
 /// Pieces of queues (64 KiB each) kept between two uses while there is traffic: a target that is
 /// behind by less costs no allocation.
 pub const QUEUE_PIECES_KEPT: usize = 32;
