@@ -139,7 +139,18 @@ pub const VARIABLE_COUNT_MAX: usize = 1024;
 /// Processes at once that sessions have started.
 pub const PROCESS_COUNT_MAX: usize = 1024;
 
-/// Files of secrets at once.
+/// Sessions whose processes are being ended: when there are more, the earliest is made to end at once.
+pub const ENDING_COUNT_MAX: usize = PROCESS_COUNT_MAX;
+
+/// Guardians that live on for what has detached itself, when no more of it is spared.
+pub const LEFT_COUNT_MAX: usize = 256;
+
+/// Children at once: guardians of sessions that run, end and are left behind, and the program beside
+/// us. Each costs two pids, a descriptor or four and a look at every SIGCHLD; the processes themselves
+/// are far dearer than that.
+pub const CHILD_COUNT_MAX: usize = PROCESS_COUNT_MAX + ENDING_COUNT_MAX + LEFT_COUNT_MAX + 1;
+
+/// Files of secrets at once: they may lie in memory (tmpfs), and the gateway decides how many there are.
 pub const SECRET_FILE_COUNT_MAX: usize = 4096;
 
 /// Relays at once, of all sessions.

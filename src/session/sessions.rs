@@ -289,7 +289,7 @@ impl Sessions {
 
     /// A packet for a session that is not open: late ones are normal, others hear of it.
     pub(super) fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
-        let known = self.ended.iter_mut().find(|ended| &*ended.id == id);
+        let known = self.find_ended(id).and_then(|at| self.ended.get_mut(at));
         let is_late = known.is_some();
         if let Some(ended) = known
             && kind == Kind::AgentSessionClose

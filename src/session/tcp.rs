@@ -94,11 +94,7 @@ impl Sessions {
             open.insert(connection, target);
         }
         self.counters.relays += 1;
-        self.outputs.push_back(Output::Dial {
-            target,
-            host: address.host,
-            port: address.port,
-        });
+        self.dial(target, address);
         Some(target)
     }
 

@@ -15,6 +15,7 @@ use super::sys;
 mod child;
 mod children;
 mod dial;
+mod guardians;
 mod own_process;
 mod processes;
 mod pty;
