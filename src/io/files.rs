@@ -29,16 +29,7 @@ fn read(path: &str, patience: Duration) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     let (file, kind) = open(path)?;
     let is_pipe = kind.is_fifo();
-    let refusal = match is_pipe {
-        _ if kind.is_file() => None,
-        true if !patience.is_zero() => None,
-        true => Some((ErrorKind::InvalidInput, PIPE)),
-        false if kind.is_dir() => Some((ErrorKind::IsADirectory, DIRECTORY)),
-        false => Some((ErrorKind::InvalidInput, DEVICE)),
-    };
-    if let Some((kind, text)) = refusal {
-        return Err(io::Error::new(kind, text));
-    }
+    refuse_others(kind, !patience.is_zero())?;
     let deadline = Instant::now() + patience;
     let mut content_max = (&file).take(SMALL_BYTES_MAX + 1);
     loop {
@@ -59,6 +50,16 @@ fn read(path: &str, patience: Duration) -> io::Result<Vec<u8>> {
             Err(error) => return Err(error),
         }
     }
+}
+
+fn refuse_others(kind: FileType, takes_pipes: bool) -> io::Result<()> {
+    let (error, text) = match kind {
+        kind if kind.is_file() || (kind.is_fifo() && takes_pipes) => return Ok(()),
+        kind if kind.is_fifo() => (ErrorKind::InvalidInput, PIPE),
+        kind if kind.is_dir() => (ErrorKind::IsADirectory, DIRECTORY),
+        _ => (ErrorKind::InvalidInput, DEVICE),
+    };
+    Err(io::Error::new(error, text))
 }
 
 /// Never waits, whatever lies there: a pipe whose writer never comes, a terminal.
