@@ -12,6 +12,7 @@ pub mod dns;
 pub mod doctor;
 pub mod grpc;
 pub mod h2;
+pub mod http;
 pub mod io;
 pub mod limits;
 pub mod link;

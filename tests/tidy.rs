@@ -20,18 +20,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("limits", &[]),
     ("wire", &[]),
+    ("http", &[]),
     ("h2", &[]),
     ("grpc", &["h2"]),
     ("packet", &["wire"]),
-    ("link", &["h2", "grpc", "packet", "wire"]),
+    ("link", &["h2", "grpc", "http", "packet", "wire"]),
     ("login", &["wire"]),
     ("session", &["packet", "wire"]),
     ("agent", &["link", "session", "packet", "grpc"]),
     ("dns", &[]),
-    ("io", &["agent", "dns", "session", "wire"]),
+    ("io", &["agent", "dns", "http", "session", "wire"]),
     ("config", &["wire"]),
     ("cli", &["config"]),
-    ("admin", &["config", "link", "io", "wire"]),
+    ("admin", &["config", "http", "link", "io", "wire"]),
     (
         "doctor",
         &[
@@ -48,10 +49,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Crates of others, and the folders and files that may name them.
 const CRATES: &[(&str, &[&str])] = &[
-    (
-        "httparse",
-        &["admin/http1.rs", "io/health.rs", "link/proxy.rs"],
-    ),
+    ("httparse", &["http/head.rs"]),
     ("lexopt", &["cli/typed.rs"]),
     ("libc", &["io"]),
     ("log", &["agent", "io", "session", "startup"]),
@@ -60,8 +58,8 @@ const CRATES: &[(&str, &[&str])] = &[
         "nanoserde",
         &[
             "admin/answers.rs",
-            "admin/json.rs",
             "session/environment.rs",
+            "wire/json_text.rs",
         ],
     ),
     (

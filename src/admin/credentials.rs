@@ -12,9 +12,9 @@ use std::path::Path;
 
 use super::error::AdminError;
 use super::toml::Table;
-use super::url::BaseUrl;
 use crate::base::{Roots, Secret, Trust};
 use crate::config::{Surroundings, Warning, authority};
+use crate::http::BaseUrl;
 use crate::io::sys;
 use crate::wire::base64;
 

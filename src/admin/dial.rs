@@ -47,12 +47,8 @@ pub enum DialError {
 /// What a proxy did instead of giving a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyRefusal {
-    /// It answered with this status.
-    Status(u16),
-    /// It wants a login, but none by user and password.
-    NoPassword,
-    /// It did not speak HTTP.
-    NotHttp,
+    /// It answered otherwise.
+    Answer(ProxyError),
     /// It broke the connection.
     Io(io::ErrorKind),
 }
@@ -60,19 +56,7 @@ pub enum ProxyRefusal {
 impl fmt::Display for ProxyRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoPassword => f.write_str(proxy::NO_PASSWORD),
-            Self::Status(407) => f.write_str(
-                "the proxy wants a user and password: write them into HTTPS_PROXY \
-                 (http://user:password@host:port)",
-            ),
-            Self::Status(status) => write!(
-                f,
-                "the proxy refused the tunnel with status {status}: let it allow CONNECT to this \
-                 host and port, or name the host in NO_PROXY"
-            ),
-            Self::NotHttp => f.write_str(
-                "the address in HTTPS_PROXY does not answer as an HTTP proxy: check host and port",
-            ),
+            Self::Answer(error) => write!(f, "{error}"),
             Self::Io(kind) => write!(f, "the proxy broke the connection: {kind}"),
         }
     }
@@ -228,11 +212,9 @@ pub fn ask_for_tunnel(
         let mut byte = [0];
         stream.read_exact(&mut byte).map_err(broken)?;
         incoming.extend(&byte);
-        stands = answer.receive(&mut incoming).map_err(|error| match error {
-            ProxyError::Status(status) => ProxyRefusal::Status(status),
-            ProxyError::NoPassword => ProxyRefusal::NoPassword,
-            ProxyError::NotHttp => ProxyRefusal::NotHttp,
-        })?;
+        stands = answer
+            .receive(&mut incoming)
+            .map_err(ProxyRefusal::Answer)?;
     }
     Ok(())
 }

@@ -4,10 +4,9 @@ use std::{fmt, io};
 
 use super::credentials::Source;
 use super::dial::DialError;
-use super::http1::HttpError;
 use super::toml::TomlError;
-use super::url::UrlError;
 use crate::config::{ConfigError, ProxyError};
+use crate::http::{HttpError, UrlError};
 use crate::link::trust::TrustError;
 
 /// Why a command failed.

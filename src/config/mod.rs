@@ -10,7 +10,6 @@
 
 use std::{fmt, io};
 
-mod address;
 pub mod authority;
 pub mod beside;
 mod custody;
@@ -22,7 +21,7 @@ pub mod proxy;
 pub mod settings;
 pub mod units;
 
-pub use address::{AddressError, GatewayAddress};
+pub use crate::base::address::{AddressError, GatewayAddress};
 pub use custody::{KEY_READABLE, LANDLOCK_LACKING};
 pub use dsn::{Dsn, DsnError, Mode, Scheme};
 pub use error::{ConfigError, Warning};

@@ -1,6 +1,6 @@
 //! Why a link can't go on, in words for an operator.
 
-use super::proxy::{self, ProxyError};
+use super::proxy::ProxyError;
 use super::transport::TransportError;
 use super::trust;
 use crate::grpc::MessageError;
@@ -38,21 +38,12 @@ impl std::fmt::Display for LinkError {
             Self::Transport(TransportError::Exhausted) => {
                 f.write_str("TLS can't go on: too much undecodable data, or its keys are used up")
             }
-            Self::Proxy(ProxyError::NoPassword) => f.write_str(proxy::NO_PASSWORD),
-            Self::Proxy(ProxyError::Status(407)) => f.write_str(
-                "the proxy wants credentials: put them into HTTPS_PROXY (http://user:password@host:port)",
-            ),
-            Self::Proxy(ProxyError::Status(status)) => write!(
-                f,
-                "the proxy refused to connect to the gateway with HTTP status {status}: have it \
-                 allow CONNECT to this host and port, or correct HTTPS_PROXY"
-            ),
-            Self::Proxy(ProxyError::NotHttp) => {
-                f.write_str("HTTPS_PROXY names something that is no HTTP proxy")
-            }
+            Self::Proxy(error) => write!(f, "{error}"),
             Self::Http2(error) => write!(f, "{error}"),
             Self::Message(error) => write!(f, "{error}"),
-            Self::Packet(error) => write!(f, "the gateway sent a message that is no packet: {error}"),
+            Self::Packet(error) => {
+                write!(f, "the gateway sent a message that is no packet: {error}")
+            }
             Self::Closed => f.write_str("the gateway closed the connection"),
         }
     }
