@@ -20,4 +20,5 @@ pub mod login;
 pub mod packet;
 pub mod session;
 pub mod startup;
+pub mod tls;
 pub mod wire;

@@ -7,7 +7,7 @@ use super::dial::DialError;
 use super::toml::TomlError;
 use crate::config::{ConfigError, ProxyError};
 use crate::http::{HttpError, UrlError};
-use crate::link::trust::TrustError;
+use crate::tls::TrustError;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -223,7 +223,7 @@ impl fmt::Display for ProxyText {
 
 fn fmt_dial(f: &mut fmt::Formatter<'_>, url: &str, error: &DialError) -> fmt::Result {
     match error {
-        DialError::Tls(rustls::Error::InvalidMessage(_)) => write!(
+        DialError::Tls(error) if error.is_not_tls() => write!(
             f,
             "{url} does not speak TLS on this port: write http:// into the API URL if the \
              gateway runs without TLS"

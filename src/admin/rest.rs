@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::answers::Message;
 use super::credentials::Credentials;
-use super::dial::{DialError, Duplex, connect_through, handshake, rustls_error};
+use super::dial::{DialError, Duplex, READ_BYTES, connect_through, handshake, tls_error};
 use super::error::{AdminError, Refusal, What};
 use super::request::{Request, encode};
 use super::table;
@@ -13,13 +13,11 @@ use crate::base::Secret;
 use crate::config::{Surroundings, proxy};
 use crate::http::{Bounds, HeadBounds, HttpError, Response, ResponseReader, is_field_value};
 use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_HEAD_BYTES_MAX, ADMIN_HEADERS_MAX};
-use crate::link::trust::{Alpn, client_config};
+use crate::tls::{Alpn, Configuration, Versions};
 use crate::wire::json_text::{is_json, parse};
 
 /// One call from the first look-up to the last byte.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of one read.
-const READ_BYTES: usize = 16 * 1024;
 /// Characters shown of a foreign text.
 const MESSAGE_CHARS_MAX: usize = 300;
 
@@ -125,13 +123,14 @@ impl<'a> Api<'a> {
             return Ok(Box::new(stream));
         }
         let trust = &self.credentials.trust;
-        let config = client_config(trust, Alpn::Http1).map_err(AdminError::Trust)?;
+        let configuration =
+            Configuration::new(trust, Alpn::Http1, Versions::Any).map_err(AdminError::Trust)?;
         let proxy =
             proxy::for_target(self.surroundings, &url.address).map_err(AdminError::Config)?;
         let stream = connect_through(proxy.as_ref(), &url.address, deadline).map_err(failed)?;
         let server_name = self.credentials.server_name.as_deref();
         let server_name = server_name.unwrap_or(&url.address.host);
-        let stream = handshake(stream, config, server_name).map_err(failed)?;
+        let stream = handshake(stream, configuration, server_name).map_err(failed)?;
         Ok(Box::new(stream))
     }
 
@@ -178,7 +177,7 @@ enum Exchange {
 
 fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, Exchange> {
     let broken = |error: &io::Error| {
-        Exchange::Dial(match rustls_error(error) {
+        Exchange::Dial(match tls_error(error) {
             Some(error) => DialError::Tls(error),
             None => DialError::Io(error.kind()),
         })

@@ -21,4 +21,4 @@ pub use rng::Rng;
 pub use secret::{Secret, wipe};
 pub use slab::{Key, Slab};
 pub use timers::{TimerId, Timers};
-pub use trust::{Roots, Trust};
+pub use trust::{Roots, Trust, Verify};

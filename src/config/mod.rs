@@ -29,7 +29,7 @@ pub use key::{KeySource, looks_like_key};
 pub use proxy::{Proxy, ProxyError};
 pub use settings::{HealthListen, Settings};
 
-use crate::base::{Secret, Trust};
+use crate::base::{Secret, Trust, Verify};
 
 /// Where configuration comes from: a look-up of variables and a reader of (small) files.
 #[derive(Clone, Copy)]
@@ -146,7 +146,7 @@ impl Config {
             }
             TlsMode::Plaintext
         } else {
-            if trust.skip_verify {
+            if trust.verify == Verify::Nobody {
                 warnings.push(Warning::SkipVerify);
             }
             let server_name = surroundings.get("HOOP_TLSSERVERNAME");

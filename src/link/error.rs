@@ -2,10 +2,10 @@
 
 use super::proxy::ProxyError;
 use super::transport::TransportError;
-use super::trust;
 use crate::grpc::MessageError;
 use crate::h2;
 use crate::packet::DecodeError;
+use crate::tls::Subject;
 
 /// Why the link can't go on.
 #[derive(Debug)]
@@ -33,11 +33,10 @@ impl From<TransportError> for LinkError {
 impl std::fmt::Display for LinkError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Transport(TransportError::Tls(error)) => f.write_str(&trust::explain(error)),
-            Self::Transport(TransportError::NoHttp2) => f.write_str(trust::NO_ALPN),
-            Self::Transport(TransportError::Exhausted) => {
-                f.write_str("TLS can't go on: too much undecodable data, or its keys are used up")
+            Self::Transport(TransportError::Tls(error)) => {
+                f.write_str(&error.explain(&Subject::GATEWAY))
             }
+            Self::Transport(TransportError::NoHttp2) => f.write_str(Subject::GATEWAY.no_protocol),
             Self::Proxy(error) => write!(f, "{error}"),
             Self::Http2(error) => write!(f, "{error}"),
             Self::Message(error) => write!(f, "{error}"),
