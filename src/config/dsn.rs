@@ -10,9 +10,9 @@
 
 use std::fmt;
 
-use super::address::{AddressError, GatewayAddress};
 use super::percent;
 use crate::base::Secret;
+use crate::base::address::{AddressError, GatewayAddress};
 use crate::wire::base64;
 
 /// What a key says besides its secret.

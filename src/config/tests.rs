@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::Roots;
+use crate::base::{Roots, Verify};
 
 /// Calls `f` with an environment and files that exist only here.
 pub(super) fn surroundings<T>(
@@ -258,20 +258,20 @@ fn trust_is_read_for_keys_and_jwts_but_not_for_static_tokens() {
     let name = ("HOOP_TLSSERVERNAME", "inner.example");
     let skip = ("HOOP_TLS_SKIP_VERIFY", "true");
     let url = ("HOOP_GRPCURL", "gw.example.com:1");
-    let wanted = |roots, skip_verify| TlsMode::Tls {
+    let wanted = |roots, verify| TlsMode::Tls {
         authority_file: (roots != Roots::Public).then(|| "ca".to_owned()),
-        trust: Trust { roots, skip_verify },
+        trust: Trust { roots, verify },
         server_name: Some("inner.example".to_owned()),
     };
     let own = || Roots::Only(PEM.as_bytes().to_vec());
     let config = loaded(&[("HOOP_KEY", KEY), ca, name]);
-    assert_eq!(config.tls, wanted(own(), false));
+    assert_eq!(config.tls, wanted(own(), Verify::Full));
     assert_eq!(config.server_name(), "inner.example");
     let config = loaded(&[("HOOP_SPIFFE_KEY_FILE", "jwt"), url, ca, name, skip]);
-    assert_eq!(config.tls, wanted(own(), true));
+    assert_eq!(config.tls, wanted(own(), Verify::Nobody));
     assert_eq!(config.warnings, [Warning::SkipVerify]);
     let config = loaded(&[("HOOP_TOKEN", "x-agt-a"), url, ca, name]);
-    assert_eq!(config.tls, wanted(Roots::Public, false));
+    assert_eq!(config.tls, wanted(Roots::Public, Verify::Full));
     assert_eq!(
         config.warnings,
         [
@@ -286,7 +286,7 @@ fn switches_count_only_as_exactly_true() {
     for value in ["TRUE", "1", " true", "yes please"] {
         let config = loaded(&[("HOOP_KEY", KEY), ("HOOP_TLS_SKIP_VERIFY", value)]);
         assert_eq!(config.warnings, [Warning::NotTrue("HOOP_TLS_SKIP_VERIFY")]);
-        assert!(matches!(config.tls, TlsMode::Tls { trust, .. } if !trust.skip_verify));
+        assert!(matches!(config.tls, TlsMode::Tls { trust, .. } if trust.verify == Verify::Full));
     }
     for value in ["", "false", "0"] {
         let config = loaded(&[("HOOP_KEY", KEY), ("HOOP_TLS_SKIP_VERIFY", value)]);
