@@ -307,7 +307,7 @@ impl World {
             assert!(agent.wants_read(*target, channel));
             let slot = agent.read_slot(*target, channel, size_max);
             slot.expect("a slot")[..size].fill(7);
-            agent.handle_report(*now, *target, Report::Received { channel, size });
+            agent.handle_report(*now, *target, Report::Received { size });
         });
         self.flush();
     }

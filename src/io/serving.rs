@@ -279,7 +279,7 @@ impl Reactor {
         match result {
             Ok(0) => self.agent.handle_report(now, id, Report::Ended { channel }),
             Ok(size) => {
-                let report = Report::Received { channel, size };
+                let report = Report::Received { size };
                 self.agent.handle_report(now, id, report);
                 self.saw_traffic(now);
                 self.targets.queue_read(id, channel);

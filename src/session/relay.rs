@@ -22,7 +22,7 @@ impl Sessions {
             Report::Started { peer } => self.target_started(now, id, peer, outbox),
             Report::Failed { reason } => self.target_failed(now, id, reason, outbox),
             Report::NotSpawned { code, text } => self.spawn_failed(now, id, code, text, outbox),
-            Report::Received { channel, size } => self.received(now, id, channel, size, outbox),
+            Report::Received { size } => self.received(now, id, size, outbox),
             Report::Wrote { size } => self.wrote(now, id, size),
             Report::Ended { channel } => self.read_ended(now, id, channel, outbox),
             Report::Broke => self.target_broke(now, id, outbox),
@@ -114,17 +114,10 @@ impl Sessions {
         Some(outbox.slot(kind, &entries[..used], size_max))
     }
 
-    fn received(
-        &mut self,
-        now: Instant,
-        id: TargetId,
-        channel: Channel,
-        size: usize,
-        outbox: &mut Outbox,
-    ) {
+    fn received(&mut self, now: Instant, id: TargetId, size: usize, outbox: &mut Outbox) {
         self.note_output(now, id, size);
-        if let Some((kind, entries, used)) = self.header(id, channel) {
-            outbox.fill(kind, &entries[..used], size);
+        if self.relaying(id).is_some() {
+            outbox.fill(size);
             self.counters.bytes_to_gateway += size as u64;
             self.is_at_work |= self.target_mut(id).is_some_and(Target::said);
         }

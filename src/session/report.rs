@@ -28,10 +28,8 @@ pub enum Report<'a> {
         /// A sentence.
         text: &'a str,
     },
-    /// So many bytes were read into the last [`super::Sessions::read_slot`] of the same channel.
+    /// So many bytes were read into the last [`super::Sessions::read_slot`], which was this target's.
     Received {
-        /// Where.
-        channel: Channel,
         /// How many.
         size: usize,
     },

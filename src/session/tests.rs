@@ -168,7 +168,7 @@ impl World {
             .unwrap();
         slot[..bytes.len()].copy_from_slice(bytes);
         let size = bytes.len();
-        self.report(target, Report::Received { channel, size });
+        self.report(target, Report::Received { size });
     }
 
     fn ends(&mut self, target: TargetId, channel: Channel) {

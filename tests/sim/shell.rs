@@ -325,7 +325,7 @@ impl World {
             Outcome::Bytes(size) => {
                 if is_wanted {
                     self.model.relayed(target.relay, slot, size);
-                    self.report(id, Report::Received { channel, size });
+                    self.report(id, Report::Received { size });
                 }
                 self.wake(id, Duration::ZERO);
                 self.queue_read(id, channel);

@@ -193,7 +193,7 @@ impl World {
                     return;
                 };
                 slot[..size].fill(b'o');
-                Report::Received { channel, size }
+                Report::Received { size }
             }
             13 if may_read => Report::Ended { channel },
             14 if target.has_started && !target.is_process => Report::Broke,
