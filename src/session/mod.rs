@@ -11,6 +11,7 @@ pub mod environment;
 mod heap;
 mod opening;
 pub mod output;
+pub mod plan;
 pub mod policy;
 mod pressure;
 mod process;

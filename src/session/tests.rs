@@ -10,6 +10,7 @@ use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
 use crate::wire::base64;
 
+mod own_variables;
 mod silence;
 
 /// The sessions under test, their outbox, and a clock.
