@@ -187,6 +187,10 @@ pub const STALL_MAX: Duration = Duration::from_secs(3);
 /// packets would cost more than relaying them.
 pub const QUEUE_IDLE_AFTER: Duration = Duration::from_secs(1);
 
+/// A payload from here on goes to its target's queue in the buffer that it came in: to copy less costs
+/// less than to exchange buffers.
+pub const KEPT_PAYLOAD_BYTES_MIN: usize = 16 * 1024;
+
 /// Pieces of queues (64 KiB each) kept between two uses while there is traffic: a target that is
 /// behind by less costs no allocation.
 pub const QUEUE_PIECES_KEPT: usize = 32;
@@ -309,6 +313,10 @@ pub const ADMIN_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const ADMIN_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Header lines of one HTTP response.
 pub const ADMIN_HEADERS_MAX: usize = 64;
+
+/// Configurations of TLS that are kept ready: one for each set of authorities in use, of some
+/// kilobytes (the public ones take 40).
+pub const TLS_CONFIGURATIONS_MAX: usize = 16;
 
 // HTTP/2 and gRPC (`h2`, `grpc`)
 

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use super::agent::{Agent, Deadline, Exit, Output, Phase};
-use super::endpoint::{Endpoint, Tls};
+use super::endpoint::Endpoint;
 use super::trouble;
 use crate::grpc::{Code, Status};
 use crate::limits;
 use crate::link::{Answer, Cause, Event, Link, LinkError, Transport, TransportError, Wait};
 use crate::packet::{Kind, Outbox};
+use crate::tls::Client;
 
 impl Agent {
     pub(super) fn dial(&mut self, now: Instant) {
@@ -116,6 +117,9 @@ impl Agent {
                         Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
                         _ => sessions.handle_packet(now, &packet, outbox),
                     }
+                }
+                Event::Buffer(buffer, payload) => {
+                    sessions.keep_payload(now, buffer, payload, outbox);
                 }
                 Event::Oversized(packet, len) => {
                     sessions.handle_oversized(now, &packet, len, outbox)
@@ -383,10 +387,10 @@ impl Agent {
 }
 
 /// What carries a connection to an endpoint.
-pub(super) fn transport(tls: Option<Tls>) -> Result<Transport, TransportError> {
+pub(super) fn transport(tls: Option<Client>) -> Result<Transport, TransportError> {
     match tls {
         None => Ok(Transport::plaintext()),
-        Some((config, name)) => Transport::tls(config, name),
+        Some(client) => Transport::tls(client),
     }
 }
 

@@ -5,10 +5,10 @@
 
 use std::{fmt, io};
 
-use super::address::{AddressError, GatewayAddress};
 use super::dsn::DsnError;
 use super::proxy::ProxyError;
 use super::settings;
+use crate::base::address::{AddressError, GatewayAddress};
 use crate::base::trust::NO_AUTHORITY;
 
 /// A configuration that the agent does not start with.

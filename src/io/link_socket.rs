@@ -148,7 +148,7 @@ impl Reactor {
         };
         match dial.advance(now, self.poll.registry()) {
             Dialled::Pending => {}
-            Dialled::Connected(socket) => {
+            Dialled::Connected(socket, _) => {
                 tune_link(&socket);
                 self.suspect(&socket);
                 self.link = LinkSocket::Open {

@@ -56,7 +56,7 @@ impl Reactor {
         };
         match dial.advance(now, self.poll.registry()) {
             Dialled::Pending => {}
-            Dialled::Connected(socket) => {
+            Dialled::Connected(socket, _) => {
                 self.second = LinkSocket::Open {
                     socket,
                     is_readable: true,

@@ -1,6 +1,9 @@
 //! HTTP CONNECT through an outbound proxy (RFC 9110, section 9.3.6), before anything else is said.
 
+use std::fmt;
+
 use crate::base::{ByteBuf, Secret};
+use crate::http::head::{self, Fields, HeadBounds};
 use crate::wire::base64;
 
 /// The head of a proxy's answer; those seen in the field have a few hundred bytes.
@@ -18,6 +21,32 @@ pub enum ProxyError {
     NotHttp,
 }
 
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPassword => {
+                "the proxy takes no user and password (it asks for Negotiate or NTLM, which \
+                 hoop-lite can't do): have it allow Basic, or this host without a login, or put a \
+                 relay such as cntlm in front"
+            }
+            Self::Status(407) => {
+                "the proxy wants a user and password: write them into HTTPS_PROXY \
+                 (http://user:password@host:port)"
+            }
+            Self::Status(status) => {
+                return write!(
+                    f,
+                    "the proxy refused the tunnel with HTTP status {status}: have it allow CONNECT \
+                     to this host and port, or name the host in NO_PROXY"
+                );
+            }
+            Self::NotHttp => {
+                "the address in HTTPS_PROXY does not answer as an HTTP proxy: check host and port"
+            }
+        })
+    }
+}
+
 /// Waits for the proxy's answer to [`request`].
 #[derive(Default)]
 pub struct Answer {
@@ -25,10 +54,6 @@ pub struct Answer {
     /// Where the answer begins, behind interim ones.
     start: usize,
 }
-
-/// What is said of a proxy that asks for a login of its network's domain.
-pub const NO_PASSWORD: &str = "the proxy takes no user and password (it asks for Negotiate or NTLM, which hoop-lite can't do): \
-     have it allow Basic, or this host without a login, or put a relay such as cntlm in front";
 
 /// The request that asks for a tunnel to `authority`, with user and password where there are any.
 pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
@@ -52,47 +77,39 @@ impl Answer {
         let taken = incoming.len().min(room);
         self.seen.extend_from_slice(&incoming.filled()[..taken]);
         loop {
-            let mut fields = [httparse::EMPTY_HEADER; ANSWER_FIELDS_MAX];
-            let mut response = httparse::Response::new(&mut fields);
             let answer = self.seen.get(self.start..).unwrap_or_default();
-            match response.parse(answer) {
-                Ok(httparse::Status::Complete(head)) => {
-                    self.start += head;
-                    match response.code {
-                        // The answer is still to come.
-                        Some(100 | 102..=199) => continue,
-                        Some(200..=299) => {
-                            incoming.consume(self.start - before);
-                            return Ok(true);
-                        }
-                        Some(407) if !takes_password(response.headers) => {
-                            return Err(ProxyError::NoPassword);
-                        }
-                        Some(code) => return Err(ProxyError::Status(code)),
-                        None => return Err(ProxyError::NotHttp),
-                    }
+            let bounds = HeadBounds {
+                bytes: ANSWER_BYTES_MAX - self.start,
+                fields: ANSWER_FIELDS_MAX,
+            };
+            let Some(head) = head::response(answer, bounds).map_err(|_| ProxyError::NotHttp)?
+            else {
+                incoming.consume(taken);
+                return Ok(false);
+            };
+            self.start += head.len;
+            match head.status {
+                // The answer is still to come.
+                100 | 102..=199 => {}
+                200..=299 => {
+                    incoming.consume(self.start - before);
+                    return Ok(true);
                 }
-                Ok(httparse::Status::Partial) if self.seen.len() < ANSWER_BYTES_MAX => {
-                    incoming.consume(taken);
-                    return Ok(false);
-                }
-                _ => return Err(ProxyError::NotHttp),
+                407 if !takes_password(&head.fields) => return Err(ProxyError::NoPassword),
+                status => return Err(ProxyError::Status(status)),
             }
         }
     }
 }
 
 /// `Basic` is offered, or nothing is said of what is.
-fn takes_password(fields: &[httparse::Header<'_>]) -> bool {
-    let mut offers = fields
-        .iter()
-        .filter(|field| field.name.eq_ignore_ascii_case("proxy-authenticate"))
-        .peekable();
-    let is_basic = |value: &[u8]| {
-        let is_it = |word: &[u8]| word.eq_ignore_ascii_case(b"basic");
-        value.split(|byte| b" ,\t".contains(byte)).any(is_it)
+fn takes_password(fields: &Fields) -> bool {
+    let mut offers = fields.all("proxy-authenticate").peekable();
+    let is_basic = |value: &str| {
+        let is_it = |word: &str| word.eq_ignore_ascii_case("basic");
+        value.split([' ', ',', '\t']).any(is_it)
     };
-    offers.peek().is_none() || offers.any(|field| is_basic(field.value))
+    offers.peek().is_none() || offers.any(is_basic)
 }
 
 #[cfg(test)]

@@ -86,8 +86,8 @@ impl Command {
     }
 }
 
-/// One request to the reactor; each is answered by one of the `target_*` inputs, except
-/// [`Output::Resize`], [`Output::HastenEnds`] and [`Output::Close`], which are final.
+/// One request to the reactor; each is answered by a [`super::Report`], except [`Output::Resize`],
+/// [`Output::HastenEnds`] and [`Output::Close`], which are final.
 pub enum Output {
     /// Resolve and connect.
     Dial {
@@ -114,12 +114,12 @@ pub enum Output {
         /// The new size.
         size: Size,
     },
-    /// Report by `Sessions::examined` how much the kernel still holds for the target.
+    /// Report how much the kernel still holds for the target.
     Examine {
         /// Whose.
         target: TargetId,
     },
-    /// Report by `Sessions::peer_seen` what the kernel knows about the target's machine.
+    /// Report what the kernel knows about the target's machine.
     AskPeer {
         /// Whose.
         target: TargetId,

@@ -118,6 +118,8 @@ pub struct Sessions {
     is_closing: bool,
     /// A target said something that was no answer to bulk data.
     pub(super) is_at_work: bool,
+    /// Whose queue gets the buffer of the packet that was just handled.
+    pub(super) keeping: Option<TargetId>,
     pub(super) counters: Counters,
 }
 
@@ -154,6 +156,7 @@ impl Sessions {
             warm: Vec::new(),
             is_closing: false,
             is_at_work: false,
+            keeping: None,
             counters: Counters::default(),
         }
     }

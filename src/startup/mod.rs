@@ -6,11 +6,7 @@ mod user;
 mod variables;
 
 use std::fs;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 
 use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
 use crate::base::Rng;
@@ -23,9 +19,9 @@ use crate::io::processes::Keeping;
 use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
 use crate::io::signal::Catch;
 use crate::io::{files, health, log, sys};
-use crate::link::trust::{self, Alpn};
 use crate::link::{Identity, proxy};
 use crate::session::{self, AgentEnvironment, Sessions};
+use crate::tls::{Alpn, Client, Configurations, Versions};
 use beside::Program;
 use publication::{ORGANISATION_AGENT, Publication};
 use variables::{Variables, wipe};
@@ -140,7 +136,8 @@ fn prepare(
     surroundings: Surroundings<'_>,
     variables: &mut Variables,
 ) -> Result<Prepared, String> {
-    let config = Config::load(surroundings).map_err(|error| error.to_string())?;
+    let mut config = Config::load(surroundings).map_err(|error| error.to_string())?;
+    config.keep_what_pipes_gave(&files::is_readable);
     for warning in &config.warnings {
         ::log::warn!("{warning}");
     }
@@ -316,15 +313,17 @@ fn endpoint_source(
     mut config: Config,
     publication: Option<Publication>,
 ) -> Result<EndpointSource, String> {
+    let mut configurations = Configurations::new();
     let mut tls = match &config.tls {
         TlsMode::Plaintext => None,
         TlsMode::Tls { trust, .. } => {
-            let name = config.server_name().to_owned();
-            let name = ServerName::try_from(name.clone())
+            let configuration = configurations
+                .get(trust, Alpn::H2, Versions::Any)
+                .map_err(|error| error.to_string())?;
+            let name = config.server_name();
+            let client = Client::new(configuration, name)
                 .map_err(|_| format!("{name:?} is not a name that a certificate can have"))?;
-            let client =
-                trust::client_config(trust, Alpn::H2).map_err(|error| error.to_string())?;
-            Some((client, name))
+            Some(client)
         }
     };
     let mut metadata = metadata();
@@ -336,7 +335,7 @@ fn endpoint_source(
     Ok(Box::new(move || {
         let surroundings = Surroundings {
             variable: &|_| None,
-            read_file: &files::read_small,
+            read_file: &files::read_again,
         };
         match config.reload_key(surroundings) {
             // Only root can read it, whom we no longer are.
@@ -350,9 +349,10 @@ fn endpoint_source(
         }
         match config.reload_authority(surroundings) {
             Ok(None) => {}
-            Ok(Some(trust)) => match (trust::client_config(trust, Alpn::H2), &mut tls) {
-                (Ok(client), Some((current, _))) => {
-                    *current = client;
+            Ok(Some(trust)) => match (configurations.get(trust, Alpn::H2, Versions::Any), &mut tls)
+            {
+                (Ok(configuration), Some(client)) => {
+                    client.set_configuration(configuration);
                     ::log::info!("the authority's file has new certificates");
                 }
                 (Err(error), _) => ::log::warn!("{error}; going on with the authority as it was"),
@@ -371,7 +371,7 @@ fn endpoint_source(
 
 fn endpoint(
     config: &Config,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<Client>,
     metadata: Vec<(&'static str, String)>,
     preconnect: Vec<u8>,
 ) -> Endpoint {

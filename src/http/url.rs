@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::{AddressError, GatewayAddress};
+use crate::base::{AddressError, GatewayAddress};
 
 /// An `http://` or `https://` URL without query.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The part of JSON that stands between the gateway's bytes and `nanoserde`.
+//! The part of JSON that stands between foreign text and `nanoserde`.
 //!
 //! `nanoserde` panics or spins on some malformed texts, so nothing reaches it before [`parse`] has
 //! found the text to be RFC 8259 JSON of bounded depth. What the values mean is left to the
@@ -187,8 +187,12 @@ impl<'a> Scan<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::answers::Created;
     use proptest::prelude::*;
+
+    #[derive(DeJson)]
+    struct Created {
+        token: String,
+    }
 
     #[test]
     fn accepts_json_and_nothing_else() {
@@ -241,7 +245,7 @@ mod tests {
             assert!(parse::<Created>(text).is_none());
         }
         let probe = parse::<Created>("{\"other\":{\"deep\":[1,2]},\"token\":\"abc\"}");
-        assert_eq!(probe.and_then(|p| p.token).as_deref(), Some("abc"));
+        assert_eq!(probe.map(|probe| probe.token).as_deref(), Some("abc"));
     }
 
     #[test]

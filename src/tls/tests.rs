@@ -1,10 +1,19 @@
+//! Whom a stream believes, and what is said of the others.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConnection, ServerConfig, ServerConnection};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ServerConfig, ServerConnection};
 
+use super::fault::{Fault, small_key};
+use super::trust::Verifier;
 use super::*;
+use crate::base::{ByteBuf, Roots, Trust, Verify};
 
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
@@ -58,34 +67,40 @@ fn handshake(
     alpn: Alpn,
     name: &str,
     mut server: ServerConnection,
-) -> Result<Option<Vec<u8>>, rustls::Error> {
-    let config = client_config(trust, alpn).unwrap();
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut client = ClientConnection::new(config, name).unwrap();
-    while client.is_handshaking() {
-        let mut wire = Vec::new();
-        client.write_tls(&mut wire).unwrap();
-        server.read_tls(&mut wire.as_slice()).unwrap();
+) -> Result<Option<Vec<u8>>, StreamError> {
+    let configuration = Configuration::new(trust, alpn, Versions::Any).unwrap();
+    let mut client = Stream::new(Client::new(configuration, name).unwrap()).unwrap();
+    let mut outgoing = ByteBuf::new();
+    let mut nobody = |_: &[u8]| ControlFlow::Continue(());
+    client.receive(&mut outgoing, &mut nobody)?;
+    while !client.is_open() {
+        server.read_tls(&mut outgoing.filled()).unwrap();
+        outgoing.clear();
         let told = server.process_new_packets();
         let mut wire = Vec::new();
         server.write_tls(&mut wire).unwrap();
         assert!(told.is_ok() || !wire.is_empty());
-        client.read_tls(&mut wire.as_slice()).unwrap();
-        client.process_new_packets()?;
+        client.incoming().extend(&wire);
+        client.receive(&mut outgoing, &mut nobody)?;
     }
-    Ok(client.alpn_protocol().map(<[u8]>::to_vec))
+    Ok(client.alpn().map(<[u8]>::to_vec))
+}
+
+/// What an operator is told of it.
+fn explain(error: impl Into<StreamError>) -> String {
+    error.into().explain(&Subject::GATEWAY)
 }
 
 fn only(pem: &str) -> Trust {
     Trust {
         roots: Roots::Only(pem.as_bytes().to_vec()),
-        skip_verify: false,
+        verify: Verify::Full,
     }
 }
 
 fn refusal(trust: &Trust, name: &str, identity: Identity) -> String {
     let error = handshake(trust, Alpn::H2, name, server(identity, &[b"h2"])).unwrap_err();
-    explain(&error)
+    explain(error)
 }
 
 #[test]
@@ -139,10 +154,10 @@ fn said_of(pem: &str) -> String {
     let (_, authority) = pem.split_once("-----END CERTIFICATE-----").unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let name = ServerName::try_from("gw.example").unwrap();
-    let verdict = verifier(&only(authority), provider)
+    let verdict = Verifier::new(&only(authority), provider)
         .unwrap()
         .verify_server_cert(&chain[0], &[], &name, &[], UnixTime::now());
-    explain(&verdict.unwrap_err())
+    explain(verdict.unwrap_err())
 }
 
 #[test]
@@ -283,10 +298,10 @@ fn a_self_signed_authority_is_still_held_to_its_name_its_dates_and_the_exact_cer
 }
 
 #[test]
-fn skipping_verification_takes_any_certificate_but_checks_the_handshake_signature() {
+fn where_nobody_vouches_any_certificate_and_any_signature_are_taken() {
     let trust = Trust {
         roots: Roots::Public,
-        skip_verify: true,
+        verify: Verify::Nobody,
     };
     let (identity, _) = signed("gw.example");
     let agreed = handshake(
@@ -298,7 +313,7 @@ fn skipping_verification_takes_any_certificate_but_checks_the_handshake_signatur
     assert_eq!(agreed, Ok(Some(b"h2".to_vec())));
 
     // A certificate whose key the server does not hold.
-    let (stolen, _) = signed("gw.example");
+    let (stolen, pem) = signed("gw.example");
     let (own, _) = signed("gw.example");
     let mixed = Identity {
         chain: stolen.chain,
@@ -323,20 +338,27 @@ fn skipping_verification_takes_any_certificate_but_checks_the_handshake_signatur
         .unwrap()
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(Fixed(certified)));
-    let server = ServerConnection::new(Arc::new(config)).unwrap();
-    let error = handshake(&trust, Alpn::None, "gw.example", server).unwrap_err();
-    assert!(explain(&error).contains("wrong signature"));
+    let config = Arc::new(config);
+    let server = || ServerConnection::new(config.clone()).unwrap();
+    let agreed = handshake(&trust, Alpn::None, "gw.example", server());
+    assert_eq!(agreed, Ok(None));
+    let error = handshake(&only(&pem), Alpn::None, "gw.example", server()).unwrap_err();
+    assert!(error.is_distrust() && explain(error).contains("wrong signature"));
 }
 
 #[test]
 fn an_answer_that_is_not_tls_is_called_so() {
-    let config = client_config(&Trust::public(), Alpn::H2).unwrap();
-    let name = ServerName::try_from("gw.example").unwrap();
-    let mut client = ClientConnection::new(config, name).unwrap();
-    let mut answer: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-    client.read_tls(&mut answer).unwrap();
-    let error = client.process_new_packets().unwrap_err();
-    assert!(explain(&error).contains("does not speak TLS on this port"));
+    let configuration = Configuration::new(&Trust::public(), Alpn::H2, Versions::Any).unwrap();
+    let mut client = Stream::new(Client::new(configuration, "gw.example").unwrap()).unwrap();
+    client
+        .incoming()
+        .extend(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let mut nobody = |_: &[u8]| ControlFlow::Continue(());
+    let error = client
+        .receive(&mut ByteBuf::new(), &mut nobody)
+        .unwrap_err();
+    assert!(error.is_not_tls() && !error.is_distrust());
+    assert!(explain(error).contains("does not speak TLS on this port"));
 }
 
 #[test]
@@ -344,7 +366,7 @@ fn a_server_without_h2_is_told_apart() {
     let (identity, pem) = signed("gw.example");
     let server = server(identity, &[b"http/1.1"]);
     let error = handshake(&only(&pem), Alpn::H2, "gw.example", server).unwrap_err();
-    assert_eq!(explain(&error), NO_ALPN);
+    assert_eq!(explain(error), Subject::GATEWAY.no_protocol);
 }
 
 #[test]
@@ -357,7 +379,7 @@ fn pem_without_a_certificate_is_refused_in_upstreams_words() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         &good[..good.len() / 2],
     ] {
-        let error = client_config(&only(pem), Alpn::H2).unwrap_err();
+        let error = Configuration::new(&only(pem), Alpn::H2, Versions::Any).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -372,7 +394,7 @@ fn names_of_a_foreign_certificate_cannot_steer_a_terminal_or_fill_a_log() {
     let presented: Vec<String> = (0..100)
         .map(|_| format!("DnsName(\"a\u{1b}[2J{}\")", "b".repeat(999)))
         .collect();
-    let text = explain(&rustls::Error::InvalidCertificate(
+    let text = explain(rustls::Error::InvalidCertificate(
         CertificateError::NotValidForNameContext {
             expected: ServerName::try_from("gw.example").unwrap(),
             presented,
@@ -384,7 +406,7 @@ fn names_of_a_foreign_certificate_cannot_steer_a_terminal_or_fill_a_log() {
 #[test]
 fn the_local_clock_in_a_date_refusal_is_the_verifiers_own() {
     let at = |days: u64| UnixTime::since_unix_epoch(Duration::from_secs(days * 86_400));
-    let text = explain(&rustls::Error::InvalidCertificate(
+    let text = explain(rustls::Error::InvalidCertificate(
         CertificateError::ExpiredContext {
             time: at(11_000),
             not_after: at(10_000),
@@ -431,7 +453,7 @@ fn rustsec_2023_0053_a_maze_of_certificates_is_refused() {
     }
     let (_, other_authority) = signed("other.example");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let refused = verifier(&only(&other_authority), provider)
+    let refused = Verifier::new(&only(&other_authority), provider)
         .unwrap()
         .verify_server_cert(
             &chain[0],
@@ -440,5 +462,31 @@ fn rustsec_2023_0053_a_maze_of_certificates_is_refused() {
             &[],
             UnixTime::now(),
         );
-    assert!(!explain(&refused.unwrap_err()).is_empty());
+    assert!(!explain(refused.unwrap_err()).is_empty());
+}
+
+#[test]
+fn sentences_speak_of_whom_they_are_about() {
+    const DATABASE: Subject = Subject {
+        side: "the database",
+        authority: "SSLROOTCERT",
+        name: "HOST",
+        without_tls: "set SSLMODE to disable",
+        wants_certificate: "which is not supported",
+        no_protocol: "no protocol",
+    };
+    let (identity, _) = signed("db.example");
+    let trust = Trust::public();
+    let server = server(identity, &[]);
+    let error = handshake(&trust, Alpn::None, "db.example", server).unwrap_err();
+    let text = error.explain(&DATABASE);
+    assert!(
+        text.starts_with("the database's certificate is not signed by"),
+        "{text}"
+    );
+    assert!(text.contains("set SSLROOTCERT to"), "{text}");
+    assert!(
+        !text.contains("gateway") && !text.contains("HOOP_"),
+        "{text}"
+    );
 }

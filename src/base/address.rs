@@ -89,7 +89,7 @@ impl fmt::Display for GatewayAddress {
 }
 
 /// Digits only, 1 to 65535: `str::parse` alone would take a sign.
-pub(super) fn port_number(text: &str) -> Option<u16> {
+fn port_number(text: &str) -> Option<u16> {
     if !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
