@@ -15,8 +15,8 @@ const WINDOW_BYTES: u32 = 64 << 10;
 /// What each open would have echoed.
 const ECHO_BYTES: usize = 6 << 20;
 const OPENS: usize = 12;
-/// Neighbours' round trips while one open after the other comes in, the time apart for which others
-/// had the machine's processors.
+/// Neighbours' round trips while one open after the other comes in, the agent's wait for a
+/// processor apart.
 const ROUND_TRIP_MAX: Duration = Duration::from_millis(100);
 /// Of one core, while opens come in and while answers wait.
 const CPU_PERCENT_MAX: f64 = 5.0;

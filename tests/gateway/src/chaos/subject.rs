@@ -4,9 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use loopback_gateway::event::Event;
-use loopback_gateway::{
-    AgentProcess, Gateway, Security, SessionRequest, Setup, deadline, waited_for_cpu_here,
-};
+use loopback_gateway::{AgentProcess, Gateway, Security, SessionRequest, Setup, deadline};
 
 use super::Plan;
 
@@ -90,13 +88,8 @@ impl Subject {
         Stopwatch {
             subject: self,
             began: Instant::now(),
-            held_up: self.held_up(),
+            held_up: self.agent.waited_for_cpu(),
         }
-    }
-
-    /// For how long agent and gateway were ready to go on while others had the processors.
-    fn held_up(&self) -> Duration {
-        self.agent.waited_for_cpu() + waited_for_cpu_here()
     }
 
     /// Runs a script as a session and checks its answer.
@@ -109,7 +102,7 @@ impl Subject {
     }
 }
 
-/// Measures what agent and gateway take: a limit in milliseconds is none of a busy machine's.
+/// Measures what the agent takes: a limit in milliseconds is none of a busy machine's.
 pub struct Stopwatch<'subject> {
     subject: &'subject Subject,
     began: Instant,
@@ -117,9 +110,14 @@ pub struct Stopwatch<'subject> {
 }
 
 impl Stopwatch<'_> {
-    /// The time since the beginning, without that for which others had the processors.
+    /// The time since the beginning, without that for which the agent was ready and others had the
+    /// processors.
     pub fn elapsed(&self) -> Duration {
-        let held_up = self.subject.held_up().saturating_sub(self.held_up);
+        let held_up = self
+            .subject
+            .agent
+            .waited_for_cpu()
+            .saturating_sub(self.held_up);
         self.began.elapsed().saturating_sub(held_up)
     }
 }
