@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::output::Output;
 use super::sessions::{EXIT_INTERNAL, LIFE, Sessions, State, session_id};
 use super::target::{SessionKey, TargetId};
-use crate::base::plain::{Word, cut};
+use crate::base::plain::{Word, cut, plain};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Oversized, spec};
 
@@ -209,6 +209,8 @@ fn mark(id: &str) -> u64 {
 /// The one close packet of a session; of a long text it has the beginning.
 pub(super) fn send_close(outbox: &mut Outbox, id: &str, code: u16, text: &str) {
     let code = code.to_string();
+    // Names of hosts and programs stand in it, and it comes to its reader's terminal as it is.
+    let text = plain(text);
     let text = cut(text.as_bytes(), limits::ERROR_ECHO_BYTES_MAX);
     let entries = [
         (spec::SESSION_ID, id.as_bytes()),
