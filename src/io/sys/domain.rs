@@ -99,6 +99,10 @@ mod landlock {
 
 /// The limits of other processes (prlimit(2)); one's own are named by process 0.
 #[cfg(target_os = "linux")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "codes of the filter's machine, whose fields are narrower than the constants"
+)]
 mod limits_of_others {
     use std::io;
 
