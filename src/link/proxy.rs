@@ -30,7 +30,7 @@ impl fmt::Display for ProxyError {
                  relay such as cntlm in front"
             }
             Self::Status(407) => {
-                "the proxy wants a user and password: write them into HTTPS_PROXY \
+                "the proxy wants credentials: write user and password into HTTPS_PROXY \
                  (http://user:password@host:port)"
             }
             Self::Status(status) => {

@@ -142,7 +142,7 @@ fn a_proxy_that_wants_a_password_is_told_without_one_in_the_log() {
         AGENT,
         &environment(&gateway, &key, &[("HTTPS_PROXY", &url)]),
     );
-    agent.wait_text("the proxy wants a user and password");
+    agent.wait_text("the proxy wants credentials");
     assert!(requests.recv().is_ok());
     assert!(agent.is_running() && !gateway.is_online("demo"));
     assert!(agent.lines().iter().all(|line| !line.contains("hunter22")));
