@@ -86,11 +86,9 @@ fn with_neighbour(subject: &Subject, workload: &mut Workload<'_>) -> (Duration, 
             let opening = scope.spawn(|| open_greedily(subject, 1));
             let until = Instant::now() + Duration::from_secs(1);
             while Instant::now() < until {
-                let (asked, others) = (Instant::now(), held_up(subject));
+                let asked = subject.stopwatch();
                 round_trip(&mut workload.socket, number as u64).expect("an echo");
-                let took = asked.elapsed();
-                let others = held_up(subject).saturating_sub(others);
-                worst = worst.max(took.saturating_sub(others));
+                worst = worst.max(asked.elapsed());
                 std::thread::sleep(Duration::from_millis(10));
             }
             opening.join().expect("an open");
@@ -99,14 +97,9 @@ fn with_neighbour(subject: &Subject, workload: &mut Workload<'_>) -> (Duration, 
     (worst, percent_since(subject, cpu, began))
 }
 
-/// For how long agent and gateway were ready to go on while others had the processors.
-fn held_up(subject: &Subject) -> Duration {
-    subject.agent.waited_for_cpu() + loopback_gateway::waited_for_cpu_here()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
 /// What a stray packet costs in microseconds, and then the agent's share of a core while its answers
 /// wait, all of which then arrive.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
 fn stray(subject: &Subject, patience: Duration) -> (f64, f64) {
     subject.gateway.stall(NAME, true);
     let cpu = subject.agent.cpu_ms();

@@ -78,7 +78,7 @@ pub fn revocation(plan: &Plan) -> Row {
         let pids = session_processes();
         processes = pids.len();
         subject.revoke();
-        let verdict = Instant::now();
+        let verdict = subject.stopwatch();
         while pids.iter().any(|pid| is_alive(*pid)) {
             assert!(
                 verdict.elapsed() < Duration::from_secs(10),
