@@ -14,7 +14,9 @@ use hoop_lite::agent::{Agent, Endpoint, Output, Settings};
 use hoop_lite::base::{Rng, Roots, Secret, Trust, Verify};
 use hoop_lite::link::Identity;
 use hoop_lite::packet::{Kind, Outbox, spec};
-use hoop_lite::session::{AgentEnvironment, Channel, Output as SessionOutput, Sessions, TargetId};
+use hoop_lite::session::{
+    AgentEnvironment, Channel, Output as SessionOutput, Report, Sessions, TargetId,
+};
 use hoop_lite::tls::{Alpn, Client, Configuration, Versions};
 use loopback_gateway::SessionRequest;
 use rustls::{ServerConfig, ServerConnection};
@@ -190,8 +192,8 @@ impl World {
 
     fn started(&mut self, target: TargetId) {
         let now = self.now;
-        let (sessions, outbox) = self.agent.sessions_mut();
-        sessions.target_started(now, target, outbox);
+        let started = Report::Started { peer: None };
+        self.agent.handle_report(now, target, started);
         self.flush();
     }
 
@@ -276,15 +278,11 @@ impl World {
         counted(allocations, || {
             agent.handle_timeout(*now);
             assert!(agent.poll_output().is_none());
-            let sessions = agent.sessions_mut().0;
-            while sessions.poll_dirty().is_some() {}
-            while sessions.buffered_bytes() > kept {
-                let size = sessions
-                    .pending_parts(*target)
-                    .map(<[u8]>::len)
-                    .sum::<usize>();
-                let size = size.min(sessions.buffered_bytes() - kept);
-                sessions.wrote(*now, *target, size);
+            while agent.poll_dirty().is_some() {}
+            while agent.sessions().buffered_bytes() > kept {
+                let size = agent.pending_parts(*target).map(<[u8]>::len).sum::<usize>();
+                let size = size.min(agent.sessions().buffered_bytes() - kept);
+                agent.handle_report(*now, *target, Report::Wrote { size });
             }
         });
         self.flush();
@@ -305,13 +303,11 @@ impl World {
             assert!(agent.has_room());
             let size_max = agent.payload_max();
             let size = size.min(size_max);
-            let (sessions, outbox) = agent.sessions_mut();
-            assert!(sessions.wants_read(*target, Channel::Output));
-            let slot = sessions
-                .read_slot(*target, Channel::Output, size_max, outbox)
-                .expect("a slot");
-            slot[..size].fill(7);
-            sessions.received(*now, *target, Channel::Output, size, outbox);
+            let channel = Channel::Output;
+            assert!(agent.wants_read(*target, channel));
+            let slot = agent.read_slot(*target, channel, size_max);
+            slot.expect("a slot")[..size].fill(7);
+            agent.handle_report(*now, *target, Report::Received { size });
         });
         self.flush();
     }

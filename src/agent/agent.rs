@@ -8,7 +8,8 @@
 //!     +---- back-off ---+-------------------+--+----------------------+
 //! ```
 //!
-//! Every mutation is followed by a drain of [`Agent::poll_output`] and of its sessions' [`Sessions::poll_dirty`].
+//! Every mutation is followed by a drain of [`Agent::poll_output`] and of [`Agent::poll_dirty`]. What happens
+//! to a target comes in by [`Agent::handle_report`], and by nothing else.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use super::trouble;
 use crate::base::{Rng, TimerId, Timers};
 use crate::link::{Backoff, Cause, Link};
 use crate::packet::{Kind, Outbox};
-use crate::session::{self, Sessions};
+use crate::session::{self, Channel, Report, Sessions, TargetId};
 
 /// What an operator may set, beside the sessions' own settings.
 #[derive(Clone, Copy, Debug)]
@@ -281,9 +282,55 @@ impl Agent {
         &self.sessions
     }
 
-    /// All sessions and the packets that they produce, for the reactor's reports.
-    pub fn sessions_mut(&mut self) -> (&mut Sessions, &mut Outbox) {
-        (&mut self.sessions, &mut self.outbox)
+    /// All packets on their way to the gateway, to be looked at.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// The shell has seen this of a target.
+    pub fn handle_report(&mut self, now: Instant, target: TargetId, report: Report<'_>) {
+        let outbox = &mut self.outbox;
+        self.sessions.handle_report(now, target, report, outbox);
+    }
+
+    /// A target that has something to write, or a write side to close.
+    #[must_use]
+    pub fn poll_dirty(&mut self) -> Option<TargetId> {
+        self.sessions.poll_dirty()
+    }
+
+    /// The bytes that wait for a target that can take them, as they lie, for one write of all.
+    pub fn pending_parts(&self, target: TargetId) -> impl Iterator<Item = &[u8]> {
+        self.sessions.pending_parts(target)
+    }
+
+    /// The write side of a target is to be closed now; asked once.
+    #[must_use]
+    pub fn take_shutdown(&mut self, target: TargetId) -> bool {
+        self.sessions.take_shutdown(target)
+    }
+
+    /// Somebody listens to this target, or may yet. The others are read whether the link has room or not:
+    /// what they say costs none, and they might not take the rest of their own before it is taken.
+    pub fn is_heard(&self, target: TargetId) -> bool {
+        self.sessions.is_heard(target)
+    }
+
+    /// Whether this channel is to be read at all.
+    pub fn wants_read(&self, target: TargetId, channel: Channel) -> bool {
+        self.sessions.wants_read(target, channel)
+    }
+
+    /// Room for up to `size_max` bytes of a target, in the packet that will carry them. `None`: nobody
+    /// listens; read and forget.
+    pub fn read_slot(
+        &mut self,
+        target: TargetId,
+        channel: Channel,
+        size_max: usize,
+    ) -> Option<&mut [u8]> {
+        let outbox = &mut self.outbox;
+        self.sessions.read_slot(target, channel, size_max, outbox)
     }
 
     /// Carries out what is due at `now`.

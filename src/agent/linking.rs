@@ -118,6 +118,9 @@ impl Agent {
                         _ => sessions.handle_packet(now, &packet, outbox),
                     }
                 }
+                Event::Buffer(buffer, payload) => {
+                    sessions.keep_payload(now, buffer, payload, outbox);
+                }
                 Event::Oversized(packet, len) => {
                     sessions.handle_oversized(now, &packet, len, outbox)
                 }

@@ -146,8 +146,8 @@ impl World {
                 None => panic!("nothing is dialled"),
             }
         };
-        let (sessions, outbox) = self.agent.sessions_mut();
-        sessions.target_started(self.now, probe, outbox);
+        let started = session::Report::Started { peer: None };
+        self.agent.handle_report(self.now, probe, started);
     }
 
     /// The reactor is asked to close the socket.
@@ -388,10 +388,10 @@ impl World {
         for number in 0..STRAYS {
             self.feed(&stray(number));
             let most = limits::OUTBOX_BYTES_MAX + 1024;
-            let waiting = self.agent.sessions_mut().1.len();
+            let waiting = self.agent.outbox().len();
             assert!(waiting <= most, "{waiting} bytes wait for the gateway");
         }
-        assert!(self.agent.sessions_mut().1.len() >= limits::OUTBOX_BYTES_MAX);
+        assert!(self.agent.outbox().len() >= limits::OUTBOX_BYTES_MAX);
         assert!(!self.agent.has_room());
     }
 }

@@ -188,6 +188,24 @@ impl Config {
         }
     }
 
+    /// Reads neither the key's nor the authority's file again where that was a pipe, which
+    /// `is_readable` denies: it gives what it gives once.
+    pub fn keep_what_pipes_gave(&mut self, is_readable: &dyn Fn(&str) -> bool) {
+        let is_pipe = |path: &str| !is_readable(path);
+        match &self.key_source {
+            KeySource::DsnFile { variable, path } if is_pipe(path) => {
+                self.key_source = KeySource::Variable(variable);
+            }
+            KeySource::JwtFile { path } if is_pipe(path) => {
+                self.key_source = KeySource::Variable(key::SPIFFE_KEY_FILE);
+            }
+            _ => {}
+        }
+        if let TlsMode::Tls { authority_file, .. } = &mut self.tls {
+            authority_file.take_if(|path| is_pipe(path));
+        }
+    }
+
     /// Reads the key's file again, if it has one; to be called before every connection attempt.
     ///
     /// Returns whether the token changed. After an error the old token stays in place: warn, and

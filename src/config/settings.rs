@@ -187,6 +187,7 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
             "true or false"
         }
         SEPARATE_SESSIONS => "auto, true or false",
+        USER => "the name or number of a user",
         HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",

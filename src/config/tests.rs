@@ -190,6 +190,17 @@ fn white_space_around_a_key_is_not_sent() {
 }
 
 #[test]
+fn a_byte_order_mark_in_front_of_a_files_key_is_not_sent() {
+    for (variable, text) in [("HOOP_KEY_FILE", KEY), ("HOOP_SPIFFE_KEY_FILE", JWT)] {
+        let variables = [(variable, "marked"), ("HOOP_GRPCURL", "gw.example.com:1")];
+        let content = format!("\u{feff}{text}\r\n");
+        let files = [("marked", content.as_str())];
+        let config = surroundings(&variables, &files, Config::load).unwrap();
+        assert_eq!(token(&config), text);
+    }
+}
+
+#[test]
 fn plaintext_is_judged_by_the_network_that_it_crosses() {
     const REFUSE: (&str, &str) = ("HOOP_LITE_REFUSE_PLAINTEXT", "true");
     for (host, is_far, is_left) in [
@@ -377,6 +388,28 @@ fn a_jwt_file_is_read_again_and_a_variable_is_not() {
     let mut config = loaded(&[("HOOP_KEY", KEY)]);
     let changed = surroundings(&[("HOOP_KEY", OTHER_KEY)], &[], |s| config.reload_key(s));
     assert_eq!((changed.unwrap(), token(&config)), (false, KEY));
+}
+
+#[test]
+fn what_came_by_a_pipe_is_not_read_again() {
+    let ca = ("HOOP_TLSCA", "file://ca");
+    let url = ("HOOP_GRPCURL", "gw.example.com:1");
+    for (variable, path) in [("HOOP_KEY_FILE", "key"), ("HOOP_SPIFFE_KEY_FILE", "jwt")] {
+        let variables = [(variable, path), url, ca];
+        for pipe in [path, "ca"] {
+            let mut config = loaded(&variables);
+            config.keep_what_pipes_gave(&|path| path != pipe);
+            // Neither file exists any more.
+            let (key, authority) = surroundings(&variables, &[], |s| {
+                let is_key_kept = matches!(config.reload_key(s), Ok(false));
+                (is_key_kept, matches!(config.reload_authority(s), Ok(None)))
+            });
+            assert_eq!((key, authority), (pipe == path, pipe == "ca"));
+        }
+        let mut config = loaded(&variables);
+        config.keep_what_pipes_gave(&|_| false);
+        assert_eq!(config.key_source, KeySource::Variable(variable));
+    }
 }
 
 #[test]

@@ -322,6 +322,7 @@ impl Response {
                 Ok((taken, message)) => {
                     match message {
                         Some(Piece::Message(message)) => self.message = message.to_vec(),
+                        Some(Piece::Joined(message)) => self.message = message.clone(),
                         Some(Piece::Oversized { len, .. }) => {
                             self.broken = Some(MessageError::TooLarge(len));
                         }

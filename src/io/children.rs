@@ -9,10 +9,7 @@ use std::collections::BTreeMap;
 
 use super::sys;
 use super::sys::{ExitStatus, Pid};
-
-/// Most sessions' processes at once: each costs two pids, four descriptors and a look at every
-/// SIGCHLD, and the processes themselves are far dearer than that.
-pub const CHILDREN_MAX: usize = 1024;
+use crate::limits;
 
 /// A child that has ended. Its id stays taken until it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +74,7 @@ impl Children {
     /// Whether one more may be started. To be asked **before** a spawn: a process that runs has
     /// to be tracked, so [`Children::insert`] never refuses.
     pub fn has_room(&self) -> bool {
-        self.entries.len() < CHILDREN_MAX
+        self.entries.len() < limits::CHILD_COUNT_MAX
     }
 
     /// Takes charge of a process that was just spawned.

@@ -29,7 +29,7 @@ pub enum Dialled {
     /// Not yet.
     Pending,
     /// The socket is connected and registered under the dial's token.
-    Connected(TcpStream),
+    Connected(TcpStream, SocketAddr),
     /// No address took it; the last one's error.
     Failed(io::Error),
 }
@@ -63,9 +63,9 @@ impl Dial {
             let Some(socket) = self.racing.pop_front() else {
                 break;
             };
-            match is_connected(&socket) {
-                Ok(true) => return Dialled::Connected(socket),
-                Ok(false) => self.racing.push_back(socket),
+            match connected_peer(&socket) {
+                Ok(Some(peer)) => return Dialled::Connected(socket, peer),
+                Ok(None) => self.racing.push_back(socket),
                 Err(error) => self.failed(error),
             }
         }
@@ -122,14 +122,14 @@ fn has_no_way(error: &io::Error) -> bool {
     )
 }
 
-/// `connect` has succeeded, failed, or neither yet.
-fn is_connected(socket: &TcpStream) -> io::Result<bool> {
+/// Whom `connect` has reached; `None` while it has neither succeeded nor failed.
+fn connected_peer(socket: &TcpStream) -> io::Result<Option<SocketAddr>> {
     if let Some(error) = socket.take_error()? {
         return Err(error);
     }
     match socket.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Ok(peer) => Ok(Some(peer)),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(None),
         Err(error) => Err(error),
     }
 }

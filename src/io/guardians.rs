@@ -23,10 +23,6 @@ use crate::session::{End, Exit};
 /// follows.
 pub const TOKEN_BASE: usize = 1 << (usize::BITS - 3);
 
-/// Guardians that live on for what has detached itself, when no more of it is spared: each costs a
-/// process, a descriptor and a place among [`super::children::CHILDREN_MAX`].
-const LEFT_MAX: usize = 256;
-
 struct Guardian {
     control: UnixStream,
     /// The leader's end was reported.
@@ -108,7 +104,7 @@ impl Guardians {
 
     /// A session is over: its processes are asked to end, and made to after a while.
     pub fn end(&mut self, now: Instant, children: &Children, pid: Pid, end: End) {
-        let spares = end == End::Normal && self.left < LEFT_MAX;
+        let spares = end == End::Normal && self.left < limits::LEFT_COUNT_MAX;
         let (first, last) = match spares {
             true => (Order::EndAttached, Order::KillAttached),
             false => (Order::EndAll, Order::KillAll),
@@ -118,6 +114,7 @@ impl Guardians {
             guardian.tell(children, pid, first);
             self.ending.push_back((now + limits::KILL_GRACE, pid));
         }
+        self.kill_overdue(now, children);
     }
 
     /// Everybody is asked to end, what earlier sessions have left behind too, and made to within
@@ -141,10 +138,10 @@ impl Guardians {
         self.ending.front().map(|(at, _)| *at)
     }
 
-    /// Makes those end that were asked and did not.
+    /// Makes those end that were asked and did not, and the earliest of too many.
     pub fn kill_overdue(&mut self, now: Instant, children: &Children) {
         while let Some((at, pid)) = self.ending.front().copied()
-            && at <= now
+            && (at <= now || self.ending.len() > limits::ENDING_COUNT_MAX)
         {
             self.ending.pop_front();
             let Some(guardian) = self.table.get_mut(&pid) else {

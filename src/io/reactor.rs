@@ -341,7 +341,7 @@ impl Reactor {
                 self.carry_out(now, output);
                 continue;
             }
-            match self.agent.sessions_mut().0.poll_dirty() {
+            match self.agent.poll_dirty() {
                 Some(id) => self.flush_target(now, id),
                 None => return,
             }

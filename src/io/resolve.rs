@@ -92,7 +92,7 @@ impl Resolver {
             self.conf = read_conf();
             self.names.forget_refusals();
         }
-        if let Some((key, outcome)) = self.names.make_room(now) {
+        if let Some((key, outcome)) = self.names.make_room(now, asker) {
             self.deliver(key, outcome);
         }
         match self.names.ask(now, &self.conf, host, asker, request) {

@@ -16,15 +16,9 @@ const READS_PER_TURN: usize = 16;
 impl Reactor {
     pub(super) fn dial_second(&mut self, now: Instant, host: &str, port: u16) {
         self.second = LinkSocket::Resolving;
-        let number = SECOND_REQUEST;
-        let request = Request { number, port };
-        let registry = self.poll.registry();
-        let known = self
-            .resolver
-            .submit(now, host, Asker::Link, request, registry);
-        match known {
-            Some(addresses) => self.second_resolved(now, addresses),
-            None => self.resolved(now),
+        let (number, asker) = (SECOND_REQUEST, Asker::Link);
+        if let Some(addresses) = self.look_up(now, host, asker, Request { number, port }) {
+            self.second_resolved(now, addresses);
         }
     }
 
@@ -62,7 +56,7 @@ impl Reactor {
         };
         match dial.advance(now, self.poll.registry()) {
             Dialled::Pending => {}
-            Dialled::Connected(socket) => {
+            Dialled::Connected(socket, _) => {
                 self.second = LinkSocket::Open {
                     socket,
                     is_readable: true,

@@ -20,9 +20,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::sys;
-
-/// Files at once: they may lie in memory (tmpfs), and the gateway decides how many there are.
-pub const FILES_MAX: usize = 4096;
+use crate::limits;
 
 /// Why a secret could not be stored.
 #[derive(Debug)]
@@ -31,7 +29,7 @@ pub enum SecretFileError {
     NoDirectory(io::Error),
     /// The file system is full.
     Full,
-    /// More than [`FILES_MAX`].
+    /// More than [`limits::SECRET_FILE_COUNT_MAX`].
     TooMany,
     /// Anything else.
     Other(io::Error),
@@ -133,7 +131,7 @@ impl SecretFiles {
     /// Stores `content` in a new file that only our user can read. Nothing stays behind when
     /// that fails.
     pub fn create(&mut self, content: &[u8]) -> Result<SecretFile, SecretFileError> {
-        if self.count.get() >= FILES_MAX {
+        if self.count.get() >= limits::SECRET_FILE_COUNT_MAX {
             return Err(SecretFileError::TooMany);
         }
         let name = random_name().map_err(SecretFileError::Other)?;

@@ -15,7 +15,7 @@ use super::sys;
 use super::targets::{Endpoint, Entry, Targets};
 use crate::base::Key;
 use crate::limits;
-use crate::session::{Channel, End, Output, TargetId};
+use crate::session::{Channel, End, Output, Report, TargetId};
 
 /// Reads of all targets together in one turn, so that the link is written in between.
 const READS_PER_TURN: usize = 64;
@@ -32,17 +32,25 @@ const LAST_GRACE: Duration = Duration::from_millis(500);
 impl Reactor {
     pub(super) fn carry_out_session(&mut self, now: Instant, output: Output) {
         match output {
-            Output::Dial { target, host, port } => self.dial(now, target, &host, port),
-            Output::Spawn { target, command } => {
-                let spawned = self.processes.spawn(*command);
-                let (sessions, outbox) = self.agent.sessions_mut();
-                match spawned {
-                    Ok(spawned) => self.started(now, target, spawned),
-                    Err(failure) => {
-                        sessions.spawn_failed(now, target, failure.code, &failure.text, outbox);
-                    }
-                }
+            Output::Dial {
+                target,
+                user,
+                host,
+                port,
+            } => {
+                let asker = Asker::Target {
+                    user: user.number(),
+                };
+                self.dial(now, target, asker, &host, port);
             }
+            Output::Spawn { target, command } => match self.processes.spawn(*command) {
+                Ok(spawned) => self.started(now, target, spawned),
+                Err(failure) => {
+                    let (code, text) = (failure.code, &failure.text[..]);
+                    let report = Report::NotSpawned { code, text };
+                    self.agent.handle_report(now, target, report);
+                }
+            },
             Output::Resize { target, size } => {
                 if let Some(Entry {
                     endpoint: Endpoint::Terminal(master, _),
@@ -53,35 +61,28 @@ impl Reactor {
                 }
             }
             Output::Examine { target } => {
-                let held = self
+                let size = self
                     .targets
                     .get(target)
                     .map_or(0, |entry| entry.held_by_kernel());
-                self.agent.sessions_mut().0.examined(now, target, held);
+                let report = Report::InKernel { size };
+                self.agent.handle_report(now, target, report);
             }
             Output::HastenEnds => self.processes.revoke(now),
             Output::Close { target, reset, end } => self.close_target(now, target, reset, end),
             Output::AskPeer { target } => {
                 if let Some(peer) = self.targets.get(target).map(|entry| entry.peer()) {
-                    let (sessions, outbox) = self.agent.sessions_mut();
-                    sessions.peer_seen(now, target, peer, outbox);
+                    self.agent.handle_report(now, target, Report::Peer(peer));
                 }
             }
         }
     }
 
-    fn dial(&mut self, now: Instant, target: TargetId, host: &str, port: u16) {
+    fn dial(&mut self, now: Instant, target: TargetId, asker: Asker, host: &str, port: u16) {
         self.targets.insert(target, Endpoint::Resolving, Vec::new());
         let number = target.0.to_bits();
-        let request = Request { number, port };
-        let registry = self.poll.registry();
-        let known = self
-            .resolver
-            .submit(now, host, Asker::Target, request, registry);
-        match known {
-            Some(addresses) => self.target_resolved(now, number, addresses),
-            // Making room for it may have ended another.
-            None => self.resolved(now),
+        if let Some(addresses) = self.look_up(now, host, asker, Request { number, port }) {
+            self.target_resolved(now, number, addresses);
         }
     }
 
@@ -128,7 +129,7 @@ impl Reactor {
                 let at = dial.next_at();
                 self.targets.watch_dial(target, at);
             }
-            Dialled::Connected(socket) => {
+            Dialled::Connected(socket, peer) => {
                 // Interactive protocols suffer from delayed small writes; nothing else would.
                 let _ = socket.set_nodelay(true);
                 // Without it a stall shows later.
@@ -141,8 +142,8 @@ impl Reactor {
                 let _ = sys::set_keepalive(socket.as_fd(), after_s, every_s, probes);
                 entry.endpoint = Endpoint::Socket(socket);
                 entry.mark_writable();
-                let (sessions, outbox) = self.agent.sessions_mut();
-                sessions.target_started(now, target, outbox);
+                let report = Report::Started { peer: Some(peer) };
+                self.agent.handle_report(now, target, report);
                 self.targets.mark_readable(target, Channel::Output);
             }
             Dialled::Failed(error) => self.target_failed(now, target, &dial::reason(&error)),
@@ -150,8 +151,8 @@ impl Reactor {
     }
 
     fn target_failed(&mut self, now: Instant, target: TargetId, reason: &str) {
-        let (sessions, outbox) = self.agent.sessions_mut();
-        sessions.target_failed(now, target, reason, outbox);
+        let report = Report::Failed { reason };
+        self.agent.handle_report(now, target, report);
     }
 
     fn started(&mut self, now: Instant, target: TargetId, spawned: Spawned) {
@@ -162,16 +163,17 @@ impl Reactor {
             Streams::Pipes(child) => Entry::pipes(child, target, registry),
             Streams::Terminal(child) => Entry::terminal(child, target, registry),
         });
-        let (sessions, outbox) = self.agent.sessions_mut();
         match endpoint {
             Ok(endpoint) => {
                 self.targets.insert(target, endpoint, files);
-                sessions.target_started(now, target, outbox);
+                let report = Report::Started { peer: None };
+                self.agent.handle_report(now, target, report);
             }
             Err(error) => {
                 self.processes.end(now, pid, End::Forced);
-                let text = format!("failed starting command, reason={error}");
-                sessions.spawn_failed(now, target, 1, &text, outbox);
+                let text = &format!("failed starting command, reason={error}");
+                let report = Report::NotSpawned { code: 1, text };
+                self.agent.handle_report(now, target, report);
             }
         }
     }
@@ -200,8 +202,7 @@ impl Reactor {
 
     /// Writes what waits for a target, as far as it takes it.
     pub(super) fn flush_target(&mut self, now: Instant, id: TargetId) {
-        let (sessions, outbox) = self.agent.sessions_mut();
-        if !sessions.is_heard(id) {
+        if !self.agent.is_heard(id) {
             self.targets.forget(id);
         }
         let Some(entry) = self.targets.get(id) else {
@@ -210,7 +211,7 @@ impl Reactor {
         while entry.is_writable() {
             let mut slices = [IoSlice::new(&[]); WRITE_PARTS_MAX];
             let mut count = 0;
-            for (slice, part) in slices.iter_mut().zip(sessions.pending_parts(id)) {
+            for (slice, part) in slices.iter_mut().zip(self.agent.pending_parts(id)) {
                 *slice = IoSlice::new(part);
                 count += 1;
             }
@@ -219,18 +220,17 @@ impl Reactor {
             }
             match entry.write(&slices[..count]) {
                 Ok(0) => break,
-                Ok(size) => sessions.wrote(now, id, size),
+                Ok(size) => self.agent.handle_report(now, id, Report::Wrote { size }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
-                    sessions.target_broke(now, id, outbox);
+                    self.agent.handle_report(now, id, Report::Broke);
                     break;
                 }
             }
         }
-        if sessions.take_shutdown(id) {
+        if self.agent.take_shutdown(id) {
             entry.shut_write();
-            sessions.drop_when_done(id);
         }
     }
 
@@ -262,14 +262,13 @@ impl Reactor {
 
     fn read_target(&mut self, now: Instant, id: TargetId, channel: Channel) {
         let size_max = self.agent.payload_max();
-        let (sessions, outbox) = self.agent.sessions_mut();
         let Some(entry) = self.targets.get(id) else {
             return;
         };
-        if !sessions.wants_read(id, channel) {
+        if !self.agent.wants_read(id, channel) {
             return;
         }
-        let result = match sessions.read_slot(id, channel, size_max, outbox) {
+        let result = match self.agent.read_slot(id, channel, size_max) {
             Some(slot) => entry.read(channel, slot),
             // Nobody listens any more, but the end must be seen.
             None => match entry.read(channel, &mut self.discard) {
@@ -281,9 +280,10 @@ impl Reactor {
             },
         };
         match result {
-            Ok(0) => sessions.read_ended(now, id, channel, outbox),
+            Ok(0) => self.agent.handle_report(now, id, Report::Ended { channel }),
             Ok(size) => {
-                sessions.received(now, id, channel, size, outbox);
+                let report = Report::Received { size };
+                self.agent.handle_report(now, id, report);
                 self.saw_traffic(now);
                 self.targets.queue_read(id, channel);
             }
@@ -292,8 +292,8 @@ impl Reactor {
                 self.targets.queue_read(id, channel);
             }
             Err(_) => {
-                sessions.read_ended(now, id, channel, outbox);
-                sessions.target_broke(now, id, outbox);
+                self.agent.handle_report(now, id, Report::Ended { channel });
+                self.agent.handle_report(now, id, Report::Broke);
             }
         }
     }
@@ -340,8 +340,8 @@ impl Reactor {
         let found = found.filter(|entry| entry.pid() == Some(ended.pid));
         if let Some(id) = found.map(|entry| entry.id) {
             // What it said last may be unread still, and the read finds out that it was the last.
-            let (sessions, outbox) = self.agent.sessions_mut();
-            sessions.target_exited(now, id, ended.exit, outbox);
+            let report = Report::Exited(ended.exit);
+            self.agent.handle_report(now, id, report);
         }
     }
 

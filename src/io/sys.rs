@@ -31,7 +31,7 @@ pub use own::{
     become_user, effective_user, lock_memory, open_files_max, prepare_process, raise_kill_score,
     random_bytes, try_lock, was_ignored, wipe_environment,
 };
-pub use readiness::{takes_output, write_now};
+pub use readiness::{has_input, takes_output, write_now};
 pub use signals::{
     SIGNAL_NUMBER_MAX, catch_signal, leads_session, stop_by, take_signals, wake_on_signals,
 };

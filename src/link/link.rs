@@ -7,7 +7,7 @@
 //! Sans-IO: socket bytes in, packets out by callback; the outbox in, socket bytes out. Carries the
 //! agent's one `Connect` stream and one unary `PreConnect` at a time. Knows nothing of sessions.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -58,6 +58,8 @@ pub enum Event<'a> {
     Ready,
     /// A packet of the stream.
     Packet(Packet<'a>),
+    /// The buffer of that packet, if it can be kept, and where its payload lies.
+    Buffer(&'a mut Vec<u8>, Range<usize>),
     /// A packet of the stream that is too large, and its length; its bytes were passed over.
     Oversized(Oversized, u32),
     /// The stream is over.

@@ -19,7 +19,7 @@ pub mod spec;
 pub use kind::Kind;
 pub use outbox::Outbox;
 pub use oversized::Oversized;
-pub use packet::{DecodeError, Packet, encode, header_len, write_header};
+pub use packet::{DecodeError, Packet, encode};
 pub use params::{ConnectionParams, EnvVars, ParamsError};
 pub use preconnect::{HealthCheckResponse, PreConnectRequest, PreConnectResponse};
 

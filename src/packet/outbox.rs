@@ -21,6 +21,8 @@ pub struct Outbox {
     memory: Vec<u8>,
     head: usize,
     tail: usize,
+    /// Bytes in front of the payload in the latest slot; none when there is no slot.
+    header: usize,
 }
 
 impl Outbox {
@@ -48,34 +50,38 @@ impl Outbox {
     pub fn push(&mut self, kind: Kind, spec: &[SpecEntry<'_>], payload: &[u8]) {
         let slot = self.slot(kind, spec, payload.len());
         slot[..payload.len()].copy_from_slice(payload);
-        self.fill(kind, spec, payload.len());
+        self.fill(payload.len());
     }
 
-    /// Room for a payload of up to `size_max` bytes behind the header that `kind` and `spec` will
-    /// need. Nothing is queued until [`Outbox::fill`].
+    /// Room for a payload of up to `size_max` bytes behind its packet's header. Nothing is queued until
+    /// [`Outbox::fill`], and whatever else is done with the queue before it takes the slot back.
     pub fn slot(&mut self, kind: Kind, spec: &[SpecEntry<'_>], size_max: usize) -> &mut [u8] {
-        let header = PREFIX_BYTES + packet::header_len(kind, spec);
-        self.reserve(header + size_max);
-        let start = self.tail + header;
-        &mut self.memory[start..start + size_max]
+        self.header = PREFIX_BYTES + packet::header_len(kind, spec);
+        self.reserve(self.header + size_max);
+        let (header, payload) = self.memory[self.tail..].split_at_mut(self.header);
+        packet::write_header(&mut header[PREFIX_BYTES..], kind, spec);
+        &mut payload[..size_max]
     }
 
-    /// Queues the packet whose first `size` payload bytes were put into the last [`Outbox::slot`]
-    /// of the same `kind` and `spec`.
-    pub fn fill(&mut self, kind: Kind, spec: &[SpecEntry<'_>], size: usize) {
-        let header = packet::header_len(kind, spec);
-        let end = self.tail + PREFIX_BYTES + header + size;
-        let message = u32::try_from(header + size).unwrap_or(u32::MAX);
-        self.memory[self.tail] = 0;
-        self.memory[self.tail + 1..self.tail + PREFIX_BYTES]
-            .copy_from_slice(&message.to_be_bytes());
-        let at = self.tail + PREFIX_BYTES;
-        packet::write_header(&mut self.memory[at..at + header], kind, spec, size);
+    /// Queues the packet whose first `size` payload bytes were put into the latest [`Outbox::slot`].
+    pub fn fill(&mut self, size: usize) {
+        let header = std::mem::take(&mut self.header);
+        let end = self.tail + header + size;
+        let Some((prefix, rest)) =
+            self.memory[self.tail..self.tail + header].split_first_chunk_mut::<PREFIX_BYTES>()
+        else {
+            return;
+        };
+        let message = u32::try_from(rest.len() + size).unwrap_or(u32::MAX);
+        let [a, b, c, d] = message.to_be_bytes();
+        *prefix = [0, a, b, c, d];
+        packet::write_payload_len(rest, size);
         self.tail = end;
     }
 
     /// Takes `size` bytes, preceded by `head`, which is written over bytes that left before.
     pub fn frame(&mut self, head: &[u8; FRAME_HEAD_BYTES], size: usize) -> &[u8] {
+        self.header = 0;
         let size = size.min(self.len());
         let start = self.head - FRAME_HEAD_BYTES;
         self.memory[start..self.head].copy_from_slice(head);
@@ -143,7 +149,7 @@ mod tests {
         let entries = [(spec::SESSION_ID, b"s" as &[u8])];
         let mut outbox = Outbox::new();
         outbox.slot(Kind::ClientWriteStdout, &entries, 1000)[..3].copy_from_slice(b"abc");
-        outbox.fill(Kind::ClientWriteStdout, &entries, 3);
+        outbox.fill(3);
         let bytes = drain(&mut outbox, 7);
         let packet = Packet::decode(&bytes[5..]).unwrap();
         assert_eq!(packet.payload, b"abc");
@@ -152,6 +158,20 @@ mod tests {
             bytes[1..5],
             u32::try_from(bytes.len() - 5).unwrap().to_be_bytes()
         );
+    }
+
+    #[test]
+    fn a_slot_is_filled_once_and_before_anything_else() {
+        let mut outbox = Outbox::new();
+        outbox.fill(1);
+        outbox.slot(Kind::ClientWriteStdout, &[], 10)[0] = b'a';
+        outbox.push(Kind::ClientWriteStderr, &[], b"b");
+        let size = outbox.len();
+        outbox.fill(1);
+        outbox.slot(Kind::ClientWriteStdout, &[], 10)[0] = b'c';
+        drain(&mut outbox, size);
+        outbox.fill(1);
+        assert!(outbox.is_empty(), "nobody's bytes are queued");
     }
 
     #[test]

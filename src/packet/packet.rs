@@ -9,6 +9,7 @@ use crate::wire::protobuf::{self, Fields, Value};
 use crate::wire::sink::{Count, Room, Sink};
 use crate::wire::varint;
 use std::fmt;
+use std::ops::Range;
 
 const FIELD_COMPONENT: u32 = 1;
 pub(super) const FIELD_TYPE: u32 = 2;
@@ -17,7 +18,7 @@ const FIELD_PAYLOAD: u32 = 4;
 const ENTRY_KEY: u32 = 1;
 const ENTRY_VALUE: u32 = 2;
 
-/// Payloads that [`write_header`] can announce are shorter than this.
+/// Payloads that [`write_payload_len`] can announce are shorter than this.
 pub const PAYLOAD_LEN_LIMIT: usize = varint::PADDED_LIMIT;
 
 /// Why a message is no packet.
@@ -53,6 +54,8 @@ pub struct Packet<'a> {
     pub kind_name: &'a str,
     /// The payload; its meaning depends on the kind.
     pub payload: &'a [u8],
+    /// The buffer that it lies in may be kept: it is offered next.
+    pub can_be_kept: bool,
     message: &'a [u8],
 }
 
@@ -79,8 +82,18 @@ impl<'a> Packet<'a> {
             kind: Kind::from_name(kind_name),
             kind_name,
             payload,
+            can_be_kept: false,
             message,
         })
+    }
+
+    /// Where in its message the payload lies.
+    pub fn payload_range(&self) -> Range<usize> {
+        if self.payload.is_empty() {
+            return 0..0;
+        }
+        let start = self.payload.as_ptr().addr() - self.message.as_ptr().addr();
+        start..start + self.payload.len()
     }
 
     /// The value of a spec key. An empty value and an absent key are different things.
@@ -137,27 +150,29 @@ pub fn encode(out: &mut Vec<u8>, kind: Kind, spec: &[(&str, &[u8])], payload: &[
 /// Bytes that [`write_header`] needs in front of the payload, whatever the payload's length.
 pub fn header_len(kind: Kind, spec: &[(&str, &[u8])]) -> usize {
     let mut count = Count::default();
-    write_all_but_payload(&mut count, kind, spec, 0);
+    write_all_but_payload(&mut count, kind, spec);
     count.bytes()
 }
 
 /// Fills `out`, which is [`header_len`] bytes long, with everything of a packet that precedes
-/// its payload. `payload_len` bytes that lie behind it complete the message; fewer than
-/// [`PAYLOAD_LEN_LIMIT`].
-pub fn write_header(out: &mut [u8], kind: Kind, spec: &[(&str, &[u8])], payload_len: usize) {
+/// its payload. That is empty until [`write_payload_len`] says otherwise.
+pub fn write_header(out: &mut [u8], kind: Kind, spec: &[(&str, &[u8])]) {
     let mut room = Room::new(out);
-    write_all_but_payload(&mut room, kind, spec, payload_len);
+    write_all_but_payload(&mut room, kind, spec);
     debug_assert_eq!(room.left(), 0, "the header was measured too long");
 }
 
-fn write_all_but_payload(
-    sink: &mut dyn Sink,
-    kind: Kind,
-    spec: &[(&str, &[u8])],
-    payload_len: usize,
-) {
+/// Announces in a `header` by [`write_header`] that so many bytes behind it complete the message;
+/// fewer than [`PAYLOAD_LEN_LIMIT`].
+pub fn write_payload_len(header: &mut [u8], payload_len: usize) {
+    if let Some(place) = header.last_chunk_mut::<{ varint::PADDED_LEN }>() {
+        varint::write_padded(&mut Room::new(place), payload_len);
+    }
+}
+
+fn write_all_but_payload(sink: &mut dyn Sink, kind: Kind, spec: &[(&str, &[u8])]) {
     write_kind_and_spec(sink, kind, spec);
-    protobuf::write_bytes_head_padded(sink, FIELD_PAYLOAD, payload_len);
+    protobuf::write_bytes_head_padded(sink, FIELD_PAYLOAD, 0);
 }
 
 fn write_kind_and_spec(sink: &mut dyn Sink, kind: Kind, spec: &[(&str, &[u8])]) {
@@ -317,7 +332,8 @@ mod tests {
             let header_len = header_len(kind, &spec);
             let mut message = vec![0xaa; header_len];
             message.extend(&payload);
-            write_header(&mut message[..header_len], kind, &spec, payload.len());
+            write_header(&mut message[..header_len], kind, &spec);
+            write_payload_len(&mut message[..header_len], payload.len());
             let packet = decode(&message);
             prop_assert_eq!(packet.kind, Some(kind));
             prop_assert_eq!(packet.payload, &payload);

@@ -235,8 +235,9 @@ mod tests {
                 .into(),
             ..Default::default()
         };
-        let environment =
-            Environment::build(&params, &Default::default(), "s", &Default::default()).unwrap();
+        let plan = crate::session::plan::Plan::new(params.env_vars.clone()).unwrap();
+        let (nobody, agent) = (Default::default(), Default::default());
+        let environment = Environment::finish(plan, &params, &nobody, "s", &agent).unwrap();
         let words = ["ssh", "-i", "$KEY", "--both=${A}:$KEY$PATHS", "$PATH"];
         let words = words.map(|word| word.as_bytes().to_vec());
         let (argv, paths) = argv(&words, &[b"$KEY".to_vec()], &environment).unwrap();

@@ -49,7 +49,13 @@ impl Sessions {
     }
 
     /// The leader of a target's processes has ended. Its output may still be read.
-    pub fn target_exited(&mut self, now: Instant, id: TargetId, exit: Exit, outbox: &mut Outbox) {
+    pub(super) fn target_exited(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        exit: Exit,
+        outbox: &mut Outbox,
+    ) {
         let began = self.room.at(now);
         let Some(target) = self.target_mut(id) else {
             return;

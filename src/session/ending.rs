@@ -15,7 +15,8 @@ use crate::packet::{Kind, Outbox, Oversized, spec};
 
 /// A session that is over.
 pub(super) struct Ended {
-    pub(super) id: Box<str>,
+    id: Box<str>,
+    mark: u64,
     /// We have closed it, and the gateway has not confirmed that yet.
     pub(super) is_unconfirmed: bool,
     /// Two clients used its id, and one may still do so: the gateway tells only the later one that
@@ -163,6 +164,7 @@ impl Sessions {
             self.ended.pop_front();
         }
         self.ended.push_back(Ended {
+            mark: mark(&id),
             id,
             is_unconfirmed,
             is_contested,
@@ -171,9 +173,15 @@ impl Sessions {
 
     /// Forgets that there was such a session; `true` when its id was contested.
     pub(super) fn forget_ended(&mut self, id: &str) -> bool {
-        let at = self.ended.iter().position(|ended| &*ended.id == id);
-        let found = at.and_then(|at| self.ended.remove(at));
+        let found = self.find_ended(id).and_then(|at| self.ended.remove(at));
         found.is_some_and(|ended| ended.is_contested)
+    }
+
+    /// The place of a session that is over.
+    pub(super) fn find_ended(&self, id: &str) -> Option<usize> {
+        let mark = mark(id);
+        let mut ended = self.ended.iter();
+        ended.position(|ended| ended.mark == mark && &*ended.id == id)
     }
 
     /// The session that ended last had an id that two clients used.
@@ -185,9 +193,17 @@ impl Sessions {
 
     /// Packets under this id may still come from somebody whose session is over.
     pub(super) fn may_be_in_use(&self, id: &str) -> bool {
-        let mut ended = self.ended.iter();
-        ended.any(|ended| &*ended.id == id && (ended.is_unconfirmed || ended.is_contested))
+        let ended = self.find_ended(id).and_then(|at| self.ended.get(at));
+        ended.is_some_and(|ended| ended.is_unconfirmed || ended.is_contested)
     }
+}
+
+/// Tells ids apart at once (FNV-1a): to compare a thousand that begin alike would take the time of
+/// twenty packets.
+fn mark(id: &str) -> u64 {
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |mark, byte| {
+        (mark ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// The one close packet of a session; of a long text it has the beginning.

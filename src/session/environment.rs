@@ -1,4 +1,7 @@
-//! The variables and secret files of one session.
+//! The variables and secret files of one session, finished from a [`Plan`].
+//!
+//! What the connection itself says is kept apart: where a session leads and how it logs in there is asked of
+//! [`Environment::own`] alone, and everything else reaches processes only.
 //!
 //! Later sources win, but a client never overrides its connection, never reaches a variable of
 //! the agent that the connection did not name, and nobody reaches the agent's own keys.
@@ -12,10 +15,10 @@ use nanoserde::DeJson;
 
 use super::client_variables::{self, CONSOLE_ONLY};
 use super::heap;
+use super::plan::{Plan, Planned, decode, split_key, undecodable};
 use crate::base::plain::Word;
 use crate::base::{ClientEnv, Secret};
 use crate::packet::{ConnectionParams, EnvVars};
-use crate::wire::base64;
 
 /// What the agent's own process offers to its sessions. Read once at start, before the keys are
 /// wiped from the process.
@@ -28,17 +31,39 @@ pub struct AgentEnvironment {
     client_env: ClientEnv,
 }
 
+/// Values by name.
+#[derive(Default)]
+pub struct Variables(BTreeMap<String, Secret>);
+
+impl Variables {
+    /// The value of `name`.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(Secret::expose)
+    }
+
+    /// Text of `name`, empty when absent.
+    pub fn text(&self, name: &str) -> &str {
+        text(self.get(name))
+    }
+}
+
+fn text(value: Option<&[u8]>) -> &str {
+    let text = value.and_then(|value| std::str::from_utf8(value).ok());
+    text.unwrap_or("")
+}
+
 /// The outcome: variables, and variables whose value is to be the path of a file.
 #[derive(Default)]
 pub struct Environment {
-    variables: BTreeMap<String, Secret>,
+    /// The connection's.
+    own: Variables,
+    /// Everybody else's, for processes; these go before the connection's of the same name, which only
+    /// happens where they must.
+    others: Variables,
     files: BTreeMap<String, Secret>,
     /// The client has set what only a program without a terminal may have.
     bars_terminal: bool,
 }
-
-/// Placeholder by which a connection names a variable of the agent.
-const FROM_AGENT: &[u8] = b"system.agent.envs";
 
 /// Names that no session may read from the agent: its own keys and those of its secret stores.
 const PRIVATE_NAMES: [&str; 3] = ["TOKEN", "VAULT_TOKEN", "VAULT_APP_ROLE_SECRET_ID"];
@@ -67,9 +92,6 @@ const TERMINAL_TYPE: &str = "xterm-256color";
 /// Names that one log line shows.
 const NAMES_SHOWN_BYTES: usize = 200;
 
-/// Secret stores of upstream that are not served yet.
-const OTHER_PROVIDERS: [&str; 3] = ["_aws", "_vaultkv1", "_vaultkv2"];
-
 impl AgentEnvironment {
     /// Takes the process's variables, less the private ones.
     pub fn new(variables: impl Iterator<Item = (OsString, OsString)>, is_embedded: bool) -> Self {
@@ -95,6 +117,32 @@ impl AgentEnvironment {
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.variables.get(name).map(Vec::as_slice)
     }
+
+    /// What a variable of a connection was planned to be.
+    fn look_up(&self, key: &str, name: &str, planned: Planned) -> Result<Secret, String> {
+        let (id, field) = match planned {
+            Planned::Value(value) => return Ok(value),
+            Planned::OfAgent(asked) => return Ok(self.get(name).map_or(asked, Secret::new)),
+            Planned::Json { variable, field } => (variable, field),
+        };
+        let failed = |reason: String| Err(undecodable(key, &reason));
+        let Some(json) = self
+            .get(&id)
+            .and_then(|json| std::str::from_utf8(json).ok())
+        else {
+            return failed(format!("environment variable \"{id}\" not found"));
+        };
+        let Ok(object) = BTreeMap::<String, String>::deserialize_json(json) else {
+            // The parser's own words would quote the secret.
+            return failed(format!(
+                "failed decoding environment variable \"{id}\" to json, err=not an object of strings"
+            ));
+        };
+        match object.get(&field) {
+            Some(secret) => Ok(Secret::new(secret.as_str())),
+            None => failed(format!("secret key \"{field}\" not found")),
+        }
+    }
 }
 
 /// The agent's own variables: no session gets to see them.
@@ -103,24 +151,23 @@ fn is_private(name: &str) -> bool {
 }
 
 impl Environment {
-    /// Builds the environment of a session, or says in one sentence why it can't be built.
-    pub fn build(
+    /// Finishes the environment of a session, or says in one sentence why it can't be had.
+    pub fn finish(
+        plan: Plan,
         params: &ConnectionParams,
         client: &EnvVars,
         session_id: &str,
         agent: &AgentEnvironment,
     ) -> Result<Self, String> {
         let mut built = Self::default();
-        if agent.is_embedded {
-            // Ours is not the terminal that a client has.
-            let inherited = agent.variables.iter().filter(|(name, _)| *name != "TERM");
-            for (name, value) in inherited {
-                built
-                    .variables
-                    .insert(name.clone(), Secret::new(value.clone()));
-            }
+        for (key, planned) in plan.0 {
+            let (kind, name) = split_key(&key)?;
+            let value = agent.look_up(&key, name, planned)?;
+            built.insert(kind, name, value, true)?;
         }
-        built.add_connection(params, agent)?;
+        if agent.is_embedded {
+            built.inherit(agent);
+        }
         built.add_client(params, client, session_id, agent)?;
         built.refuse_cloud_logins()?;
         built.add_password_alias(&params.connection_type);
@@ -129,17 +176,19 @@ impl Environment {
         Ok(built)
     }
 
-    /// The value of `name`, decoded; a file's value is its content.
+    /// What the connection itself says, references resolved.
+    pub fn own(&self) -> &Variables {
+        &self.own
+    }
+
+    /// The value that a process finds under `name`.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.variables.get(name).map(Secret::expose)
+        self.others.get(name).or_else(|| self.own.get(name))
     }
 
     /// Text of `name`, empty when absent.
     pub fn text(&self, name: &str) -> &str {
-        self.variables
-            .get(name)
-            .and_then(Secret::expose_text)
-            .unwrap_or("")
+        text(self.get(name))
     }
 
     /// Where in the order of [`Environment::files`] the file of this name is.
@@ -163,9 +212,9 @@ impl Environment {
         }
     }
 
-    /// Sets a variable.
+    /// Sets a variable for processes.
     pub fn set(&mut self, name: &str, value: impl Into<Vec<u8>>) {
-        self.variables.insert(name.to_owned(), Secret::new(value));
+        self.others.0.insert(name.to_owned(), Secret::new(value));
     }
 
     /// Files to be written before a command starts: variable name and content.
@@ -177,7 +226,8 @@ impl Environment {
 
     /// What all names and values take of the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        let all = self.variables.iter().chain(&self.files);
+        let variables = self.own.0.iter().chain(&self.others.0);
+        let all = variables.chain(&self.files);
         let entry = |(name, value): (&String, &Secret)| {
             heap::MAP_ENTRY_BYTES + heap::block(name.capacity()) + heap::block(value.capacity())
         };
@@ -187,29 +237,20 @@ impl Environment {
     /// The variables as a process wants them.
     pub fn to_process(&self) -> Vec<(OsString, OsString)> {
         let os = |bytes: &[u8]| OsStr::from_bytes(bytes).to_os_string();
-        self.variables
-            .iter()
+        let own = self.own.0.iter();
+        own.filter(|(name, _)| !self.others.0.contains_key(*name))
+            .chain(&self.others.0)
             .map(|(k, v)| (os(k.as_bytes()), os(v.expose())))
             .collect()
     }
 
-    fn add_connection(
-        &mut self,
-        params: &ConnectionParams,
-        agent: &AgentEnvironment,
-    ) -> Result<(), String> {
-        for (key, encoded) in &params.env_vars {
-            let (kind, name) = split_key(key)?;
-            let value = decode(name, encoded)?;
-            let value = resolve_provider(key, value, agent)?;
-            let value = if kind == "envvar" && value.expose() == FROM_AGENT {
-                agent.get(name).map_or(value, Secret::new)
-            } else {
-                value
-            };
-            self.insert(kind, name, value)?;
+    /// The app's variables, for processes. Its terminal is not the one that a client has.
+    fn inherit(&mut self, agent: &AgentEnvironment) {
+        for (name, value) in &agent.variables {
+            if name != "TERM" && self.own.get(name).is_none() {
+                self.set(name, &value[..]);
+            }
         }
-        Ok(())
     }
 
     fn add_client(
@@ -219,16 +260,16 @@ impl Environment {
         session_id: &str,
         agent: &AgentEnvironment,
     ) -> Result<(), String> {
-        let has_password = self.variables.contains_key("PASS");
+        let has_password = self.get("PASS").is_some();
         let alias = password_alias(&params.connection_type).filter(|_| has_password);
         let is_console = params.client_verb == "connect";
         let mut passed_over = String::new();
         for (key, encoded) in client {
             let (kind, name) = split_key(key)?;
-            let taken = |key: &String| split_key(key).is_ok_and(|(_, known)| known == name);
             if SESSION_NAMES.contains(&name)
                 || alias == Some(name)
-                || params.env_vars.keys().any(taken)
+                || self.own.get(name).is_some()
+                || self.files.contains_key(name)
             {
                 if passed_over.len() < NAMES_SHOWN_BYTES {
                     passed_over.push(' ');
@@ -241,7 +282,7 @@ impl Environment {
             }
             self.bars_terminal |= name == CONSOLE_ONLY
                 && client_variables::refusal(&agent.client_env, name, true).is_some();
-            self.insert(kind, name, decode(name, encoded)?)?;
+            self.insert(kind, name, decode(name, encoded)?, false)?;
         }
         if !passed_over.is_empty() {
             passed_over.truncate(passed_over.floor_char_boundary(NAMES_SHOWN_BYTES));
@@ -253,7 +294,13 @@ impl Environment {
         Ok(())
     }
 
-    fn insert(&mut self, kind: &str, name: &str, value: Secret) -> Result<(), String> {
+    fn insert(
+        &mut self,
+        kind: &str,
+        name: &str,
+        value: Secret,
+        is_own: bool,
+    ) -> Result<(), String> {
         if name.is_empty() || name.contains(['=', '\0']) {
             return Err(format!("environment variable name {name:?} is not valid"));
         }
@@ -263,7 +310,8 @@ impl Environment {
                     "environment variable \"{name}\" contains a zero byte"
                 ));
             }
-            "envvar" => self.variables.insert(name.to_owned(), value),
+            "envvar" if is_own => self.own.0.insert(name.to_owned(), value),
+            "envvar" => self.others.0.insert(name.to_owned(), value),
             "filesystem" => self.files.insert(name.to_owned(), value),
             _ => {
                 return Err(format!(
@@ -275,10 +323,10 @@ impl Environment {
     }
 
     fn refuse_cloud_logins(&self) -> Result<(), String> {
-        if self.variables.contains_key("EKS_CLUSTER") {
+        if self.own.get("EKS_CLUSTER").is_some() {
             return Err("this agent does not mint EKS tokens (EKS_CLUSTER is set)".into());
         }
-        if self.text("USER").starts_with("_aws_iam_rds:") {
+        if self.own.text("USER").starts_with("_aws_iam_rds:") {
             return Err(
                 "this agent does not mint RDS IAM tokens (USER is _aws_iam_rds:...)".into(),
             );
@@ -288,9 +336,9 @@ impl Environment {
 
     fn add_password_alias(&mut self, connection_type: &str) {
         if let Some(alias) = password_alias(connection_type)
-            && let Some(password) = self.variables.get("PASS").cloned()
+            && let Some(password) = self.get("PASS").map(<[u8]>::to_vec)
         {
-            self.variables.insert(alias.to_owned(), password);
+            self.set(alias, password);
         }
     }
 
@@ -308,8 +356,8 @@ impl Environment {
             self.set(name, value);
         }
         // A zero byte would cut the variable, and the rest of the list with some programs.
-        self.variables
-            .retain(|_, value| !value.expose().contains(&0));
+        let others = &mut self.others.0;
+        others.retain(|_, value| !value.expose().contains(&0));
     }
 
     fn add_process_defaults(&mut self, agent: &AgentEnvironment) {
@@ -341,68 +389,10 @@ fn password_alias(connection_type: &str) -> Option<&'static str> {
     })
 }
 
-fn split_key(key: &str) -> Result<(&str, &str), String> {
-    let wrong = || {
-        format!("environment variable key type in unknown format, want=[keytype:key], got={key}")
-    };
-    let (kind, name) = key.split_once(':').ok_or_else(wrong)?;
-    if name.contains(':') {
-        Err(wrong())
-    } else {
-        Ok((kind, name))
-    }
-}
-
-fn decode(name: &str, encoded: &Secret) -> Result<Secret, String> {
-    base64::decode(encoded.expose())
-        .map(Secret::new)
-        .map_err(|error| format!("failed decoding env var \"{name}\", err={error}"))
-}
-
-/// `_envjson:<variable>:<key>` reads a JSON object of strings from a variable of the agent; other
-/// text, passwords with colons included, stays as it is.
-fn resolve_provider(key: &str, value: Secret, agent: &AgentEnvironment) -> Result<Secret, String> {
-    let failed = |reason: String| {
-        Err(format!(
-            "failed decoding environment variables [\"{key} {reason}\"]"
-        ))
-    };
-    let Some(text) = value.expose_text() else {
-        return Ok(value);
-    };
-    let parts: Vec<&str> = text.split(':').collect();
-    let [provider, id, field] = parts[..] else {
-        return Ok(value);
-    };
-    if OTHER_PROVIDERS.contains(&provider) {
-        return failed(format!(
-            "the secret provider {provider} is not served by this agent"
-        ));
-    }
-    if provider != "_envjson" {
-        return Ok(value);
-    }
-    let Some(json) = agent
-        .get(id)
-        .and_then(|json| std::str::from_utf8(json).ok())
-    else {
-        return failed(format!("environment variable \"{id}\" not found"));
-    };
-    let Ok(object) = BTreeMap::<String, String>::deserialize_json(json) else {
-        // The parser's own words would quote the secret.
-        return failed(format!(
-            "failed decoding environment variable \"{id}\" to json, err=not an object of strings"
-        ));
-    };
-    match object.get(field) {
-        Some(secret) => Ok(Secret::new(secret.as_str())),
-        None => failed(format!("secret key \"{field}\" not found")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::base64;
 
     fn agent(is_embedded: bool) -> AgentEnvironment {
         let variables = [
@@ -430,6 +420,15 @@ mod tests {
             .collect()
     }
 
+    fn built_from(
+        params: &ConnectionParams,
+        client: &EnvVars,
+        agent: &AgentEnvironment,
+    ) -> Result<Environment, String> {
+        let plan = Plan::new(params.env_vars.clone())?;
+        Environment::finish(plan, params, client, "sid-1", agent)
+    }
+
     fn build(
         connection: &[(&str, &str)],
         client: &[(&str, &str)],
@@ -440,7 +439,7 @@ mod tests {
             env_vars: pairs(connection),
             ..ConnectionParams::default()
         };
-        Environment::build(&params, &pairs(client), "sid-1", &agent(embedded))
+        built_from(&params, &pairs(client), &agent(embedded))
     }
 
     fn error(connection: &[(&str, &str)], client: &[(&str, &str)]) -> String {
@@ -577,7 +576,7 @@ mod tests {
                 env_vars: pairs(list),
                 ..ConnectionParams::default()
             };
-            let mut built = Environment::build(&params, &EnvVars::new(), "s", &nobody).unwrap();
+            let mut built = built_from(&params, &EnvVars::new(), &nobody).unwrap();
             assert_eq!(
                 built.get("TERM").is_some(),
                 list.iter().any(|(key, _)| *key == "envvar:TERM")
@@ -612,8 +611,7 @@ mod tests {
             ..ConnectionParams::default()
         };
         let client = pairs(&[("envvar:ENV", "/tmp/mine")]);
-        let build =
-            |params: &ConnectionParams| Environment::build(params, &client, "s", &agent(false));
+        let build = |params: &ConnectionParams| built_from(params, &client, &agent(false));
         assert!(build(&params).is_err());
         params.client_verb = "exec".into();
         let mut built = build(&params).unwrap();
@@ -638,7 +636,7 @@ mod tests {
             env_vars: [("envvar:A".into(), Secret::new("!!!!"))].into(),
             ..ConnectionParams::default()
         };
-        let text = Environment::build(&params, &EnvVars::new(), "s", &agent(false))
+        let text = built_from(&params, &EnvVars::new(), &agent(false))
             .err()
             .expect("refused");
         assert_eq!(

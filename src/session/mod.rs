@@ -1,6 +1,6 @@
 //! Sessions and their relays: everything between a packet of the gateway and a target's bytes.
 //!
-//! Sans-IO: packets and reports go in, [`Output`]s and packets come out; the time is an argument.
+//! Sans-IO: packets and [`Report`]s go in, [`Output`]s and packets come out; the time is an argument.
 //! What it leaves to others: sockets and processes (`io`), the link and its credit (`agent`).
 
 mod client_variables;
@@ -11,10 +11,12 @@ pub mod environment;
 mod heap;
 mod opening;
 pub mod output;
+pub mod plan;
 pub mod policy;
 mod pressure;
 mod process;
 mod relay;
+pub mod report;
 pub mod service;
 mod sessions;
 mod shares;
@@ -28,8 +30,8 @@ mod tests;
 pub use environment::AgentEnvironment;
 pub use output::{Command, End, Output, Size};
 pub use pressure::STALLED;
+pub use report::{Peer, Report};
 pub use sessions::{EXIT_INTERNAL, Sessions, Settings};
-pub use silence::Peer;
 pub use target::{Channel, Exit, TargetId};
 
 /// What happened since the start; for logs and metrics.

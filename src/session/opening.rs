@@ -9,6 +9,7 @@ use super::ending::send_close;
 use super::environment::Environment;
 use super::heap;
 use super::output::{Output, Size};
+use super::plan::Plan;
 use super::policy;
 use super::service::{self, Liveness, Service};
 use super::sessions::{EXIT_INTERNAL, LIFE, Session, Sessions, State};
@@ -85,7 +86,7 @@ impl Sessions {
     pub(super) fn session_of(
         &mut self,
         id: &str,
-        params: ConnectionParams,
+        mut params: ConnectionParams,
         client: &EnvVars,
         request_port: Vec<u8>,
     ) -> Result<Session, String> {
@@ -96,7 +97,8 @@ impl Sessions {
             return Err(ParamsError::Variables.to_string());
         }
         let service = service::classify(&params).map_err(|refusal| refusal.0.to_owned())?;
-        let environment = Environment::build(&params, client, id, &self.agent)?;
+        let plan = Plan::new(std::mem::take(&mut params.env_vars))?;
+        let environment = Environment::finish(plan, &params, client, id, &self.agent)?;
         let ids = 2 * heap::block(id.len()) + heap::MAP_ENTRY_BYTES;
         let held = heap::block(size_of::<Session>())
             + ids
@@ -174,7 +176,7 @@ impl Sessions {
         };
         self.by_id.insert(id, key);
         self.counters.sessions += 1;
-        let Some(Address { host, port }) = address else {
+        let Some(address) = address else {
             return self.opened(key, outbox);
         };
         let timeout = Some(limits::SESSION_OPEN_TIMEOUT);
@@ -187,7 +189,20 @@ impl Sessions {
         if let Some(session) = self.session_mut(key) {
             session.state = State::Opening(target);
         }
-        self.outputs.push_back(Output::Dial { target, host, port });
+        self.dial(target, address);
+    }
+
+    /// Asks for a connection to `address`, which will be `id`.
+    pub(super) fn dial(&mut self, id: TargetId, address: Address) {
+        if let Some(target) = self.target(id) {
+            let user = target.user;
+            self.outputs.push_back(Output::Dial {
+                target: id,
+                user,
+                host: address.host,
+                port: address.port,
+            });
+        }
     }
 
     /// The address answered (or none had to): the client may go on.
@@ -259,13 +274,13 @@ fn port_echo(port: &[u8]) -> &[u8] {
 
 /// HOST and PORT of a session, or the sentence that names what is missing.
 pub(super) fn address(session: &Session, liveness: Liveness) -> Result<Address, String> {
-    let environment = &session.environment;
-    let is_missing = |name: &str| environment.text(name).is_empty();
+    let own = session.environment.own();
+    let is_missing = |name: &str| own.text(name).is_empty();
     if liveness.is_database
         && session.connection_type == "mongodb"
         && !is_missing("CONNECTION_STRING")
     {
-        return mongo_address(environment.text("CONNECTION_STRING"))
+        return mongo_address(own.text("CONNECTION_STRING"))
             .ok_or_else(|| "failed parsing mongodb connection string".into());
     }
     if liveness.is_database && ["HOST", "USER", "PASS"].iter().any(|name| is_missing(name)) {
@@ -275,7 +290,7 @@ pub(super) fn address(session: &Session, liveness: Liveness) -> Result<Address, 
         ));
     }
     let missing = || "missing required environment for connection [HOST, PORT]".to_owned();
-    let port = match (environment.text("PORT").trim(), liveness.default_port) {
+    let port = match (own.text("PORT").trim(), liveness.default_port) {
         ("", Some(port)) => port,
         ("", None) => return Err(missing()),
         (text, _) => text.parse().map_err(|_| {
@@ -285,7 +300,7 @@ pub(super) fn address(session: &Session, liveness: Liveness) -> Result<Address, 
             )
         })?,
     };
-    match environment.text("HOST").trim() {
+    match own.text("HOST").trim() {
         "" => Err(missing()),
         host => Ok(Address {
             host: host.to_owned(),

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::command::{Argv, PathPlace};
+use super::shares::UserKey;
 use super::target::TargetId;
 
 /// The size of a terminal: characters, and pixels where known.
@@ -85,13 +86,15 @@ impl Command {
     }
 }
 
-/// One request to the reactor; each is answered by one of the `target_*` inputs, except
-/// [`Output::Resize`], [`Output::HastenEnds`] and [`Output::Close`], which are final.
+/// One request to the reactor; each is answered by a [`super::Report`], except [`Output::Resize`],
+/// [`Output::HastenEnds`] and [`Output::Close`], which are final.
 pub enum Output {
     /// Resolve and connect.
     Dial {
         /// For whom.
         target: TargetId,
+        /// Whose look-up of the name it is.
+        user: UserKey,
         /// Name or literal address.
         host: String,
         /// Port.
@@ -111,12 +114,12 @@ pub enum Output {
         /// The new size.
         size: Size,
     },
-    /// Report by `Sessions::examined` how much the kernel still holds for the target.
+    /// Report how much the kernel still holds for the target.
     Examine {
         /// Whose.
         target: TargetId,
     },
-    /// Report by `Sessions::peer_seen` what the kernel knows about the target's machine.
+    /// Report what the kernel knows about the target's machine.
     AskPeer {
         /// Whose.
         target: TargetId,

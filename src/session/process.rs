@@ -156,7 +156,7 @@ impl Sessions {
     }
 
     /// The process could not be started; `code` and `text` go to the client as they are.
-    pub fn spawn_failed(
+    pub(super) fn spawn_failed(
         &mut self,
         now: Instant,
         id: TargetId,

@@ -1,15 +1,47 @@
 //! The reactor's side of every target: what connected, what was read, what was written.
 
+use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Instant;
 
+use super::report::Report;
 use super::sessions::Sessions;
 use super::target::{Channel, Kind as TargetKind, Phase, Target, TargetId};
 use crate::base::plain::Word;
+use crate::base::{Chunks, Pieces};
+use crate::limits;
 use crate::packet::{Kind, Outbox, SpecEntry, spec};
 
 impl Sessions {
-    /// The dialled address answered, or the process runs.
-    pub fn target_started(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
+    /// The shell has seen this of a target.
+    pub fn handle_report(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        report: Report<'_>,
+        outbox: &mut Outbox,
+    ) {
+        match report {
+            Report::Started { peer } => self.target_started(now, id, peer, outbox),
+            Report::Failed { reason } => self.target_failed(now, id, reason, outbox),
+            Report::NotSpawned { code, text } => self.spawn_failed(now, id, code, text, outbox),
+            Report::Received { size } => self.received(now, id, size, outbox),
+            Report::Wrote { size } => self.wrote(now, id, size),
+            Report::Ended { channel } => self.read_ended(now, id, channel, outbox),
+            Report::Broke => self.target_broke(now, id, outbox),
+            Report::Exited(exit) => self.target_exited(now, id, exit, outbox),
+            Report::InKernel { size } => self.examined(now, id, size),
+            Report::Peer(peer) => self.peer_seen(now, id, peer, outbox),
+        }
+    }
+
+    fn target_started(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        peer: Option<SocketAddr>,
+        outbox: &mut Outbox,
+    ) {
         self.disarm(id);
         let Some(target) = self.target_mut(id) else {
             return;
@@ -24,7 +56,9 @@ impl Sessions {
             }
             (TargetKind::Tcp(_), Some(key)) => {
                 let sid = Word(self.session(key).map_or("", |session| &session.id));
-                log::debug!("sid={sid} connected to target");
+                if let Some(peer) = peer {
+                    log::debug!("sid={sid} connected to target {peer}");
+                }
             }
             _ => {}
         }
@@ -35,7 +69,13 @@ impl Sessions {
     }
 
     /// The address did not answer.
-    pub fn target_failed(&mut self, now: Instant, id: TargetId, reason: &str, outbox: &mut Outbox) {
+    pub(super) fn target_failed(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        reason: &str,
+        outbox: &mut Outbox,
+    ) {
         let Some(target) = self.target(id) else {
             return;
         };
@@ -77,31 +117,16 @@ impl Sessions {
         Some(outbox.slot(kind, &entries[..used], size_max))
     }
 
-    /// `size` bytes were read into the last [`Sessions::read_slot`] of the same target.
-    pub fn received(
-        &mut self,
-        now: Instant,
-        id: TargetId,
-        channel: Channel,
-        size: usize,
-        outbox: &mut Outbox,
-    ) {
+    fn received(&mut self, now: Instant, id: TargetId, size: usize, outbox: &mut Outbox) {
         self.note_output(now, id, size);
-        if let Some((kind, entries, used)) = self.header(id, channel) {
-            outbox.fill(kind, &entries[..used], size);
+        if self.relaying(id).is_some() {
+            outbox.fill(size);
             self.counters.bytes_to_gateway += size as u64;
             self.is_at_work |= self.target_mut(id).is_some_and(Target::said);
         }
     }
 
-    /// A channel is at its end, orderly or not.
-    pub fn read_ended(
-        &mut self,
-        now: Instant,
-        id: TargetId,
-        channel: Channel,
-        outbox: &mut Outbox,
-    ) {
+    fn read_ended(&mut self, now: Instant, id: TargetId, channel: Channel, outbox: &mut Outbox) {
         let Some(target) = self.target_mut(id) else {
             return;
         };
@@ -120,7 +145,7 @@ impl Sessions {
     }
 
     /// The connection broke: nothing more goes either way.
-    pub fn target_broke(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
+    pub(super) fn target_broke(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
         let Some(target) = self.target_mut(id) else {
             return;
         };
@@ -150,8 +175,7 @@ impl Sessions {
         target.into_iter().flat_map(|target| target.queue.parts())
     }
 
-    /// `size` of the pending bytes left.
-    pub fn wrote(&mut self, now: Instant, id: TargetId, size: usize) {
+    fn wrote(&mut self, now: Instant, id: TargetId, size: usize) {
         let Some(target) = self.targets.get_mut(id.0) else {
             return;
         };
@@ -162,9 +186,9 @@ impl Sessions {
         self.watch_peer(now, id);
     }
 
-    /// The kernel holds `size` bytes that the target has not taken yet. Fewer than the last time
-    /// is progress, even where a write has nothing to show for it.
-    pub fn examined(&mut self, now: Instant, id: TargetId, size: usize) {
+    /// Fewer bytes with the kernel than the last time is progress, even where a write has nothing to
+    /// show for it.
+    fn examined(&mut self, now: Instant, id: TargetId, size: usize) {
         let Some(target) = self.target_mut(id) else {
             return;
         };
@@ -183,17 +207,46 @@ impl Sessions {
             return false;
         }
         target.write_closed = true;
+        self.drop_when_done(id);
         true
     }
 
     /// After everything was written and said: a target whose peer has ended too is done.
-    pub fn drop_when_done(&mut self, id: TargetId) {
+    fn drop_when_done(&mut self, id: TargetId) {
         let is_done = self.target(id).is_some_and(|target| {
             target.phase == Phase::Lingering && target.queue.is_empty() && !target.open[0]
         });
         if is_done {
             self.drop_target(id, false);
         }
+    }
+
+    /// A payload of this size is worth a buffer of its own, and there is memory to spare: a buffer may
+    /// be twice as large as what it holds.
+    pub(super) fn may_keep(&self, size: usize) -> bool {
+        size >= limits::KEPT_PAYLOAD_BYTES_MIN
+            && self.buffered + size <= self.settings.queue_bytes_max / 8
+    }
+
+    /// The buffer of the packet that was just handled, with its payload at `range`: it becomes part of
+    /// its target's queue where that spares a copy.
+    pub fn keep_payload(
+        &mut self,
+        now: Instant,
+        buffer: &mut Vec<u8>,
+        range: Range<usize>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(id) = self.keeping.take() else {
+            return;
+        };
+        if !Chunks::suits(buffer, range.len()) {
+            return self.enqueue(now, id, &buffer[range], outbox);
+        }
+        let size = range.len();
+        self.queue(now, id, size, outbox, |target, pieces| {
+            target.keep(now, buffer, range, pieces);
+        });
     }
 
     /// Bytes from the gateway for a target.
@@ -204,18 +257,32 @@ impl Sessions {
         bytes: &[u8],
         outbox: &mut Outbox,
     ) {
+        self.queue(now, id, bytes.len(), outbox, |target, pieces| {
+            target.enqueue(now, bytes, pieces);
+        });
+    }
+
+    /// Has `put` add `size` bytes to a target's queue, unless that takes no more.
+    fn queue(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        size: usize,
+        outbox: &mut Outbox,
+        put: impl FnOnce(&mut Target, &mut Pieces),
+    ) {
         let Some(target) = self.targets.get_mut(id.0) else {
             return;
         };
-        if target.input_ended || bytes.is_empty() {
+        if target.input_ended || size == 0 {
             return;
         }
         let was_cold = !target.queue.holds_memory();
-        target.enqueue(now, bytes, &mut self.pieces);
+        put(target, &mut self.pieces);
         if was_cold {
             self.note_warm(now, id);
         }
-        self.buffered += bytes.len();
+        self.buffered += size;
         self.mark_dirty(id);
         self.watch_pressure(now, outbox);
     }

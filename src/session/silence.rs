@@ -7,21 +7,11 @@
 use std::time::{Duration, Instant};
 
 use super::output::Output;
+use super::report::Peer;
 use super::sessions::Sessions;
 use super::target::{Kind, Phase, TargetId};
 use crate::base::plain::Word;
 use crate::packet::Outbox;
-
-/// What the kernel knows about the peer of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Peer {
-    /// It has acknowledged everything.
-    Settled,
-    /// Something is under way to it.
-    Answers,
-    /// The same, and it was asked again and has not said a word for this long.
-    Silent(Duration),
-}
 
 /// Looks in the time after which a silent target has vanished: as many as probes and the first wait.
 const LOOKS: u32 = 10;
@@ -43,7 +33,13 @@ impl Sessions {
     }
 
     /// The answer to [`Output::AskPeer`].
-    pub fn peer_seen(&mut self, now: Instant, id: TargetId, peer: Peer, outbox: &mut Outbox) {
+    pub(super) fn peer_seen(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        peer: Peer,
+        outbox: &mut Outbox,
+    ) {
         let silence_max = self.settings.silence_max;
         let Some(target) = self.target_mut(id) else {
             return;

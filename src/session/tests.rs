@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::sessions::{Sessions, Settings};
 use super::target::{Channel, Exit};
-use super::{AgentEnvironment, End, Output, STALLED, Size, TargetId};
+use super::{AgentEnvironment, End, Output, Report, STALLED, Size, TargetId};
 use crate::base::Secret;
 use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
 use crate::wire::base64;
 
+mod own_variables;
 mod silence;
 
 /// The sessions under test, their outbox, and a clock.
@@ -18,6 +19,8 @@ struct World {
     outbox: Outbox,
     now: Instant,
 }
+
+const STARTED: Report<'_> = Report::Started { peer: None };
 
 /// A packet that the agent sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,12 +65,17 @@ impl World {
         }
     }
 
+    /// What a shell has seen.
+    fn report(&mut self, target: TargetId, report: Report<'_>) {
+        self.sessions
+            .handle_report(self.now, target, report, &mut self.outbox);
+    }
+
     /// An open TCP session whose address check was answered.
     fn open_tcp(&mut self, id: &str) {
         self.open(id, tcp());
         let probe = self.dialled();
-        self.sessions
-            .target_started(self.now, probe, &mut self.outbox);
+        self.report(probe, STARTED);
         assert!(matches!(
             self.sessions.poll_output(),
             Some(Output::Close { .. })
@@ -111,16 +119,14 @@ impl World {
 
     fn connected(&mut self) -> TargetId {
         let target = self.dialled();
-        self.sessions
-            .target_started(self.now, target, &mut self.outbox);
+        self.report(target, STARTED);
         target
     }
 
     fn spawned(&mut self) -> (TargetId, Box<super::Command>) {
         match self.sessions.poll_output() {
             Some(Output::Spawn { target, command }) => {
-                self.sessions
-                    .target_started(self.now, target, &mut self.outbox);
+                self.report(target, STARTED);
                 (target, command)
             }
             _ => panic!("nothing is spawned"),
@@ -162,20 +168,20 @@ impl World {
             .read_slot(target, channel, 4096, &mut self.outbox)
             .unwrap();
         slot[..bytes.len()].copy_from_slice(bytes);
-        self.sessions
-            .received(self.now, target, channel, bytes.len(), &mut self.outbox);
+        let size = bytes.len();
+        self.report(target, Report::Received { size });
     }
 
     fn ends(&mut self, target: TargetId, channel: Channel) {
-        self.sessions
-            .read_ended(self.now, target, channel, &mut self.outbox);
+        self.report(target, Report::Ended { channel });
     }
 
     fn takes(&mut self, target: TargetId, size: usize) -> Vec<u8> {
         let bytes = self.sessions.pending_parts(target).next();
         let bytes = bytes.unwrap_or_default();
         let bytes = bytes[..size.min(bytes.len())].to_vec();
-        self.sessions.wrote(self.now, target, bytes.len());
+        let size = bytes.len();
+        self.report(target, Report::Wrote { size });
         bytes
     }
 
@@ -267,15 +273,18 @@ fn a_tcp_session_opens_only_after_its_address_answered() {
     let mut world = World::new();
     world.open("s", tcp());
     assert!(world.sent().is_empty());
-    let Some(Output::Dial { target, host, port }) = world.sessions.poll_output() else {
+    let Some(Output::Dial {
+        target, host, port, ..
+    }) = world.sessions.poll_output()
+    else {
         panic!("nothing is dialled")
     };
     assert_eq!((host.as_str(), port), ("db.internal", 9000));
-    world.sessions.target_failed(
-        world.now,
+    world.report(
         target,
-        "connect: connection refused",
-        &mut world.outbox,
+        Report::Failed {
+            reason: "connect: connection refused",
+        },
     );
     let close = world.one();
     assert_eq!(
@@ -388,7 +397,7 @@ fn a_lingering_target_that_the_kernel_still_serves_is_not_reset() {
         world.wait(Duration::from_millis(500));
         while let Some(output) = world.sessions.poll_output() {
             assert!(matches!(output, Output::Examine { .. }), "it moved");
-            world.sessions.examined(world.now, target, held);
+            world.report(target, Report::InKernel { size: held });
             looks += 1;
         }
     }
@@ -442,11 +451,11 @@ fn a_failed_connect_ends_the_connection_and_not_the_session() {
     world.open_tcp("s");
     world.tcp_write("s", "1", b"x");
     let target = world.dialled();
-    world.sessions.target_failed(
-        world.now,
+    world.report(
         target,
-        "connect: connection refused",
-        &mut world.outbox,
+        Report::Failed {
+            reason: "connect: connection refused",
+        },
     );
     assert_eq!(world.one().kind, Kind::ClientTCPConnectionClose);
     assert_eq!(world.closed().0, target);
@@ -493,9 +502,7 @@ fn a_command_gets_its_whole_input_and_closes_once_after_its_output() {
     assert!(world.sessions.poll_output().is_none());
     world.says(target, Channel::Output, b"bar\n");
     world.says(target, Channel::Error, b"oops");
-    world
-        .sessions
-        .target_exited(world.now, target, Exit::Code(3), &mut world.outbox);
+    world.report(target, Report::Exited(Exit::Code(3)));
     world.ends(target, Channel::Output);
     assert_eq!(world.sent().len(), 2, "errors may still come");
     world.ends(target, Channel::Error);
@@ -521,9 +528,7 @@ fn left_behind(world: &mut World) -> TargetId {
     let (target, _) = world.spawned();
     world.sent();
     world.ends(target, Channel::Error);
-    world
-        .sessions
-        .target_exited(world.now, target, Exit::Code(3), &mut world.outbox);
+    world.report(target, Report::Exited(Exit::Code(3)));
     target
 }
 
@@ -605,9 +610,7 @@ fn only_a_command_that_has_ended_and_said_all_ends_normally() {
         world.deliver(Kind::AgentExecWriteStdin, "s", b"");
         let (target, _) = world.spawned();
         if exits {
-            world
-                .sessions
-                .target_exited(world.now, target, Exit::Code(0), &mut world.outbox);
+            world.report(target, Report::Exited(Exit::Code(0)));
         }
         if is_silent {
             world.ends(target, Channel::Output);
@@ -660,9 +663,7 @@ fn a_terminal_starts_with_its_first_keystroke_and_the_last_size() {
         Some(Output::Resize { .. })
     ));
     world.ends(target, Channel::Output);
-    world
-        .sessions
-        .target_exited(world.now, target, Exit::Signal(9), &mut world.outbox);
+    world.report(target, Report::Exited(Exit::Signal(9)));
     assert_eq!(world.one().code, "137");
 }
 
@@ -761,7 +762,7 @@ fn what_the_kernel_still_delivers_counts_as_progress() {
     let target = world.connected();
     for held in (0..40).rev() {
         world.later(Duration::from_millis(500));
-        world.sessions.examined(world.now, target, held);
+        world.report(target, Report::InKernel { size: held });
     }
     assert!(world.sent().is_empty(), "it takes bytes, if slowly");
     world.wait(limits::STALL_MAX + limits::PRESSURE_TICK);
@@ -778,10 +779,10 @@ fn what_a_target_did_before_the_pressure_is_not_held_against_it() {
     world.later(limits::STALL_MAX * 10);
     world.tcp_write("s", "other", &vec![0; 1 << 20]);
     world.connected();
-    world.sessions.examined(world.now, slow, 10);
+    world.report(slow, Report::InKernel { size: 10 });
     for held in (0..10).rev() {
         world.wait(limits::STALL_MAX / 2);
-        world.sessions.examined(world.now, slow, held);
+        world.report(slow, Report::InKernel { size: held });
         assert!(world.sent().is_empty(), "it takes bytes, if slowly");
     }
 }

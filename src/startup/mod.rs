@@ -136,7 +136,8 @@ fn prepare(
     surroundings: Surroundings<'_>,
     variables: &mut Variables,
 ) -> Result<Prepared, String> {
-    let config = Config::load(surroundings).map_err(|error| error.to_string())?;
+    let mut config = Config::load(surroundings).map_err(|error| error.to_string())?;
+    config.keep_what_pipes_gave(&files::is_readable);
     for warning in &config.warnings {
         ::log::warn!("{warning}");
     }
@@ -334,7 +335,7 @@ fn endpoint_source(
     Ok(Box::new(move || {
         let surroundings = Surroundings {
             variable: &|_| None,
-            read_file: &files::read_small,
+            read_file: &files::read_again,
         };
         match config.reload_key(surroundings) {
             // Only root can read it, whom we no longer are.

@@ -404,6 +404,29 @@ fn an_embedded_agent_comes_when_somebody_waits_and_brings_its_environment() {
 }
 
 #[test]
+fn an_apps_and_a_clients_variables_steer_no_connection() {
+    let gateway = Gateway::start(Security::Tls);
+    let key = gateway.register("demo", "embedded");
+    let ours = [("PORT", "3000"), ("HOST", "0.0.0.0"), ("EKS_CLUSTER", "x")];
+    let _agent = AgentProcess::start(AGENT, &environment(&gateway, &key, &ours));
+    let target = Target::start(Manner::Echo);
+    let request = SessionRequest::tcp("127.0.0.1", target.port());
+    let request = request
+        .client_env("PORT", "1")
+        .client_env("HOST", "elsewhere");
+    let mut session = gateway.open_session(request);
+    session.wait_open();
+    session.send_to("1", b"x");
+    assert_eq!(session.receive("1", 1), b"x");
+    // What the connection lacks is lacking, whoever has it.
+    let lacking = SessionRequest::tcp("127.0.0.1", 1).with(|params| params.env_vars = None);
+    let close = gateway
+        .open_session(lacking.client_env("PORT", "1"))
+        .wait_refusal();
+    assert!(close.text.contains("[HOST, PORT]"), "{close:?}");
+}
+
+#[test]
 fn a_deleted_key_ends_the_sessions_within_the_check_interval() {
     let world = World::with_variables(&[("HOOP_LITE_KEY_CHECK_INTERVAL", "5s")]);
     let target = Target::start(Manner::Echo);

@@ -381,6 +381,24 @@ fn a_client_that_stands_still_gets_the_last_bytes_of_a_command() {
     world.finish();
 }
 
+/// What its target has to say would fill its buffer, and it would take no more.
+#[test]
+fn a_target_whose_client_left_is_read_though_the_link_has_no_room() {
+    let mut world = tcp_world(Setup::plain());
+    world.link.as_mut().expect("a link").is_stalled = true;
+    world.connect(1, None, Mood::Says(1 << 20));
+    let echo = world.connect(1, Some(1 << 20), Mood::Echo);
+    world.run_for(MOMENT);
+    assert!(!world.agent.has_room() && !world.model.relays[2].is_closed);
+    world.hang_up_client(1, echo);
+    world.run_for(limits::LINGER_MAX / 2);
+    let relay = &world.model.relays[2];
+    assert_eq!((relay.accepted, relay.written), (1 << 20, 1 << 20));
+    assert!(relay.is_closed && relay.dropped == Some(false), "{relay:?}");
+    world.link.as_mut().expect("a link").is_stalled = false;
+    world.finish();
+}
+
 #[test]
 fn a_job_that_prints_for_ever_does_not_keep_its_session() {
     let mut world = world();

@@ -84,7 +84,7 @@ impl World {
             && !self.model.is_stopping
             && self.model.sessions.is_empty()
             && self.model.live.is_empty()
-            && self.agent.sessions_mut().1.is_empty()
+            && self.agent.outbox().is_empty()
             && self.agent.link_pending(self.now).is_empty();
         if !is_unused {
             self.unused_since = None;

@@ -1,10 +1,11 @@
 //! The world's stand-in for the reactor: it carries out what the agent asks for and reports back,
 //! edge-triggered like the real one, with descriptors that are pipes in memory.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hoop_lite::agent::Output;
-use hoop_lite::session::{self, Channel, Command, Exit, Peer, Size, TargetId};
+use hoop_lite::session::{self, Channel, Command, Exit, Peer, Report, Size, TargetId};
 
 use crate::content::{Content, MARKER};
 use crate::net::{End, Outcome, Pipe};
@@ -18,6 +19,9 @@ const TARGET_BYTES: usize = 64 * 1024;
 /// Bytes that nobody wants are read by so many.
 const DISCARD_BYTES: usize = 16 * 1024;
 
+/// Where every service is.
+const SERVICE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9000);
+
 const CHANNELS: [Channel; 2] = [Channel::Output, Channel::Error];
 
 impl World {
@@ -28,7 +32,7 @@ impl World {
                 self.carry_out(output);
                 continue;
             }
-            match self.agent.sessions_mut().0.poll_dirty() {
+            match self.agent.poll_dirty() {
                 Some(id) => {
                     self.flush(id);
                     continue;
@@ -43,7 +47,9 @@ impl World {
                 None => break,
             }
         }
-        if !self.ready.is_empty() && !self.is_read_due && self.agent.has_room() {
+        let has_ready =
+            !self.forgotten.is_empty() || !self.ready.is_empty() && self.agent.has_room();
+        if has_ready && !self.is_read_due {
             self.is_read_due = true;
             let delay = self.delay() / 16;
             self.after(delay, Event::ReadTarget);
@@ -75,10 +81,9 @@ impl World {
             }
             Output::Session(session::Output::Examine { target }) => {
                 if let Some(entry) = self.targets.get(&target) {
-                    let held = entry.input.held();
-                    self.model.examined(self.now, entry.relay, held);
-                    let sessions = self.agent.sessions_mut().0;
-                    sessions.examined(self.now, target, held);
+                    let size = entry.input.held();
+                    self.model.examined(self.now, entry.relay, size);
+                    self.report(target, Report::InKernel { size });
                 }
             }
             Output::Session(session::Output::AskPeer { target }) => {
@@ -87,8 +92,7 @@ impl World {
                     true => Peer::Answers,
                     false => Peer::Settled,
                 };
-                let (sessions, outbox) = self.agent.sessions_mut();
-                sessions.peer_seen(self.now, target, peer, outbox);
+                self.report(target, Report::Peer(peer));
             }
             Output::Session(session::Output::Close { target, reset, .. }) => {
                 self.model.asked_to_close(self.now, target, reset);
@@ -98,6 +102,10 @@ impl World {
                 }
             }
         }
+    }
+
+    fn report(&mut self, target: TargetId, report: Report<'_>) {
+        self.agent.handle_report(self.now, target, report);
     }
 
     fn insert(&mut self, id: TargetId, relay: usize, is_process: bool) {
@@ -121,6 +129,7 @@ impl World {
             is_writable: false,
             is_readable: [false; 2],
             is_queued: [false; 2],
+            is_forgotten: false,
         };
         let before = self.targets.insert(id, target);
         assert!(before.is_none(), "a descriptor's name is used twice");
@@ -139,11 +148,11 @@ impl World {
         if self.model.relays[relay].mood == Mood::Refuses {
             self.insert(id, relay, true);
             self.model.not_spawned(self.now, relay, 127);
-            let (sessions, outbox) = self.agent.sessions_mut();
-            return sessions.spawn_failed(self.now, id, 127, "not found", outbox);
+            let text = "not found";
+            return self.report(id, Report::NotSpawned { code: 127, text });
         }
         self.insert(id, relay, true);
-        self.started(id, relay);
+        self.started(id, relay, None);
     }
 
     /// A connection attempt was answered.
@@ -154,20 +163,19 @@ impl World {
         let relay = target.relay;
         if target.mood == Mood::Refuses {
             self.model.failed(self.now, relay);
-            let (sessions, outbox) = self.agent.sessions_mut();
-            return sessions.target_failed(self.now, id, "connection refused", outbox);
+            let reason = "connection refused";
+            return self.report(id, Report::Failed { reason });
         }
-        self.started(id, relay);
+        self.started(id, relay, Some(SERVICE));
         self.mark_readable(id, Channel::Output);
     }
 
-    fn started(&mut self, id: TargetId, relay: usize) {
+    fn started(&mut self, id: TargetId, relay: usize, peer: Option<SocketAddr>) {
         let target = self.targets.get_mut(&id).expect("a descriptor");
         target.is_open = true;
         target.is_writable = true;
         self.model.started(self.now, relay);
-        let (sessions, outbox) = self.agent.sessions_mut();
-        sessions.target_started(self.now, id, outbox);
+        self.report(id, Report::Started { peer });
         self.wake(id, Duration::ZERO);
     }
 
@@ -186,19 +194,36 @@ impl World {
         let slot = channel.index();
         if target.is_readable[slot] && !target.is_queued[slot] {
             target.is_queued[slot] = true;
-            self.ready.push_back((id, channel));
+            match target.is_forgotten {
+                true => self.forgotten.push_back((id, channel)),
+                false => self.ready.push_back((id, channel)),
+            }
+        }
+    }
+
+    /// Nobody listens to this target any more, and it must not wait for the link.
+    fn forget(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        if !std::mem::replace(&mut target.is_forgotten, true) {
+            // Its place among the others is passed over.
+            target.is_queued = [false; 2];
+            self.queue_read(id, Channel::Output);
         }
     }
 
     /// Writes what waits for a target, as far as it takes it.
     pub fn flush(&mut self, id: TargetId) {
+        if !self.agent.is_heard(id) {
+            self.forget(id);
+        }
         loop {
             let (is_blocked, delay) = (self.dice.chance(self.weather.blocks), self.delay());
             let Some(target) = self.targets.get_mut(&id) else {
                 return;
             };
-            let (sessions, outbox) = self.agent.sessions_mut();
-            let bytes = sessions.pending_parts(id).next().unwrap_or_default();
+            let bytes = self.agent.pending_parts(id).next().unwrap_or_default();
             if !target.is_writable || bytes.is_empty() {
                 break;
             }
@@ -213,12 +238,12 @@ impl World {
             match target.input.write(self.now, delay, &bytes[..size]) {
                 Outcome::Bytes(size) => {
                     self.model.wrote(self.now, target.relay, size);
-                    sessions.wrote(self.now, id, size);
+                    self.report(id, Report::Wrote { size });
                 }
                 Outcome::WouldBlock => target.is_writable = false,
                 Outcome::Broken | Outcome::Closed => {
                     self.model.broke(self.now, target.relay);
-                    sessions.target_broke(self.now, id, outbox);
+                    self.report(id, Report::Broke);
                     break;
                 }
             }
@@ -228,32 +253,42 @@ impl World {
     }
 
     fn shut_if_asked(&mut self, id: TargetId) {
-        let (delay, (sessions, _)) = (
-            self.dice.time(self.weather.delay),
-            self.agent.sessions_mut(),
-        );
+        let delay = self.delay();
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
-        if sessions.take_shutdown(id) {
+        if self.agent.take_shutdown(id) {
             self.model.shut(target.relay);
             if !target.is_terminal {
                 target.input.end(self.now, delay, End::Fin);
             }
-            sessions.drop_when_done(id);
             self.wake(id, delay);
         }
     }
 
     /// One read of the target whose turn it is.
     pub fn read_target(&mut self) {
-        if !self.agent.has_room() {
-            return;
+        if let Some((id, channel)) = self.next_in_line(true) {
+            self.read_channel(id, channel);
+        } else if self.agent.has_room()
+            && let Some((id, channel)) = self.next_in_line(false)
+        {
+            self.read_channel(id, channel);
         }
-        while let Some((id, channel)) = self.ready.pop_front() {
-            if let Some(target) = self.targets.get_mut(&id) {
+    }
+
+    fn next_in_line(&mut self, is_forgotten: bool) -> Option<(TargetId, Channel)> {
+        loop {
+            let line = match is_forgotten {
+                true => &mut self.forgotten,
+                false => &mut self.ready,
+            };
+            let (id, channel) = line.pop_front()?;
+            if let Some(target) = self.targets.get_mut(&id)
+                && target.is_forgotten == is_forgotten
+            {
                 target.is_queued[channel.index()] = false;
-                return self.read_channel(id, channel);
+                return Some((id, channel));
             }
         }
     }
@@ -261,13 +296,13 @@ impl World {
     fn read_channel(&mut self, id: TargetId, channel: Channel) {
         let slot = channel.index();
         let most = self.agent.payload_max();
-        let (sessions, outbox) = self.agent.sessions_mut();
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
         let relay = &self.model.relays[target.relay];
         let wants = relay.phase != Phase::Starting && relay.open[slot];
-        assert_eq!(sessions.wants_read(id, channel), wants, "reading {relay:?}");
+        let is_asked = self.agent.wants_read(id, channel);
+        assert_eq!(is_asked, wants, "reading {relay:?}");
         if !wants {
             return;
         }
@@ -276,7 +311,7 @@ impl World {
             .weather
             .cut(&mut self.dice, self.weather.short_reads, held);
         let is_wanted = relay.is_attached && relay.phase == Phase::Streaming;
-        let outcome = match sessions.read_slot(id, channel, size, outbox) {
+        let outcome = match self.agent.read_slot(id, channel, size) {
             Some(buffer) => {
                 assert!(is_wanted, "bytes are read for nobody: {relay:?}");
                 target.outputs[slot].read(self.now, buffer)
@@ -290,7 +325,7 @@ impl World {
             Outcome::Bytes(size) => {
                 if is_wanted {
                     self.model.relayed(target.relay, slot, size);
-                    sessions.received(self.now, id, channel, size, outbox);
+                    self.report(id, Report::Received { size });
                 }
                 self.wake(id, Duration::ZERO);
                 self.queue_read(id, channel);
@@ -299,14 +334,14 @@ impl World {
             Outcome::Closed => {
                 target.is_readable[slot] = false;
                 self.model.ended(self.now, target.relay, slot);
-                sessions.read_ended(self.now, id, channel, outbox);
+                self.report(id, Report::Ended { channel });
             }
             Outcome::Broken => {
                 target.is_readable[slot] = false;
                 self.model.ended(self.now, target.relay, slot);
                 self.model.broke(self.now, target.relay);
-                sessions.read_ended(self.now, id, channel, outbox);
-                sessions.target_broke(self.now, id, outbox);
+                self.report(id, Report::Ended { channel });
+                self.report(id, Report::Broke);
             }
         }
     }
@@ -315,8 +350,7 @@ impl World {
     pub fn exited(&mut self, id: TargetId, exit: Exit) {
         if let Some(target) = self.targets.get(&id) {
             self.model.exited(self.now, target.relay, exit.code());
-            let (sessions, outbox) = self.agent.sessions_mut();
-            sessions.target_exited(self.now, id, exit, outbox);
+            self.report(id, Report::Exited(exit));
         }
     }
 

@@ -129,6 +129,8 @@ pub struct Target {
     pub is_writable: bool,
     pub is_readable: [bool; 2],
     pub is_queued: [bool; 2],
+    /// Nobody listens to it any more.
+    pub is_forgotten: bool,
 }
 
 impl Target {

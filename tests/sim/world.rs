@@ -73,6 +73,8 @@ pub struct World {
     pub unused_since: Option<Instant>,
     pub targets: BTreeMap<TargetId, Target>,
     pub ready: VecDeque<(TargetId, Channel)>,
+    /// As `ready`, where nobody listens: read whether the link has room or not.
+    pub forgotten: VecDeque<(TargetId, Channel)>,
     pub is_read_due: bool,
     agenda: BTreeMap<(Instant, u64), Event>,
     pub trace: VecDeque<(u64, Instant, Event)>,
@@ -115,6 +117,7 @@ impl World {
             unused_since: None,
             targets: BTreeMap::new(),
             ready: VecDeque::new(),
+            forgotten: VecDeque::new(),
             is_read_due: false,
             agenda: BTreeMap::new(),
             trace: VecDeque::new(),
@@ -283,7 +286,7 @@ impl World {
             self.model.check_in_time();
         }
         self.check_targets();
-        let waiting = self.agent.sessions_mut().1.len();
+        let waiting = self.agent.outbox().len();
         assert!(
             waiting <= OUTBOX_MAX,
             "{waiting} bytes wait for the gateway"
@@ -340,7 +343,7 @@ impl Drop for World {
             eprintln!("{step:>6} {ms:>12.3} ms  {event:?}");
         }
         if let Some(socket) = &self.link {
-            let outbox = self.agent.sessions_mut().1.len();
+            let outbox = self.agent.outbox().len();
             eprintln!("{outbox} bytes wait in the outbox; {}", socket.describe());
         }
         for relay in &self.model.live {

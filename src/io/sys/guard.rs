@@ -78,10 +78,12 @@ pub(super) fn split(watch: &Watch) -> io::Result<()> {
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
     }
-    match watch.control_group.is_empty() {
-        true => Ok(()),
-        false => write_file(&watch.control_group, c"cgroup.procs", b"0"),
+    if !watch.control_group.is_empty() {
+        // An agent that counts processes apart from us may have taken it for a leftover; the guardian
+        // does without.
+        write_file(&watch.control_group, c"cgroup.procs", b"0");
     }
+    Ok(())
 }
 
 fn become_guardian(watch: &Watch, leader: Pid) -> ! {
@@ -277,7 +279,7 @@ impl Guardian<'_> {
     fn kill(&self, all: bool) {
         if all && !self.control_group.is_empty() {
             // Linux 5.14; without it the children are killed one by one.
-            let _ = write_file(self.control_group, c"cgroup.kill", b"1");
+            write_file(self.control_group, c"cgroup.kill", b"1");
         }
         if all && self.leader_lives {
             signal(-self.leader, libc::SIGKILL);
@@ -432,20 +434,16 @@ fn close(file: c_int) {
     }
 }
 
-/// Writes to a small file of the kernel, `name` in `folder`. May be called between fork and exec.
-pub(super) fn write_file(folder: &CStr, name: &CStr, bytes: &[u8]) -> io::Result<()> {
+/// Writes to a small file of the kernel, `name` in `folder`, if that can be done. May be called between
+/// fork and exec.
+fn write_file(folder: &CStr, name: &CStr, bytes: &[u8]) {
     let flags = libc::O_WRONLY | libc::O_CLOEXEC;
     // SAFETY: NUL-terminated names and a buffer that outlive the calls.
     unsafe {
         let folder = libc::open(folder.as_ptr(), libc::O_DIRECTORY | libc::O_CLOEXEC);
         let file = libc::openat(folder, name.as_ptr(), flags);
-        let size = libc::write(file, bytes.as_ptr().cast(), bytes.len());
-        let result = match size {
-            0.. => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        };
+        libc::write(file, bytes.as_ptr().cast(), bytes.len());
         close(file);
         close(folder);
-        result
     }
 }

@@ -1,18 +1,32 @@
-//! Output without waiting to descriptors that are not ours to make non-blocking.
+//! Waiting for one descriptor, and output without waiting to those that are not ours to make
+//! non-blocking.
 
+use std::ffi::{c_int, c_short};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 /// A write of up to `PIPE_BUF` (4096) bytes to this blocking descriptor would not wait now.
 pub fn takes_output(fd: BorrowedFd<'_>) -> bool {
+    poll(fd, libc::POLLOUT, 0) & (libc::POLLOUT | libc::POLLERR) != 0
+}
+
+/// There is something to read, or its end; waits for it, but no longer than this.
+pub fn has_input(fd: BorrowedFd<'_>, patience: Duration) -> bool {
+    let milliseconds = c_int::try_from(patience.as_millis()).unwrap_or(c_int::MAX);
+    poll(fd, libc::POLLIN, milliseconds) != 0
+}
+
+/// What of these events there is, or an end.
+fn poll(fd: BorrowedFd<'_>, events: c_short, milliseconds: c_int) -> c_short {
     let mut asked = libc::pollfd {
         fd: fd.as_raw_fd(),
-        events: libc::POLLOUT,
+        events,
         revents: 0,
     };
-    // SAFETY: one structure, which outlives the call; a timeout of 0 returns at once.
-    let count = unsafe { libc::poll(&raw mut asked, 1, 0) };
-    count == 1 && asked.revents & (libc::POLLOUT | libc::POLLERR) != 0
+    // SAFETY: one structure, which outlives the call.
+    let count = unsafe { libc::poll(&raw mut asked, 1, milliseconds) };
+    if count == 1 { asked.revents } else { 0 }
 }
 
 /// Writes what this pipe takes at once, though it is a blocking descriptor and others may fill the

@@ -6,10 +6,11 @@ use super::{
     alone, command, is_stopped, read_to_end, read_until, shell, spawn_pipes, wait_stopped,
 };
 use crate::io::child::ExitStatus;
-use crate::io::children::{CHILDREN_MAX, Children, Exited};
+use crate::io::children::{Children, Exited};
 use crate::io::signal::{Catch, Signal, Signals};
 use crate::io::sys;
 use crate::io::sys::testing::{adopt_orphans, signal_group, wait_for_exit};
+use crate::limits;
 
 fn next_status(children: &mut Children) -> Option<ExitStatus> {
     children.poll_exited().map(|exited| exited.status)
@@ -86,7 +87,7 @@ fn a_stopped_child_of_the_table_goes_on_and_no_other() {
 #[test]
 fn table_says_when_it_is_full() {
     let mut children = Children::new();
-    for pid in 1..=CHILDREN_MAX {
+    for pid in 1..=limits::CHILD_COUNT_MAX {
         assert!(children.has_room());
         children.insert(sys::Pid::try_from(pid).unwrap() + 10_000_000, 0);
     }

@@ -61,7 +61,7 @@ impl World {
         loop {
             match self.advance() {
                 Dialled::Pending => super::wait(&mut self.poll, &mut self.events),
-                Dialled::Connected(socket) => return Ok(socket),
+                Dialled::Connected(socket, _) => return Ok(socket),
                 Dialled::Failed(error) => return Err(error),
             }
         }

@@ -15,6 +15,7 @@ use super::sys;
 mod child;
 mod children;
 mod dial;
+mod guardians;
 mod own_process;
 mod processes;
 mod pty;
@@ -125,8 +126,9 @@ fn alone(test: &str, preface: &str) -> bool {
 }
 
 fn run_alone(test: &str, preface: &str) -> Output {
-    Command::new("sh")
-        .arg("-c")
+    // Whoever runs the tests in the background may have had some of them ignored.
+    Command::new("env")
+        .args(["--default-signal=HUP,INT,QUIT,TERM", "sh", "-c"])
         .arg(format!("{preface}\nexec \"$0\" \"$@\""))
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--test-threads=1", "--nocapture"])

@@ -1,15 +1,16 @@
 //! How processes are made to end.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsString};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
-use super::{read_to_end, read_until, wait, wait_stopped};
-use crate::io::child::PipedChild;
+use super::{read_to_end, read_until, shell, wait, wait_stopped};
+use crate::io::child::{Custody, PipedChild, spawn_pipes};
 use crate::io::processes::{Keeping, Processes, Streams};
-use crate::io::sys::Pid;
 use crate::io::sys::testing::wait_for_exit;
+use crate::io::sys::{Pid, Watch};
 use crate::limits;
 use crate::session::{Command, End, Exit};
 
@@ -196,4 +197,22 @@ fn a_program_that_cannot_be_executed_leaves_no_guardian() {
     };
     assert!(fixture.processes.spawn(command).is_err());
     assert!(fixture.processes.is_empty());
+}
+
+/// Whoever counts processes apart from us may take a group that is empty still for a leftover.
+#[test]
+fn a_control_group_that_is_gone_keeps_nobody_from_starting() {
+    let (_agents_end, control) = UnixStream::pair().unwrap();
+    let custody = Custody {
+        watch: Some(Watch {
+            control: control.into(),
+            on_terminal: false,
+            control_group: c"/sys/fs/cgroup/gone".into(),
+            secrets: CString::default(),
+        }),
+        is_separate: false,
+    };
+    let mut child = spawn_pipes(&shell("echo up"), custody).unwrap();
+    assert_eq!(read_to_end(&mut child.stdout), "up\n");
+    wait_for_exit(child.pid);
 }

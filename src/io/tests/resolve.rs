@@ -28,7 +28,7 @@ fn at_once(host: &str) -> Option<Addresses> {
     resolver.submit(
         Instant::now(),
         host,
-        Asker::Target,
+        Asker::Target { user: 1 },
         request,
         poll.registry(),
     )
@@ -276,9 +276,13 @@ impl Asking {
             port: 80,
         };
         let registry = self.poll.registry();
-        let known = self
-            .resolver
-            .submit(Instant::now(), host, Asker::Target, request, registry);
+        let known = self.resolver.submit(
+            Instant::now(),
+            host,
+            Asker::Target { user: 1 },
+            request,
+            registry,
+        );
         if let Some(addresses) = known {
             return addresses;
         }

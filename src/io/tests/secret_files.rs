@@ -3,8 +3,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::{Scratch, alone, run_alone};
-use crate::io::secret_files::{FILES_MAX, SecretFileError, SecretFiles};
+use crate::io::secret_files::{SecretFileError, SecretFiles};
 use crate::io::sys;
+use crate::limits;
 
 fn entries(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap();
@@ -140,7 +141,9 @@ fn partial_file_is_removed_when_the_write_fails() {
 fn number_of_files_is_bounded_and_dropped_ones_count_no_more() {
     let base = Scratch::new();
     let mut files = open(&base);
-    let mut all: Vec<_> = (0..FILES_MAX).map(|_| files.create(b"").unwrap()).collect();
+    let mut all: Vec<_> = (0..limits::SECRET_FILE_COUNT_MAX)
+        .map(|_| files.create(b"").unwrap())
+        .collect();
     let refused = files.create(b"");
     assert!(matches!(refused, Err(SecretFileError::TooMany)));
     all.pop();

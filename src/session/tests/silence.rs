@@ -16,10 +16,7 @@ fn watch(world: &mut World, target: TargetId, know: impl Fn(Duration) -> Peer) -
             match output {
                 Output::AskPeer { target: asked } => {
                     assert_eq!(asked, target);
-                    let (now, peer) = (world.now, know(passed));
-                    world
-                        .sessions
-                        .peer_seen(now, target, peer, &mut world.outbox);
+                    world.report(target, Report::Peer(know(passed)));
                 }
                 Output::Close {
                     target: closed,

@@ -8,7 +8,7 @@ use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::Identity;
 use hoop_lite::packet::{Kind, Packet, spec};
-use hoop_lite::session::{self, AgentEnvironment, Channel, Exit, Peer, Sessions, TargetId};
+use hoop_lite::session::{self, AgentEnvironment, Channel, Exit, Peer, Report, Sessions, TargetId};
 
 use crate::input::{Control, split};
 use crate::peer::{self, check_lawful, first_frame};
@@ -170,35 +170,40 @@ impl World {
         let (id, now) = (target.id, *now);
         let channel = *control.pick(&[Channel::Output, Channel::Output, Channel::Error]);
         let (has_room, payload_max) = (agent.has_room(), agent.payload_max());
-        let (sessions, outbox) = agent.sessions_mut();
-        let may_read = target.has_started && sessions.wants_read(id, channel);
-        match what % 16 {
+        let may_read = target.has_started && agent.wants_read(id, channel);
+        let report = match what % 16 {
             5 | 6 if !target.has_started => {
                 target.has_started = true;
-                sessions.target_started(now, id, outbox);
+                Report::Started { peer: None }
             }
             7 if !target.has_started => match target.is_process {
-                true => sessions.spawn_failed(now, id, 127, "not found", outbox),
-                false => sessions.target_failed(now, id, "refused", outbox),
+                true => Report::NotSpawned {
+                    code: 127,
+                    text: "not found",
+                },
+                false => Report::Failed { reason: "refused" },
             },
-            8 | 9 => target.takes = target.takes.saturating_add(control.piece()),
+            8 | 9 => {
+                target.takes = target.takes.saturating_add(control.piece());
+                return self.flush(id);
+            }
             10..=12 if may_read && has_room => {
                 let size = control.piece().min(payload_max);
-                if let Some(slot) = sessions.read_slot(id, channel, payload_max, outbox) {
-                    slot[..size].fill(b'o');
-                    sessions.received(now, id, channel, size, outbox);
-                }
+                let Some(slot) = agent.read_slot(id, channel, payload_max) else {
+                    return;
+                };
+                slot[..size].fill(b'o');
+                Report::Received { size }
             }
-            13 if may_read => sessions.read_ended(now, id, channel, outbox),
-            14 if target.has_started && !target.is_process => {
-                sessions.target_broke(now, id, outbox)
-            }
+            13 if may_read => Report::Ended { channel },
+            14 if target.has_started && !target.is_process => Report::Broke,
             15 if target.has_started && target.is_process && !target.has_exited => {
                 target.has_exited = true;
-                sessions.target_exited(now, id, Exit::Code(control.byte()), outbox);
+                Report::Exited(Exit::Code(control.byte()))
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        agent.handle_report(now, id, report);
         self.flush(id);
     }
 
@@ -244,7 +249,7 @@ impl World {
             if let Some(output) = self.agent.poll_output() {
                 self.outputs += 1;
                 self.carry_out(output);
-            } else if let Some(id) = self.agent.sessions_mut().0.poll_dirty() {
+            } else if let Some(id) = self.agent.poll_dirty() {
                 self.flush(id);
             } else {
                 return;
@@ -276,7 +281,9 @@ impl World {
     fn carry_out_session(&mut self, output: session::Output) {
         use session::Output as O;
         match output {
-            O::Dial { target, host, port } => {
+            O::Dial {
+                target, host, port, ..
+            } => {
                 assert!(!host.is_empty() && port != 0);
                 self.add(target, false);
             }
@@ -285,11 +292,13 @@ impl World {
                 self.add(target, true);
             }
             O::Resize { .. } | O::HastenEnds => {}
-            O::Examine { target } => self.agent.sessions_mut().0.examined(self.now, target, 0),
+            O::Examine { target } => {
+                let report = Report::InKernel { size: 0 };
+                self.agent.handle_report(self.now, target, report);
+            }
             O::AskPeer { target } => {
-                let (sessions, outbox) = self.agent.sessions_mut();
-                let peer = Peer::Silent(limits::TARGET_SILENCE_MAX);
-                sessions.peer_seen(self.now, target, peer, outbox);
+                let report = Report::Peer(Peer::Silent(limits::TARGET_SILENCE_MAX));
+                self.agent.handle_report(self.now, target, report);
             }
             O::Close { target, .. } => {
                 let place = self.targets.iter().position(|known| known.id == target);
@@ -315,22 +324,18 @@ impl World {
         let Some(target) = self.targets.iter_mut().find(|target| target.id == id) else {
             return;
         };
-        let sessions = self.agent.sessions_mut().0;
         while target.takes > 0 {
-            let size = sessions
-                .pending_parts(id)
-                .map(<[u8]>::len)
-                .sum::<usize>()
-                .min(target.takes);
+            let waits = self.agent.pending_parts(id).map(<[u8]>::len).sum::<usize>();
+            let size = waits.min(target.takes);
             if size == 0 {
                 break;
             }
-            sessions.wrote(self.now, id, size);
+            let report = Report::Wrote { size };
+            self.agent.handle_report(self.now, id, report);
             target.takes -= size;
         }
-        if sessions.take_shutdown(id) {
-            sessions.drop_when_done(id);
-        }
+        // Its end, if it comes of this, is an output.
+        let _ = self.agent.take_shutdown(id);
     }
 
     fn write_link(&mut self) {

@@ -10,6 +10,7 @@ use hoop_lite::packet::{
 };
 use hoop_lite::session::command::PathPlace;
 use hoop_lite::session::environment::Environment;
+use hoop_lite::session::plan::Plan;
 use hoop_lite::session::{AgentEnvironment, Size, command, policy, service};
 use hoop_lite::wire::base64;
 
@@ -104,7 +105,7 @@ fn session(bytes: &[u8]) -> bool {
     assert!(demand.is_none() || policy::unmet_demand(&params, true).is_some());
     let _ = service::classify(&params);
     let agent = agent("{\"k\":\"v\"}");
-    let Ok(environment) = Environment::build(&params, &params.env_vars, "sid", &agent) else {
+    let Ok(environment) = environment(&params, &agent) else {
         return true;
     };
     assert_eq!(environment.text(spec_variable()), "sid");
@@ -142,6 +143,12 @@ fn check_places(argv: &[OsString], places: &[PathPlace], file_count: usize) {
     }));
 }
 
+/// Both steps; the client wants what the connection has.
+fn environment(params: &ConnectionParams, agent: &AgentEnvironment) -> Result<Environment, String> {
+    let plan = Plan::new(params.env_vars.clone())?;
+    Environment::finish(plan, params, &params.env_vars, "sid", agent)
+}
+
 /// Where the session's id is told to its command.
 fn spec_variable() -> &'static str {
     assert_eq!(spec::SESSION_ID, "gateway.session_id");
@@ -169,7 +176,7 @@ fn secret_of_json(bytes: &[u8]) -> bool {
     params
         .env_vars
         .insert("envvar:X".to_owned(), Secret::new(reference));
-    let built = Environment::build(&params, &params.env_vars, "sid", &agent(&text));
+    let built = environment(&params, &agent(&text));
     let expected: Option<std::collections::BTreeMap<String, String>> =
         serde_json::from_str(&text).ok();
     match (built, expected) {
@@ -190,13 +197,8 @@ fn expanded(bytes: &[u8]) -> bool {
         .insert("envvar:A".to_owned(), Secret::new(base64::encode(b"value")));
     let content = Secret::new(base64::encode(b"content"));
     params.env_vars.insert("filesystem:F".to_owned(), content);
-    let environment = Environment::build(
-        &params,
-        &params.env_vars,
-        "sid",
-        &AgentEnvironment::default(),
-    )
-    .expect("a variable and a file");
+    let built = environment(&params, &AgentEnvironment::default());
+    let environment = built.expect("a variable and a file");
     let command = [b"program".to_vec(), bytes.to_vec()];
     let argv = command::argv(&command, &[], &environment);
     if let Ok((argv, places)) = &argv {

@@ -1,9 +1,9 @@
 //! Whom the end of a session reaches and when: programs that detach themselves, that ignore signals,
 //! that fork faster than anybody can look, against each kind of end.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use loopback_gateway::event::Event;
 use loopback_gateway::{Session, deadline};
 
 use super::Plan;
@@ -128,14 +128,7 @@ fn revoked_ends(plan: &Plan, subject: &Subject) -> Duration {
         let sessions: Vec<_> = all
             .map(|(_, program)| with_program(subject, program, "exec sleep 1000"))
             .collect();
-        let from = subject.gateway.mark();
-        subject.gateway.revoke(NAME);
-        subject
-            .gateway
-            .wait_event(from, "the verdict", |event| match event {
-                Event::PreConnect { answer: Err(_), .. } => Some(()),
-                _ => None,
-            });
+        subject.revoke();
         let took = time_to_end(Instant::now());
         slowest = slowest.max(took);
         assert!(took <= REVOKED_WITHIN, "the last one ended after {took:?}");
@@ -162,18 +155,31 @@ pub fn killed_agent(plan: &Plan) -> Row {
                 with_program(&subject, program, "trap \"\" TERM HUP; exec sleep 1000")
             })
             .collect();
+        let mut keeper = subject
+            .gateway
+            .open_session(exec("exec sh").file("CERT", b"secret"));
+        keeper.wait_open();
+        keeper.send_stdin(b"echo $CERT; trap \"\" TERM HUP; exec sleep 1000\n");
+        let file = PathBuf::from(keeper.expect("\n").trim_end());
+        let folder = file.parent().expect("a folder of secret files");
+        assert!(file.exists());
         let started = Instant::now();
         subject.agent.signal(libc::SIGKILL);
         let took = time_to_end(started);
+        wait_until("the end of secret files", || !folder.exists());
+        let took = took.max(started.elapsed());
         slowest = slowest.max(took);
         assert!(took <= ORPHANED_WITHIN, "the last one ended after {took:?}");
-        drop(sessions);
+        drop((sessions, keeper));
     }
     Row::ended(
         "killed-agent",
         &format!(
-            "{rounds} times SIGKILL of the agent, nine sessions' programs at work, most of which ignore TERM and HUP"
+            "{rounds} times SIGKILL of the agent, ten sessions' programs at work that ignore TERM and HUP, and a secret file"
         ),
-        &format!("nothing left after {} ms at most", slowest.as_millis()),
+        &format!(
+            "neither processes nor files left after {} ms at most",
+            slowest.as_millis()
+        ),
     )
 }

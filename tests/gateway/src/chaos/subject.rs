@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use loopback_gateway::event::Event;
 use loopback_gateway::{AgentProcess, Gateway, Security, SessionRequest, Setup, deadline};
 
 use super::Plan;
@@ -69,6 +70,17 @@ impl Subject {
             stream,
             "the link was lost"
         );
+    }
+
+    /// Deletes the key, and waits until the agent has been told so.
+    pub fn revoke(&self) {
+        let from = self.gateway.mark();
+        self.gateway.revoke(NAME);
+        self.gateway
+            .wait_event(from, "the verdict", |event| match event {
+                Event::PreConnect { answer: Err(_), .. } => Some(()),
+                _ => None,
+            });
     }
 
     /// Runs a script as a session and checks its answer.

@@ -1,0 +1,69 @@
+//! What the shell tells the sessions: the other direction of [`super::Output`].
+//!
+//! Whoever drives the core (the reactor, the simulation, the fuzzer, the tests) speaks these words and no
+//! others about a target. A report about a target that is gone already is normal, and changes nothing.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::target::{Channel, Exit};
+
+/// What has happened to one target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Report<'a> {
+    /// The dialled address answered, or the process runs.
+    Started {
+        /// The very address, of a connection.
+        peer: Option<SocketAddr>,
+    },
+    /// No address took the connection.
+    Failed {
+        /// Why, for the client.
+        reason: &'a str,
+    },
+    /// The process could not be started; code and text go to the client as they are.
+    NotSpawned {
+        /// Exit code.
+        code: u16,
+        /// A sentence.
+        text: &'a str,
+    },
+    /// So many bytes were read into the last [`super::Sessions::read_slot`], which was this target's.
+    Received {
+        /// How many.
+        size: usize,
+    },
+    /// So many of the pending bytes left.
+    Wrote {
+        /// How many.
+        size: usize,
+    },
+    /// A channel is at its end, orderly or not.
+    Ended {
+        /// Which.
+        channel: Channel,
+    },
+    /// The connection broke: nothing more goes either way.
+    Broke,
+    /// The leader of its processes has ended. Its output may still be read.
+    Exited(Exit),
+    /// The answer to [`super::Output::Examine`]: bytes that the kernel holds and the target has not
+    /// taken yet.
+    InKernel {
+        /// How many.
+        size: usize,
+    },
+    /// The answer to [`super::Output::AskPeer`].
+    Peer(Peer),
+}
+
+/// What the kernel knows about the machine at the other end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// It has acknowledged everything.
+    Settled,
+    /// Something is under way to it.
+    Answers,
+    /// The same, and it was asked again and has not said a word for this long.
+    Silent(Duration),
+}
