@@ -14,12 +14,13 @@ use crate::cli::{AgentOptions, RunOptions};
 use crate::config::{
     Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
 };
-use crate::io::notify::Notify;
-use crate::io::processes::Keeping;
 use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
-use crate::io::signal::Catch;
-use crate::io::{files, health, log, sys};
+use crate::io::{health, log};
 use crate::link::{Identity, proxy};
+use crate::os::notify::Notify;
+use crate::os::processes::Keeping;
+use crate::os::signal::Catch;
+use crate::os::{files, sys};
 use crate::session::{self, AgentEnvironment, Sessions};
 use crate::tls::{Alpn, Client, Configurations, Versions};
 use beside::Program;

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::variables::Variables;
 use crate::config::{Config, KEY_READABLE, Settings};
-use crate::io::{files, sys};
+use crate::os::{files, sys};
 
 /// Becomes the user that a setting names, and tells sessions so. Says when sessions can read the
 /// key's file all the same.
