@@ -236,8 +236,10 @@ mod tests {
             ..Default::default()
         };
         let plan = crate::session::plan::Plan::new(params.env_vars.clone()).unwrap();
+        let protocol = crate::session::protocol::classify(&params).unwrap();
         let (nobody, agent) = (Default::default(), Default::default());
-        let environment = Environment::finish(plan, &params, &nobody, "s", &agent).unwrap();
+        let environment =
+            Environment::finish(plan, &params, protocol, &nobody, "s", &agent).unwrap();
         let words = ["ssh", "-i", "$KEY", "--both=${A}:$KEY$PATHS", "$PATH"];
         let words = words.map(|word| word.as_bytes().to_vec());
         let (argv, paths) = argv(&words, &[b"$KEY".to_vec()], &environment).unwrap();
