@@ -394,6 +394,9 @@ fn a_proxy_that_refuses_is_told_without_its_password() {
         ("HOOP_KEY", &key("grpcs", "gw.invalid:8010")),
         ("HTTPS_PROXY", &format!("http://user:hunter22@{proxy}")),
     ]);
-    seen.failed("proxy", &format!("{proxy}: the proxy wants credentials"));
+    seen.failed(
+        "proxy",
+        &format!("{proxy}: the proxy refuses the user and password"),
+    );
     assert!(!seen.text.contains("hunter22"));
 }

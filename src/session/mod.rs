@@ -51,6 +51,8 @@ pub struct Counters {
     pub dial_failures: u64,
     /// Relays closed because their target stalled under pressure.
     pub stalls: u64,
+    /// Relays closed because their target acknowledged nothing any more.
+    pub vanished: u64,
     /// Payload bytes from targets.
     pub bytes_to_gateway: u64,
     /// Payload bytes to targets.

@@ -37,10 +37,6 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(key) = self.by_id.get(id).copied() {
-            log::warn!(
-                "sid={} a second session came with the id of this one: both are refused",
-                Word(id)
-            );
             self.counters.refused += 1;
             self.close(now, key, EXIT_INTERNAL, SAME_ID, outbox);
             return self.contest();

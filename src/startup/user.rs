@@ -45,6 +45,7 @@ fn become_named(name: &str, variables: &mut Variables) -> Result<(), String> {
              or leave it away"
         )
     })?;
+    log::info!("running as user {user}, group {group} from here on, sessions included");
     if let Some(account) = account {
         set(variables, "HOME", account.home);
         set(variables, "USER", account.name);

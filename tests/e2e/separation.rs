@@ -117,6 +117,13 @@ fn a_key_file_is_read_as_root_and_no_session_can() {
             );
         }
         assert_eq!(outcome.out().contains(&key), is_warned);
+        if !is_warned {
+            agent.wait_text("running as user ");
+            gateway.drop_link("demo");
+            let told = agent.wait_text("going on with the key as it was");
+            assert!(told.contains("with --user it is read once"), "{told}");
+            gateway.wait_online("demo");
+        }
         agent.signal(libc::SIGTERM);
         assert_eq!(agent.wait_exit().code(), Some(0));
         gateway.wait_offline("demo");
