@@ -16,6 +16,7 @@ use nanoserde::DeJson;
 use super::client_variables::{self, CONSOLE_ONLY};
 use super::heap;
 use super::plan::{Plan, Planned, decode, split_key, undecodable};
+use super::protocol::{Protocol, Verb};
 use crate::base::plain::Word;
 use crate::base::{ClientEnv, Secret};
 use crate::packet::{ConnectionParams, EnvVars};
@@ -155,6 +156,7 @@ impl Environment {
     pub fn finish(
         plan: Plan,
         params: &ConnectionParams,
+        protocol: &Protocol,
         client: &EnvVars,
         session_id: &str,
         agent: &AgentEnvironment,
@@ -168,9 +170,9 @@ impl Environment {
         if agent.is_embedded {
             built.inherit(agent);
         }
-        built.add_client(params, client, session_id, agent)?;
+        built.add_client(params, protocol, client, session_id, agent)?;
         built.refuse_cloud_logins()?;
-        built.add_password_alias(&params.connection_type);
+        built.add_password_alias(protocol);
         built.add_session(params, session_id);
         built.add_process_defaults(agent);
         Ok(built)
@@ -256,13 +258,14 @@ impl Environment {
     fn add_client(
         &mut self,
         params: &ConnectionParams,
+        protocol: &Protocol,
         client: &EnvVars,
         session_id: &str,
         agent: &AgentEnvironment,
     ) -> Result<(), String> {
         let has_password = self.get("PASS").is_some();
-        let alias = password_alias(&params.connection_type).filter(|_| has_password);
-        let is_console = params.client_verb == "connect";
+        let alias = protocol.password_alias.filter(|_| has_password);
+        let is_console = Verb::of(params) == Verb::Connect;
         let mut passed_over = String::new();
         for (key, encoded) in client {
             let (kind, name) = split_key(key)?;
@@ -287,7 +290,7 @@ impl Environment {
         if !passed_over.is_empty() {
             passed_over.truncate(passed_over.floor_char_boundary(NAMES_SHOWN_BYTES));
             log::info!(
-                "sid={} the connection's own go before the client's:{passed_over}",
+                "sid={} the client's{passed_over} passed over: the connection or the session sets it",
                 Word(session_id)
             );
         }
@@ -334,8 +337,8 @@ impl Environment {
         Ok(())
     }
 
-    fn add_password_alias(&mut self, connection_type: &str) {
-        if let Some(alias) = password_alias(connection_type)
+    fn add_password_alias(&mut self, protocol: &Protocol) {
+        if let Some(alias) = protocol.password_alias
             && let Some(password) = self.get("PASS").map(<[u8]>::to_vec)
         {
             self.set(alias, password);
@@ -379,19 +382,10 @@ impl Environment {
     }
 }
 
-/// The variable in which the client program of a database looks for the password.
-fn password_alias(connection_type: &str) -> Option<&'static str> {
-    Some(match connection_type {
-        "postgres" => "PGPASSWORD",
-        "mysql" => "MYSQL_PWD",
-        "mssql" => "SQLCMDPASSWORD",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::protocol;
     use crate::wire::base64;
 
     fn agent(is_embedded: bool) -> AgentEnvironment {
@@ -426,7 +420,8 @@ mod tests {
         agent: &AgentEnvironment,
     ) -> Result<Environment, String> {
         let plan = Plan::new(params.env_vars.clone())?;
-        Environment::finish(plan, params, client, "sid-1", agent)
+        let protocol = protocol::classify(params).unwrap();
+        Environment::finish(plan, params, protocol, client, "sid-1", agent)
     }
 
     fn build(
@@ -436,6 +431,7 @@ mod tests {
     ) -> Result<Environment, String> {
         let params = ConnectionParams {
             connection_type: "postgres".into(),
+            cmd_list: vec![b"psql".to_vec()],
             env_vars: pairs(connection),
             ..ConnectionParams::default()
         };
