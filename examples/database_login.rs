@@ -10,21 +10,19 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::{env, fs, thread};
 
 use hoop_lite::base::{ByteBuf, Roots, Secret, Trust};
 use hoop_lite::limits;
-use hoop_lite::link::trust::{Alpn, client_config};
 use hoop_lite::login::postgres::Cancel;
 use hoop_lite::login::{
     Account, CancelKey, Cause, Exchange, Keys, Login, Refusal, Relay, Step, TlsMode, TlsWish,
-    Verify,
 };
+use hoop_lite::tls::{Alpn, Client, Configuration, Stream, StreamError, Subject, Versions};
 use ring::rand::{SecureRandom, SystemRandom};
-use rustls::ClientConnection;
-use rustls::pki_types::ServerName;
 
 /// The connection's own variables.
 struct Variables {
@@ -126,7 +124,7 @@ struct Server {
     socket: TcpStream,
     /// Of ours, so that the events of an abandoned connection are told apart.
     name: SocketAddr,
-    tls: Option<ClientConnection>,
+    tls: Option<Stream>,
 }
 
 impl Server {
@@ -141,45 +139,55 @@ impl Server {
     fn start_tls(&mut self, wish: TlsWish, variables: &Variables) -> io::Result<()> {
         let trust = Trust {
             roots: variables.roots.clone(),
-            skip_verify: wish.verify == Verify::Nobody,
+            verify: wish.verify,
         };
-        let config = client_config(&trust, Alpn::None).map_err(io::Error::other)?;
-        let name = ServerName::try_from(variables.host.clone()).map_err(io::Error::other)?;
-        self.tls = Some(ClientConnection::new(config, name).map_err(io::Error::other)?);
-        self.send(&[])
+        let configuration = Configuration::new(&trust, Alpn::None, Versions::Any);
+        let configuration = configuration.map_err(io::Error::other)?;
+        let client = Client::new(configuration, &variables.host)
+            .map_err(|_| io::Error::other("HOST is not a name that a certificate can have"))?;
+        self.tls = Some(Stream::new(client).map_err(tls_failed)?);
+        self.receive(&[], &mut ByteBuf::new())
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(tls) = &mut self.tls else {
             return self.socket.write_all(bytes);
         };
-        for piece in bytes.chunks(16 << 10) {
-            tls.writer().write_all(piece)?;
-            while tls.wants_write() {
-                tls.write_tls(&mut self.socket)?;
-            }
-        }
-        while tls.wants_write() {
-            tls.write_tls(&mut self.socket)?;
-        }
-        Ok(())
+        let mut outgoing = ByteBuf::new();
+        tls.send(bytes, &mut outgoing).map_err(tls_failed)?;
+        self.socket.write_all(outgoing.filled())
     }
 
     /// Appends what the socket's bytes carry.
-    fn receive(&mut self, mut bytes: &[u8], out: &mut ByteBuf) -> io::Result<()> {
+    fn receive(&mut self, bytes: &[u8], out: &mut ByteBuf) -> io::Result<()> {
         let Some(tls) = &mut self.tls else {
             out.extend(bytes);
             return Ok(());
         };
-        while !bytes.is_empty() {
-            tls.read_tls(&mut bytes)?;
-            let state = tls.process_new_packets().map_err(io::Error::other)?;
-            let mut plain = vec![0; state.plaintext_bytes_to_read()];
-            tls.reader().read_exact(&mut plain)?;
-            out.extend(&plain);
-        }
-        self.send(&[])
+        let mut outgoing = ByteBuf::new();
+        tls.incoming().extend(bytes);
+        let received = tls.receive(&mut outgoing, &mut |plaintext| {
+            out.extend(plaintext);
+            ControlFlow::Continue(())
+        });
+        // Of a failure, the alert that tells the server why.
+        let written = self.socket.write_all(outgoing.filled());
+        received.map_err(tls_failed)?;
+        written
     }
+}
+
+const DATABASE: Subject = Subject {
+    side: "the database",
+    authority: "SSLROOTCERT",
+    name: "HOST",
+    without_tls: "set SSLMODE to disable",
+    wants_certificate: "which this example has none of",
+    no_protocol: "the server agrees on no protocol",
+};
+
+fn tls_failed(error: StreamError) -> io::Error {
+    io::Error::other(error.explain(&DATABASE))
 }
 
 struct Conversation<'a> {
@@ -312,7 +320,7 @@ impl<'a> Conversation<'a> {
                 false => Err(error),
             };
         }
-        let is_agreed = server.tls.as_ref().is_some_and(|tls| !tls.is_handshaking());
+        let is_agreed = server.tls.as_ref().is_some_and(Stream::is_open);
         if self.is_securing && is_agreed {
             self.is_securing = false;
             return self.call(login, Login::tls_started);
@@ -438,7 +446,7 @@ impl<'a> Conversation<'a> {
         let mut cancel = Cancel::new(backend.key.clone(), backend.tls);
         let mut is_securing = false;
         loop {
-            let is_agreed = server.tls.as_ref().is_some_and(|tls| !tls.is_handshaking());
+            let is_agreed = server.tls.as_ref().is_some_and(Stream::is_open);
             let step = match std::mem::take(&mut is_securing) && is_agreed {
                 true => cancel.tls_started(&mut sent),
                 false => cancel.step(&mut from_server, &mut sent),

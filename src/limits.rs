@@ -139,7 +139,18 @@ pub const VARIABLE_COUNT_MAX: usize = 1024;
 /// Processes at once that sessions have started.
 pub const PROCESS_COUNT_MAX: usize = 1024;
 
-/// Files of secrets at once.
+/// Sessions whose processes are being ended: when there are more, the earliest is made to end at once.
+pub const ENDING_COUNT_MAX: usize = PROCESS_COUNT_MAX;
+
+/// Guardians that live on for what has detached itself, when no more of it is spared.
+pub const LEFT_COUNT_MAX: usize = 256;
+
+/// Children at once: guardians of sessions that run, end and are left behind, and the program beside
+/// us. Each costs two pids, a descriptor or four and a look at every SIGCHLD; the processes themselves
+/// are far dearer than that.
+pub const CHILD_COUNT_MAX: usize = PROCESS_COUNT_MAX + ENDING_COUNT_MAX + LEFT_COUNT_MAX + 1;
+
+/// Files of secrets at once: they may lie in memory (tmpfs), and the gateway decides how many there are.
 pub const SECRET_FILE_COUNT_MAX: usize = 4096;
 
 /// Relays at once, of all sessions.
@@ -175,6 +186,10 @@ pub const STALL_MAX: Duration = Duration::from_secs(3);
 /// A queue keeps its memory for this long after it was last needed: giving it back between two
 /// packets would cost more than relaying them.
 pub const QUEUE_IDLE_AFTER: Duration = Duration::from_secs(1);
+
+/// A payload from here on goes to its target's queue in the buffer that it came in: to copy less costs
+/// less than to exchange buffers.
+pub const KEPT_PAYLOAD_BYTES_MIN: usize = 16 * 1024;
 
 /// Pieces of queues (64 KiB each) kept between two uses while there is traffic: a target that is
 /// behind by less costs no allocation.
@@ -298,6 +313,10 @@ pub const ADMIN_BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const ADMIN_HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Header lines of one HTTP response.
 pub const ADMIN_HEADERS_MAX: usize = 64;
+
+/// Configurations of TLS that are kept ready: one for each set of authorities in use, of some
+/// ten kilobytes.
+pub const TLS_CONFIGURATIONS_MAX: usize = 16;
 
 // HTTP/2 and gRPC (`h2`, `grpc`)
 

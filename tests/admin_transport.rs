@@ -248,20 +248,17 @@ fn proxies_that_refuse_have_their_sentence() {
     for (answer, sentence) in [
         (
             &b"HTTP/1.1 407 Auth\r\nContent-Length: 3\r\n\r\n"[..],
-            "wants a user and password",
+            "wants credentials",
         ),
         (
             b"HTTP/1.1 403 Forbidden\r\n\r\n",
-            "refused the tunnel with status 403: let it allow",
+            "refused the tunnel with HTTP status 403: have it allow",
         ),
         (b"SSH-2.0-x\r\n", "does not answer as an HTTP proxy"),
     ] {
         let (proxy, _) = proxy_to(None, answer);
         let error = tunnel(&proxy, None).map(drop).unwrap_err();
-        assert!(matches!(
-            error,
-            DialError::Proxy(ProxyRefusal::Status(_) | ProxyRefusal::NotHttp)
-        ));
+        assert!(matches!(error, DialError::Proxy(ProxyRefusal::Answer(_))));
         assert!(error.to_string().contains(sentence), "{error}");
     }
 }

@@ -11,14 +11,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hoop_lite::agent::{Agent, Endpoint, Output, Settings};
-use hoop_lite::base::{Rng, Secret};
+use hoop_lite::base::{Rng, Roots, Secret, Trust, Verify};
 use hoop_lite::link::Identity;
 use hoop_lite::packet::{Kind, Outbox, spec};
 use hoop_lite::session::{
     AgentEnvironment, Channel, Output as SessionOutput, Report, Sessions, TargetId,
 };
+use hoop_lite::tls::{Alpn, Client, Configuration, Versions};
 use loopback_gateway::SessionRequest;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{ServerConfig, ServerConnection};
 
 thread_local! {
     /// `Some` while allocations of this thread are counted.
@@ -98,9 +99,8 @@ impl World {
         let now = Instant::now();
         let (client, server) = if is_encrypted {
             let (client, server) = configurations();
-            let name = rustls::pki_types::ServerName::try_from("gateway.test").unwrap();
             let server = ServerConnection::new(Arc::new(server)).unwrap();
-            (Some((Arc::new(client), name)), Some(server))
+            (Some(client), Some(server))
         } else {
             (None, None)
         };
@@ -336,7 +336,7 @@ fn identity() -> Identity {
     }
 }
 
-fn configurations() -> (ClientConfig, ServerConfig) {
+fn configurations() -> (Client, ServerConfig) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(["gateway.test".to_owned()]).unwrap();
@@ -348,14 +348,12 @@ fn configurations() -> (ClientConfig, ServerConfig) {
         .unwrap()
         .signed_by(&leaf_key, &issuer)
         .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).unwrap();
-    let mut client = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    client.alpn_protocols = vec![b"h2".to_vec()];
+    let trust = Trust {
+        roots: Roots::Only(authority.pem().into_bytes()),
+        verify: Verify::Full,
+    };
+    let configuration = Configuration::new(&trust, Alpn::H2, Versions::Any).unwrap();
+    let client = Client::new(configuration, "gateway.test").unwrap();
     let private = rustls::pki_types::PrivatePkcs8KeyDer::from(leaf_key.serialize_der());
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -2,12 +2,13 @@
 
 use super::answers::{Agent, Created};
 use super::error::{AdminError, What};
-use super::rest::{Api, json_text};
-use super::url::encode_segment;
-use super::{AgentMode, CreateAgent, OutputForm, Report, json, name, table};
+use super::rest::{Api, text_of};
+use super::{AgentMode, CreateAgent, OutputForm, Report, name, table};
 use crate::base::Secret;
 use crate::config::Dsn;
+use crate::http::encode_segment;
 use crate::wire::json::write_string;
+use crate::wire::json_text;
 
 impl Agent {
     fn is_called(&self, name_or_id: &str) -> bool {
@@ -60,7 +61,7 @@ pub fn create(command: &CreateAgent, name: &str, api: &Api<'_>) -> Result<Report
     body.push('}');
     let what = What::Create(name.to_owned());
     let answer = api.call_json(what, "POST", "/agents", Some(&Secret::new(body)))?;
-    let created: Option<Created> = json::parse(&answer);
+    let created: Option<Created> = json_text::parse(&answer);
     let token = created.and_then(|created| created.token);
     // Whatever is printed may be evaluated by a shell: one line, and no part of it a command.
     let key = token.filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
@@ -108,9 +109,9 @@ pub fn list(output: OutputForm, api: &Api<'_>) -> Result<Report, AdminError> {
 }
 
 fn parse_list(answer: &str) -> Option<Vec<(Agent, &str)>> {
-    json::elements(answer)?
+    json_text::elements(answer)?
         .into_iter()
-        .map(|element| json::parse(element).map(|agent| (agent, element)))
+        .map(|element| json_text::parse(element).map(|agent| (agent, element)))
         .collect()
 }
 
@@ -144,7 +145,7 @@ pub fn delete(name: &str, api: &Api<'_>) -> Result<Report, AdminError> {
     let mut report = Report::of(format!("agent {name:?} deleted\n"));
     if agent.status.as_deref() == Some("CONNECTED") {
         report.note(
-            "the agent is online: hoop-lite ends its sessions within half a minute, upstream's \
+            "the agent is online: hoop-lite ends its sessions within 15 s, upstream's \
              agent keeps them until it or the gateway is restarted"
                 .to_owned(),
         );
@@ -158,8 +159,8 @@ fn find(name_or_id: &str, api: &Api<'_>) -> Result<Option<(Agent, String)>, Admi
     let single = api.call("GET", &path, None);
     match single {
         Ok(response) if response.status == 200 => {
-            let answer = json_text(response);
-            let agent = answer.as_deref().and_then(json::parse::<Agent>);
+            let answer = text_of(response);
+            let agent = answer.as_deref().and_then(json_text::parse::<Agent>);
             if let (Some(agent), Some(answer)) = (agent, answer)
                 && agent.is_called(name_or_id)
             {

@@ -12,10 +12,10 @@ use std::path::Path;
 
 use super::error::AdminError;
 use super::toml::Table;
-use super::url::BaseUrl;
-use crate::base::{Roots, Secret, Trust};
+use crate::base::{Roots, Secret, Trust, Verify};
 use crate::config::{Surroundings, Warning, authority};
-use crate::io::sys;
+use crate::http::BaseUrl;
+use crate::os::sys;
 use crate::wire::base64;
 
 /// The variables that together name a gateway and a token.
@@ -225,8 +225,10 @@ impl Credentials {
             let pem = authority::as_pem(&content).map_err(|_| AdminError::FileAuthority)?;
             trust.roots = Roots::Only(pem);
         }
-        trust.skip_verify |= table.flag("skip_tls_verify").unwrap_or(false);
-        if trust.skip_verify && api_url.is_tls {
+        if table.flag("skip_tls_verify").unwrap_or(false) {
+            trust.verify = Verify::Nobody;
+        }
+        if trust.verify == Verify::Nobody && api_url.is_tls {
             noticed.push(Warning::SkipVerify);
         }
         warnings.extend(noticed.iter().map(Warning::to_string));

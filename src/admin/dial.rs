@@ -7,21 +7,20 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
-
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::base::ByteBuf;
 use crate::config::{GatewayAddress, Proxy};
 use crate::io::dial::advice;
-use crate::io::resolve::{LookupError, resolve_now};
 use crate::link::proxy::{self, ProxyError};
-use crate::link::trust;
+use crate::os::resolve::{LookupError, resolve_now};
+use crate::tls::{Client, Configuration, Stream, StreamError, Subject};
 
 /// Time for one address: a packet lost twice still arrives, a blackhole does not hold us long.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of one read.
+pub const READ_BYTES: usize = 16 * 1024;
 /// Failed addresses that one error names.
 const ADDRESSES_SHOWN: usize = 4;
 
@@ -37,7 +36,7 @@ pub enum DialError {
     /// The host is no name that a certificate could have.
     ServerName(String),
     /// The TLS handshake failed.
-    Tls(rustls::Error),
+    Tls(StreamError),
     /// The connection ended, or fell silent, in the TLS handshake.
     Handshake(io::ErrorKind),
     /// The connection failed later.
@@ -47,12 +46,8 @@ pub enum DialError {
 /// What a proxy did instead of giving a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyRefusal {
-    /// It answered with this status.
-    Status(u16),
-    /// It wants a login, but none by user and password.
-    NoPassword,
-    /// It did not speak HTTP.
-    NotHttp,
+    /// It answered otherwise.
+    Answer(ProxyError),
     /// It broke the connection.
     Io(io::ErrorKind),
 }
@@ -60,19 +55,7 @@ pub enum ProxyRefusal {
 impl fmt::Display for ProxyRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoPassword => f.write_str(proxy::NO_PASSWORD),
-            Self::Status(407) => f.write_str(
-                "the proxy wants a user and password: write them into HTTPS_PROXY \
-                 (http://user:password@host:port)",
-            ),
-            Self::Status(status) => write!(
-                f,
-                "the proxy refused the tunnel with status {status}: let it allow CONNECT to this \
-                 host and port, or name the host in NO_PROXY"
-            ),
-            Self::NotHttp => f.write_str(
-                "the address in HTTPS_PROXY does not answer as an HTTP proxy: check host and port",
-            ),
+            Self::Answer(error) => write!(f, "{error}"),
             Self::Io(kind) => write!(f, "the proxy broke the connection: {kind}"),
         }
     }
@@ -96,7 +79,7 @@ impl fmt::Display for DialError {
             Self::ServerName(host) => {
                 write!(f, "{host} is not a name that a certificate could have")
             }
-            Self::Tls(error) => f.write_str(&trust::explain(error)),
+            Self::Tls(error) => f.write_str(&error.explain(&Subject::GATEWAY)),
             Self::Handshake(io::ErrorKind::TimedOut) => f.write_str(
                 "no answer to the TLS handshake: a middlebox may drop it, or the other side \
                  waits for something else than TLS on this port",
@@ -220,7 +203,7 @@ pub fn ask_for_tunnel(
     let request = proxy::request(&target.authority, proxy.login.as_ref());
     stream.write_all(&request).map_err(broken)?;
     stream.flush().map_err(broken)?;
-    let mut answer = proxy::Answer::default();
+    let mut answer = proxy::Answer::to(&request);
     let mut incoming = ByteBuf::new();
     let mut stands = false;
     while !stands {
@@ -228,39 +211,123 @@ pub fn ask_for_tunnel(
         let mut byte = [0];
         stream.read_exact(&mut byte).map_err(broken)?;
         incoming.extend(&byte);
-        stands = answer.receive(&mut incoming).map_err(|error| match error {
-            ProxyError::Status(status) => ProxyRefusal::Status(status),
-            ProxyError::NoPassword => ProxyRefusal::NoPassword,
-            ProxyError::NotHttp => ProxyRefusal::NotHttp,
-        })?;
+        stands = answer
+            .receive(&mut incoming)
+            .map_err(ProxyRefusal::Answer)?;
     }
     Ok(())
 }
 
 /// A TLS connection that has shaken hands.
-pub type TlsStream = StreamOwned<ClientConnection, TimedTcp>;
+pub struct TlsStream {
+    tls: Stream,
+    tcp: TimedTcp,
+    /// Decoded, and not read yet.
+    plaintext: ByteBuf,
+    /// Encoded, and not written yet.
+    outgoing: ByteBuf,
+}
+
+impl TlsStream {
+    /// What was agreed on, and with whom.
+    pub fn tls(&self) -> &Stream {
+        &self.tls
+    }
+
+    /// Moves the deadline.
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.tcp.set_deadline(deadline);
+    }
+
+    /// Decodes what has come and writes what that calls for: of a failure, the alert.
+    fn decode(&mut self) -> io::Result<()> {
+        let plaintext = &mut self.plaintext;
+        let outcome = self.tls.receive(&mut self.outgoing, &mut |bytes| {
+            plaintext.extend(bytes);
+            ControlFlow::Continue(())
+        });
+        let written = self.flush();
+        outcome.map_err(io::Error::other)?;
+        written
+    }
+
+    /// Waits for bytes and decodes them. An end without the peer's goodbye is an error.
+    fn turn(&mut self) -> io::Result<()> {
+        let size = loop {
+            match self.tcp.read(self.tls.slot(READ_BYTES)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        if size == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.tls.incoming().advance(size);
+        self.decode()
+    }
+}
+
+impl Read for TlsStream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        while self.plaintext.is_empty() {
+            if self.tls.is_peer_closed() {
+                return Ok(0);
+            }
+            self.turn()?;
+        }
+        let size = bytes.len().min(self.plaintext.len());
+        bytes[..size].copy_from_slice(&self.plaintext.filled()[..size]);
+        self.plaintext.consume(size);
+        Ok(size)
+    }
+}
+
+impl Write for TlsStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.tls.send(bytes, &mut self.outgoing);
+        sent.map_err(io::Error::other)?;
+        self.flush()?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let written = self.tcp.write_all(self.outgoing.filled());
+        self.outgoing.clear();
+        written
+    }
+}
 
 /// Shakes hands as a client that expects `server_name`.
 pub fn handshake(
-    mut stream: TimedTcp,
-    config: Arc<ClientConfig>,
+    tcp: TimedTcp,
+    configuration: Configuration,
     server_name: &str,
 ) -> Result<TlsStream, DialError> {
-    let name = ServerName::try_from(server_name.to_owned())
+    let client = Client::new(configuration, server_name)
         .map_err(|_| DialError::ServerName(server_name.to_owned()))?;
-    let mut connection = ClientConnection::new(config, name).map_err(DialError::Tls)?;
-    while connection.is_handshaking() {
-        if let Err(error) = connection.complete_io(&mut stream) {
-            return Err(match rustls_error(&error) {
-                Some(error) => DialError::Tls(error),
-                None => DialError::Handshake(error.kind()),
-            });
-        }
+    let mut stream = TlsStream {
+        tls: Stream::new(client).map_err(DialError::Tls)?,
+        tcp,
+        plaintext: ByteBuf::new(),
+        outgoing: ByteBuf::new(),
+    };
+    let mut turned = stream.decode();
+    while turned.is_ok() && !stream.tls.is_open() {
+        turned = match stream.tls.is_peer_closed() {
+            true => Err(io::ErrorKind::UnexpectedEof.into()),
+            false => stream.turn(),
+        };
     }
-    Ok(StreamOwned::new(connection, stream))
+    match turned {
+        Ok(()) => Ok(stream),
+        Err(error) => Err(match tls_error(&error) {
+            Some(error) => DialError::Tls(error),
+            None => DialError::Handshake(error.kind()),
+        }),
+    }
 }
 
 /// The TLS failure that an I/O error carries.
-pub fn rustls_error(error: &io::Error) -> Option<rustls::Error> {
-    error.get_ref()?.downcast_ref::<rustls::Error>().cloned()
+pub fn tls_error(error: &io::Error) -> Option<StreamError> {
+    error.get_ref()?.downcast_ref::<StreamError>().cloned()
 }

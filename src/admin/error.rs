@@ -4,11 +4,10 @@ use std::{fmt, io};
 
 use super::credentials::Source;
 use super::dial::DialError;
-use super::http1::HttpError;
 use super::toml::TomlError;
-use super::url::UrlError;
 use crate::config::{ConfigError, ProxyError};
-use crate::link::trust::TrustError;
+use crate::http::{HttpError, UrlError};
+use crate::tls::TrustError;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -224,7 +223,7 @@ impl fmt::Display for ProxyText {
 
 fn fmt_dial(f: &mut fmt::Formatter<'_>, url: &str, error: &DialError) -> fmt::Result {
     match error {
-        DialError::Tls(rustls::Error::InvalidMessage(_)) => write!(
+        DialError::Tls(error) if error.is_not_tls() => write!(
             f,
             "{url} does not speak TLS on this port: write http:// into the API URL if the \
              gateway runs without TLS"

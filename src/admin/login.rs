@@ -7,10 +7,11 @@ use super::answers::{PublicInfo, ServerInfo};
 use super::credentials::{ConfigFile, Credentials, TRIO};
 use super::error::{AdminError, LoginError, What};
 use super::rest::{Api, printable};
-use super::{Context, Login, Report, json, warn};
+use super::{Context, Login, Report, warn};
 use crate::base::Secret;
-use crate::io::sys;
+use crate::os::sys;
 use crate::wire::json::write_string;
+use crate::wire::json_text;
 
 /// A line that somebody types; longer ones are no e-mail and no password.
 const LINE_BYTES_MAX: u64 = 4096;
@@ -62,7 +63,7 @@ fn check_method(api: &Api<'_>) -> Result<(), AdminError> {
     let info = match response.status {
         200 => std::str::from_utf8(&response.body)
             .ok()
-            .and_then(json::parse::<PublicInfo>),
+            .and_then(json_text::parse::<PublicInfo>),
         _ => return Err(api.refusal(What::Read, &response)),
     };
     let info = info.ok_or_else(|| AdminError::NotJson(api.url()))?;
@@ -94,7 +95,7 @@ fn exchange(api: &Api<'_>, email: &str, password: &Secret) -> Result<Secret, Adm
 
 fn grpc_url(api: &Api<'_>) -> Result<Option<String>, AdminError> {
     let answer = api.call_json(What::Read, "GET", "/serverinfo", None)?;
-    let info = json::parse::<ServerInfo>(&answer);
+    let info = json_text::parse::<ServerInfo>(&answer);
     Ok(info
         .and_then(|info| info.grpc_url)
         .filter(|url| !url.is_empty()))

@@ -14,14 +14,12 @@ pub mod answers;
 pub mod credentials;
 pub mod dial;
 pub mod error;
-pub mod http1;
-pub mod json;
 pub mod login;
 pub mod name;
+pub mod request;
 pub mod rest;
 pub mod table;
 pub mod toml;
-pub mod url;
 
 pub use error::AdminError;
 

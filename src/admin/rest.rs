@@ -5,20 +5,30 @@ use std::time::{Duration, Instant};
 
 use super::answers::Message;
 use super::credentials::Credentials;
-use super::dial::{DialError, Duplex, connect_through, handshake, rustls_error};
+use super::dial::{DialError, Duplex, READ_BYTES, connect_through, handshake, tls_error};
 use super::error::{AdminError, Refusal, What};
-use super::http1::{HttpError, Request, Response, ResponseReader, encode, is_field_value};
-use super::{json, table};
+use super::request::{Request, encode};
+use super::table;
 use crate::base::Secret;
 use crate::config::{Surroundings, proxy};
-use crate::link::trust::{Alpn, client_config};
+use crate::http::{Bounds, HeadBounds, HttpError, Response, ResponseReader, is_field_value};
+use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_HEAD_BYTES_MAX, ADMIN_HEADERS_MAX};
+use crate::tls::{Alpn, Configuration, Versions};
+use crate::wire::json_text::{is_json, parse};
 
 /// One call from the first look-up to the last byte.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Bytes of one read.
-const READ_BYTES: usize = 16 * 1024;
 /// Characters shown of a foreign text.
 const MESSAGE_CHARS_MAX: usize = 300;
+
+/// What an answer may cost.
+const ANSWER: Bounds = Bounds {
+    head: HeadBounds {
+        bytes: ADMIN_HEAD_BYTES_MAX,
+        fields: ADMIN_HEADERS_MAX,
+    },
+    body_bytes: ADMIN_BODY_BYTES_MAX,
+};
 
 /// A gateway's REST API as seen with certain credentials.
 pub struct Api<'a> {
@@ -90,7 +100,7 @@ impl<'a> Api<'a> {
         if !matches!(response.status, 200 | 201) {
             return Err(self.refusal(what, &response));
         }
-        json_text(response).ok_or_else(|| AdminError::NotJson(self.url()))
+        text_of(response).ok_or_else(|| AdminError::NotJson(self.url()))
     }
 
     /// The error for an answer that is no success.
@@ -113,13 +123,14 @@ impl<'a> Api<'a> {
             return Ok(Box::new(stream));
         }
         let trust = &self.credentials.trust;
-        let config = client_config(trust, Alpn::Http1).map_err(AdminError::Trust)?;
+        let configuration =
+            Configuration::new(trust, Alpn::Http1, Versions::Any).map_err(AdminError::Trust)?;
         let proxy =
             proxy::for_target(self.surroundings, &url.address).map_err(AdminError::Config)?;
         let stream = connect_through(proxy.as_ref(), &url.address, deadline).map_err(failed)?;
         let server_name = self.credentials.server_name.as_deref();
         let server_name = server_name.unwrap_or(&url.address.host);
-        let stream = handshake(stream, config, server_name).map_err(failed)?;
+        let stream = handshake(stream, configuration, server_name).map_err(failed)?;
         Ok(Box::new(stream))
     }
 
@@ -166,7 +177,7 @@ enum Exchange {
 
 fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, Exchange> {
     let broken = |error: &io::Error| {
-        Exchange::Dial(match rustls_error(error) {
+        Exchange::Dial(match tls_error(error) {
             Some(error) => DialError::Tls(error),
             None => DialError::Io(error.kind()),
         })
@@ -175,7 +186,7 @@ fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, Excha
     let written = stream
         .write_all(request.expose())
         .and_then(|()| stream.flush());
-    let mut reader = ResponseReader::default();
+    let mut reader = ResponseReader::new(ANSWER);
     let mut bytes = [0; READ_BYTES];
     while !reader.is_done() {
         let read = match stream.read(&mut bytes) {
@@ -210,10 +221,10 @@ fn is_plain_on_tls(response: &Response) -> bool {
 }
 
 /// The body, if it is JSON.
-pub fn json_text(response: Response) -> Option<String> {
+pub fn text_of(response: Response) -> Option<String> {
     String::from_utf8(response.body)
         .ok()
-        .filter(|text| json::is_json(text))
+        .filter(|text| is_json(text))
 }
 
 /// The gateway's own words: `message` of a JSON body, or a short plain text.
@@ -221,7 +232,7 @@ fn message_of(response: &Response) -> String {
     let text = std::str::from_utf8(&response.body)
         .unwrap_or_default()
         .trim();
-    match json::parse::<Message>(text) {
+    match parse::<Message>(text) {
         Some(Message { message }) => printable(&message.unwrap_or_default()),
         None if text.starts_with('<') => String::new(),
         None => printable(text.lines().next().unwrap_or_default()),

@@ -56,7 +56,11 @@ impl Agent {
         {
             return self.link_lost(now, trouble::STUCK, Cause::Passing);
         }
+        let is_alive = self.check_asked.is_some_and(|asked| has_lived(link, asked));
         self.outbox.push(Kind::GatewayKeepAlive, &[], b"");
+        if is_alive {
+            self.forget_question();
+        }
         if self.check_asked.is_none() && now + limits::KEEPALIVE_INTERVAL / 2 >= self.check_due {
             self.check_key(now, limits::LINK_SILENCE_MAX / 3);
         }
@@ -116,8 +120,7 @@ impl Agent {
             return;
         };
         self.check_timer = None;
-        if !link.is_asking() && (!link.is_probed() || link.last_received() > asked) {
-            // The sign of life; the key is checked elsewhere.
+        if has_lived(link, asked) {
             self.check_asked = None;
             return;
         }
@@ -140,13 +143,17 @@ impl Agent {
         self.check_timer = Some(self.timers.arm(next, Deadline::Ask));
     }
 
-    /// `PreConnect` was answered: the key stands, or somebody waits, or neither.
-    pub(super) fn answered(&mut self, now: Instant, answer: Result<Answer, Status>) {
-        let is_check = self.check_asked.take().is_some();
+    /// Nothing to judge any more: an idle agent sleeps until the next keep-alive.
+    fn forget_question(&mut self) -> bool {
         if let Some(timer) = self.check_timer.take() {
-            // Nothing to judge: an idle agent sleeps until the next keep-alive.
             self.timers.cancel(timer);
         }
+        self.check_asked.take().is_some()
+    }
+
+    /// `PreConnect` was answered: the key stands, or somebody waits, or neither.
+    pub(super) fn answered(&mut self, now: Instant, answer: Result<Answer, Status>) {
+        let is_check = self.forget_question();
         if !is_check {
             self.disarm_connect();
         }
@@ -310,4 +317,9 @@ impl Agent {
             }
         }
     }
+}
+
+/// The sign of life that was asked for has come; the key is checked elsewhere.
+fn has_lived(link: &Link, asked: Instant) -> bool {
+    !link.is_asking() && (!link.is_probed() || link.last_received() > asked)
 }

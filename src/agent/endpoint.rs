@@ -1,15 +1,8 @@
 //! Where the gateway is and how to present ourselves there; made anew for every attempt, so that a
 //! rotated key or certificate is picked up without a restart.
 
-use std::sync::Arc;
-
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-
 use crate::link::Identity;
-
-/// How the gateway is authenticated, and by which name.
-pub type Tls = (Arc<ClientConfig>, ServerName<'static>);
+use crate::tls::Client;
 
 /// Everything that one attempt needs.
 pub struct Endpoint {
@@ -22,7 +15,7 @@ pub struct Endpoint {
     /// The request for a tunnel, when `host` is a proxy.
     pub tunnel: Option<Vec<u8>>,
     /// TLS, unless the key says plaintext.
-    pub tls: Option<Tls>,
+    pub tls: Option<Client>,
     /// Calls.
     pub identity: Identity,
 }

@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use super::agent::{Agent, Deadline, Exit, Output, Phase};
-use super::endpoint::{Endpoint, Tls};
+use super::endpoint::Endpoint;
 use super::trouble;
 use crate::grpc::{Code, Status};
 use crate::limits;
 use crate::link::{Answer, Cause, Event, Link, LinkError, Transport, TransportError, Wait};
 use crate::packet::{Kind, Outbox};
+use crate::tls::Client;
 
 impl Agent {
     pub(super) fn dial(&mut self, now: Instant) {
@@ -117,6 +118,9 @@ impl Agent {
                         _ => sessions.handle_packet(now, &packet, outbox),
                     }
                 }
+                Event::Buffer(buffer, payload) => {
+                    sessions.keep_payload(now, buffer, payload, outbox);
+                }
                 Event::Oversized(packet, len) => {
                     sessions.handle_oversized(now, &packet, len, outbox)
                 }
@@ -133,6 +137,7 @@ impl Agent {
             }
             outbox.len() < limits::OUTBOX_BYTES_MAX
         });
+        news.is_broken = result.is_err();
         self.digest(now, news);
         match (result, &self.phase) {
             (Err(error), Phase::Connected(_)) => self.link_failed(now, &error),
@@ -157,7 +162,7 @@ impl Agent {
         }
         if let Some(status) = news.ended {
             self.stream_ended(now, &status);
-        } else if !self.sessions.awaits_confirmation() {
+        } else if !news.is_broken && !self.sessions.awaits_confirmation() {
             self.follow_goodbye(now);
         }
     }
@@ -383,10 +388,10 @@ impl Agent {
 }
 
 /// What carries a connection to an endpoint.
-pub(super) fn transport(tls: Option<Tls>) -> Result<Transport, TransportError> {
+pub(super) fn transport(tls: Option<Client>) -> Result<Transport, TransportError> {
     match tls {
         None => Ok(Transport::plaintext()),
-        Some((config, name)) => Transport::tls(config, name),
+        Some(client) => Transport::tls(client),
     }
 }
 
@@ -410,4 +415,6 @@ struct News {
     flags_seen: bool,
     answer: Option<Result<Answer, Status>>,
     ended: Option<Status>,
+    /// The link broke, which has a reason of its own.
+    is_broken: bool,
 }

@@ -5,6 +5,7 @@
 //! flow allocates nothing. [`super::ByteBuf`] is the contiguous sibling for small content.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::limits::QUEUE_PIECES_KEPT;
 
@@ -31,11 +32,26 @@ impl Pieces {
     }
 }
 
-/// The queue. Invariant: no piece but the first is empty, and `head` lies within the first.
+/// One piece: what waits in it begins at `start`.
+struct Chunk {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Chunk {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes, start: 0 }
+    }
+
+    fn waiting(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
+    }
+}
+
+/// The queue. Invariant: something waits in every piece but perhaps the only one.
 #[derive(Default)]
 pub struct Chunks {
-    chunks: VecDeque<Vec<u8>>,
-    head: usize,
+    chunks: VecDeque<Chunk>,
     len: usize,
 }
 
@@ -44,7 +60,6 @@ impl Chunks {
     pub const fn new() -> Self {
         Self {
             chunks: VecDeque::new(),
-            head: 0,
             len: 0,
         }
     }
@@ -66,34 +81,37 @@ impl Chunks {
 
     /// The oldest waiting bytes, as many as lie in one piece; empty only when nothing waits.
     pub fn first(&self) -> &[u8] {
-        self.chunks
-            .front()
-            .and_then(|chunk| chunk.get(self.head..))
-            .unwrap_or_default()
+        self.chunks.front().map_or(&[], Chunk::waiting)
     }
 
     /// The waiting bytes, oldest first, as they lie.
     pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        let later = self.chunks.iter().skip(1).map(Vec::as_slice);
-        let all = std::iter::once(self.first()).chain(later);
+        let all = self.chunks.iter().map(Chunk::waiting);
         all.filter(|part| !part.is_empty())
     }
 
     /// Drops the `n` oldest bytes, or all. The last piece is kept for what comes next.
     pub fn consume(&mut self, mut n: usize, pieces: &mut Pieces) {
-        while n > 0 && self.len > 0 {
-            let part = n.min(self.first().len());
+        let mut is_last = self.chunks.len() == 1;
+        while n > 0
+            && let Some(first) = self.chunks.front_mut()
+        {
+            let part = n.min(first.waiting().len());
             n -= part;
-            self.head += part;
+            first.start += part;
             self.len -= part;
-            if self.first().is_empty() {
-                self.head = 0;
-                if self.chunks.len() == 1 {
-                    self.chunks[0].clear();
-                } else if let Some(piece) = self.chunks.pop_front() {
-                    pieces.give_back(piece);
-                }
+            if !first.waiting().is_empty() {
+                return;
             }
+            if is_last {
+                first.bytes.clear();
+                first.start = 0;
+                return;
+            }
+            if let Some(piece) = self.chunks.pop_front() {
+                pieces.give_back(piece.bytes);
+            }
+            is_last = self.chunks.len() == 1;
         }
     }
 
@@ -101,9 +119,11 @@ impl Chunks {
     pub fn extend(&mut self, mut bytes: &[u8], pieces: &mut Pieces) {
         self.len += bytes.len();
         while !bytes.is_empty() {
-            let used = self.chunks.back().map_or(CHUNK_BYTES, Vec::len);
-            let (now, later) = bytes.split_at(bytes.len().min(CHUNK_BYTES - used));
-            match self.chunks.back_mut() {
+            let back = self.chunks.back_mut().map(|chunk| &mut chunk.bytes);
+            let used = back.as_ref().map_or(CHUNK_BYTES, |chunk| chunk.len());
+            let room = CHUNK_BYTES.saturating_sub(used);
+            let (now, later) = bytes.split_at(bytes.len().min(room));
+            match back {
                 Some(chunk) if !now.is_empty() => {
                     // Grown by ourselves, so that a piece never takes more than its size.
                     let wanted = (chunk.capacity() * 2).clamp(used + now.len(), CHUNK_BYTES);
@@ -111,10 +131,36 @@ impl Chunks {
                     chunk.extend_from_slice(now);
                 }
                 // What follows a full piece will hardly stay small.
-                Some(_) => self.chunks.push_back(pieces.take()),
-                None => self.chunks.push_back(Vec::new()),
+                Some(_) => self.chunks.push_back(Chunk::new(pieces.take())),
+                None => self.chunks.push_back(Chunk::new(Vec::new())),
             }
             bytes = later;
+        }
+    }
+
+    /// Whether `buffer` is worth keeping for `size` bytes in it: it can serve as a piece again, and is
+    /// at most twice as large as what would wait in it.
+    pub fn suits(buffer: &Vec<u8>, size: usize) -> bool {
+        (size..=size * 2).contains(&buffer.capacity()) && buffer.capacity() <= CHUNK_BYTES
+    }
+
+    /// Appends the bytes at `range` of `buffer` without copying them: the memory becomes a piece of
+    /// the queue, and `buffer` gets another one, empty.
+    pub fn keep(&mut self, buffer: &mut Vec<u8>, range: Range<usize>, pieces: &mut Pieces) {
+        if self.is_empty()
+            && let Some(idle) = self.chunks.pop_back()
+        {
+            pieces.give_back(idle.bytes);
+        }
+        buffer.truncate(range.end);
+        let bytes = std::mem::replace(buffer, pieces.take());
+        let chunk = Chunk {
+            bytes,
+            start: range.start,
+        };
+        if !chunk.waiting().is_empty() {
+            self.len += chunk.waiting().len();
+            self.chunks.push_back(chunk);
         }
     }
 
@@ -135,7 +181,10 @@ mod tests {
         for _ in 0..1000 {
             queue.extend(&[7; 10_000], &mut pieces);
         }
-        let held = |queue: &Chunks| queue.chunks.iter().map(Vec::capacity).sum::<usize>();
+        let held = |queue: &Chunks| -> usize {
+            let chunks = queue.chunks.iter();
+            chunks.map(|chunk| chunk.bytes.capacity()).sum()
+        };
         assert!(held(&queue) <= queue.len() + CHUNK_BYTES);
         while queue.len() > 100 {
             queue.consume(1234.min(queue.len() - 100), &mut pieces);
@@ -150,17 +199,25 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_queue(
-            steps in proptest::collection::vec((any::<bool>(), 0usize..200_000), 1..40),
+            steps in proptest::collection::vec((0..4u8, 0usize..200_000), 1..40),
         ) {
             let (mut queue, mut pieces) = (Chunks::new(), Pieces::default());
             let mut model = VecDeque::new();
             let mut next = 0u8;
-            for (is_put, n) in steps {
-                if is_put {
-                    let bytes: Vec<u8> =
-                        (0..n).map(|_| { next = next.wrapping_add(1); next }).collect();
+            for (step, n) in steps {
+                let mut bytes = || -> Vec<u8> {
+                    (0..n).map(|_| { next = next.wrapping_add(1); next }).collect()
+                };
+                if step == 0 {
+                    let bytes = bytes();
                     queue.extend(&bytes, &mut pieces);
                     model.extend(bytes);
+                } else if step == 1 {
+                    let mut buffer = bytes();
+                    let range = n / 7..n - n / 9;
+                    model.extend(&buffer[range.clone()]);
+                    queue.keep(&mut buffer, range, &mut pieces);
+                    prop_assert!(buffer.is_empty());
                 } else {
                     prop_assert_eq!(queue.first().is_empty(), model.is_empty());
                     let waiting: Vec<u8> = queue.parts().flatten().copied().collect();

@@ -1,5 +1,6 @@
 //! Leaf types that every layer may use. Nothing here knows a protocol, a socket or a clock.
 
+pub mod address;
 pub mod bytebuf;
 pub mod chunks;
 pub mod civil;
@@ -12,6 +13,7 @@ pub mod slab;
 pub mod timers;
 pub mod trust;
 
+pub use address::{AddressError, GatewayAddress};
 pub use bytebuf::ByteBuf;
 pub use chunks::{Chunks, Pieces};
 pub use client_env::ClientEnv;
@@ -19,4 +21,4 @@ pub use rng::Rng;
 pub use secret::{Secret, wipe};
 pub use slab::{Key, Slab};
 pub use timers::{TimerId, Timers};
-pub use trust::{Roots, Trust};
+pub use trust::{Roots, Trust, Verify};

@@ -1,4 +1,4 @@
-//! Whom TLS believes, as data: what configuration decides and `link::trust` turns into a verifier.
+//! Whom TLS believes, as data: what configuration decides and `tls` turns into a verifier.
 
 /// Said when `HOOP_TLSCA` holds nothing that is a certificate; it begins as upstream's text does.
 pub const NO_AUTHORITY: &str = "failed to append root CA into cert pool: HOOP_TLSCA holds no usable \
@@ -10,8 +10,17 @@ pub const NO_AUTHORITY: &str = "failed to append root CA into cert pool: HOOP_TL
 pub struct Trust {
     /// Which authorities may vouch for it.
     pub roots: Roots,
-    /// Believe any certificate, of anybody: an operator asked for it in so many words.
-    pub skip_verify: bool,
+    /// Whether they have to.
+    pub verify: Verify,
+}
+
+/// Whose word for the other side's identity is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verify {
+    /// A known authority's, for the name that was dialled.
+    Full,
+    /// Nobody's: against eavesdroppers only, and an operator asked for it in so many words.
+    Nobody,
 }
 
 /// The authorities that are believed.
@@ -28,7 +37,7 @@ impl Trust {
     pub const fn public() -> Self {
         Self {
             roots: Roots::Public,
-            skip_verify: false,
+            verify: Verify::Full,
         }
     }
 

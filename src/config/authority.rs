@@ -2,7 +2,7 @@
 
 use super::dsn::is_utf16;
 use super::{ConfigError, Surroundings, Warning};
-use crate::base::{Roots, Trust};
+use crate::base::{Roots, Trust, Verify};
 use crate::wire::base64;
 
 /// What the environment says about trust. `use_own` is false where `HOOP_TLSCA` has no effect.
@@ -19,8 +19,11 @@ pub fn load(
         Some(value) => Roots::Only(pem(surroundings, &value)?),
         None => Roots::Public,
     };
-    let skip_verify = super::is_true(surroundings, "HOOP_TLS_SKIP_VERIFY", warnings);
-    Ok(Trust { roots, skip_verify })
+    let verify = match super::is_true(surroundings, "HOOP_TLS_SKIP_VERIFY", warnings) {
+        true => Verify::Nobody,
+        false => Verify::Full,
+    };
+    Ok(Trust { roots, verify })
 }
 
 /// The file of `HOOP_TLSCA`, if it names one.

@@ -10,9 +10,9 @@
 
 use std::fmt;
 
-use super::address::{AddressError, GatewayAddress};
 use super::percent;
 use crate::base::Secret;
+use crate::base::address::{AddressError, GatewayAddress};
 use crate::wire::base64;
 
 /// What a key says besides its secret.
@@ -105,6 +105,8 @@ pub enum DsnError {
     Assignment,
     /// Quotation marks are part of the text.
     Quoted,
+    /// Quotation marks as print has them.
+    CurlyQuotes,
     /// Backticks are part of the text.
     Backticks,
     /// `<` or `>` is part of the text, as in a template.
@@ -149,8 +151,12 @@ impl fmt::Display for DsnError {
                 "quotation marks are part of the value; remove them (env files of containers \
                  keep them)",
             ),
+            Self::CurlyQuotes => f.write_str(
+                "quotation marks outside ASCII are part of the value; remove them (chats and word \
+                 processors make them)",
+            ),
             Self::Backticks => f.write_str(
-                "backticks are part of the value; remove them (chats and wikis put them around \
+                "backticks (`) are part of the value; remove them (chats and wikis put them around \
                  code)",
             ),
             Self::AngleBrackets => f.write_str(
@@ -166,7 +172,7 @@ impl fmt::Display for DsnError {
                  Out-File -Encoding ascii)",
             ),
             Self::Base64 => f.write_str(
-                "it is a key in base64; decode it (base64 -d), and encode a key for `data:` of a \
+                "it does not look like a key, but like one in base64; decode it (base64 -d), and encode a key for `data:` of a \
                  Kubernetes Secret only once",
             ),
             Self::Character => f.write_str(
@@ -241,9 +247,16 @@ fn reject_lookalikes(text: &str) -> Result<(), DsnError> {
     if text.starts_with('\u{feff}') {
         return Err(DsnError::ByteOrderMark);
     }
-    let quotes = ['"', '\'', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
-    if text.starts_with(quotes) || text.ends_with(quotes) {
-        return Err(DsnError::Quoted);
+    for (quotes, error) in [
+        (&['"', '\''][..], DsnError::Quoted),
+        (
+            &['\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'],
+            DsnError::CurlyQuotes,
+        ),
+    ] {
+        if text.starts_with(quotes) || text.ends_with(quotes) {
+            return Err(error);
+        }
     }
     if text.contains('`') {
         return Err(DsnError::Backticks);
@@ -443,7 +456,7 @@ mod tests {
             ("HOOP_KEY=grpcs://a:b@c:1", E::Assignment),
             ("\"grpcs://a:b@c:1\"", E::Quoted),
             ("grpcs://a:b@c:1'", E::Quoted),
-            ("\u{201c}grpcs://a:b@c:1\u{201d}", E::Quoted),
+            ("\u{201c}grpcs://a:b@c:1\u{201d}", E::CurlyQuotes),
             ("`grpcs://a:b@c:1`", E::Backticks),
             ("grpcs://<name>:<key>@c:1", E::AngleBrackets),
             ("<grpcs://a:b@c:1>", E::AngleBrackets),

@@ -7,7 +7,7 @@ use crate::base::Secret;
 /// Where the key comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// An environment variable: it stays what it was at start.
+    /// An environment variable, or a pipe that it names: it stays what it was at start.
     Variable(&'static str),
     /// A file with a key (`HOOP_KEY_FILE`), read again before every connection attempt.
     DsnFile {
@@ -75,14 +75,17 @@ impl KeySource {
     }
 }
 
-/// A file's content without the white space around it.
+/// A file's content without the white space around it, and without the byte order mark that editors
+/// put in front.
 fn file_text(
     surroundings: Surroundings<'_>,
     variable: &'static str,
     path: &str,
 ) -> Result<Secret, ConfigError> {
     let content = Secret::new(surroundings.read(variable, path)?);
-    let text = content.expose().trim_ascii();
+    let text = content.expose();
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let text = text.trim_ascii();
     if text.is_empty() {
         return Err(ConfigError::FileEmpty {
             variable,

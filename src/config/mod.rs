@@ -10,7 +10,6 @@
 
 use std::{fmt, io};
 
-mod address;
 pub mod authority;
 pub mod beside;
 mod custody;
@@ -22,7 +21,7 @@ pub mod proxy;
 pub mod settings;
 pub mod units;
 
-pub use address::{AddressError, GatewayAddress};
+pub use crate::base::address::{AddressError, GatewayAddress};
 pub use custody::{KEY_READABLE, LANDLOCK_LACKING};
 pub use dsn::{Dsn, DsnError, Mode, Scheme};
 pub use error::{ConfigError, Warning};
@@ -30,7 +29,7 @@ pub use key::{KeySource, looks_like_key};
 pub use proxy::{Proxy, ProxyError};
 pub use settings::{HealthListen, Settings};
 
-use crate::base::{Secret, Trust};
+use crate::base::{Secret, Trust, Verify};
 
 /// Where configuration comes from: a look-up of variables and a reader of (small) files.
 #[derive(Clone, Copy)]
@@ -147,7 +146,7 @@ impl Config {
             }
             TlsMode::Plaintext
         } else {
-            if trust.skip_verify {
+            if trust.verify == Verify::Nobody {
                 warnings.push(Warning::SkipVerify);
             }
             let server_name = surroundings.get("HOOP_TLSSERVERNAME");
@@ -186,6 +185,24 @@ impl Config {
                 ..
             } => name,
             _ => &self.gateway.host,
+        }
+    }
+
+    /// Reads neither the key's nor the authority's file again where that was a pipe, which
+    /// `is_readable` denies: it gives what it gives once.
+    pub fn keep_what_pipes_gave(&mut self, is_readable: &dyn Fn(&str) -> bool) {
+        let is_pipe = |path: &str| !is_readable(path);
+        match &self.key_source {
+            KeySource::DsnFile { variable, path } if is_pipe(path) => {
+                self.key_source = KeySource::Variable(variable);
+            }
+            KeySource::JwtFile { path } if is_pipe(path) => {
+                self.key_source = KeySource::Variable(key::SPIFFE_KEY_FILE);
+            }
+            _ => {}
+        }
+        if let TlsMode::Tls { authority_file, .. } = &mut self.tls {
+            authority_file.take_if(|path| is_pipe(path));
         }
     }
 

@@ -6,9 +6,9 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::address::GatewayAddress;
 use super::{ConfigError, Surroundings, percent};
 use crate::base::Secret;
+use crate::base::address::GatewayAddress;
 
 /// A proxy that is asked with `CONNECT`.
 #[derive(Clone, Debug, PartialEq, Eq)]

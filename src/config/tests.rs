@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::Roots;
+use crate::base::{Roots, Verify};
 
 /// Calls `f` with an environment and files that exist only here.
 pub(super) fn surroundings<T>(
@@ -190,6 +190,17 @@ fn white_space_around_a_key_is_not_sent() {
 }
 
 #[test]
+fn a_byte_order_mark_in_front_of_a_files_key_is_not_sent() {
+    for (variable, text) in [("HOOP_KEY_FILE", KEY), ("HOOP_SPIFFE_KEY_FILE", JWT)] {
+        let variables = [(variable, "marked"), ("HOOP_GRPCURL", "gw.example.com:1")];
+        let content = format!("\u{feff}{text}\r\n");
+        let files = [("marked", content.as_str())];
+        let config = surroundings(&variables, &files, Config::load).unwrap();
+        assert_eq!(token(&config), text);
+    }
+}
+
+#[test]
 fn plaintext_is_judged_by_the_network_that_it_crosses() {
     const REFUSE: (&str, &str) = ("HOOP_LITE_REFUSE_PLAINTEXT", "true");
     for (host, is_far, is_left) in [
@@ -247,20 +258,20 @@ fn trust_is_read_for_keys_and_jwts_but_not_for_static_tokens() {
     let name = ("HOOP_TLSSERVERNAME", "inner.example");
     let skip = ("HOOP_TLS_SKIP_VERIFY", "true");
     let url = ("HOOP_GRPCURL", "gw.example.com:1");
-    let wanted = |roots, skip_verify| TlsMode::Tls {
+    let wanted = |roots, verify| TlsMode::Tls {
         authority_file: (roots != Roots::Public).then(|| "ca".to_owned()),
-        trust: Trust { roots, skip_verify },
+        trust: Trust { roots, verify },
         server_name: Some("inner.example".to_owned()),
     };
     let own = || Roots::Only(PEM.as_bytes().to_vec());
     let config = loaded(&[("HOOP_KEY", KEY), ca, name]);
-    assert_eq!(config.tls, wanted(own(), false));
+    assert_eq!(config.tls, wanted(own(), Verify::Full));
     assert_eq!(config.server_name(), "inner.example");
     let config = loaded(&[("HOOP_SPIFFE_KEY_FILE", "jwt"), url, ca, name, skip]);
-    assert_eq!(config.tls, wanted(own(), true));
+    assert_eq!(config.tls, wanted(own(), Verify::Nobody));
     assert_eq!(config.warnings, [Warning::SkipVerify]);
     let config = loaded(&[("HOOP_TOKEN", "x-agt-a"), url, ca, name]);
-    assert_eq!(config.tls, wanted(Roots::Public, false));
+    assert_eq!(config.tls, wanted(Roots::Public, Verify::Full));
     assert_eq!(
         config.warnings,
         [
@@ -275,7 +286,7 @@ fn switches_count_only_as_exactly_true() {
     for value in ["TRUE", "1", " true", "yes please"] {
         let config = loaded(&[("HOOP_KEY", KEY), ("HOOP_TLS_SKIP_VERIFY", value)]);
         assert_eq!(config.warnings, [Warning::NotTrue("HOOP_TLS_SKIP_VERIFY")]);
-        assert!(matches!(config.tls, TlsMode::Tls { trust, .. } if !trust.skip_verify));
+        assert!(matches!(config.tls, TlsMode::Tls { trust, .. } if trust.verify == Verify::Full));
     }
     for value in ["", "false", "0"] {
         let config = loaded(&[("HOOP_KEY", KEY), ("HOOP_TLS_SKIP_VERIFY", value)]);
@@ -377,6 +388,28 @@ fn a_jwt_file_is_read_again_and_a_variable_is_not() {
     let mut config = loaded(&[("HOOP_KEY", KEY)]);
     let changed = surroundings(&[("HOOP_KEY", OTHER_KEY)], &[], |s| config.reload_key(s));
     assert_eq!((changed.unwrap(), token(&config)), (false, KEY));
+}
+
+#[test]
+fn what_came_by_a_pipe_is_not_read_again() {
+    let ca = ("HOOP_TLSCA", "file://ca");
+    let url = ("HOOP_GRPCURL", "gw.example.com:1");
+    for (variable, path) in [("HOOP_KEY_FILE", "key"), ("HOOP_SPIFFE_KEY_FILE", "jwt")] {
+        let variables = [(variable, path), url, ca];
+        for pipe in [path, "ca"] {
+            let mut config = loaded(&variables);
+            config.keep_what_pipes_gave(&|path| path != pipe);
+            // Neither file exists any more.
+            let (key, authority) = surroundings(&variables, &[], |s| {
+                let is_key_kept = matches!(config.reload_key(s), Ok(false));
+                (is_key_kept, matches!(config.reload_authority(s), Ok(None)))
+            });
+            assert_eq!((key, authority), (pipe == path, pipe == "ca"));
+        }
+        let mut config = loaded(&variables);
+        config.keep_what_pipes_gave(&|_| false);
+        assert_eq!(config.key_source, KeySource::Variable(variable));
+    }
 }
 
 #[test]

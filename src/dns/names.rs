@@ -1,8 +1,9 @@
 //! Everybody's look-ups: who waits for which name.
 //!
 //! Whoever asks for a name that is being looked up waits with the others, so a session has as many
-//! look-ups as it has hosts. When the table is full, the one that has hung for the longest makes room:
-//! dead names count against nobody. The link never waits for, or with, sessions.
+//! look-ups as it has hosts. No user asks for more than three quarters of the table at once. When the
+//! table, or his share, is full, the one that has hung for the longest makes room. The link never waits
+//! for, or with, sessions.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -15,6 +16,8 @@ use crate::base::{Key, Slab};
 
 /// Names under way for targets; each takes a descriptor or, with dead servers, three.
 pub(super) const LOOKUPS_MAX: usize = 512;
+/// The same of one user: the rest is for others, as in every table (`session/shares.rs`).
+pub(super) const SHARE_MAX: usize = LOOKUPS_MAX / 4 * 3;
 /// A look-up that is younger has not hung.
 const HUNG_AFTER: Duration = Duration::from_secs(1);
 /// How long a name that could not be found is not asked for again.
@@ -28,7 +31,10 @@ pub enum Asker {
     /// The way to the gateway.
     Link,
     /// A target of a session.
-    Target,
+    Target {
+        /// Whose session, as a number of its own.
+        user: u64,
+    },
 }
 
 /// One who waits for addresses.
@@ -92,14 +98,14 @@ impl Names {
         let found = self
             .entries
             .iter()
-            .find(|(_, entry)| entry.asker == asker && entry.name == name);
+            .find(|(_, entry)| (entry.asker == Asker::Link) == is_link && entry.name == name);
         if let Some((key, _)) = found
             && let Some(entry) = self.entries.get_mut(key)
         {
             entry.requests.push_back(request);
             return Ok(key);
         }
-        if self.entries.len() >= LOOKUPS_MAX && !is_link {
+        if !is_link && self.is_full(asker) {
             return Err(LookupError::Busy);
         }
         let entry = Entry {
@@ -120,16 +126,32 @@ impl Names {
         refused.map(|(.., error)| *error)
     }
 
-    /// When the table is full: what has hung for the longest is given up.
-    pub fn make_room(&mut self, now: Instant) -> Option<(Key, Outcome)> {
-        if self.entries.len() < LOOKUPS_MAX {
+    /// Whether a target's look-up has no place: in the table, or in its user's share.
+    fn is_full(&self, asker: Asker) -> bool {
+        self.count(|other| other != Asker::Link) >= LOOKUPS_MAX || self.is_share_full(asker)
+    }
+
+    fn is_share_full(&self, asker: Asker) -> bool {
+        self.count(|other| other == asker) >= SHARE_MAX
+    }
+
+    fn count(&self, counts: impl Fn(Asker) -> bool) -> usize {
+        let entries = self.entries.iter();
+        entries.filter(|(_, entry)| counts(entry.asker)).count()
+    }
+
+    /// When `asker` finds no place: what has hung for the longest is given up, of his own if he has his
+    /// share.
+    pub fn make_room(&mut self, now: Instant, asker: Asker) -> Option<(Key, Outcome)> {
+        if asker == Asker::Link || !self.is_full(asker) {
             return None;
         }
-        let of_targets = self
+        let of_his_own = self.is_share_full(asker);
+        let (key, oldest) = self
             .entries
             .iter()
-            .filter(|(_, e)| e.asker == Asker::Target);
-        let (key, oldest) = of_targets.min_by_key(|(_, entry)| entry.began)?;
+            .filter(|(_, e)| e.asker != Asker::Link && (!of_his_own || e.asker == asker))
+            .min_by_key(|(_, entry)| entry.began)?;
         if now < oldest.began + HUNG_AFTER {
             return None;
         }
@@ -174,7 +196,7 @@ impl Names {
         result: Result<Vec<IpAddr>, LookupError>,
     ) -> Option<Outcome> {
         let entry = self.entries.remove(key)?;
-        if let (Err(error), Asker::Target) = (&result, entry.asker) {
+        if let (Err(error), Asker::Target { .. }) = (&result, entry.asker) {
             self.refused.truncate(REFUSED_MAX - 1);
             let until = now + REFUSED_FOR;
             self.refused.push_front((until, entry.name, *error));

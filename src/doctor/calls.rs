@@ -4,19 +4,18 @@ use std::fmt;
 use std::io;
 use std::time::Instant;
 
-use crate::admin::dial::{Duplex, rustls_error};
+use crate::admin::dial::{Duplex, READ_BYTES, tls_error};
 use crate::grpc::{
     Call, Code, MessageError, PREFIX_LEN, Piece, Reassembly, Status, request_fields, write_prefix,
 };
 use crate::h2::frame::HEAD_LEN;
 use crate::h2::{Connection, ConnectionError, ErrorCode, Event, LocalSettings, OpenError};
 use crate::limits::H2_HEADER_LIST_BYTES_MAX;
-use crate::link::trust;
+use crate::tls::{StreamError, Subject};
 
 /// The protocol's default. More is never granted, which bounds an answer.
 const WINDOW: u32 = 65_535;
-const READ_BYTES: usize = 16 * 1024;
-/// Octets of the peer's first words that are kept to tell what it speaks.
+/// Bytes of the peer's first words that are kept to tell what it speaks.
 const FIRST_WORDS: usize = 8;
 
 /// Why a call, or the connection, failed.
@@ -33,7 +32,7 @@ pub enum CallError {
     /// The answer is no gRPC message.
     Message(MessageError),
     /// TLS broke.
-    Tls(rustls::Error),
+    Tls(StreamError),
     /// The connection was closed.
     Closed,
     /// The connection failed or fell silent.
@@ -70,7 +69,7 @@ impl fmt::Display for CallError {
             ),
             Self::Open(error) => write!(f, "{error}"),
             Self::Message(error) => write!(f, "the answer cannot be read: {error}"),
-            Self::Tls(error) => f.write_str(&trust::explain(error)),
+            Self::Tls(error) => f.write_str(&error.explain(&Subject::GATEWAY)),
             Self::Closed => f.write_str("the other side closed the connection"),
             Self::Io(io::ErrorKind::TimedOut) => {
                 f.write_str("no answer in time: something on the way may hold HTTP/2 back")
@@ -199,7 +198,7 @@ impl Caller {
                 self.first_words.extend(self.input.iter().take(missing));
                 Ok(())
             }
-            Err(error) => Err(match rustls_error(&error) {
+            Err(error) => Err(match tls_error(&error) {
                 Some(error) => CallError::Tls(error),
                 None if is_close(error.kind()) => self.closed(),
                 None => CallError::Io(error.kind()),
@@ -238,7 +237,7 @@ impl Caller {
 }
 
 fn write_failed(error: io::Error) -> CallError {
-    match rustls_error(&error) {
+    match tls_error(&error) {
         Some(error) => CallError::Tls(error),
         None if is_close(error.kind()) => CallError::Closed,
         None => CallError::Io(error.kind()),
@@ -323,6 +322,7 @@ impl Response {
                 Ok((taken, message)) => {
                     match message {
                         Some(Piece::Message(message)) => self.message = message.to_vec(),
+                        Some(Piece::Joined(message)) => self.message = message.clone(),
                         Some(Piece::Oversized { len, .. }) => {
                             self.broken = Some(MessageError::TooLarge(len));
                         }

@@ -12,13 +12,13 @@ use crate::admin::dial::{
     handshake,
 };
 use crate::base::near::is_near;
-use crate::base::{Roots, Secret, Trust};
+use crate::base::{Roots, Secret, Trust, Verify};
 use crate::config::{Config, Mode, Proxy, TlsMode};
 use crate::grpc::{Call, Code, Status};
 use crate::io::dial::advice;
-use crate::io::resolve::resolve_now;
-use crate::link::trust::{Alpn, NO_ALPN, client_config};
+use crate::os::resolve::resolve_now;
 use crate::packet::{HealthCheckResponse, PreConnectResponse};
+use crate::tls::{Alpn, Configuration, Subject, Versions};
 
 /// Checks of the way, in their order.
 pub const CHECKS: [&str; 8] = [
@@ -181,11 +181,11 @@ impl Walk<'_, '_> {
             self.report.skip(&["alpn"], "no TLS");
             return Ok(Box::new(stream));
         };
-        let config = match client_config(trust, Alpn::H2) {
-            Ok(config) => config,
+        let configuration = match Configuration::new(trust, Alpn::H2, Versions::Any) {
+            Ok(configuration) => configuration,
             Err(error) => return self.fail("tls", start, &error.to_string()),
         };
-        let mut stream = match handshake(stream, config, self.config.server_name()) {
+        let mut stream = match handshake(stream, configuration, self.config.server_name()) {
             Ok(stream) => stream,
             Err(error) => {
                 let text = self.explain_handshake(&error);
@@ -195,11 +195,11 @@ impl Walk<'_, '_> {
         let (verdict, text) = describe(&stream, trust);
         self.add("tls", verdict, start, &text);
         let start = Instant::now();
-        match stream.conn.alpn_protocol() {
+        match stream.tls().alpn() {
             Some(b"h2") => self.add("alpn", Verdict::Ok, start, "h2"),
-            _ => return self.fail("alpn", start, NO_ALPN),
+            _ => return self.fail("alpn", start, Subject::GATEWAY.no_protocol),
         }
-        stream.sock.set_deadline(start + TALK_TIMEOUT);
+        stream.set_deadline(start + TALK_TIMEOUT);
         Ok(Box::new(stream))
     }
 
@@ -207,7 +207,7 @@ impl Walk<'_, '_> {
         if matches!(error, DialError::Handshake(io::ErrorKind::TimedOut)) {
             return error.to_string();
         }
-        if !matches!(error, DialError::Tls(rustls::Error::InvalidCertificate(_))) {
+        if !matches!(error, DialError::Tls(error) if error.is_distrust()) {
             let plain = self
                 .dial_again()
                 .map(|stream| Caller::start(Box::new(stream)));
@@ -229,11 +229,12 @@ impl Walk<'_, '_> {
     fn handshake_with_anybody(&self) -> Result<TlsStream, DialError> {
         let anybody = Trust {
             roots: Roots::Public,
-            skip_verify: true,
+            verify: Verify::Nobody,
         };
         let failed = |_| DialError::Io(io::ErrorKind::Other);
-        let config = client_config(&anybody, Alpn::H2).map_err(failed)?;
-        handshake(self.dial_again()?, config, self.config.server_name())
+        let configuration =
+            Configuration::new(&anybody, Alpn::H2, Versions::Any).map_err(failed)?;
+        handshake(self.dial_again()?, configuration, self.config.server_name())
     }
 
     fn http2(&mut self, stream: Box<dyn Duplex>) -> Result<Caller, Stop> {
@@ -385,16 +386,13 @@ fn call_advice(error: &CallError) -> &'static str {
 
 /// Protocol, cipher, chain and dates of a connection that was believed.
 fn describe(stream: &TlsStream, trust: &Trust) -> (Verdict, String) {
-    let protocol = match stream.conn.protocol_version() {
-        Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
+    let (protocol, cipher) = stream.tls().describe().unwrap_or(("", "?"));
+    let protocol = match protocol {
+        "TLSv1_3" => "TLS 1.3",
         _ => "TLS 1.2",
     };
-    let suite = stream.conn.negotiated_cipher_suite();
-    let cipher = suite
-        .and_then(|suite| suite.suite().as_str())
-        .unwrap_or("?");
     let text = format!("{protocol} {cipher}; {}", chain(stream));
-    if trust.skip_verify {
+    if trust.verify == Verify::Nobody {
         let advice = "; NOT verified: set HOOP_TLSCA instead of HOOP_TLS_SKIP_VERIFY";
         return (Verdict::Warn, text + advice);
     }
@@ -408,8 +406,7 @@ fn describe(stream: &TlsStream, trust: &Trust) -> (Verdict, String) {
 }
 
 fn certificates(stream: &TlsStream) -> impl Iterator<Item = Certificate> {
-    let chain = stream.conn.peer_certificates().unwrap_or_default();
-    chain.iter().filter_map(|der| Certificate::parse(der))
+    stream.tls().certificates().filter_map(Certificate::parse)
 }
 
 /// `gw, signed by lab-ca, valid 2026-01-01T00:00:00Z to 2027-01-01T00:00:00Z`, and who else came.

@@ -39,10 +39,13 @@ impl fmt::Display for MessageError {
 impl std::error::Error for MessageError {}
 
 /// What comes out of [`Reassembly::feed`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
     /// A whole message.
     Message(&'a [u8]),
+    /// A whole message that came in pieces, in memory that the caller may take away; what it leaves
+    /// instead is used for the next one.
+    Joined(&'a mut Vec<u8>),
     /// A part of a message above [`GRPC_MESSAGE_BYTES_MAX`], which is passed over. The first comes
     /// with its prefix and may be empty, the last one ends the message.
     Oversized {
@@ -117,7 +120,7 @@ impl Reassembly {
         }
         self.append(part);
         self.lent = true;
-        Ok((used + missing, Some(Piece::Message(&self.buffer))))
+        Ok((used + missing, Some(Piece::Joined(&mut self.buffer))))
     }
 
     /// Lends what has come of a message that is too large, behind `used` bytes of its prefix.
@@ -227,6 +230,8 @@ mod tests {
                 let done = found.is_none();
                 match found {
                     Some(Piece::Message(message)) => messages.push(message.to_vec()),
+                    // Taken away, as a receiver may.
+                    Some(Piece::Joined(message)) => messages.push(std::mem::take(message)),
                     Some(Piece::Oversized { part, len, is_last }) => {
                         passed += part.len();
                         assert_eq!(is_last, passed == len as usize);
@@ -327,6 +332,7 @@ mod tests {
             left -= n;
             let whole = message.map(|piece| match piece {
                 Piece::Message(message) => message.len(),
+                Piece::Joined(message) => message.len(),
                 Piece::Oversized { .. } => panic!("it is not too large"),
             });
             assert_eq!(whole, (left == 0).then_some(len));

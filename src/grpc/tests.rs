@@ -63,6 +63,7 @@ impl Ongoing {
                     rest = &rest[n..];
                     match message {
                         Some(Piece::Message(message)) => self.messages.push(message.to_vec()),
+                        Some(Piece::Joined(message)) => self.messages.push(message.clone()),
                         Some(other) => panic!("{other:?}"),
                         None if rest.is_empty() => return,
                         None => {}

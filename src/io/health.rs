@@ -15,13 +15,16 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
-use super::sys;
+use crate::http::head::{self, HeadBounds};
+use crate::os::sys;
 
 /// Clients at once; a further one takes the place of the oldest.
 const CLIENTS_MAX: usize = 8;
 /// A probe's request: some have 8 KiB of headers, of proxies and of single sign-on.
-const REQUEST_BYTES_MAX: usize = 10 * 1024;
-const REQUEST_FIELDS_MAX: usize = 100;
+const REQUEST: HeadBounds = HeadBounds {
+    bytes: 10 * 1024,
+    fields: 100,
+};
 /// A client that takes longer is dropped when its place is needed, or at the next request.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -208,17 +211,15 @@ pub fn respond(
     request: &[u8],
     answer: &mut dyn FnMut(Question) -> (u16, String),
 ) -> Option<(u16, String)> {
-    let mut fields = [httparse::EMPTY_HEADER; REQUEST_FIELDS_MAX];
-    let mut parsed = httparse::Request::new(&mut fields);
-    match parsed.parse(request) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) if request.len() < REQUEST_BYTES_MAX => return None,
-        _ => return Some((400, "bad request\n".into())),
-    }
-    if !matches!(parsed.method, Some("GET" | "HEAD")) {
+    let head = match head::request(request, REQUEST) {
+        Ok(None) => return None,
+        Ok(Some(head)) => head,
+        Err(_) => return Some((400, "bad request\n".into())),
+    };
+    if !matches!(head.method, "GET" | "HEAD") {
         return Some((405, "only GET is served\n".into()));
     }
-    let target = parsed.path.unwrap_or("");
+    let target = head.target;
     // The absolute form, as it is sent to proxies (RFC 9112, section 3.2.2).
     let path = match target.split_once("://") {
         Some((_, rest)) if !target.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),

@@ -10,10 +10,10 @@ use mio::net::TcpStream;
 
 use super::dial::{self, Dial, Dialled};
 use super::reactor::{LINK_REQUEST, Reactor, TOKEN_LINK};
-use super::resolve::{Addresses, Asker, Request};
-use super::sys;
 use crate::agent::Wait;
 use crate::limits;
+use crate::os::resolve::{Addresses, Asker, Request};
+use crate::os::sys;
 
 /// Reads of the link in one turn, so that targets are served in between.
 const LINK_READS_PER_TURN: usize = 4;
@@ -80,16 +80,27 @@ impl Reactor {
             self.suspects.clear();
         }
         self.link = LinkSocket::Resolving;
-        let number = LINK_REQUEST;
-        let request = Request { number, port };
-        let registry = self.poll.registry();
-        let known = self
-            .resolver
-            .submit(now, host, Asker::Link, request, registry);
-        match known {
-            Some(addresses) => self.link_resolved(now, addresses),
-            None => self.resolved(now),
+        let (number, asker) = (LINK_REQUEST, Asker::Link);
+        if let Some(addresses) = self.look_up(now, host, asker, Request { number, port }) {
+            self.link_resolved(now, addresses);
         }
+    }
+
+    /// The addresses of `host`, if they are known already; else they come to [`Reactor::resolved`].
+    pub(super) fn look_up(
+        &mut self,
+        now: Instant,
+        host: &str,
+        asker: Asker,
+        request: Request,
+    ) -> Option<Addresses> {
+        let registry = self.poll.registry();
+        let known = self.resolver.submit(now, host, asker, request, registry);
+        if known.is_none() {
+            // Making room for it may have ended another.
+            self.resolved(now);
+        }
+        known
     }
 
     pub(super) fn link_resolved(&mut self, now: Instant, addresses: Addresses) {

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::dial::{self, Dial, Dialled};
 use super::link_socket::LinkSocket;
 use super::reactor::{Reactor, SECOND_REQUEST, TOKEN_SECOND};
-use super::resolve::{Addresses, Asker, Request};
 use crate::agent::Wait;
+use crate::os::resolve::{Addresses, Asker, Request};
 
 /// Reads in one turn; a key check takes three or four.
 const READS_PER_TURN: usize = 16;
@@ -16,15 +16,9 @@ const READS_PER_TURN: usize = 16;
 impl Reactor {
     pub(super) fn dial_second(&mut self, now: Instant, host: &str, port: u16) {
         self.second = LinkSocket::Resolving;
-        let number = SECOND_REQUEST;
-        let request = Request { number, port };
-        let registry = self.poll.registry();
-        let known = self
-            .resolver
-            .submit(now, host, Asker::Link, request, registry);
-        match known {
-            Some(addresses) => self.second_resolved(now, addresses),
-            None => self.resolved(now),
+        let (number, asker) = (SECOND_REQUEST, Asker::Link);
+        if let Some(addresses) = self.look_up(now, host, asker, Request { number, port }) {
+            self.second_resolved(now, addresses);
         }
     }
 

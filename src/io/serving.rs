@@ -32,7 +32,17 @@ const LAST_GRACE: Duration = Duration::from_millis(500);
 impl Reactor {
     pub(super) fn carry_out_session(&mut self, now: Instant, output: Output) {
         match output {
-            Output::Dial { target, host, port } => self.dial(now, target, &host, port),
+            Output::Dial {
+                target,
+                user,
+                host,
+                port,
+            } => {
+                let asker = Asker::Target {
+                    user: user.number(),
+                };
+                self.dial(now, target, asker, &host, port);
+            }
             Output::Spawn { target, command } => match self.processes.spawn(*command) {
                 Ok(spawned) => self.started(now, target, spawned),
                 Err(failure) => {
@@ -68,18 +78,11 @@ impl Reactor {
         }
     }
 
-    fn dial(&mut self, now: Instant, target: TargetId, host: &str, port: u16) {
+    fn dial(&mut self, now: Instant, target: TargetId, asker: Asker, host: &str, port: u16) {
         self.targets.insert(target, Endpoint::Resolving, Vec::new());
         let number = target.0.to_bits();
-        let request = Request { number, port };
-        let registry = self.poll.registry();
-        let known = self
-            .resolver
-            .submit(now, host, Asker::Target, request, registry);
-        match known {
-            Some(addresses) => self.target_resolved(now, number, addresses),
-            // Making room for it may have ended another.
-            None => self.resolved(now),
+        if let Some(addresses) = self.look_up(now, host, asker, Request { number, port }) {
+            self.target_resolved(now, number, addresses);
         }
     }
 

@@ -266,6 +266,9 @@ impl Calls {
                         Some(Piece::Message(message)) => Packet::decode(message)
                             .map(|packet| on_event(Event::Packet(packet)))
                             .map_err(LinkError::Packet),
+                        Some(Piece::Joined(message)) => {
+                            offer(message, on_event).map_err(LinkError::Packet)
+                        }
                         Some(Piece::Oversized { part, len, is_last }) => {
                             self.oversized.pass(part);
                             Ok(!is_last || {
@@ -331,6 +334,18 @@ impl Calls {
 }
 
 /// What a stream is reset with whose messages can't be read.
+/// A packet in a buffer of its own, which the receiver may keep.
+fn offer(
+    message: &mut Vec<u8>,
+    on_event: &mut dyn FnMut(Event<'_>) -> bool,
+) -> Result<bool, DecodeError> {
+    let mut packet = Packet::decode(message)?;
+    packet.can_be_kept = true;
+    let range = packet.payload_range();
+    on_event(Event::Packet(packet));
+    Ok(on_event(Event::Buffer(message, range)))
+}
+
 fn reset_code(error: &LinkError) -> h2::ErrorCode {
     match error {
         LinkError::Message(MessageError::TooLarge(_)) => h2::ErrorCode::ENHANCE_YOUR_CALM,
@@ -350,6 +365,7 @@ fn feed(
         match piece {
             None => {}
             Some(Piece::Message(message)) => on_message(message).map_err(LinkError::Packet)?,
+            Some(Piece::Joined(message)) => on_message(message).map_err(LinkError::Packet)?,
             Some(Piece::Oversized { len, .. }) => {
                 return Err(LinkError::Message(MessageError::TooLarge(len)));
             }

@@ -1,11 +1,11 @@
 //! Why a link can't go on, in words for an operator.
 
-use super::proxy::{self, ProxyError};
+use super::proxy::ProxyError;
 use super::transport::TransportError;
-use super::trust;
 use crate::grpc::MessageError;
 use crate::h2;
 use crate::packet::DecodeError;
+use crate::tls::Subject;
 
 /// Why the link can't go on.
 #[derive(Debug)]
@@ -33,26 +33,16 @@ impl From<TransportError> for LinkError {
 impl std::fmt::Display for LinkError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Transport(TransportError::Tls(error)) => f.write_str(&trust::explain(error)),
-            Self::Transport(TransportError::NoHttp2) => f.write_str(trust::NO_ALPN),
-            Self::Transport(TransportError::Exhausted) => {
-                f.write_str("TLS can't go on: too much undecodable data, or its keys are used up")
+            Self::Transport(TransportError::Tls(error)) => {
+                f.write_str(&error.explain(&Subject::GATEWAY))
             }
-            Self::Proxy(ProxyError::NoPassword) => f.write_str(proxy::NO_PASSWORD),
-            Self::Proxy(ProxyError::Status(407)) => f.write_str(
-                "the proxy wants credentials: put them into HTTPS_PROXY (http://user:password@host:port)",
-            ),
-            Self::Proxy(ProxyError::Status(status)) => write!(
-                f,
-                "the proxy refused to connect to the gateway with HTTP status {status}: have it \
-                 allow CONNECT to this host and port, or correct HTTPS_PROXY"
-            ),
-            Self::Proxy(ProxyError::NotHttp) => {
-                f.write_str("HTTPS_PROXY names something that is no HTTP proxy")
-            }
+            Self::Transport(TransportError::NoHttp2) => f.write_str(Subject::GATEWAY.no_protocol),
+            Self::Proxy(error) => write!(f, "{error}"),
             Self::Http2(error) => write!(f, "{error}"),
             Self::Message(error) => write!(f, "{error}"),
-            Self::Packet(error) => write!(f, "the gateway sent a message that is no packet: {error}"),
+            Self::Packet(error) => {
+                write!(f, "the gateway sent a message that is no packet: {error}")
+            }
             Self::Closed => f.write_str("the gateway closed the connection"),
         }
     }

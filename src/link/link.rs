@@ -7,6 +7,7 @@
 //! Sans-IO: socket bytes in, packets out by callback; the outbox in, socket bytes out. Carries the
 //! agent's one `Connect` stream and one unary `PreConnect` at a time. Knows nothing of sessions.
 
+use std::ops::{ControlFlow, Range};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -15,13 +16,14 @@ use super::error::LinkError;
 use super::gather::{Gather, Wait};
 use super::pace::Pace;
 use super::proxy;
-use super::transport::{Progress, RECORD_PLAINTEXT_MAX, Transport};
+use super::transport::Transport;
 use crate::base::{ByteBuf, Secret};
 use crate::grpc::Status;
 use crate::h2;
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
 use crate::packet::{Outbox, Oversized, Packet};
+use crate::tls::{Progress, RECORD_PLAINTEXT_MAX};
 
 /// A frame that fills one TLS record.
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
@@ -56,6 +58,8 @@ pub enum Event<'a> {
     Ready,
     /// A packet of the stream.
     Packet(Packet<'a>),
+    /// The buffer of that packet, if it can be kept, and where its payload lies.
+    Buffer(&'a mut Vec<u8>, Range<usize>),
     /// A packet of the stream that is too large, and its length; its bytes were passed over.
     Oversized(Oversized, u32),
     /// The stream is over.
@@ -97,7 +101,7 @@ impl Link {
             outgoing.extend(request);
         }
         Self {
-            tunnel: tunnel.map(|_| proxy::Answer::default()),
+            tunnel: tunnel.map(|request| proxy::Answer::to(&request)),
             transport,
             outgoing,
             calls: Calls::new(identity, credit),
@@ -167,7 +171,7 @@ impl Link {
 
     /// Where the reactor puts what it reads from the socket.
     pub fn read_buffer(&mut self) -> &mut [u8] {
-        self.transport.incoming().spare(self.read_size)
+        self.transport.slot(self.read_size)
     }
 
     /// Packets have come for which there was no room. They cost no more memory than the stream had
@@ -210,8 +214,20 @@ impl Link {
             ..
         } = self;
         calls.take_packets(takes_packets, on_event)?;
-        let progress =
-            transport.receive(outgoing, &mut |bytes| calls.receive(now, bytes, on_event))?;
+        let mut broken = None;
+        let progress = transport.receive(outgoing, &mut |bytes| match calls
+            .receive(now, bytes, on_event)
+        {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                broken = Some(error);
+                ControlFlow::Break(())
+            }
+        });
+        if let Some(error) = broken {
+            return Err(error);
+        }
+        let progress = progress?;
         if self.transport.is_open() && !self.is_ready {
             self.is_ready = true;
             on_event(Event::Ready);

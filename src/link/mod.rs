@@ -1,4 +1,4 @@
-//! The path to the gateway: TLS, HTTP/2, gRPC calls, and how long to wait between attempts.
+//! The path to the gateway: HTTP/2 and gRPC calls, in TLS, and how long to wait between attempts.
 //!
 //! Sans-IO like everything below it. Knows packets, but no session.
 
@@ -11,7 +11,6 @@ mod link;
 mod pace;
 pub mod proxy;
 mod transport;
-pub mod trust;
 
 pub use backoff::{Backoff, Cause};
 pub use error::LinkError;

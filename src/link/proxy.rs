@@ -1,6 +1,9 @@
 //! HTTP CONNECT through an outbound proxy (RFC 9110, section 9.3.6), before anything else is said.
 
+use std::fmt;
+
 use crate::base::{ByteBuf, Secret};
+use crate::http::head::{self, Fields, HeadBounds};
 use crate::wire::base64;
 
 /// The head of a proxy's answer; those seen in the field have a few hundred bytes.
@@ -12,23 +15,53 @@ const ANSWER_FIELDS_MAX: usize = 64;
 pub enum ProxyError {
     /// It answered with this HTTP status.
     Status(u16),
+    /// It does not take the user and password that it was given.
+    Login,
     /// It wants a login, but none by user and password.
     NoPassword,
     /// What it said is not an HTTP answer.
     NotHttp,
 }
 
+impl fmt::Display for ProxyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPassword => {
+                "the proxy takes no user and password (it asks for Negotiate or NTLM, which \
+                 hoop-lite can't do): have it allow Basic, or this host without a login, or put a \
+                 relay such as cntlm in front"
+            }
+            Self::Login => {
+                "the proxy refuses the user and password in HTTPS_PROXY: correct them (%40 stands \
+                 for @), or ask whoever runs the proxy to let this user through"
+            }
+            Self::Status(407) => {
+                "the proxy wants credentials: write user and password into HTTPS_PROXY \
+                 (http://user:password@host:port)"
+            }
+            Self::Status(status) => {
+                return write!(
+                    f,
+                    "the proxy refused the tunnel with HTTP status {status}: have it allow CONNECT \
+                     to this host and port, or name the host in NO_PROXY"
+                );
+            }
+            Self::NotHttp => {
+                "the address in HTTPS_PROXY does not answer as an HTTP proxy: check host and port"
+            }
+        })
+    }
+}
+
 /// Waits for the proxy's answer to [`request`].
 #[derive(Default)]
 pub struct Answer {
+    /// The request had user and password.
+    has_login: bool,
     seen: Vec<u8>,
     /// Where the answer begins, behind interim ones.
     start: usize,
 }
-
-/// What is said of a proxy that asks for a login of its network's domain.
-pub const NO_PASSWORD: &str = "the proxy takes no user and password (it asks for Negotiate or NTLM, which hoop-lite can't do): \
-     have it allow Basic, or this host without a login, or put a relay such as cntlm in front";
 
 /// The request that asks for a tunnel to `authority`, with user and password where there are any.
 pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
@@ -44,6 +77,15 @@ pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
 }
 
 impl Answer {
+    /// To this request.
+    pub fn to(request: &[u8]) -> Self {
+        let mut lines = request.split(|byte| *byte == b'\n');
+        Self {
+            has_login: lines.any(|line| line.starts_with(b"Proxy-Authorization")),
+            ..Self::default()
+        }
+    }
+
     /// Takes the answer's bytes from `incoming` and leaves what follows them there. `true`: the
     /// tunnel stands.
     pub fn receive(&mut self, incoming: &mut ByteBuf) -> Result<bool, ProxyError> {
@@ -52,47 +94,40 @@ impl Answer {
         let taken = incoming.len().min(room);
         self.seen.extend_from_slice(&incoming.filled()[..taken]);
         loop {
-            let mut fields = [httparse::EMPTY_HEADER; ANSWER_FIELDS_MAX];
-            let mut response = httparse::Response::new(&mut fields);
             let answer = self.seen.get(self.start..).unwrap_or_default();
-            match response.parse(answer) {
-                Ok(httparse::Status::Complete(head)) => {
-                    self.start += head;
-                    match response.code {
-                        // The answer is still to come.
-                        Some(100 | 102..=199) => continue,
-                        Some(200..=299) => {
-                            incoming.consume(self.start - before);
-                            return Ok(true);
-                        }
-                        Some(407) if !takes_password(response.headers) => {
-                            return Err(ProxyError::NoPassword);
-                        }
-                        Some(code) => return Err(ProxyError::Status(code)),
-                        None => return Err(ProxyError::NotHttp),
-                    }
+            let bounds = HeadBounds {
+                bytes: ANSWER_BYTES_MAX - self.start,
+                fields: ANSWER_FIELDS_MAX,
+            };
+            let Some(head) = head::response(answer, bounds).map_err(|_| ProxyError::NotHttp)?
+            else {
+                incoming.consume(taken);
+                return Ok(false);
+            };
+            self.start += head.len;
+            match head.status {
+                // The answer is still to come.
+                100 | 102..=199 => {}
+                200..=299 => {
+                    incoming.consume(self.start - before);
+                    return Ok(true);
                 }
-                Ok(httparse::Status::Partial) if self.seen.len() < ANSWER_BYTES_MAX => {
-                    incoming.consume(taken);
-                    return Ok(false);
-                }
-                _ => return Err(ProxyError::NotHttp),
+                407 if !takes_password(&head.fields) => return Err(ProxyError::NoPassword),
+                407 if self.has_login => return Err(ProxyError::Login),
+                status => return Err(ProxyError::Status(status)),
             }
         }
     }
 }
 
 /// `Basic` is offered, or nothing is said of what is.
-fn takes_password(fields: &[httparse::Header<'_>]) -> bool {
-    let mut offers = fields
-        .iter()
-        .filter(|field| field.name.eq_ignore_ascii_case("proxy-authenticate"))
-        .peekable();
-    let is_basic = |value: &[u8]| {
-        let is_it = |word: &[u8]| word.eq_ignore_ascii_case(b"basic");
-        value.split(|byte| b" ,\t".contains(byte)).any(is_it)
+fn takes_password(fields: &Fields) -> bool {
+    let mut offers = fields.all("proxy-authenticate").peekable();
+    let is_basic = |value: &str| {
+        let is_it = |word: &str| word.eq_ignore_ascii_case("basic");
+        value.split([' ', ',', '\t']).any(is_it)
     };
-    offers.peek().is_none() || offers.any(|field| is_basic(field.value))
+    offers.peek().is_none() || offers.any(is_basic)
 }
 
 #[cfg(test)]
@@ -167,6 +202,20 @@ mod tests {
             incoming.extend(format!("HTTP/1.1 407 Login\r\n{offers}\r\n").as_bytes());
             let outcome = Answer::default().receive(&mut incoming);
             assert_eq!(outcome, Err(want), "{offers}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_is_refused_is_told_from_one_that_is_lacking() {
+        let login = ("user".to_owned(), Secret::new("password"));
+        for (login, want) in [
+            (None, ProxyError::Status(407)),
+            (Some(&login), ProxyError::Login),
+        ] {
+            let mut incoming = ByteBuf::new();
+            incoming.extend(b"HTTP/1.1 407 Login\r\n\r\n");
+            let outcome = Answer::to(&request("gw:443", login)).receive(&mut incoming);
+            assert_eq!(outcome, Err(want));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Keys, Relay};
-use crate::base::ByteBuf;
+use crate::base::{ByteBuf, Verify};
 use crate::wire::sink::Sink;
 
 /// Takes what goes to a client.
@@ -78,15 +78,6 @@ pub enum Waits {
 pub struct TlsWish {
     /// Who must vouch for the server.
     pub verify: Verify,
-}
-
-/// Whose word for the server's identity is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verify {
-    /// A known authority, for the name that was dialled.
-    Full,
-    /// Nobody's: against eavesdroppers only.
-    Nobody,
 }
 
 /// `SSLMODE`, as libpq means it.

@@ -38,9 +38,7 @@ mod relay;
 pub mod scram;
 
 pub use account::Account;
-pub use exchange::{
-    CancelKey, Cause, Exchange, Packets, Refusal, Step, TlsMode, TlsWish, Verify, Waits,
-};
+pub use exchange::{CancelKey, Cause, Exchange, Packets, Refusal, Step, TlsMode, TlsWish, Waits};
 pub use login::Login;
 pub use relay::Relay;
 pub use scram::Keys;

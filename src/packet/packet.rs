@@ -9,6 +9,7 @@ use crate::wire::protobuf::{self, Fields, Value};
 use crate::wire::sink::{Count, Room, Sink};
 use crate::wire::varint;
 use std::fmt;
+use std::ops::Range;
 
 const FIELD_COMPONENT: u32 = 1;
 pub(super) const FIELD_TYPE: u32 = 2;
@@ -53,6 +54,8 @@ pub struct Packet<'a> {
     pub kind_name: &'a str,
     /// The payload; its meaning depends on the kind.
     pub payload: &'a [u8],
+    /// The buffer that it lies in may be kept: it is offered next.
+    pub can_be_kept: bool,
     message: &'a [u8],
 }
 
@@ -79,8 +82,18 @@ impl<'a> Packet<'a> {
             kind: Kind::from_name(kind_name),
             kind_name,
             payload,
+            can_be_kept: false,
             message,
         })
+    }
+
+    /// Where in its message the payload lies.
+    pub fn payload_range(&self) -> Range<usize> {
+        if self.payload.is_empty() {
+            return 0..0;
+        }
+        let start = self.payload.as_ptr().addr() - self.message.as_ptr().addr();
+        start..start + self.payload.len()
     }
 
     /// The value of a spec key. An empty value and an absent key are different things.

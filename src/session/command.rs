@@ -86,10 +86,14 @@ pub fn argv(
     Ok((argv, places))
 }
 
+/// Names alone: the log has this text too, and other arguments may hold a password with a `$`.
 fn missing_variable(arguments: &[Vec<u8>]) -> String {
+    let is_name = |argument: &[u8]| {
+        variable_name(argument).is_some_and(|(_, length)| length == argument.len())
+    };
     let naming: Vec<String> = arguments
         .iter()
-        .filter(|argument| argument.contains(&b'$'))
+        .filter(|argument| is_name(argument))
         .map(|argument| String::from_utf8_lossy(argument).into_owned())
         .collect();
     format!(
@@ -210,7 +214,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let error = argv(
-            &words(&["psql", "-h", "$HOST"]),
+            &words(&["psql", "-ppass$word", "-h", "$HOST"]),
             &[],
             &Environment::default(),
         );

@@ -298,7 +298,7 @@ impl Environment {
         if !passed_over.is_empty() {
             passed_over.truncate(passed_over.floor_char_boundary(NAMES_SHOWN_BYTES));
             log::info!(
-                "sid={} the connection's own go before the client's:{passed_over}",
+                "sid={} the client's{passed_over} passed over: the connection or the session sets it",
                 Word(session_id)
             );
         }

@@ -37,10 +37,6 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(key) = self.by_id.get(id).copied() {
-            log::warn!(
-                "sid={} a second session came with the id of this one: both are refused",
-                Word(id)
-            );
             self.counters.refused += 1;
             self.close(now, key, EXIT_INTERNAL, SAME_ID, outbox);
             return self.contest();
@@ -173,7 +169,7 @@ impl Sessions {
         };
         self.by_id.insert(id, key);
         self.counters.sessions += 1;
-        let Some(Address { host, port }) = address else {
+        let Some(address) = address else {
             return self.opened(key, outbox);
         };
         let timeout = Some(limits::SESSION_OPEN_TIMEOUT);
@@ -186,7 +182,20 @@ impl Sessions {
         if let Some(session) = self.session_mut(key) {
             session.state = State::Opening(target);
         }
-        self.outputs.push_back(Output::Dial { target, host, port });
+        self.dial(target, address);
+    }
+
+    /// Asks for a connection to `address`, which will be `id`.
+    pub(super) fn dial(&mut self, id: TargetId, address: Address) {
+        if let Some(target) = self.target(id) {
+            let user = target.user;
+            self.outputs.push_back(Output::Dial {
+                target: id,
+                user,
+                host: address.host,
+                port: address.port,
+            });
+        }
     }
 
     /// The address answered (or none had to): the client may go on.

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::command::{Argv, PathPlace};
+use super::shares::UserKey;
 use super::target::TargetId;
 
 /// The size of a terminal: characters, and pixels where known.
@@ -92,6 +93,8 @@ pub enum Output {
     Dial {
         /// For whom.
         target: TargetId,
+        /// Whose look-up of the name it is.
+        user: UserKey,
         /// Name or literal address.
         host: String,
         /// Port.

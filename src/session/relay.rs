@@ -1,12 +1,15 @@
 //! The reactor's side of every target: what connected, what was read, what was written.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Instant;
 
 use super::report::Report;
 use super::sessions::Sessions;
 use super::target::{Channel, Kind as TargetKind, Phase, Target, TargetId};
 use crate::base::plain::Word;
+use crate::base::{Chunks, Pieces};
+use crate::limits;
 use crate::packet::{Kind, Outbox, SpecEntry, spec};
 
 impl Sessions {
@@ -218,6 +221,34 @@ impl Sessions {
         }
     }
 
+    /// A payload of this size is worth a buffer of its own, and there is memory to spare: a buffer may
+    /// be twice as large as what it holds.
+    pub(super) fn may_keep(&self, size: usize) -> bool {
+        size >= limits::KEPT_PAYLOAD_BYTES_MIN
+            && self.buffered + size <= self.settings.queue_bytes_max / 8
+    }
+
+    /// The buffer of the packet that was just handled, with its payload at `range`: it becomes part of
+    /// its target's queue where that spares a copy.
+    pub fn keep_payload(
+        &mut self,
+        now: Instant,
+        buffer: &mut Vec<u8>,
+        range: Range<usize>,
+        outbox: &mut Outbox,
+    ) {
+        let Some(id) = self.keeping.take() else {
+            return;
+        };
+        if !Chunks::suits(buffer, range.len()) {
+            return self.enqueue(now, id, &buffer[range], outbox);
+        }
+        let size = range.len();
+        self.queue(now, id, size, outbox, |target, pieces| {
+            target.keep(now, buffer, range, pieces);
+        });
+    }
+
     /// Bytes from the gateway for a target.
     pub(super) fn enqueue(
         &mut self,
@@ -226,18 +257,32 @@ impl Sessions {
         bytes: &[u8],
         outbox: &mut Outbox,
     ) {
+        self.queue(now, id, bytes.len(), outbox, |target, pieces| {
+            target.enqueue(now, bytes, pieces);
+        });
+    }
+
+    /// Has `put` add `size` bytes to a target's queue, unless that takes no more.
+    fn queue(
+        &mut self,
+        now: Instant,
+        id: TargetId,
+        size: usize,
+        outbox: &mut Outbox,
+        put: impl FnOnce(&mut Target, &mut Pieces),
+    ) {
         let Some(target) = self.targets.get_mut(id.0) else {
             return;
         };
-        if target.input_ended || bytes.is_empty() {
+        if target.input_ended || size == 0 {
             return;
         }
         let was_cold = !target.queue.holds_memory();
-        target.enqueue(now, bytes, &mut self.pieces);
+        put(target, &mut self.pieces);
         if was_cold {
             self.note_warm(now, id);
         }
-        self.buffered += bytes.len();
+        self.buffered += size;
         self.mark_dirty(id);
         self.watch_pressure(now, outbox);
     }

@@ -118,6 +118,8 @@ pub struct Sessions {
     is_closing: bool,
     /// A target said something that was no answer to bulk data.
     pub(super) is_at_work: bool,
+    /// Whose queue gets the buffer of the packet that was just handled.
+    pub(super) keeping: Option<TargetId>,
     pub(super) counters: Counters,
 }
 
@@ -154,6 +156,7 @@ impl Sessions {
             warm: Vec::new(),
             is_closing: false,
             is_at_work: false,
+            keeping: None,
             counters: Counters::default(),
         }
     }
@@ -287,7 +290,7 @@ impl Sessions {
 
     /// A packet for a session that is not open: late ones are normal, others hear of it.
     pub(super) fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
-        let known = self.ended.iter_mut().find(|ended| &*ended.id == id);
+        let known = self.find_ended(id).and_then(|at| self.ended.get_mut(at));
         let is_late = known.is_some();
         if let Some(ended) = known
             && kind == Kind::AgentSessionClose

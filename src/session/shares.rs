@@ -33,6 +33,13 @@ const TABLES: usize = 5;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct UserKey(Key);
 
+impl UserKey {
+    /// A number that no other user has.
+    pub fn number(self) -> u64 {
+        self.0.to_bits()
+    }
+}
+
 struct User {
     name: Box<str>,
     taken: [usize; TABLES],

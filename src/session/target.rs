@@ -9,6 +9,7 @@
 //!
 //! A target owns the bytes that wait for it; the reactor borrows them, writes, and reports.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::draining::Drain;
@@ -155,11 +156,27 @@ impl Target {
 
     /// Queues `bytes`.
     pub fn enqueue(&mut self, now: Instant, bytes: &[u8], pieces: &mut Pieces) {
+        self.will_wait(now, bytes.len());
+        self.queue.extend(bytes, pieces);
+    }
+
+    /// Queues what lies at `range` of `buffer`, and keeps the buffer.
+    pub fn keep(
+        &mut self,
+        now: Instant,
+        buffer: &mut Vec<u8>,
+        range: Range<usize>,
+        pieces: &mut Pieces,
+    ) {
+        self.will_wait(now, range.len());
+        self.queue.keep(buffer, range, pieces);
+    }
+
+    fn will_wait(&mut self, now: Instant, size: usize) {
         if self.queue.is_empty() {
             self.progress = now;
         }
-        self.queue.extend(bytes, pieces);
-        self.unanswered = self.unanswered.saturating_add(bytes.len());
+        self.unanswered = self.unanswered.saturating_add(size);
     }
 
     /// It said something; `true` unless that answers bulk data, as a server does that confirms

@@ -52,7 +52,10 @@ impl Sessions {
         };
         let opens_only = packet.spec(spec::TCP_SERVER_CONNECT).is_some();
         if !opens_only {
-            self.enqueue(now, target, packet.payload, outbox);
+            match packet.can_be_kept && self.may_keep(packet.payload.len()) {
+                true => self.keeping = Some(target),
+                false => self.enqueue(now, target, packet.payload, outbox),
+            }
         }
     }
 
@@ -86,11 +89,7 @@ impl Sessions {
             open.insert(connection, target);
         }
         self.counters.relays += 1;
-        self.outputs.push_back(Output::Dial {
-            target,
-            host: address.host,
-            port: address.port,
-        });
+        self.dial(target, address);
         Some(target)
     }
 

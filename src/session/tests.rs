@@ -273,7 +273,10 @@ fn a_tcp_session_opens_only_after_its_address_answered() {
     let mut world = World::new();
     world.open("s", tcp());
     assert!(world.sent().is_empty());
-    let Some(Output::Dial { target, host, port }) = world.sessions.poll_output() else {
+    let Some(Output::Dial {
+        target, host, port, ..
+    }) = world.sessions.poll_output()
+    else {
         panic!("nothing is dialled")
     };
     assert_eq!((host.as_str(), port), ("db.internal", 9000));

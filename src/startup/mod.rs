@@ -6,11 +6,7 @@ mod user;
 mod variables;
 
 use std::fs;
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 
 use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
 use crate::base::Rng;
@@ -18,14 +14,15 @@ use crate::cli::{AgentOptions, RunOptions};
 use crate::config::{
     Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
 };
-use crate::io::notify::Notify;
-use crate::io::processes::Keeping;
 use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
-use crate::io::signal::Catch;
-use crate::io::{files, health, log, sys};
-use crate::link::trust::{self, Alpn};
+use crate::io::{health, log};
 use crate::link::{Identity, proxy};
+use crate::os::notify::Notify;
+use crate::os::processes::Keeping;
+use crate::os::signal::Catch;
+use crate::os::{files, sys};
 use crate::session::{self, AgentEnvironment, Sessions};
+use crate::tls::{Alpn, Client, Configurations, Versions};
 use beside::Program;
 use publication::{ORGANISATION_AGENT, Publication};
 use variables::{Variables, wipe};
@@ -140,7 +137,8 @@ fn prepare(
     surroundings: Surroundings<'_>,
     variables: &mut Variables,
 ) -> Result<Prepared, String> {
-    let config = Config::load(surroundings).map_err(|error| error.to_string())?;
+    let mut config = Config::load(surroundings).map_err(|error| error.to_string())?;
+    config.keep_what_pipes_gave(&files::is_readable);
     for warning in &config.warnings {
         ::log::warn!("{warning}");
     }
@@ -151,7 +149,7 @@ fn prepare(
     };
     if beside.is_some() {
         ::log::info!(
-            "sessions see our environment, less HOOP_*, TOKEN, VAULT_TOKEN and \
+            "sessions see the environment that run was started with, less HOOP_*, TOKEN, VAULT_TOKEN and \
              VAULT_APP_ROLE_SECRET_ID"
         );
     }
@@ -316,15 +314,17 @@ fn endpoint_source(
     mut config: Config,
     publication: Option<Publication>,
 ) -> Result<EndpointSource, String> {
+    let mut configurations = Configurations::new();
     let mut tls = match &config.tls {
         TlsMode::Plaintext => None,
         TlsMode::Tls { trust, .. } => {
-            let name = config.server_name().to_owned();
-            let name = ServerName::try_from(name.clone())
+            let configuration = configurations
+                .get(trust, Alpn::H2, Versions::Any)
+                .map_err(|error| error.to_string())?;
+            let name = config.server_name();
+            let client = Client::new(configuration, name)
                 .map_err(|_| format!("{name:?} is not a name that a certificate can have"))?;
-            let client =
-                trust::client_config(trust, Alpn::H2).map_err(|error| error.to_string())?;
-            Some((client, name))
+            Some(client)
         }
     };
     let mut metadata = metadata();
@@ -333,26 +333,37 @@ fn endpoint_source(
         publication.request().encode(&mut preconnect);
         metadata.push(("connection-name", publication.name));
     }
+    let mut is_first = true;
     Ok(Box::new(move || {
+        let is_read = std::mem::take(&mut is_first);
         let surroundings = Surroundings {
             variable: &|_| None,
-            read_file: &files::read_small,
+            read_file: &files::read_again,
         };
         match config.reload_key(surroundings) {
-            // Only root can read it, whom we no longer are.
-            _ if config.settings.user.is_some() => {}
+            // A moment ago, by root, whom we no longer are.
+            _ if is_read && config.settings.user.is_some() => {}
             Ok(true) => {
                 sys::lock_memory(config.token.expose());
                 ::log::info!("the key's file has a new key");
             }
             Ok(false) => {}
-            Err(error) => ::log::warn!("{error}; going on with the key as it was"),
+            Err(error) => {
+                let why = match config.settings.user {
+                    Some(_) => {
+                        " (with --user it is read once: start the agent anew after a change)"
+                    }
+                    None => "",
+                };
+                ::log::warn!("{error}; going on with the key as it was{why}");
+            }
         }
         match config.reload_authority(surroundings) {
             Ok(None) => {}
-            Ok(Some(trust)) => match (trust::client_config(trust, Alpn::H2), &mut tls) {
-                (Ok(client), Some((current, _))) => {
-                    *current = client;
+            Ok(Some(trust)) => match (configurations.get(trust, Alpn::H2, Versions::Any), &mut tls)
+            {
+                (Ok(configuration), Some(client)) => {
+                    client.set_configuration(configuration);
                     ::log::info!("the authority's file has new certificates");
                 }
                 (Err(error), _) => ::log::warn!("{error}; going on with the authority as it was"),
@@ -371,7 +382,7 @@ fn endpoint_source(
 
 fn endpoint(
     config: &Config,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<Client>,
     metadata: Vec<(&'static str, String)>,
     preconnect: Vec<u8>,
 ) -> Endpoint {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use hoop_lite::link::trust::{Alpn, Roots, Trust, client_config};
+use hoop_lite::base::{Roots, Trust, Verify};
+use hoop_lite::tls::{Alpn, Client, Configuration, Versions};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, crypto};
@@ -30,10 +31,12 @@ impl Tls {
         server.alpn_protocols = vec![b"h2".to_vec()];
         let trust = Trust {
             roots: Roots::Only(certificate.pem().into_bytes()),
-            skip_verify: false,
+            verify: Verify::Full,
         };
+        let configuration = Configuration::new(&trust, Alpn::H2, Versions::Any);
         Self {
-            client: client_config(&trust, Alpn::H2).expect("a client"),
+            client: Client::new(configuration.expect("an authority"), "gateway.example")
+                .expect("a name"),
             server: Arc::new(server),
         }
     }

@@ -8,8 +8,8 @@ use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::Identity;
 use hoop_lite::session::{self, AgentEnvironment, Sessions};
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ServerConfig};
+use hoop_lite::tls::Client;
+use rustls::ServerConfig;
 
 use crate::content::MARKER;
 use crate::dice::Dice;
@@ -19,7 +19,7 @@ use crate::world::DRAIN_TIMEOUT;
 
 /// TLS of both ends.
 pub struct Tls {
-    pub client: Arc<ClientConfig>,
+    pub client: Client,
     pub server: Arc<ServerConfig>,
 }
 
@@ -99,13 +99,12 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
     );
     let client = tls.map(|tls| tls.client.clone());
     let endpoints = Box::new(move || {
-        let name = ServerName::try_from("gateway.example").map_err(|error| error.to_string())?;
         Ok(Endpoint {
             host: "gateway.example".into(),
             port: 8010,
             place: "gateway.example:8010".into(),
             tunnel: None,
-            tls: client.clone().map(|client| (client, name)),
+            tls: client.clone(),
             identity: Identity {
                 is_encrypted: client.is_some(),
                 authority: "gateway.example:8010".into(),

@@ -3,7 +3,7 @@ use std::time::Instant;
 use super::*;
 use crate::base::Key;
 use crate::dns::lookup::Send;
-use crate::dns::names::{Asker, LOOKUPS_MAX, Names, REFUSED_FOR, REFUSED_MAX, Request};
+use crate::dns::names::{Asker, LOOKUPS_MAX, Names, REFUSED_FOR, REFUSED_MAX, Request, SHARE_MAX};
 
 struct World {
     names: Names,
@@ -24,7 +24,7 @@ impl World {
     }
 
     fn ask(&mut self, name: &str, number: u64) -> Result<Key, LookupError> {
-        self.ask_as(Asker::Target, name, number)
+        self.ask_as(Asker::Target { user: 1 }, name, number)
     }
 
     /// Answers all that a look-up has asked; who waited for it.
@@ -97,27 +97,58 @@ fn few_refusals_are_remembered() {
 #[test]
 fn names_that_hang_make_room_for_others_and_the_link_needs_none() {
     let mut world = World::new();
+    let users = [1, 2].map(|user| Asker::Target { user });
     for number in 0..LOOKUPS_MAX as u64 {
-        assert!(world.names.make_room(world.now).is_none());
-        assert!(world.ask(&format!("dead{number}.example"), number).is_ok());
+        let asker = users[usize::from(number % 2 == 1)];
+        assert!(world.names.make_room(world.now, asker).is_none());
+        let name = format!("dead{number}.example");
+        assert!(world.ask_as(asker, &name, number).is_ok());
         world.now += Duration::from_micros(1);
     }
+    let third = Asker::Target { user: 3 };
     assert!(
-        world.names.make_room(world.now).is_none(),
+        world.names.make_room(world.now, third).is_none(),
         "none has hung yet"
     );
-    assert_eq!(world.ask("db.example", 5000), Err(LookupError::Busy));
+    assert_eq!(
+        world.ask_as(third, "db.example", 5000),
+        Err(LookupError::Busy)
+    );
     assert!(world.ask("dead7.example", 5001).is_ok(), "it is under way");
     assert!(world.ask_as(Asker::Link, "gw.example", 5002).is_ok());
+    assert!(world.names.make_room(world.now, Asker::Link).is_none());
     world.now += SECOND;
-    let (_, outcome) = world.names.make_room(world.now).unwrap();
+    assert!(world.names.make_room(world.now, Asker::Link).is_none());
+    let (_, outcome) = world.names.make_room(world.now, third).unwrap();
     assert_eq!(outcome.result, Err(LookupError::Temporary));
     let numbers: Vec<u64> = outcome.requests.iter().map(|r| r.number).collect();
     assert_eq!(numbers, [0], "the oldest");
-    // The link's does not count, and is never the one to go.
-    let (_, outcome) = world.names.make_room(world.now).unwrap();
-    assert_eq!(outcome.requests[0].number, 1);
-    assert!(world.ask("db.example", 5003).is_ok());
+    assert!(world.ask_as(third, "db.example", 5003).is_ok());
+}
+
+#[test]
+fn dead_names_of_one_user_leave_room_for_everybody_elses() {
+    let mut world = World::new();
+    let greedy = Asker::Target { user: 1 };
+    let mut given_up = 0;
+    for number in 0..1100 {
+        given_up += usize::from(world.names.make_room(world.now, greedy).is_some());
+        let asked = world.ask(&format!("dead{number}.example"), number);
+        assert_eq!(asked.is_ok(), number < SHARE_MAX as u64);
+    }
+    assert_eq!(given_up, 0, "none has hung yet");
+    // At the same moment.
+    let other = Asker::Target { user: 2 };
+    assert!(world.names.make_room(world.now, other).is_none());
+    assert!(world.ask_as(other, "db.example", 5000).is_ok());
+    // With time, his own make room for his next, and nobody else's do.
+    world.now += SECOND;
+    assert!(world.names.make_room(world.now, other).is_none());
+    let (_, outcome) = world.names.make_room(world.now, greedy).unwrap();
+    assert_eq!(outcome.requests[0].number, 0);
+    assert!(world.ask("db2.example", 5001).is_ok());
+    // Who waits with others for a name takes no room.
+    assert!(world.ask("db.example", 5002).is_ok());
 }
 
 #[test]

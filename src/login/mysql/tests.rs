@@ -2,10 +2,9 @@
 
 use loopback_gateway::mysql::{Conduct, SCRAMBLE, Server, response};
 
-use crate::base::{ByteBuf, Secret};
+use crate::base::{ByteBuf, Secret, Verify};
 use crate::login::{
     Account, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, Step, TlsMode, TlsWish,
-    Verify,
 };
 
 const PASSWORD: &[u8] = b"s3cret";

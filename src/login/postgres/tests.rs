@@ -8,10 +8,10 @@ use loopback_gateway::postgres::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{ByteBuf, Secret};
+use crate::base::{ByteBuf, Secret, Verify};
 use crate::login::{
     Account, CancelKey, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, Step, TlsMode,
-    TlsWish, Verify, Waits,
+    TlsWish, Waits,
 };
 
 const NONCE: [u8; 18] = [7; 18];

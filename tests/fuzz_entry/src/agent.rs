@@ -281,7 +281,9 @@ impl World {
     fn carry_out_session(&mut self, output: session::Output) {
         use session::Output as O;
         match output {
-            O::Dial { target, host, port } => {
+            O::Dial {
+                target, host, port, ..
+            } => {
                 assert!(!host.is_empty() && port != 0);
                 self.add(target, false);
             }

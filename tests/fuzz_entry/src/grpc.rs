@@ -46,6 +46,10 @@ fn joined(pieces: &[&[u8]]) -> (Messages, Option<MessageError>) {
                     assert!(!is_within && message.len() <= limits::GRPC_MESSAGE_BYTES_MAX);
                     messages.push((message.len(), message.to_vec()));
                 }
+                Some(Piece::Joined(message)) => {
+                    assert!(!is_within && message.len() <= limits::GRPC_MESSAGE_BYTES_MAX);
+                    messages.push((message.len(), message.clone()));
+                }
                 Some(Piece::Oversized { part, len, is_last }) => {
                     assert!(len as usize > limits::GRPC_MESSAGE_BYTES_MAX);
                     if !std::mem::replace(&mut is_within, !is_last) {

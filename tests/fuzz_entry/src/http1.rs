@@ -1,12 +1,21 @@
 //! HTTP/1: the gateway's REST answers, a proxy's answer, a probe's question.
 
-use hoop_lite::admin::http1::{HttpError, ResponseReader};
 use hoop_lite::base::ByteBuf;
+use hoop_lite::http::{Bounds, HeadBounds, HttpError, ResponseReader};
 use hoop_lite::io::health;
 use hoop_lite::limits;
 use hoop_lite::link::proxy::Answer;
 
 use crate::input::{cuts, split};
+
+/// Those of `admin`.
+const BOUNDS: Bounds = Bounds {
+    head: HeadBounds {
+        bytes: limits::ADMIN_HEAD_BYTES_MAX,
+        fields: limits::ADMIN_HEADERS_MAX,
+    },
+    body_bytes: limits::ADMIN_BODY_BYTES_MAX,
+};
 
 /// A response: the same however it is cut, within its bounds.
 pub fn response(bytes: &[u8]) -> bool {
@@ -20,7 +29,7 @@ pub fn response(bytes: &[u8]) -> bool {
 type Read = (u16, Option<String>, Vec<u8>);
 
 fn read(pieces: &[&[u8]]) -> Result<Read, HttpError> {
-    let mut reader = ResponseReader::default();
+    let mut reader = ResponseReader::new(BOUNDS);
     for piece in pieces {
         reader.handle_bytes(piece)?;
     }

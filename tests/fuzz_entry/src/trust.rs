@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use hoop_lite::base::{Secret, Trust};
+use hoop_lite::base::{Roots, Secret, Trust, Verify};
 use hoop_lite::config::authority;
 use hoop_lite::doctor::certificate::Certificate;
-use hoop_lite::link::trust::{Alpn, Roots, client_config};
 use hoop_lite::link::{Identity, Link, Transport};
-use rustls::pki_types::ServerName;
+use hoop_lite::tls::{Alpn, Client, Configuration, Versions};
 
 use crate::input::{pieces, split};
 
@@ -15,9 +14,9 @@ use crate::input::{pieces, split};
 pub fn certificates(bytes: &[u8]) -> bool {
     let trust = Trust {
         roots: Roots::Only(bytes.to_vec()),
-        skip_verify: false,
+        verify: Verify::Full,
     };
-    let is_usable = client_config(&trust, Alpn::H2).is_ok();
+    let is_usable = Configuration::new(&trust, Alpn::H2, Versions::Any).is_ok();
     if let Ok(pem) = authority::as_pem(bytes) {
         assert_eq!(
             authority::as_pem(&pem).ok(),
@@ -37,9 +36,10 @@ pub fn certificates(bytes: &[u8]) -> bool {
 /// Bytes where a TLS handshake is expected, in any pieces: refused or waited for, in bounded memory.
 pub fn tls(bytes: &[u8]) -> bool {
     let (mut control, wire) = split(bytes);
-    let config = client_config(&Trust::public(), Alpn::H2).expect("the public authorities");
-    let name = ServerName::try_from("gateway.example").expect("a name");
-    let transport = Transport::tls(config, name).expect("a client");
+    let configuration = Configuration::new(&Trust::public(), Alpn::H2, Versions::Any);
+    let configuration = configuration.expect("the public authorities");
+    let client = Client::new(configuration, "gateway.example").expect("a name");
+    let transport = Transport::tls(client).expect("a client");
     let now = Instant::now();
     let identity = Identity {
         is_encrypted: true,

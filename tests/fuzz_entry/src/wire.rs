@@ -1,8 +1,10 @@
 //! Encodings without meaning: varints, protobuf, base64, gob, JSON.
 
-use hoop_lite::admin::{answers, json as admin_json};
+use hoop_lite::admin::answers;
 use hoop_lite::wire::protobuf::{self, Fields, Value};
-use hoop_lite::wire::{base64 as codec, gob as reader, json as writer, varint as number};
+use hoop_lite::wire::{
+    base64 as codec, gob as reader, json as writer, json_text, varint as number,
+};
 use serde::de::IgnoredAny;
 
 /// A varint: what was read is written and read again, in the shortest form no longer than it came.
@@ -133,25 +135,25 @@ pub fn json(bytes: &[u8]) -> bool {
         serde_json::from_str::<String>(&quoted).ok().as_deref(),
         Some(&*text)
     );
-    assert!(admin_json::is_json(&quoted));
-    let ours = admin_json::is_json(&text);
+    assert!(json_text::is_json(&quoted));
+    let ours = json_text::is_json(&text);
     let theirs = serde_json::from_str::<IgnoredAny>(&text).is_ok();
     // Ours nests less deeply than theirs.
     assert!(
         ours == theirs || (theirs && text.matches(['[', '{']).count() > 60),
         "{text:?}"
     );
-    let elements = admin_json::elements(&text);
+    let elements = json_text::elements(&text);
     if let Some(elements) = &elements {
         let listed = serde_json::from_str::<Vec<IgnoredAny>>(&text).map(|list| list.len());
         assert_eq!(listed.ok(), Some(elements.len()));
-        assert!(elements.iter().all(|element| admin_json::is_json(element)));
+        assert!(elements.iter().all(|element| json_text::is_json(element)));
     }
-    let _ = admin_json::parse::<Vec<answers::Agent>>(&text);
-    let _ = admin_json::parse::<answers::Agent>(&text);
-    let _ = admin_json::parse::<answers::Created>(&text);
-    let _ = admin_json::parse::<answers::PublicInfo>(&text);
-    let _ = admin_json::parse::<answers::ServerInfo>(&text);
-    let _ = admin_json::parse::<answers::Message>(&text);
+    let _ = json_text::parse::<Vec<answers::Agent>>(&text);
+    let _ = json_text::parse::<answers::Agent>(&text);
+    let _ = json_text::parse::<answers::Created>(&text);
+    let _ = json_text::parse::<answers::PublicInfo>(&text);
+    let _ = json_text::parse::<answers::ServerInfo>(&text);
+    let _ = json_text::parse::<answers::Message>(&text);
     ours
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::gateway::deadline;
 
@@ -248,6 +248,11 @@ impl AgentProcess {
         ticks * 1000 / u64::try_from(per_second).unwrap_or(100)
     }
 
+    /// For how long it was ready to go on and the machine had no processor for it.
+    pub fn waited_for_cpu(&self) -> Duration {
+        waited_for_cpu(&self.proc_file("schedstat"))
+    }
+
     /// The pids of its direct children.
     pub fn children(&self) -> Vec<i32> {
         let entries = std::fs::read_dir("/proc").expect("/proc");
@@ -291,6 +296,22 @@ impl Drop for AgentProcess {
             eprintln!("the agent said:\n  {}", self.lines().join("\n  "));
         }
     }
+}
+
+/// The same of all threads of this process together.
+pub fn waited_for_cpu_here() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").expect("/proc");
+    let paths = threads.filter_map(|thread| Some(thread.ok()?.path().join("schedstat")));
+    // One may have ended since.
+    let texts = paths.map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    texts.map(|text| waited_for_cpu(&text)).sum()
+}
+
+/// The second field of a `schedstat`.
+fn waited_for_cpu(schedstat: &str) -> Duration {
+    let field = schedstat.split_whitespace().nth(1);
+    let nanoseconds = field.and_then(|field| field.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
 }
 
 /// The fields of `/proc/PID/stat` from the third on: the name before may hold spaces.

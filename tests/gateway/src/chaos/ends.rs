@@ -1,9 +1,9 @@
 //! Whom the end of a session reaches and when: programs that detach themselves, that ignore signals,
 //! that fork faster than anybody can look, against each kind of end.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use loopback_gateway::event::Event;
 use loopback_gateway::{Session, deadline};
 
 use super::Plan;
@@ -48,17 +48,24 @@ fn with_program<'gateway>(
 }
 
 /// The time until no process of the scenario is left. Links of a chain come and go while one looks.
-fn time_to_end(started: Instant) -> Duration {
+fn time_to_end(elapsed: impl Fn() -> Duration) -> Duration {
+    let began = Instant::now();
     loop {
         wait_until("the end of all processes", || {
             session_processes().is_empty()
         });
-        let took = started.elapsed();
+        let took = elapsed();
         if (0..20).all(|_| session_processes().is_empty()) {
             return took;
         }
-        assert!(started.elapsed() < deadline(), "a chain goes on");
+        assert!(began.elapsed() < deadline(), "a chain goes on");
     }
+}
+
+/// A clock that begins here.
+fn since_now() -> impl Fn() -> Duration {
+    let now = Instant::now();
+    move || now.elapsed()
 }
 
 /// Every program and every end: normal, the client leaves, the key is revoked.
@@ -71,13 +78,13 @@ pub fn ends(plan: &Plan) -> Row {
     for (_, program) in ATTACHED {
         let session = with_program(&subject, program, "exit");
         assert_eq!(session.finish().code, 0);
-        slowest = slowest.max(time_to_end(Instant::now()));
+        slowest = slowest.max(time_to_end(since_now()));
     }
     for (_, program) in ATTACHED.into_iter().chain(DETACHED) {
         let mut session = with_program(&subject, program, "exec sleep 1000");
         let started = Instant::now();
         session.kill();
-        slowest = slowest.max(time_to_end(started));
+        slowest = slowest.max(time_to_end(|| started.elapsed()));
     }
     assert!(
         slowest <= ENDED_WITHIN,
@@ -92,7 +99,7 @@ pub fn ends(plan: &Plan) -> Row {
         ));
         terminal.expect("up\r\n");
         terminal.kill();
-        assert!(time_to_end(Instant::now()) <= ENDED_WITHIN);
+        assert!(time_to_end(since_now()) <= ENDED_WITHIN);
     }
     let mut after = subject.figures();
     let revoked = revoked_ends(plan, &subject);
@@ -128,15 +135,9 @@ fn revoked_ends(plan: &Plan, subject: &Subject) -> Duration {
         let sessions: Vec<_> = all
             .map(|(_, program)| with_program(subject, program, "exec sleep 1000"))
             .collect();
-        let from = subject.gateway.mark();
-        subject.gateway.revoke(NAME);
-        subject
-            .gateway
-            .wait_event(from, "the verdict", |event| match event {
-                Event::PreConnect { answer: Err(_), .. } => Some(()),
-                _ => None,
-            });
-        let took = time_to_end(Instant::now());
+        subject.revoke();
+        let verdict = subject.stopwatch();
+        let took = time_to_end(|| verdict.elapsed());
         slowest = slowest.max(took);
         assert!(took <= REVOKED_WITHIN, "the last one ended after {took:?}");
         drop(sessions);
@@ -162,18 +163,31 @@ pub fn killed_agent(plan: &Plan) -> Row {
                 with_program(&subject, program, "trap \"\" TERM HUP; exec sleep 1000")
             })
             .collect();
+        let mut keeper = subject
+            .gateway
+            .open_session(exec("exec sh").file("CERT", b"secret"));
+        keeper.wait_open();
+        keeper.send_stdin(b"echo $CERT; trap \"\" TERM HUP; exec sleep 1000\n");
+        let file = PathBuf::from(keeper.expect("\n").trim_end());
+        let folder = file.parent().expect("a folder of secret files");
+        assert!(file.exists());
         let started = Instant::now();
         subject.agent.signal(libc::SIGKILL);
-        let took = time_to_end(started);
+        let took = time_to_end(|| started.elapsed());
+        wait_until("the end of secret files", || !folder.exists());
+        let took = took.max(started.elapsed());
         slowest = slowest.max(took);
         assert!(took <= ORPHANED_WITHIN, "the last one ended after {took:?}");
-        drop(sessions);
+        drop((sessions, keeper));
     }
     Row::ended(
         "killed-agent",
         &format!(
-            "{rounds} times SIGKILL of the agent, nine sessions' programs at work, most of which ignore TERM and HUP"
+            "{rounds} times SIGKILL of the agent, ten sessions' programs at work that ignore TERM and HUP, and a secret file"
         ),
-        &format!("nothing left after {} ms at most", slowest.as_millis()),
+        &format!(
+            "neither processes nor files left after {} ms at most",
+            slowest.as_millis()
+        ),
     )
 }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use loopback_gateway::event::Event;
 use loopback_gateway::process::is_alive;
 use loopback_gateway::targets::{Manner, Target};
 use loopback_gateway::{AgentProcess, Session};
@@ -78,15 +77,8 @@ pub fn revocation(plan: &Plan) -> Row {
         wait_until("all processes", || session_processes().len() >= 50);
         let pids = session_processes();
         processes = pids.len();
-        let from = subject.gateway.mark();
-        subject.gateway.revoke(NAME);
-        subject
-            .gateway
-            .wait_event(from, "the verdict", |event| match event {
-                Event::PreConnect { answer: Err(_), .. } => Some(()),
-                _ => None,
-            });
-        let verdict = Instant::now();
+        subject.revoke();
+        let verdict = subject.stopwatch();
         while pids.iter().any(|pid| is_alive(*pid)) {
             assert!(
                 verdict.elapsed() < Duration::from_secs(10),

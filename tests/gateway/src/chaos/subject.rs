@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use loopback_gateway::{AgentProcess, Gateway, Security, SessionRequest, Setup, deadline};
+use loopback_gateway::event::Event;
+use loopback_gateway::{
+    AgentProcess, Gateway, Security, SessionRequest, Setup, deadline, waited_for_cpu_here,
+};
 
 use super::Plan;
 
@@ -71,6 +74,31 @@ impl Subject {
         );
     }
 
+    /// Deletes the key, and waits until the agent has been told so.
+    pub fn revoke(&self) {
+        let from = self.gateway.mark();
+        self.gateway.revoke(NAME);
+        self.gateway
+            .wait_event(from, "the verdict", |event| match event {
+                Event::PreConnect { answer: Err(_), .. } => Some(()),
+                _ => None,
+            });
+    }
+
+    /// Begins to measure.
+    pub fn stopwatch(&self) -> Stopwatch<'_> {
+        Stopwatch {
+            subject: self,
+            began: Instant::now(),
+            held_up: self.held_up(),
+        }
+    }
+
+    /// For how long agent and gateway were ready to go on while others had the processors.
+    fn held_up(&self) -> Duration {
+        self.agent.waited_for_cpu() + waited_for_cpu_here()
+    }
+
     /// Runs a script as a session and checks its answer.
     pub fn check_works(&self) {
         let outcome = self
@@ -78,6 +106,21 @@ impl Subject {
             .open_session(exec("cat; exit 3"))
             .run(b"as it was");
         assert_eq!((outcome.out().as_str(), outcome.code), ("as it was", 3));
+    }
+}
+
+/// Measures what agent and gateway take: a limit in milliseconds is none of a busy machine's.
+pub struct Stopwatch<'subject> {
+    subject: &'subject Subject,
+    began: Instant,
+    held_up: Duration,
+}
+
+impl Stopwatch<'_> {
+    /// The time since the beginning, without that for which others had the processors.
+    pub fn elapsed(&self) -> Duration {
+        let held_up = self.subject.held_up().saturating_sub(self.held_up);
+        self.began.elapsed().saturating_sub(held_up)
     }
 }
 

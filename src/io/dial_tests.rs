@@ -1,0 +1,127 @@
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Poll, Token};
+use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
+
+use crate::io::dial::{Dial, Dialled};
+use crate::limits;
+
+/// An address that lets nobody in and says nothing: its queue is full, and the kernel drops what comes.
+struct Hole {
+    _listener: std::os::fd::OwnedFd,
+    _first: std::net::TcpStream,
+    address: SocketAddr,
+}
+
+impl Hole {
+    fn new() -> Self {
+        let listener = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&listener, &"127.0.0.1:0".parse::<SocketAddr>().unwrap()).unwrap();
+        listen(&listener, 0).unwrap();
+        let address = SocketAddr::try_from(getsockname(&listener).unwrap()).unwrap();
+        let first = std::net::TcpStream::connect(address).unwrap();
+        Self {
+            _listener: listener,
+            _first: first,
+            address,
+        }
+    }
+}
+
+fn closed() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+struct World {
+    poll: Poll,
+    events: Events,
+    dial: Dial,
+    now: Instant,
+}
+
+impl World {
+    fn new(addresses: &[SocketAddr]) -> Self {
+        Self {
+            poll: Poll::new().unwrap(),
+            events: Events::with_capacity(16),
+            dial: Dial::new(Token(0), addresses.to_vec()),
+            now: Instant::now(),
+        }
+    }
+
+    fn advance(&mut self) -> Dialled {
+        self.dial.advance(self.now, self.poll.registry())
+    }
+
+    /// By events alone: the dial's clock stands.
+    fn end(&mut self) -> Result<TcpStream, std::io::Error> {
+        loop {
+            match self.advance() {
+                Dialled::Pending => crate::os::tests::wait(&mut self.poll, &mut self.events),
+                Dialled::Connected(socket, _) => return Ok(socket),
+                Dialled::Failed(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[test]
+fn an_address_that_fails_costs_no_time() {
+    let good = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = good.local_addr().unwrap();
+    let unreachable = "[2001:db8::1]:1".parse().unwrap();
+    let mut world = World::new(&[closed(), closed(), address]);
+    assert_eq!(world.end().unwrap().peer_addr().unwrap(), address);
+    let mut world = World::new(&[closed(), unreachable]);
+    let failed = world.advance();
+    // Some machines have a way to anywhere.
+    if let Dialled::Failed(error) = failed {
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn a_silent_address_gets_a_companion_after_a_moment_and_keeps_its_place() {
+    let good = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = good.local_addr().unwrap();
+    let hole = Hole::new();
+    let mut world = World::new(&[hole.address, address]);
+    assert!(matches!(world.advance(), Dialled::Pending));
+    let at = world.dial.next_at().unwrap();
+    assert_eq!(at, world.now + Duration::from_millis(250));
+    world.now = at - Duration::from_millis(1);
+    assert!(matches!(world.advance(), Dialled::Pending));
+    assert_eq!(
+        world.dial.next_at(),
+        Some(at),
+        "an early look changes nothing"
+    );
+    world.now = at;
+    assert_eq!(world.end().unwrap().peer_addr().unwrap(), address);
+}
+
+#[test]
+fn few_addresses_are_under_way_side_by_side() {
+    let hole = Hole::new();
+    let count = limits::CONNECTS_AT_ONCE_MAX * 2;
+    let mut world = World::new(&vec![hole.address; count]);
+    for started in 1..=count {
+        assert!(matches!(world.advance(), Dialled::Pending));
+        assert_eq!(world.dial.racing(), started.min(count / 2));
+        match world.dial.next_at() {
+            Some(at) => world.now = at,
+            None => assert_eq!(started, count),
+        }
+    }
+}
+
+#[test]
+fn nowhere_to_go_is_a_failure_too() {
+    let error = World::new(&[]).end().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrNotAvailable);
+    let error = World::new(&[closed(), closed()]).end().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+}

@@ -1,0 +1,180 @@
+//! Our side of the sessions' guardians: what they are told and when, and what they report.
+//!
+//! Promises that a session which was asked to end is made to after its time, that no order reaches a
+//! stranger, and that a guardian which somebody has killed ends its session too. How the processes
+//! are found is the guardians' business (`sys/guard.rs`).
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::{CStr, OsStr};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use mio::net::UnixStream;
+use mio::{Interest, Registry, Token};
+
+use super::children::Children;
+use super::sys::{Order, Pid};
+use crate::limits;
+use crate::session::{End, Exit};
+
+/// Tokens of guardians begin here, far above those of targets and below those of names: the id
+/// follows.
+pub const TOKEN_BASE: usize = 1 << (usize::BITS - 3);
+
+struct Guardian {
+    control: UnixStream,
+    /// The leader's end was reported.
+    has_reported: bool,
+    /// What it is told when the session's time is up.
+    last_order: Order,
+    /// Nobody is left but what has detached itself.
+    is_left: bool,
+    control_group: PathBuf,
+}
+
+/// All of them, by the id of the guardian's process.
+#[derive(Default)]
+pub struct Guardians {
+    table: BTreeMap<Pid, Guardian>,
+    /// Sessions that were asked to end, and when they will be made to, earliest first.
+    ending: VecDeque<(Instant, Pid)>,
+    left: usize,
+}
+
+impl Guardians {
+    /// Takes charge of a guardian; its reports wake the loop from now on.
+    pub fn insert(
+        &mut self,
+        registry: &Registry,
+        pid: Pid,
+        mut control: UnixStream,
+        control_group: &CStr,
+    ) -> io::Result<()> {
+        let result = registry.register(&mut control, token(pid), Interest::READABLE);
+        let guardian = Guardian {
+            control,
+            has_reported: false,
+            last_order: Order::KillAll,
+            is_left: false,
+            control_group: OsStr::from_bytes(control_group.to_bytes()).into(),
+        };
+        self.table.insert(pid, guardian);
+        result
+    }
+
+    /// The guardian of a token.
+    pub fn pid(token: Token) -> Option<Pid> {
+        token.0.checked_sub(TOKEN_BASE)?.try_into().ok()
+    }
+
+    /// It is one of them.
+    pub fn knows(&self, pid: Pid) -> bool {
+        self.table.contains_key(&pid)
+    }
+
+    /// How the leader has ended, if that has just been reported.
+    pub fn report(&mut self, pid: Pid) -> Option<Exit> {
+        let guardian = self.table.get_mut(&pid)?;
+        let mut status = [0; size_of::<i32>()];
+        if guardian.has_reported || guardian.control.read_exact(&mut status).is_err() {
+            return None;
+        }
+        guardian.has_reported = true;
+        Some(exit(i32::from_ne_bytes(status)))
+    }
+
+    /// A guardian has ended. The leader's end, if nobody has heard of it yet.
+    pub fn remove(&mut self, pid: Pid) -> Option<Exit> {
+        let reported = self.report(pid);
+        let guardian = self.table.remove(&pid)?;
+        self.left -= usize::from(guardian.is_left);
+        // The id may be given to another one, whose time is not up.
+        self.ending.retain(|(_, other)| *other != pid);
+        if guardian.has_reported {
+            return reported;
+        }
+        // Somebody has killed it, and so the kernel its leader. Others are found by their group only.
+        if !guardian.control_group.as_os_str().is_empty() {
+            let _ = std::fs::write(guardian.control_group.join("cgroup.kill"), "1");
+        }
+        Some(Exit::Signal(SIGKILL))
+    }
+
+    /// A session is over: its processes are asked to end, and made to after a while.
+    pub fn end(&mut self, now: Instant, children: &Children, pid: Pid, end: End) {
+        let spares = end == End::Normal && self.left < limits::LEFT_COUNT_MAX;
+        let (first, last) = match spares {
+            true => (Order::EndAttached, Order::KillAttached),
+            false => (Order::EndAll, Order::KillAll),
+        };
+        if let Some(guardian) = self.table.get_mut(&pid) {
+            guardian.last_order = last;
+            guardian.tell(children, pid, first);
+            self.ending.push_back((now + limits::KILL_GRACE, pid));
+        }
+        self.kill_overdue(now, children);
+    }
+
+    /// Everybody is asked to end, what earlier sessions have left behind too, and made to within
+    /// `grace`.
+    pub fn end_all(&mut self, now: Instant, children: &Children, grace: Duration) {
+        let latest = now + grace;
+        for (at, _) in &mut self.ending {
+            *at = latest.min(*at);
+        }
+        for (pid, guardian) in &mut self.table {
+            guardian.last_order = Order::KillAll;
+            guardian.tell(children, *pid, Order::EndAll);
+            if !self.ending.iter().any(|(_, other)| other == pid) {
+                self.ending.push_back((latest, *pid));
+            }
+        }
+    }
+
+    /// When [`Guardians::kill_overdue`] wants to be called.
+    pub fn next_kill(&self) -> Option<Instant> {
+        self.ending.front().map(|(at, _)| *at)
+    }
+
+    /// Makes those end that were asked and did not, and the earliest of too many.
+    pub fn kill_overdue(&mut self, now: Instant, children: &Children) {
+        while let Some((at, pid)) = self.ending.front().copied()
+            && (at <= now || self.ending.len() > limits::ENDING_COUNT_MAX)
+        {
+            self.ending.pop_front();
+            let Some(guardian) = self.table.get_mut(&pid) else {
+                continue;
+            };
+            guardian.tell(children, pid, guardian.last_order);
+            if guardian.last_order == Order::KillAttached && !guardian.is_left {
+                guardian.is_left = true;
+                self.left += 1;
+            }
+        }
+    }
+}
+
+impl Guardian {
+    fn tell(&mut self, children: &Children, pid: Pid, order: Order) {
+        // One that has ended needs no telling; one that somebody has stopped does.
+        let _ = self.control.write(&[order as u8]);
+        children.resume(pid);
+    }
+}
+
+fn token(pid: Pid) -> Token {
+    Token(TOKEN_BASE + usize::try_from(pid).unwrap_or_default())
+}
+
+const SIGKILL: u8 = 9;
+
+/// What wait(2) says of an ended process.
+fn exit(status: i32) -> Exit {
+    let [first, second, ..] = status.to_le_bytes();
+    match first & 0x7f {
+        0 => Exit::Code(second),
+        number => Exit::Signal(number),
+    }
+}

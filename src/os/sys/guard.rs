@@ -1,0 +1,449 @@
+//! The guardian of a session: a small process between us and the session's leader.
+//!
+//! The kernel makes it the parent of every process of the session that loses its own (it is a
+//! *child subreaper*), so it can tell and kill each of them by an id that nobody else can have: it
+//! alone collects them. It needs us for nothing but orders: where we are gone, by SIGKILL even, its
+//! socket ends, and it kills what is left of the session.
+//!
+//! It is a fork of us that executes our own program anew, so that it shares no memory with us; where
+//! that is not possible it goes on as a fork. So nothing below `guard` allocates or can panic.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::own::close_descriptors_from;
+use super::{Pid, check};
+
+/// The name under which our program is a guardian, as its argument 0 and in lists of processes: as
+/// long as the kernel shows.
+pub const GUARDIAN: &str = "hoop-lite-guard";
+
+/// What we tell a guardian; one byte each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Order {
+    /// Ask whoever has not detached itself to end.
+    EndAttached = b'a',
+    /// Kill whoever has not detached itself.
+    KillAttached = b'A',
+    /// Ask everybody to end.
+    EndAll = b'e',
+    /// Kill everybody.
+    KillAll = b'E',
+}
+
+/// What a session's guardian has to know.
+pub struct Watch {
+    /// Its end of the socket by which it gets orders and reports the leader's end.
+    pub control: OwnedFd,
+    /// The leader has a controlling terminal.
+    pub on_terminal: bool,
+    /// The control group that the session lives in; empty without one.
+    pub control_group: CString,
+    /// A folder of secret files to be removed when we are gone; empty without one.
+    pub secrets: CString,
+}
+
+/// Guardians execute our program anew; see [`be_guardian`].
+static BY_EXEC: AtomicBool = AtomicBool::new(false);
+
+/// From now on guardians execute `/proc/self/exe`: the caller's `main` calls [`be_guardian`].
+pub fn let_guardians_execute() {
+    BY_EXEC.store(true, Ordering::Relaxed);
+}
+
+/// Called between fork and exec: goes on in a child that is going to be the leader, while the caller
+/// becomes its guardian.
+pub(super) fn split(watch: &Watch) -> io::Result<()> {
+    // SAFETY: plain system calls on local memory; `fork` may be called in a forked child.
+    let leader = unsafe {
+        // Away from our terminal's signals; and no signal but KILL and STOP reaches it.
+        libc::setsid();
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+        #[cfg(target_os = "linux")]
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+        check(libc::fork())?
+    };
+    if leader > 0 {
+        become_guardian(watch, leader);
+    }
+    // Whoever kills the guardian gains nothing for the leader by it.
+    #[cfg(target_os = "linux")]
+    // SAFETY: integers only.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+    }
+    if !watch.control_group.is_empty() {
+        // An agent that counts processes apart from us may have taken it for a leftover; the guardian
+        // does without.
+        write_file(&watch.control_group, c"cgroup.procs", b"0");
+    }
+    Ok(())
+}
+
+fn become_guardian(watch: &Watch, leader: Pid) -> ! {
+    let control = watch.control.as_raw_fd();
+    let kind = if watch.on_terminal { c"t" } else { c"p" };
+    let mut digits = [0; NUMBER_BYTES];
+    let name = c"hoop-lite-guard";
+    let words: [*const c_char; 6] = [
+        name.as_ptr(),
+        decimal(leader, &mut digits).as_ptr(),
+        kind.as_ptr(),
+        watch.control_group.as_ptr(),
+        watch.secrets.as_ptr(),
+        std::ptr::null(),
+    ];
+    let no_variables: [*const c_char; 1] = [std::ptr::null()];
+    // SAFETY: the words and the list are NUL-terminated and outlive the call, and so do the
+    // descriptors.
+    unsafe {
+        for standard in 0..=2 {
+            libc::dup2(control, standard);
+        }
+        if BY_EXEC.load(Ordering::Relaxed) {
+            let path = c"/proc/self/exe".as_ptr();
+            libc::execve(path, words.as_ptr(), no_variables.as_ptr());
+        }
+    }
+    close_descriptors_from(3);
+    guard(leader, watch.on_terminal, &watch.control_group);
+    // SAFETY: ends this process without running anything of ours.
+    unsafe { libc::_exit(0) }
+}
+
+/// The way from `main` when we were executed as a guardian: `arguments` are those of
+/// `become_guardian` behind the name. Does not do anything for anybody else.
+pub fn be_guardian(arguments: &[CString]) {
+    let [leader, kind, control_group, secrets] = arguments else {
+        return;
+    };
+    let Some(leader) = leader.to_str().ok().and_then(|text| text.parse().ok()) else {
+        return;
+    };
+    #[cfg(target_os = "linux")]
+    // SAFETY: integers, and a NUL-terminated name that the call copies.
+    unsafe {
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+        libc::prctl(libc::PR_SET_NAME, c"hoop-lite-guard".as_ptr(), 0, 0, 0);
+    }
+    let we_are_gone = guard(leader, kind.as_c_str() == c"t", control_group);
+    if let Ok(folder) = secrets.to_str()
+        && we_are_gone
+        && !folder.is_empty()
+    {
+        let _ = std::fs::remove_dir_all(Path::new(folder));
+    }
+}
+
+/// Watches until nobody of the session is left; whether the agent was gone by then.
+fn guard(leader: Pid, on_terminal: bool, control_group: &CStr) -> bool {
+    let mut guardian = Guardian {
+        leader,
+        leader_lives: true,
+        on_terminal,
+        group_is_told: false,
+        control_group,
+        order: None,
+        told: [0; TOLD_MAX],
+        agent_is_gone: false,
+    };
+    guardian.watch();
+    if !control_group.is_empty() {
+        // SAFETY: a NUL-terminated path that outlives the call.
+        unsafe { libc::rmdir(control_group.as_ptr()) };
+    }
+    guardian.agent_is_gone
+}
+
+/// Processes that were asked to end and have not yet, so that nobody is asked twice. Of more, some
+/// are not asked and only killed.
+const TOLD_MAX: usize = 128;
+
+/// The descriptor of the socket in a guardian.
+const CONTROL: c_int = 0;
+
+struct Guardian<'a> {
+    leader: Pid,
+    /// Not collected yet, so that its id and its group's are taken.
+    leader_lives: bool,
+    on_terminal: bool,
+    group_is_told: bool,
+    control_group: &'a CStr,
+    order: Option<Order>,
+    told: [Pid; TOLD_MAX],
+    agent_is_gone: bool,
+}
+
+impl Guardian<'_> {
+    fn watch(&mut self) {
+        let ends = child_ends();
+        while self.collect() {
+            match self.order {
+                None => {}
+                Some(Order::EndAttached) => self.ask(false),
+                Some(Order::EndAll) => self.ask(true),
+                Some(Order::KillAttached) => self.kill(false),
+                Some(Order::KillAll) => self.kill(true),
+            }
+            self.wait(ends);
+        }
+    }
+
+    /// Collects who has ended; `false` when nobody is left.
+    fn collect(&mut self) -> bool {
+        loop {
+            let mut status = 0;
+            // SAFETY: the status outlives the call, which only writes to it.
+            let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+            if pid <= 0 {
+                return pid == 0;
+            }
+            if pid == self.leader && self.leader_lives {
+                self.leader_lives = false;
+                send(&status.to_ne_bytes());
+            }
+            for told in &mut self.told {
+                if *told == pid {
+                    *told = 0;
+                }
+            }
+        }
+    }
+
+    /// Waits for an order, the end of the agent or the end of a child.
+    fn wait(&mut self, ends: c_int) {
+        let asked = |fd| libc::pollfd {
+            fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let control = if self.agent_is_gone { -1 } else { CONTROL };
+        let mut sources = [asked(control), asked(ends)];
+        let patience = if ends < 0 { POLL_MS } else { -1 };
+        let mut scratch = [0u8; 256];
+        // SAFETY: two structures and a buffer that outlive the calls; `read` is asked for no more
+        // than its size.
+        unsafe {
+            libc::poll(sources.as_mut_ptr(), 2, patience);
+            if sources[1].revents != 0 {
+                libc::read(ends, scratch.as_mut_ptr().cast(), scratch.len());
+            }
+            if sources[0].revents == 0 {
+                return;
+            }
+            let size = libc::read(CONTROL, scratch.as_mut_ptr().cast(), scratch.len());
+            let size = usize::try_from(size).unwrap_or(0);
+            self.agent_is_gone = size == 0;
+            for byte in scratch.iter().take(size) {
+                self.order = order(*byte).or(self.order);
+            }
+        }
+        if self.agent_is_gone {
+            self.order = Some(Order::KillAll);
+        }
+    }
+
+    /// Asks to end: the leader's group, and everybody else who has lost its parent.
+    fn ask(&mut self, all: bool) {
+        if self.leader_lives && !self.group_is_told {
+            self.group_is_told = true;
+            if self.on_terminal {
+                // A shell on a terminal ignores TERM but not the loss of its terminal.
+                signal(-self.leader, libc::SIGHUP);
+            }
+            signal(-self.leader, libc::SIGTERM);
+            signal(-self.leader, libc::SIGCONT);
+        }
+        for_each_child(|child| {
+            // SAFETY: integers only; the child is not collected, so the id is its own.
+            let group = unsafe { libc::getpgid(child) };
+            let was_told = self.told.contains(&child) || self.group_is_told && group == self.leader;
+            if !was_told && (all || self.is_attached(child)) {
+                signal(child, libc::SIGTERM);
+                // A stopped process would not notice.
+                signal(child, libc::SIGCONT);
+                if let Some(free) = self.told.iter_mut().find(|pid| **pid == 0) {
+                    *free = child;
+                }
+            }
+        });
+    }
+
+    /// Kills whom the kernel has made a child of ours; whose parent dies comes next.
+    fn kill(&self, all: bool) {
+        if all && !self.control_group.is_empty() {
+            // Linux 5.14; without it the children are killed one by one.
+            write_file(self.control_group, c"cgroup.kill", b"1");
+        }
+        if all && self.leader_lives {
+            signal(-self.leader, libc::SIGKILL);
+        }
+        for_each_child(|child| {
+            if all || self.is_attached(child) {
+                signal(child, libc::SIGKILL);
+            }
+        });
+    }
+
+    /// It lives in the leader's session, and would notice a hang-up.
+    fn is_attached(&self, child: Pid) -> bool {
+        // SAFETY: integers only; the child is not collected, so the id is its own.
+        let session = unsafe { libc::getsid(child) };
+        session == self.leader && !ignores_hangup(child)
+    }
+}
+
+/// Where the end of a child can't be waited for, it is looked for this often.
+const POLL_MS: c_int = if cfg!(target_os = "linux") { 1000 } else { 100 };
+
+/// A descriptor that can be read when a child has ended; -1 where there is none.
+fn child_ends() -> c_int {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the set is valid when zeroed and outlives the call.
+    unsafe {
+        let mut ends: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&raw mut ends, libc::SIGCHLD);
+        libc::signalfd(-1, &raw const ends, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+    }
+    #[cfg(not(target_os = "linux"))]
+    -1
+}
+
+fn order(byte: u8) -> Option<Order> {
+    let all = [
+        Order::EndAttached,
+        Order::KillAttached,
+        Order::EndAll,
+        Order::KillAll,
+    ];
+    all.into_iter().find(|order| *order as u8 == byte)
+}
+
+fn send(bytes: &[u8]) {
+    // SAFETY: pointer and length are of `bytes`. Nobody is left to tell when it fails.
+    unsafe { libc::write(CONTROL, bytes.as_ptr().cast(), bytes.len()) };
+}
+
+/// To a child or the leader's group, which are ours until they are collected.
+fn signal(pid: Pid, number: c_int) {
+    // SAFETY: integers only.
+    unsafe { libc::kill(pid, number) };
+}
+
+/// All children, in the order in which they became ours. None is passed over: who comes meanwhile
+/// stands at the end, and nobody leaves before it is collected.
+fn for_each_child(mut visit: impl FnMut(Pid)) {
+    let file = open(c"/proc/thread-self/children");
+    let mut pid: Pid = 0;
+    loop {
+        let mut scratch = [0u8; 512];
+        let size = read(file, &mut scratch);
+        if size == 0 {
+            break;
+        }
+        for byte in scratch.iter().take(size) {
+            if byte.is_ascii_digit() {
+                pid = pid.wrapping_mul(10).wrapping_add(Pid::from(byte - b'0'));
+            } else {
+                visit_if_some(pid, &mut visit);
+                pid = 0;
+            }
+        }
+    }
+    visit_if_some(pid, &mut visit);
+    close(file);
+}
+
+fn visit_if_some(pid: Pid, visit: &mut impl FnMut(Pid)) {
+    if pid > 1 {
+        visit(pid);
+    }
+}
+
+/// `SigIgn:` of proc(5), a hexadecimal mask whose last digit's lowest bit is SIGHUP.
+fn ignores_hangup(pid: Pid) -> bool {
+    let mut digits = [0; NUMBER_BYTES];
+    let number = decimal(pid, &mut digits).to_bytes();
+    let mut path = [0u8; 32];
+    let parts = [b"/proc/", number, b"/status".as_slice()];
+    for (place, byte) in path.iter_mut().zip(parts.into_iter().flatten()) {
+        *place = *byte;
+    }
+    let Ok(path) = CStr::from_bytes_until_nul(&path) else {
+        return false;
+    };
+    let mut text = [0u8; 4096];
+    let file = open(path);
+    let mut size = 0;
+    while let Some(rest) = text.get_mut(size..).filter(|rest| !rest.is_empty()) {
+        let more = read(file, rest);
+        if more == 0 {
+            break;
+        }
+        size += more;
+    }
+    close(file);
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let mask = lines.find_map(|line| line.strip_prefix(b"SigIgn:"));
+    let last = mask.and_then(<[u8]>::last);
+    last.is_some_and(|digit| matches!(digit, b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'))
+}
+
+/// The digits of any process id, and the zero behind.
+const NUMBER_BYTES: usize = 12;
+
+fn decimal(number: Pid, digits: &mut [u8; NUMBER_BYTES]) -> &CStr {
+    let mut rest = number.unsigned_abs();
+    let mut start = NUMBER_BYTES - 1;
+    for (place, digit) in digits.iter_mut().enumerate().rev().skip(1) {
+        #[allow(clippy::cast_possible_truncation, reason = "a digit")]
+        let value = (rest % 10) as u8;
+        *digit = b'0' + value;
+        start = place;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    let number = digits.get(start..).unwrap_or(&[]);
+    CStr::from_bytes_until_nul(number).unwrap_or(c"0")
+}
+
+fn open(path: &CStr) -> c_int {
+    // SAFETY: a NUL-terminated path that outlives the call.
+    unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }
+}
+
+/// 0 at the end, and when there is nothing to be read.
+fn read(file: c_int, buffer: &mut [u8]) -> usize {
+    // SAFETY: pointer and length are of `buffer`.
+    let size = unsafe { libc::read(file, buffer.as_mut_ptr().cast(), buffer.len()) };
+    usize::try_from(size).unwrap_or(0)
+}
+
+fn close(file: c_int) {
+    if file > 2 {
+        // SAFETY: a descriptor that this module has opened.
+        unsafe { libc::close(file) };
+    }
+}
+
+/// Writes to a small file of the kernel, `name` in `folder`, if that can be done. May be called between
+/// fork and exec.
+fn write_file(folder: &CStr, name: &CStr, bytes: &[u8]) {
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: NUL-terminated names and a buffer that outlive the calls.
+    unsafe {
+        let folder = libc::open(folder.as_ptr(), libc::O_DIRECTORY | libc::O_CLOEXEC);
+        let file = libc::openat(folder, name.as_ptr(), flags);
+        libc::write(file, bytes.as_ptr().cast(), bytes.len());
+        close(file);
+        close(folder);
+    }
+}

@@ -1,0 +1,44 @@
+use std::io::Read;
+use std::time::Instant;
+
+use mio::Poll;
+use mio::net::UnixStream;
+
+use super::alone;
+use crate::limits;
+use crate::os::children::Children;
+use crate::os::guardians::Guardians;
+use crate::os::sys::{Order, Pid};
+use crate::session::End;
+
+/// No process has such an id.
+const FIRST: Pid = 10_000_000;
+
+/// Whoever opens and leaves sessions fast must not fill the table of children for everybody.
+#[test]
+fn the_earliest_of_too_many_that_are_being_ended_is_killed_at_once() {
+    if !alone(
+        "guardians::the_earliest_of_too_many_that_are_being_ended_is_killed_at_once",
+        "ulimit -Sn 4096",
+    ) {
+        return;
+    }
+    let (now, poll, children) = (Instant::now(), Poll::new().unwrap(), Children::new());
+    let mut guardians = Guardians::default();
+    let add = |guardians: &mut Guardians, number: usize| {
+        let pid = FIRST + Pid::try_from(number).unwrap();
+        let (ours, its_own) = UnixStream::pair().unwrap();
+        guardians.insert(poll.registry(), pid, ours, c"").unwrap();
+        guardians.end(now, &children, pid, End::Forced);
+        its_own
+    };
+    let mut first = add(&mut guardians, 0);
+    let mut orders = [0; 4];
+    let mut heard = || first.read(&mut orders).map(|size| orders[..size].to_vec());
+    for number in 1..limits::ENDING_COUNT_MAX {
+        add(&mut guardians, number);
+    }
+    assert_eq!(heard().unwrap(), [Order::EndAll as u8], "it has its time");
+    add(&mut guardians, limits::ENDING_COUNT_MAX);
+    assert_eq!(heard().unwrap(), [Order::KillAll as u8]);
+}

@@ -1,0 +1,212 @@
+//! What a connection asks of TLS, made once and shared.
+
+use std::sync::Arc;
+
+use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::pki_types::ServerName;
+use rustls::version::TLS12;
+use rustls::{ClientConfig, SupportedProtocolVersion};
+
+use super::trust::{TrustError, Verifier};
+use crate::base::{Trust, Verify};
+use crate::limits::TLS_CONFIGURATIONS_MAX;
+
+/// The protocol that is offered inside TLS (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alpn {
+    /// `h2`: the link.
+    H2,
+    /// `http/1.1`: the REST calls.
+    Http1,
+    /// No offer at all.
+    None,
+}
+
+/// The versions of TLS that are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// 1.2 and 1.3.
+    Any,
+    /// 1.2 alone, where a protocol wraps the handshake in messages of its own and counts on its turns.
+    Only12,
+}
+
+/// How connections are made that share tickets for resumption, and nothing with others.
+#[derive(Clone, Debug)]
+pub struct Configuration(Arc<ClientConfig>);
+
+impl Configuration {
+    /// For connections that believe whom `trust` names.
+    ///
+    /// [`Configurations`] makes each but once: reconnecting is cheap by the tickets that it holds.
+    pub fn new(trust: &Trust, alpn: Alpn, versions: Versions) -> Result<Self, TrustError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Arc::new(Verifier::new(trust, provider.clone())?);
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(match versions {
+                Versions::Any => rustls::DEFAULT_VERSIONS,
+                Versions::Only12 => ONLY_12,
+            })
+            .map_err(|_| TrustError::Provider)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        config.alpn_protocols = match alpn {
+            Alpn::H2 => vec![b"h2".to_vec()],
+            Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            Alpn::None => Vec::new(),
+        };
+        config.resumption = Resumption::in_memory_sessions(SESSIONS_KEPT);
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+static ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];
+
+/// One server is enough: rustls keeps eight tickets for each.
+const SESSIONS_KEPT: usize = 1;
+
+/// Whom to expect, and how that is proven.
+#[derive(Clone, Debug)]
+pub struct Client {
+    configuration: Configuration,
+    name: ServerName<'static>,
+}
+
+/// Not a name that a certificate can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameError;
+
+impl Client {
+    /// Expects a server that goes by `name`.
+    pub fn new(configuration: Configuration, name: &str) -> Result<Self, NameError> {
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| NameError)?;
+        Ok(Self {
+            configuration,
+            name,
+        })
+    }
+
+    /// Expects the same server, proven in another way.
+    pub fn set_configuration(&mut self, configuration: Configuration) {
+        self.configuration = configuration;
+    }
+
+    pub(super) fn connection(self) -> Result<UnbufferedClientConnection, rustls::Error> {
+        UnbufferedClientConnection::new(self.configuration.0, self.name)
+    }
+}
+
+/// The configurations in use, each made when it is first asked for: authorities are parsed again
+/// only when they have changed.
+#[derive(Default)]
+pub struct Configurations {
+    /// Those asked for last stand last.
+    kept: Vec<Kept>,
+}
+
+struct Kept {
+    trust: Trust,
+    alpn: Alpn,
+    versions: Versions,
+    configuration: Configuration,
+}
+
+impl Configurations {
+    /// None yet.
+    pub const fn new() -> Self {
+        Self { kept: Vec::new() }
+    }
+
+    /// The one configuration for these; the one that was not asked for the longest makes room for
+    /// it.
+    pub fn get(
+        &mut self,
+        trust: &Trust,
+        alpn: Alpn,
+        versions: Versions,
+    ) -> Result<Configuration, TrustError> {
+        let is_it = |kept: &Kept| {
+            kept.alpn == alpn
+                && kept.versions == versions
+                && kept.trust.verify == trust.verify
+                // Where nobody vouches, it does not matter who could.
+                && (trust.verify == Verify::Nobody || kept.trust.roots == trust.roots)
+        };
+        let kept = match self.kept.iter().position(is_it) {
+            Some(place) => self.kept.remove(place),
+            None => Kept {
+                trust: trust.clone(),
+                alpn,
+                versions,
+                configuration: Configuration::new(trust, alpn, versions)?,
+            },
+        };
+        let configuration = kept.configuration.clone();
+        if self.kept.len() == TLS_CONFIGURATIONS_MAX {
+            self.kept.remove(0);
+        }
+        self.kept.push(kept);
+        Ok(configuration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Roots;
+
+    fn is_same(a: &Configuration, b: &Configuration) -> bool {
+        Arc::ptr_eq(&a.0, &b.0)
+    }
+
+    #[test]
+    fn a_configuration_is_shared_by_those_who_ask_for_the_same_and_by_nobody_else() {
+        let nobody = |roots| Trust {
+            roots,
+            verify: Verify::Nobody,
+        };
+        let mut all = Configurations::new();
+        let mut get = |trust: &Trust, alpn, versions| all.get(trust, alpn, versions).unwrap();
+        let first = get(&Trust::public(), Alpn::H2, Versions::Any);
+        assert!(is_same(
+            &first,
+            &get(&Trust::public(), Alpn::H2, Versions::Any)
+        ));
+        for other in [
+            get(&Trust::public(), Alpn::None, Versions::Any),
+            get(&Trust::public(), Alpn::H2, Versions::Only12),
+            get(&nobody(Roots::Public), Alpn::H2, Versions::Any),
+        ] {
+            assert!(!is_same(&first, &other));
+        }
+        let other_roots = get(&nobody(Roots::Only(Vec::new())), Alpn::H2, Versions::Any);
+        let again = get(&nobody(Roots::Public), Alpn::H2, Versions::Any);
+        assert!(is_same(&other_roots, &again));
+    }
+
+    #[test]
+    fn the_one_asked_for_least_recently_makes_room() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let pem = |name: usize| {
+            let params = rcgen::CertificateParams::new(vec![format!("h{name}.example")]).unwrap();
+            let pem = params.self_signed(&key).unwrap().pem();
+            Trust {
+                roots: Roots::Only(pem.into_bytes()),
+                verify: Verify::Full,
+            }
+        };
+        let trusts: Vec<Trust> = (0..=TLS_CONFIGURATIONS_MAX).map(pem).collect();
+        let mut all = Configurations::new();
+        let mut get = |trust: &Trust| all.get(trust, Alpn::H2, Versions::Any).unwrap();
+        let (first, second) = (get(&trusts[0]), get(&trusts[1]));
+        for trust in &trusts[2..TLS_CONFIGURATIONS_MAX] {
+            get(trust);
+        }
+        assert!(is_same(&first, &get(&trusts[0])));
+        get(&trusts[TLS_CONFIGURATIONS_MAX]);
+        assert!(is_same(&first, &get(&trusts[0])));
+        assert!(!is_same(&second, &get(&trusts[1])));
+        assert_eq!(all.kept.len(), TLS_CONFIGURATIONS_MAX);
+    }
+}

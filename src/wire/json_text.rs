@@ -1,0 +1,279 @@
+//! The part of JSON that stands between foreign text and `nanoserde`.
+//!
+//! `nanoserde` panics or spins on some malformed texts, so nothing reaches it before [`parse`] has
+//! found the text to be RFC 8259 JSON of bounded depth. What the values mean is left to the
+//! callers' own structs.
+
+use nanoserde::DeJson;
+
+/// Nesting beyond this is refused: the gateway's answers need 3.
+const DEPTH_MAX: usize = 64;
+
+/// Decodes `text`; `None` when it is not JSON or not of the shape of `T`.
+pub fn parse<T: DeJson>(text: &str) -> Option<T> {
+    if !is_json(text) {
+        return None;
+    }
+    T::deserialize_json(text).ok()
+}
+
+/// The text is one complete JSON value, nested at most `DEPTH_MAX` deep, without a NUL.
+pub fn is_json(text: &str) -> bool {
+    let mut scan = Scan::new(text);
+    scan.value(0).is_some() && scan.at_end()
+}
+
+/// The elements of the array that `text` holds, each as it was written.
+pub fn elements(text: &str) -> Option<Vec<&str>> {
+    let mut scan = Scan::new(text);
+    let mut found = Vec::new();
+    scan.array(|scan| {
+        let start = scan.position;
+        scan.value(1)?;
+        found.push(text.get(start..scan.position)?);
+        Some(())
+    })?;
+    scan.at_end().then_some(found)
+}
+
+/// A cursor over the text; every step answers `None` at the first byte that is no JSON.
+struct Scan<'a> {
+    text: &'a [u8],
+    position: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text: text.as_bytes(),
+            position: 0,
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.position).copied()
+    }
+
+    fn take(&mut self, expected: u8) -> Option<()> {
+        (self.peek()? == expected).then(|| self.position += 1)
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.position += 1;
+        }
+    }
+
+    fn at_end(&mut self) -> bool {
+        self.space();
+        self.position == self.text.len()
+    }
+
+    fn value(&mut self, depth: usize) -> Option<()> {
+        if depth > DEPTH_MAX {
+            return None;
+        }
+        self.space();
+        match self.peek()? {
+            b'{' => self.object(depth),
+            b'[' => self.array(|scan| scan.value(depth + 1)),
+            b'"' => self.string(),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            _ => self.number(),
+        }
+    }
+
+    fn array(&mut self, mut element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        self.space();
+        self.take(b'[')?;
+        self.space();
+        if self.take(b']').is_some() {
+            return Some(());
+        }
+        loop {
+            self.space();
+            element(self)?;
+            self.space();
+            if self.take(b',').is_none() {
+                return self.take(b']');
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Option<()> {
+        self.take(b'{')?;
+        self.space();
+        if self.take(b'}').is_some() {
+            return Some(());
+        }
+        loop {
+            self.space();
+            self.string()?;
+            self.space();
+            self.take(b':')?;
+            self.value(depth + 1)?;
+            self.space();
+            if self.take(b',').is_none() {
+                return self.take(b'}');
+            }
+        }
+    }
+
+    fn string(&mut self) -> Option<()> {
+        self.take(b'"')?;
+        loop {
+            match self.peek()? {
+                b'"' => return self.take(b'"'),
+                b'\\' => {
+                    self.position += 1;
+                    self.escape()?;
+                }
+                0..0x20 => return None,
+                _ => self.position += 1,
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        let kind = self.peek()?;
+        self.position += 1;
+        match kind {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => {
+                for _ in 0..4 {
+                    self.peek().filter(u8::is_ascii_hexdigit)?;
+                    self.position += 1;
+                }
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        let rest = self.text.get(self.position..)?;
+        rest.starts_with(word).then(|| self.position += word.len())
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let _ = self.take(b'-');
+        if self.take(b'0').is_none() {
+            self.digits()?;
+        }
+        if self.take(b'.').is_some() {
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.position += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.position += 1;
+            }
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    fn digits(&mut self) -> Option<()> {
+        let start = self.position;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.position += 1;
+        }
+        (self.position > start).then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(DeJson)]
+    struct Created {
+        token: String,
+    }
+
+    #[test]
+    fn accepts_json_and_nothing_else() {
+        let good = [
+            "{}",
+            " [ ] ",
+            "null",
+            "-0.5e+10",
+            "\"\\u00e9\\n\"",
+            "{\"a\":[1,{\"b\":true}],\"c\":null}",
+        ];
+        for text in good {
+            assert!(is_json(text), "{text}");
+        }
+        let bad = [
+            "",
+            "{",
+            "[",
+            "[1,]",
+            "{\"a\":}",
+            "{\"a\" 1}",
+            "{,}",
+            "01",
+            "1.",
+            "\"\\x\"",
+            "\"\n\"",
+            "tru",
+            "[1] 2",
+            "// c\n1",
+            "<html>",
+            "\"\\u12\"",
+            "{\"a\":[",
+        ];
+        for text in bad {
+            assert!(!is_json(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |n: usize| "[".repeat(n) + &"]".repeat(n);
+        assert!(is_json(&nested(DEPTH_MAX)));
+        assert!(!is_json(&nested(DEPTH_MAX + 2)));
+        assert!(!is_json(&nested(1_000_000)));
+    }
+
+    #[test]
+    fn texts_that_nanoserde_cannot_bear_are_refused_before_it() {
+        for text in ["{\"x\":}", "{\"x\":[", "{\"x\":{", "{\"x\":]}"] {
+            assert!(parse::<Created>(text).is_none());
+        }
+        let probe = parse::<Created>("{\"other\":{\"deep\":[1,2]},\"token\":\"abc\"}");
+        assert_eq!(probe.map(|probe| probe.token).as_deref(), Some("abc"));
+    }
+
+    #[test]
+    fn elements_come_as_written() {
+        let found = elements(" [ {\"a\": [1, 2]} , \"x,]\" ,3] \n");
+        assert_eq!(found, Some(vec!["{\"a\": [1, 2]}", "\"x,]\"", "3"]));
+        assert_eq!(elements("[]"), Some(Vec::new()));
+        assert_eq!(elements("{}"), None);
+        assert_eq!(elements("[1] x"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_panics_or_hangs(text in "\\PC{0,200}", soup in "[\\[\\]{}\",:0-9a-z\\\\/* \n]{0,80}") {
+            for text in [text, soup] {
+                let ours = is_json(&text);
+                let _ = elements(&text);
+                let _ = parse::<Created>(&text);
+                prop_assert_eq!(ours, serde_json::from_str::<serde_json::Value>(&text).is_ok());
+            }
+        }
+
+        #[test]
+        fn written_strings_read_back(text in any::<String>()) {
+            let mut out = String::new();
+            crate::wire::json::write_string(&mut out, &text);
+            prop_assert!(is_json(&out));
+            prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+        }
+    }
+}
