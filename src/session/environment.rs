@@ -15,7 +15,7 @@ use nanoserde::DeJson;
 
 use super::client_variables::{self, CONSOLE_ONLY};
 use super::heap;
-use super::plan::{Plan, Planned, decode, split_key, undecodable};
+use super::plan::{Meaning, Plan, decode, split_key, undecodable};
 use super::protocol::{Protocol, Verb};
 use crate::base::plain::Word;
 use crate::base::{ClientEnv, Secret};
@@ -119,18 +119,12 @@ impl AgentEnvironment {
         self.variables.get(name).map(Vec::as_slice)
     }
 
-    /// What a variable of a connection was planned to be.
-    fn look_up(&self, key: &str, name: &str, planned: Planned) -> Result<Secret, String> {
-        let (id, field) = match planned {
-            Planned::Value(value) => return Ok(value),
-            Planned::OfAgent(asked) => return Ok(self.get(name).map_or(asked, Secret::new)),
-            Planned::Json { variable, field } => (variable, field),
-        };
+    /// The secret that a [`Meaning::Json`] refers to.
+    fn look_up(&self, key: &str, reference: &Secret) -> Result<Secret, String> {
+        let mut parts = reference.expose_text().unwrap_or("").split(':').skip(1);
+        let (id, field) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
         let failed = |reason: String| Err(undecodable(key, &reason));
-        let Some(json) = self
-            .get(&id)
-            .and_then(|json| std::str::from_utf8(json).ok())
-        else {
+        let Some(json) = self.get(id).and_then(|json| std::str::from_utf8(json).ok()) else {
             return failed(format!("environment variable \"{id}\" not found"));
         };
         let Ok(object) = BTreeMap::<String, String>::deserialize_json(json) else {
@@ -139,7 +133,7 @@ impl AgentEnvironment {
                 "failed decoding environment variable \"{id}\" to json, err=not an object of strings"
             ));
         };
-        match object.get(&field) {
+        match object.get(field) {
             Some(secret) => Ok(Secret::new(secret.as_str())),
             None => failed(format!("secret key \"{field}\" not found")),
         }
@@ -162,9 +156,13 @@ impl Environment {
         agent: &AgentEnvironment,
     ) -> Result<Self, String> {
         let mut built = Self::default();
-        for (key, planned) in plan.0 {
+        for (key, value, meaning) in plan.0 {
             let (kind, name) = split_key(&key)?;
-            let value = agent.look_up(&key, name, planned)?;
+            let value = match meaning {
+                Meaning::Itself => value,
+                Meaning::OfAgent => agent.get(name).map_or(value, Secret::new),
+                Meaning::Json => agent.look_up(&key, &value)?,
+            };
             built.insert(kind, name, value, true)?;
         }
         if agent.is_embedded {
@@ -228,22 +226,32 @@ impl Environment {
 
     /// What all names and values take of the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        let variables = self.own.0.iter().chain(&self.others.0);
-        let all = variables.chain(&self.files);
-        let entry = |(name, value): (&String, &Secret)| {
-            heap::MAP_ENTRY_BYTES + heap::block(name.capacity()) + heap::block(value.capacity())
-        };
-        all.map(entry).sum()
+        let mut size = 0;
+        for map in [&self.own.0, &self.others.0, &self.files] {
+            for (name, value) in map {
+                size += heap::MAP_ENTRY_BYTES;
+                size += heap::block(name.capacity()) + heap::block(value.capacity());
+            }
+        }
+        size
     }
 
     /// The variables as a process wants them.
     pub fn to_process(&self) -> Vec<(OsString, OsString)> {
-        let os = |bytes: &[u8]| OsStr::from_bytes(bytes).to_os_string();
-        let own = self.own.0.iter();
-        own.filter(|(name, _)| !self.others.0.contains_key(*name))
-            .chain(&self.others.0)
-            .map(|(k, v)| (os(k.as_bytes()), os(v.expose())))
-            .collect()
+        let mut all = Vec::with_capacity(self.own.0.len() + self.others.0.len());
+        let mut add = |name: &str, value: &Secret| {
+            let os = |bytes: &[u8]| OsStr::from_bytes(bytes).to_os_string();
+            all.push((os(name.as_bytes()), os(value.expose())));
+        };
+        for (name, value) in &self.others.0 {
+            add(name, value);
+        }
+        for (name, value) in &self.own.0 {
+            if self.others.get(name).is_none() {
+                add(name, value);
+            }
+        }
+        all
     }
 
     /// The app's variables, for processes. Its terminal is not the one that a client has.

@@ -39,7 +39,7 @@ pub struct Protocol {
     /// What serves it.
     pub service: Service,
     /// Kinds that bring bytes of the client; another ends the session.
-    pub from_client: &'static [Kind],
+    pub from_client: [Kind; 2],
     /// Kinds that bring it what a target says, by [`super::Channel::index`].
     pub to_client: [Kind; 2],
     /// Where its target is. The address is probed before the session opens, as upstream does for
@@ -70,62 +70,9 @@ pub const DATABASE_SECRETS: [&str; 3] = ["HOST", "USER", "PASS"];
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotServed(pub &'static str);
 
-struct Row {
-    types: &'static [&'static str],
-    /// Of any, where there is none.
-    verb: Option<Verb>,
-    is: Result<&'static Protocol, NotServed>,
-}
-
-/// The first row that fits counts. A type that is in none is a command.
-const ROWS: [Row; 12] = [
-    row(&["tcp"], None, Ok(&TCP)),
-    row(
-        &["postgres", "mysql", "mssql", "mongodb"],
-        Some(Verb::Connect),
-        not_served("this agent does not serve native database connections; use hoop exec instead"),
-    ),
-    row(&["postgres"], None, Ok(&POSTGRES)),
-    row(&["mysql"], None, Ok(&MYSQL)),
-    row(&["mssql"], None, Ok(&MSSQL)),
-    row(&["mongodb"], None, Ok(&MONGODB)),
-    row(
-        &["oracledb", "kubernetes"],
-        Some(Verb::Connect),
-        not_served(
-            "this agent does not serve native connections of this type; use hoop exec instead",
-        ),
-    ),
-    row(
-        &["ssh"],
-        None,
-        not_served("this agent does not serve ssh connections"),
-    ),
-    row(
-        &["httpproxy"],
-        None,
-        not_served("this agent does not serve httpproxy connections"),
-    ),
-    row(
-        &["mcpproxy", "mcp", "claude-code"],
-        None,
-        not_served("this agent does not serve mcpproxy connections"),
-    ),
-    row(
-        &["aws-ssm"],
-        None,
-        not_served("this agent does not serve aws-ssm connections"),
-    ),
-    row(
-        &["rdp"],
-        None,
-        not_served("this agent does not serve rdp connections"),
-    ),
-];
-
 static TCP: Protocol = Protocol {
     service: Service::Tcp,
-    from_client: &[Kind::AgentTCPConnectionWrite],
+    from_client: [Kind::AgentTCPConnectionWrite; 2],
     to_client: [Kind::ClientTCPConnectionWrite; 2],
     address: Some(Place::HostAndPort),
     password_alias: None,
@@ -137,18 +84,6 @@ static MYSQL: Protocol = command(database(3306, None), Some("MYSQL_PWD"));
 static MSSQL: Protocol = command(database(1433, None), Some("SQLCMDPASSWORD"));
 static MONGODB: Protocol = command(database(27017, Some("CONNECTION_STRING")), None);
 
-const fn row(
-    types: &'static [&'static str],
-    verb: Option<Verb>,
-    is: Result<&'static Protocol, NotServed>,
-) -> Row {
-    Row { types, verb, is }
-}
-
-const fn not_served(text: &'static str) -> Result<&'static Protocol, NotServed> {
-    Err(NotServed(text))
-}
-
 const fn database(default_port: u16, uri: Option<&'static str>) -> Option<Place> {
     Some(Place::Database { default_port, uri })
 }
@@ -156,21 +91,43 @@ const fn database(default_port: u16, uri: Option<&'static str>) -> Option<Place>
 const fn command(address: Option<Place>, password_alias: Option<&'static str>) -> Protocol {
     Protocol {
         service: Service::Command,
-        from_client: &[Kind::AgentExecWriteStdin, Kind::AgentTerminalWriteStdin],
+        from_client: [Kind::AgentExecWriteStdin, Kind::AgentTerminalWriteStdin],
         to_client: [Kind::ClientWriteStdout, Kind::ClientWriteStderr],
         address,
         password_alias,
     }
 }
 
-/// What `params` ask for, if it is served.
+/// What `params` ask for, if it is served: the rows. A type that has none is a command.
 pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServed> {
-    let verb = Verb::of(params);
-    let fits = |row: &&Row| {
-        row.verb.is_none_or(|wanted| wanted == verb)
-            && row.types.contains(&&*params.connection_type)
+    use Verb::Connect;
+    let protocol = match (params.connection_type.as_str(), Verb::of(params)) {
+        ("tcp", _) => &TCP,
+        ("postgres" | "mysql" | "mssql" | "mongodb", Connect) => {
+            return Err(NotServed(
+                "this agent does not serve native database connections; use hoop exec instead",
+            ));
+        }
+        ("postgres", _) => &POSTGRES,
+        ("mysql", _) => &MYSQL,
+        ("mssql", _) => &MSSQL,
+        ("mongodb", _) => &MONGODB,
+        ("oracledb" | "kubernetes", Connect) => {
+            return Err(NotServed(
+                "this agent does not serve native connections of this type; use hoop exec instead",
+            ));
+        }
+        ("ssh", _) => return Err(NotServed("this agent does not serve ssh connections")),
+        ("httpproxy", _) => {
+            return Err(NotServed("this agent does not serve httpproxy connections"));
+        }
+        ("mcpproxy" | "mcp" | "claude-code", _) => {
+            return Err(NotServed("this agent does not serve mcpproxy connections"));
+        }
+        ("aws-ssm", _) => return Err(NotServed("this agent does not serve aws-ssm connections")),
+        ("rdp", _) => return Err(NotServed("this agent does not serve rdp connections")),
+        _ => &COMMAND,
     };
-    let protocol = ROWS.iter().find(fits).map_or(Ok(&COMMAND), |row| row.is)?;
     if let Some(Place::Database { .. }) = protocol.address
         && params.cmd_list.is_empty()
     {
@@ -231,21 +188,6 @@ mod tests {
             }
             for other in ["oracledb", "kubernetes"] {
                 assert_eq!(asked(other, verb).is_err(), verb == "connect", "{other}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_type_and_verb_have_one_row() {
-        for (place, row) in ROWS.iter().enumerate() {
-            for earlier in &ROWS[..place] {
-                let is_same = |name: &&str| earlier.types.contains(name);
-                let is_shadowed = earlier.verb.is_none() || earlier.verb == row.verb;
-                assert!(
-                    !(is_shadowed && row.types.iter().any(is_same)),
-                    "{:?}",
-                    row.types
-                );
             }
         }
     }
