@@ -11,7 +11,3 @@ pub mod reactor;
 mod second_socket;
 mod serving;
 pub mod targets;
-
-use crate::os::{
-    child, foreground, guardians, notify, processes, pty, resolve, secret_files, signal, sys,
-};
