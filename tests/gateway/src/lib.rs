@@ -34,7 +34,7 @@ pub use gateway::{Gateway, Setup, deadline};
 pub use hub::PreConnectMood;
 pub use identity::Security;
 pub use packet::Packet;
-pub use process::AgentProcess;
+pub use process::{AgentProcess, waited_for_cpu_here};
 pub use service::MESSAGE_BYTES_MAX;
 pub use session::{Close, Outcome, Session, SessionRequest, base64, tcp_write};
 pub use terminal::OnTerminal;

@@ -250,10 +250,7 @@ impl AgentProcess {
 
     /// For how long it was ready to go on and the machine had no processor for it.
     pub fn waited_for_cpu(&self) -> Duration {
-        let schedstat = self.proc_file("schedstat");
-        let nanoseconds = schedstat.split_whitespace().nth(1);
-        let nanoseconds = nanoseconds.and_then(|text| text.parse().ok());
-        Duration::from_nanos(nanoseconds.unwrap_or_default())
+        waited_for_cpu(&self.proc_file("schedstat"))
     }
 
     /// The pids of its direct children.
@@ -299,6 +296,22 @@ impl Drop for AgentProcess {
             eprintln!("the agent said:\n  {}", self.lines().join("\n  "));
         }
     }
+}
+
+/// The same of all threads of this process together.
+pub fn waited_for_cpu_here() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").expect("/proc");
+    let paths = threads.filter_map(|thread| Some(thread.ok()?.path().join("schedstat")));
+    // One may have ended since.
+    let texts = paths.map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    texts.map(|text| waited_for_cpu(&text)).sum()
+}
+
+/// The second field of a `schedstat`.
+fn waited_for_cpu(schedstat: &str) -> Duration {
+    let field = schedstat.split_whitespace().nth(1);
+    let nanoseconds = field.and_then(|field| field.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or_default())
 }
 
 /// The fields of `/proc/PID/stat` from the third on: the name before may hold spaces.

@@ -78,7 +78,7 @@ pub fn revocation(plan: &Plan) -> Row {
         let pids = session_processes();
         processes = pids.len();
         subject.revoke();
-        let verdict = subject.stopwatch();
+        let verdict = Instant::now();
         while pids.iter().any(|pid| is_alive(*pid)) {
             assert!(
                 verdict.elapsed() < Duration::from_secs(10),

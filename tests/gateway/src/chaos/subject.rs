@@ -83,15 +83,6 @@ impl Subject {
             });
     }
 
-    /// Begins to measure.
-    pub fn stopwatch(&self) -> Stopwatch<'_> {
-        Stopwatch {
-            subject: self,
-            began: Instant::now(),
-            held_up: self.agent.waited_for_cpu(),
-        }
-    }
-
     /// Runs a script as a session and checks its answer.
     pub fn check_works(&self) {
         let outcome = self
@@ -99,26 +90,6 @@ impl Subject {
             .open_session(exec("cat; exit 3"))
             .run(b"as it was");
         assert_eq!((outcome.out().as_str(), outcome.code), ("as it was", 3));
-    }
-}
-
-/// Measures what the agent takes: a limit in milliseconds is none of a busy machine's.
-pub struct Stopwatch<'subject> {
-    subject: &'subject Subject,
-    began: Instant,
-    held_up: Duration,
-}
-
-impl Stopwatch<'_> {
-    /// The time since the beginning, without that for which the agent was ready and others had the
-    /// processors.
-    pub fn elapsed(&self) -> Duration {
-        let held_up = self
-            .subject
-            .agent
-            .waited_for_cpu()
-            .saturating_sub(self.held_up);
-        self.began.elapsed().saturating_sub(held_up)
     }
 }
 
