@@ -174,6 +174,20 @@ fn a_guardian_that_somebody_kills_takes_the_leader_along() {
 }
 
 #[test]
+fn a_guardian_without_room_for_descriptors_kills_what_has_detached_itself() {
+    let script = "prlimit --pid $PPID --nofile=0:0 && setsid sh -c \"trap '' TERM HUP; echo up; \
+                  while :; do sleep 1000; done\" & exec sleep 1000";
+    let mut fixture = Fixture::new(Keeping::default());
+    let (pid, mut child) = fixture.start(script);
+    let now = Instant::now();
+    fixture.processes.end(now, pid, End::Forced);
+    fixture.processes.kill_overdue(now + limits::KILL_GRACE);
+    assert_eq!(read_to_end(&mut child.stdout), "");
+    assert!(matches!(fixture.exit(), Exit::Signal(_)));
+    fixture.check_nobody_is_left(pid);
+}
+
+#[test]
 fn a_guardian_that_somebody_has_stopped_obeys() {
     let mut fixture = Fixture::new(Keeping::default());
     let (pid, mut child) = fixture.start("echo up; kill -STOP $PPID; exec sleep 1000");
