@@ -154,6 +154,30 @@ fn check_normal_end(world: &World) {
     detached.wait_gone();
 }
 
+/// The shell is over before its last job has come to its `nohup`.
+#[test]
+fn a_job_that_is_about_to_detach_itself_is_spared() {
+    let world = World::start();
+    let folder = Folder::new("about-to");
+    let holders: Vec<_> = (0..20)
+        .map(|round| {
+            let holders = Holders::new(&folder, &format!("round-{round}"));
+            let job = "nohup sh -c 'sleep 1; : >READY; exec sleep 1000' & echo >/dev/null";
+            assert_eq!(world.shell(&holders.start(&[job])).code, 0);
+            holders
+        })
+        .collect();
+    for holder in &holders {
+        // It lives twice as long as it had before anybody was asked, and says so.
+        let (sender, is_ready) = channel();
+        let ready = format!("{}.ready", holder.path);
+        std::thread::spawn(move || sender.send(File::open(ready).is_ok()));
+        let answer = is_ready.recv_timeout(loopback_gateway::deadline());
+        assert_eq!(answer, Ok(true), "a job was not spared");
+        holder.check_held();
+    }
+}
+
 #[test]
 fn a_setting_ends_what_detached_itself_too() {
     let world = World::with_variables(&[("HOOP_LITE_END_DETACHED", "true")]);

@@ -139,7 +139,12 @@ fn what_a_normal_end_spares_is_reached_by_a_revocation() {
     assert_eq!(fixture.exit(), Exit::Code(0));
     let now = Instant::now();
     fixture.processes.end(now, pid, End::Normal);
-    fixture.processes.kill_overdue(now + limits::KILL_GRACE);
+    let asked = now + limits::DETACH_GRACE;
+    assert_eq!(fixture.processes.next_kill(), Some(asked));
+    fixture.processes.kill_overdue(asked);
+    let kill = asked + limits::KILL_GRACE;
+    assert_eq!(fixture.processes.next_kill(), Some(kill));
+    fixture.processes.kill_overdue(kill);
     assert_eq!(fixture.processes.next_kill(), None);
     fixture.processes.revoke(now);
     let kill = now + limits::REVOKED_GRACE;
