@@ -229,6 +229,10 @@ pub const OUTPUT_SILENCE_MAX: Duration = Duration::from_secs(2);
 /// also print for ever.
 pub const OUTPUT_AFTER_EXIT_MAX: Duration = Duration::from_secs(60);
 
+/// After a normal end, until anybody is asked: a job that the last line put into the background has
+/// not come to its `nohup` or `setsid` yet.
+pub const DETACH_GRACE: Duration = Duration::from_millis(500);
+
 /// Between the polite and the last signal to a session's processes.
 pub const KILL_GRACE: Duration = Duration::from_secs(5);
 

@@ -27,6 +27,8 @@ struct Guardian {
     control: UnixStream,
     /// The leader's end was reported.
     has_reported: bool,
+    /// What it is told when its turn comes, before the session's time begins.
+    next_order: Option<Order>,
     /// What it is told when the session's time is up.
     last_order: Order,
     /// Nobody is left but what has detached itself.
@@ -38,7 +40,7 @@ struct Guardian {
 #[derive(Default)]
 pub struct Guardians {
     table: BTreeMap<Pid, Guardian>,
-    /// Sessions that were asked to end, and when they will be made to, earliest first.
+    /// Sessions that are over, and when they are to be told more, earliest first.
     ending: VecDeque<(Instant, Pid)>,
     left: usize,
 }
@@ -56,6 +58,7 @@ impl Guardians {
         let guardian = Guardian {
             control,
             has_reported: false,
+            next_order: None,
             last_order: Order::KillAll,
             is_left: false,
             control_group: OsStr::from_bytes(control_group.to_bytes()).into(),
@@ -102,19 +105,28 @@ impl Guardians {
         Some(Exit::Signal(SIGKILL))
     }
 
-    /// A session is over: its processes are asked to end, and made to after a while.
+    /// A session is over: its processes are asked to end, and made to after a while. At a normal end
+    /// they first get a moment in which to detach themselves.
     pub fn end(&mut self, now: Instant, children: &Children, pid: Pid, end: End) {
         let spares = end == End::Normal && self.left < limits::LEFT_COUNT_MAX;
-        let (first, last) = match spares {
-            true => (Order::EndAttached, Order::KillAttached),
-            false => (Order::EndAll, Order::KillAll),
-        };
         if let Some(guardian) = self.table.get_mut(&pid) {
-            guardian.last_order = last;
-            guardian.tell(children, pid, first);
-            self.ending.push_back((now + limits::KILL_GRACE, pid));
+            let wait = if spares {
+                guardian.next_order = Some(Order::EndAttached);
+                guardian.last_order = Order::KillAttached;
+                limits::DETACH_GRACE
+            } else {
+                guardian.last_order = Order::KillAll;
+                guardian.tell(children, pid, Order::EndAll);
+                limits::KILL_GRACE
+            };
+            self.schedule(now + wait, pid);
         }
         self.kill_overdue(now, children);
+    }
+
+    fn schedule(&mut self, at: Instant, pid: Pid) {
+        let place = self.ending.partition_point(|(other, _)| *other <= at);
+        self.ending.insert(place, (at, pid));
     }
 
     /// Everybody is asked to end, what earlier sessions have left behind too, and made to within
@@ -125,6 +137,7 @@ impl Guardians {
             *at = latest.min(*at);
         }
         for (pid, guardian) in &mut self.table {
+            guardian.next_order = None;
             guardian.last_order = Order::KillAll;
             guardian.tell(children, *pid, Order::EndAll);
             if !self.ending.iter().any(|(_, other)| other == pid) {
@@ -138,7 +151,8 @@ impl Guardians {
         self.ending.front().map(|(at, _)| *at)
     }
 
-    /// Makes those end that were asked and did not, and the earliest of too many.
+    /// Asks those whose moment is over, makes those end that were asked and did not, and the earliest of
+    /// too many.
     pub fn kill_overdue(&mut self, now: Instant, children: &Children) {
         while let Some((at, pid)) = self.ending.front().copied()
             && (at <= now || self.ending.len() > limits::ENDING_COUNT_MAX)
@@ -147,6 +161,12 @@ impl Guardians {
             let Some(guardian) = self.table.get_mut(&pid) else {
                 continue;
             };
+            let is_overdue = at <= now;
+            if let Some(order) = guardian.next_order.take().filter(|_| is_overdue) {
+                guardian.tell(children, pid, order);
+                self.schedule(now + limits::KILL_GRACE, pid);
+                continue;
+            }
             guardian.tell(children, pid, guardian.last_order);
             if guardian.last_order == Order::KillAttached && !guardian.is_left {
                 guardian.is_left = true;

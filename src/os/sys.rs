@@ -12,11 +12,13 @@ use std::io;
 mod children;
 mod domain;
 mod guard;
+mod kernel_files;
 mod memory;
 mod own;
 mod readiness;
 mod signals;
 mod sockets;
+mod stopped_tree;
 mod terminal;
 #[cfg(test)]
 pub mod testing;

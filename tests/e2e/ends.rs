@@ -24,6 +24,24 @@ const FAST_CHAIN: &str = "python3 -c 'import os
 while True:
   if os.fork(): os._exit(0)' &";
 
+/// Stays at its limit of processes for longer than anybody here waits, and for no more than that.
+const BOMB: &str = "python3 -c 'import glob, os, resource, signal, time
+end = time.time() + LASTS
+os.setsid()
+for number in (1, 15): signal.signal(number, signal.SIG_IGN)
+ready = os.open(\"READY\", os.O_WRONLY)
+def mine(task):
+  try: return os.stat(task).st_uid == os.getuid()
+  except OSError: return False
+limit = 40
+if os.getuid() == 0: os.setgid(64123); os.setuid(64123)
+else: limit += sum(map(mine, glob.glob(\"/proc/[0-9]*/task/[0-9]*\")))
+resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
+while time.time() < end:
+  try: os.fork()
+  except OSError:
+    if ready: os.close(ready); ready = 0' & cat <READY";
+
 /// Those that have detached themselves on purpose, and those that have not.
 const DETACHED: [&str; 3] = [DEAF, NOHUP, OWN_SESSION];
 const ATTACHED: [&str; 4] = [JOB, DEAF_TO_TERM, CHAIN, FAST_CHAIN];
@@ -136,6 +154,30 @@ fn check_normal_end(world: &World) {
     detached.wait_gone();
 }
 
+/// The shell is over before its last job has come to its `nohup`.
+#[test]
+fn a_job_that_is_about_to_detach_itself_is_spared() {
+    let world = World::start();
+    let folder = Folder::new("about-to");
+    let holders: Vec<_> = (0..20)
+        .map(|round| {
+            let holders = Holders::new(&folder, &format!("round-{round}"));
+            let job = "nohup sh -c 'sleep 1; : >READY; exec sleep 1000' & echo >/dev/null";
+            assert_eq!(world.shell(&holders.start(&[job])).code, 0);
+            holders
+        })
+        .collect();
+    for holder in &holders {
+        // It lives twice as long as it had before anybody was asked, and says so.
+        let (sender, is_ready) = channel();
+        let ready = format!("{}.ready", holder.path);
+        std::thread::spawn(move || sender.send(File::open(ready).is_ok()));
+        let answer = is_ready.recv_timeout(loopback_gateway::deadline());
+        assert_eq!(answer, Ok(true), "a job was not spared");
+        holder.check_held();
+    }
+}
+
 #[test]
 fn a_setting_ends_what_detached_itself_too() {
     let world = World::with_variables(&[("HOOP_LITE_END_DETACHED", "true")]);
@@ -183,6 +225,20 @@ fn check_chains(world: &World) {
         holders.wait_gone();
     }
     world.agent.wait_childless();
+}
+
+#[test]
+fn a_fork_bomb_at_its_limit_ends_with_its_session() {
+    let lasts = 2 * loopback_gateway::deadline().as_secs();
+    let bomb = BOMB.replace("LASTS", &lasts.to_string());
+    for world in worlds(&[]) {
+        let folder = Folder::new("bomb");
+        let holders = Holders::new(&folder, "all");
+        let mut session = endless(&world, &holders.start(&[&bomb]));
+        session.kill();
+        holders.wait_gone();
+        world.agent.wait_childless();
+    }
 }
 
 #[test]

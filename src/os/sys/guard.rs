@@ -14,7 +14,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::kernel_files::{GUARDIAN_DESCRIPTORS, NUMBER_BYTES, Proc, decimal, write_file};
 use super::own::close_descriptors_from;
+use super::stopped_tree::{kill_tree, signal};
 use super::{Pid, check};
 
 /// The name under which our program is a guardian, as its argument 0 and in lists of processes: as
@@ -58,6 +60,7 @@ pub fn let_guardians_execute() {
 /// Called between fork and exec: goes on in a child that is going to be the leader, while the caller
 /// becomes its guardian.
 pub(super) fn split(watch: &Watch) -> io::Result<()> {
+    let proc = Proc::open();
     // SAFETY: plain system calls on local memory; `fork` may be called in a forked child.
     let leader = unsafe {
         // Away from our terminal's signals; and no signal but KILL and STOP reaches it.
@@ -70,7 +73,7 @@ pub(super) fn split(watch: &Watch) -> io::Result<()> {
         check(libc::fork())?
     };
     if leader > 0 {
-        become_guardian(watch, leader);
+        become_guardian(watch, leader, proc);
     }
     // Whoever kills the guardian gains nothing for the leader by it.
     #[cfg(target_os = "linux")]
@@ -86,7 +89,7 @@ pub(super) fn split(watch: &Watch) -> io::Result<()> {
     Ok(())
 }
 
-fn become_guardian(watch: &Watch, leader: Pid) -> ! {
+fn become_guardian(watch: &Watch, leader: Pid, proc: Proc) -> ! {
     let control = watch.control.as_raw_fd();
     let kind = if watch.on_terminal { c"t" } else { c"p" };
     let mut digits = [0; NUMBER_BYTES];
@@ -106,12 +109,13 @@ fn become_guardian(watch: &Watch, leader: Pid) -> ! {
         for standard in 0..=2 {
             libc::dup2(control, standard);
         }
+        proc.keep();
         if BY_EXEC.load(Ordering::Relaxed) {
             let path = c"/proc/self/exe".as_ptr();
             libc::execve(path, words.as_ptr(), no_variables.as_ptr());
         }
     }
-    close_descriptors_from(3);
+    close_descriptors_from(GUARDIAN_DESCRIPTORS);
     guard(leader, watch.on_terminal, &watch.control_group);
     // SAFETY: ends this process without running anything of ours.
     unsafe { libc::_exit(0) }
@@ -149,8 +153,10 @@ fn guard(leader: Pid, on_terminal: bool, control_group: &CStr) -> bool {
         on_terminal,
         group_is_told: false,
         control_group,
+        proc: Proc::kept(),
         order: None,
         told: [0; TOLD_MAX],
+        kills: 0,
         agent_is_gone: false,
     };
     guardian.watch();
@@ -175,8 +181,11 @@ struct Guardian<'a> {
     on_terminal: bool,
     group_is_told: bool,
     control_group: &'a CStr,
+    proc: Proc,
     order: Option<Order>,
     told: [Pid; TOLD_MAX],
+    /// Times that everybody was killed.
+    kills: u32,
     agent_is_gone: bool,
 }
 
@@ -189,7 +198,10 @@ impl Guardian<'_> {
                 Some(Order::EndAttached) => self.ask(false),
                 Some(Order::EndAll) => self.ask(true),
                 Some(Order::KillAttached) => self.kill(false),
-                Some(Order::KillAll) => self.kill(true),
+                Some(Order::KillAll) => {
+                    self.kill(true);
+                    self.kills = self.kills.saturating_add(1);
+                }
             }
             self.wait(ends);
         }
@@ -218,23 +230,40 @@ impl Guardian<'_> {
 
     /// Waits for an order, the end of the agent or the end of a child.
     fn wait(&mut self, ends: c_int) {
-        let asked = |fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        let control = if self.agent_is_gone { -1 } else { CONTROL };
-        let mut sources = [asked(control), asked(ends)];
-        let patience = if ends < 0 { POLL_MS } else { -1 };
         let mut scratch = [0u8; 256];
-        // SAFETY: two structures and a buffer that outlive the calls; `read` is asked for no more
-        // than its size.
+        // SAFETY: a set of descriptors, a time and a buffer that outlive the calls; the descriptors are
+        // among the first few, where the set has room, and `read` is asked for no more than the
+        // buffer's size.
         unsafe {
-            libc::poll(sources.as_mut_ptr(), 2, patience);
-            if sources[1].revents != 0 {
+            // Unlike poll(2), select(2) does not mind a limit of descriptors that is put on us.
+            let mut sources: libc::fd_set = std::mem::zeroed();
+            if !self.agent_is_gone {
+                libc::FD_SET(CONTROL, &raw mut sources);
+            }
+            if ends >= 0 {
+                libc::FD_SET(ends, &raw mut sources);
+            }
+            let patience = match self.order {
+                Some(Order::KillAll) => Some(KILL_POLL_MS << self.kills.min(KILL_POLL_DOUBLED_MAX)),
+                _ if ends < 0 => Some(POLL_MS),
+                _ => None,
+            };
+            let mut time = libc::timeval {
+                tv_sec: 0,
+                tv_usec: patience.unwrap_or(0) * 1000,
+            };
+            let time = match patience {
+                Some(_) => &raw mut time,
+                None => std::ptr::null_mut(),
+            };
+            let (sources, none) = (&raw mut sources, std::ptr::null_mut());
+            if libc::select(CONTROL.max(ends) + 1, sources, none, none, time) <= 0 {
+                return;
+            }
+            if ends >= 0 && libc::FD_ISSET(ends, sources) {
                 libc::read(ends, scratch.as_mut_ptr().cast(), scratch.len());
             }
-            if sources[0].revents == 0 {
+            if !libc::FD_ISSET(CONTROL, sources) {
                 return;
             }
             let size = libc::read(CONTROL, scratch.as_mut_ptr().cast(), scratch.len());
@@ -260,7 +289,8 @@ impl Guardian<'_> {
             signal(-self.leader, libc::SIGTERM);
             signal(-self.leader, libc::SIGCONT);
         }
-        for_each_child(|child| {
+        let proc = self.proc;
+        proc.for_each_child(|child| {
             // SAFETY: integers only; the child is not collected, so the id is its own.
             let group = unsafe { libc::getpgid(child) };
             let was_told = self.told.contains(&child) || self.group_is_told && group == self.leader;
@@ -275,16 +305,20 @@ impl Guardian<'_> {
         });
     }
 
-    /// Kills whom the kernel has made a child of ours; whose parent dies comes next.
+    /// Kills whom the kernel has made a child of ours; whose parent dies comes next. When it is about
+    /// everybody, all that can be found below us, too.
     fn kill(&self, all: bool) {
         if all && !self.control_group.is_empty() {
             // Linux 5.14; without it the children are killed one by one.
             write_file(self.control_group, c"cgroup.kill", b"1");
         }
+        if all {
+            kill_tree(&self.proc);
+        }
         if all && self.leader_lives {
             signal(-self.leader, libc::SIGKILL);
         }
-        for_each_child(|child| {
+        self.proc.for_each_child(|child| {
             if all || self.is_attached(child) {
                 signal(child, libc::SIGKILL);
             }
@@ -295,12 +329,17 @@ impl Guardian<'_> {
     fn is_attached(&self, child: Pid) -> bool {
         // SAFETY: integers only; the child is not collected, so the id is its own.
         let session = unsafe { libc::getsid(child) };
-        session == self.leader && !ignores_hangup(child)
+        session == self.leader && !self.proc.ignores_hangup(child)
     }
 }
 
 /// Where the end of a child can't be waited for, it is looked for this often.
-const POLL_MS: c_int = if cfg!(target_os = "linux") { 1000 } else { 100 };
+const POLL_MS: libc::suseconds_t = if cfg!(target_os = "linux") { 999 } else { 100 };
+
+/// While somebody lives whom we have killed: who has found no place to fork before may find one now.
+/// Twice as late each time: who may not be signalled ends when it wants to.
+const KILL_POLL_MS: libc::suseconds_t = 5;
+const KILL_POLL_DOUBLED_MAX: u32 = 7;
 
 /// A descriptor that can be read when a child has ended; -1 where there is none.
 fn child_ends() -> c_int {
@@ -328,122 +367,4 @@ fn order(byte: u8) -> Option<Order> {
 fn send(bytes: &[u8]) {
     // SAFETY: pointer and length are of `bytes`. Nobody is left to tell when it fails.
     unsafe { libc::write(CONTROL, bytes.as_ptr().cast(), bytes.len()) };
-}
-
-/// To a child or the leader's group, which are ours until they are collected.
-fn signal(pid: Pid, number: c_int) {
-    // SAFETY: integers only.
-    unsafe { libc::kill(pid, number) };
-}
-
-/// All children, in the order in which they became ours. None is passed over: who comes meanwhile
-/// stands at the end, and nobody leaves before it is collected.
-fn for_each_child(mut visit: impl FnMut(Pid)) {
-    let file = open(c"/proc/thread-self/children");
-    let mut pid: Pid = 0;
-    loop {
-        let mut scratch = [0u8; 512];
-        let size = read(file, &mut scratch);
-        if size == 0 {
-            break;
-        }
-        for byte in scratch.iter().take(size) {
-            if byte.is_ascii_digit() {
-                pid = pid.wrapping_mul(10).wrapping_add(Pid::from(byte - b'0'));
-            } else {
-                visit_if_some(pid, &mut visit);
-                pid = 0;
-            }
-        }
-    }
-    visit_if_some(pid, &mut visit);
-    close(file);
-}
-
-fn visit_if_some(pid: Pid, visit: &mut impl FnMut(Pid)) {
-    if pid > 1 {
-        visit(pid);
-    }
-}
-
-/// `SigIgn:` of proc(5), a hexadecimal mask whose last digit's lowest bit is SIGHUP.
-fn ignores_hangup(pid: Pid) -> bool {
-    let mut digits = [0; NUMBER_BYTES];
-    let number = decimal(pid, &mut digits).to_bytes();
-    let mut path = [0u8; 32];
-    let parts = [b"/proc/", number, b"/status".as_slice()];
-    for (place, byte) in path.iter_mut().zip(parts.into_iter().flatten()) {
-        *place = *byte;
-    }
-    let Ok(path) = CStr::from_bytes_until_nul(&path) else {
-        return false;
-    };
-    let mut text = [0u8; 4096];
-    let file = open(path);
-    let mut size = 0;
-    while let Some(rest) = text.get_mut(size..).filter(|rest| !rest.is_empty()) {
-        let more = read(file, rest);
-        if more == 0 {
-            break;
-        }
-        size += more;
-    }
-    close(file);
-    let mut lines = text.split(|byte| *byte == b'\n');
-    let mask = lines.find_map(|line| line.strip_prefix(b"SigIgn:"));
-    let last = mask.and_then(<[u8]>::last);
-    last.is_some_and(|digit| matches!(digit, b'1' | b'3' | b'5' | b'7' | b'9' | b'b' | b'd' | b'f'))
-}
-
-/// The digits of any process id, and the zero behind.
-const NUMBER_BYTES: usize = 12;
-
-fn decimal(number: Pid, digits: &mut [u8; NUMBER_BYTES]) -> &CStr {
-    let mut rest = number.unsigned_abs();
-    let mut start = NUMBER_BYTES - 1;
-    for (place, digit) in digits.iter_mut().enumerate().rev().skip(1) {
-        #[allow(clippy::cast_possible_truncation, reason = "a digit")]
-        let value = (rest % 10) as u8;
-        *digit = b'0' + value;
-        start = place;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    let number = digits.get(start..).unwrap_or(&[]);
-    CStr::from_bytes_until_nul(number).unwrap_or(c"0")
-}
-
-fn open(path: &CStr) -> c_int {
-    // SAFETY: a NUL-terminated path that outlives the call.
-    unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) }
-}
-
-/// 0 at the end, and when there is nothing to be read.
-fn read(file: c_int, buffer: &mut [u8]) -> usize {
-    // SAFETY: pointer and length are of `buffer`.
-    let size = unsafe { libc::read(file, buffer.as_mut_ptr().cast(), buffer.len()) };
-    usize::try_from(size).unwrap_or(0)
-}
-
-fn close(file: c_int) {
-    if file > 2 {
-        // SAFETY: a descriptor that this module has opened.
-        unsafe { libc::close(file) };
-    }
-}
-
-/// Writes to a small file of the kernel, `name` in `folder`, if that can be done. May be called between
-/// fork and exec.
-fn write_file(folder: &CStr, name: &CStr, bytes: &[u8]) {
-    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
-    // SAFETY: NUL-terminated names and a buffer that outlive the calls.
-    unsafe {
-        let folder = libc::open(folder.as_ptr(), libc::O_DIRECTORY | libc::O_CLOEXEC);
-        let file = libc::openat(folder, name.as_ptr(), flags);
-        libc::write(file, bytes.as_ptr().cast(), bytes.len());
-        close(file);
-        close(folder);
-    }
 }

@@ -42,3 +42,34 @@ fn the_earliest_of_too_many_that_are_being_ended_is_killed_at_once() {
     add(&mut guardians, limits::ENDING_COUNT_MAX);
     assert_eq!(heard().unwrap(), [Order::KillAll as u8]);
 }
+
+/// Normal ends have a moment more than forced ones, so they don't come in the order of their times.
+#[test]
+fn a_forced_end_behind_a_normal_one_is_not_held_up() {
+    let (now, poll, children) = (Instant::now(), Poll::new().unwrap(), Children::new());
+    let mut guardians = Guardians::default();
+    let mut ends = Vec::new();
+    for (pid, end) in [(FIRST, End::Forced), (FIRST + 1, End::Normal)] {
+        let (ours, its_own) = UnixStream::pair().unwrap();
+        guardians.insert(poll.registry(), pid, ours, c"").unwrap();
+        guardians.end(now, &children, pid, end);
+        ends.push(its_own);
+    }
+    let mut heard = |place: usize| {
+        let mut orders = [0; 4];
+        let size = ends[place].read(&mut orders).unwrap_or(0);
+        orders[..size].to_vec()
+    };
+    assert_eq!(heard(0), [Order::EndAll as u8]);
+    assert!(heard(1).is_empty(), "it has a moment to detach itself");
+    let asked = now + limits::DETACH_GRACE;
+    assert_eq!(guardians.next_kill(), Some(asked));
+    guardians.kill_overdue(asked, &children);
+    assert_eq!(heard(1), [Order::EndAttached as u8]);
+    assert_eq!(guardians.next_kill(), Some(now + limits::KILL_GRACE));
+    guardians.kill_overdue(now + limits::KILL_GRACE, &children);
+    assert_eq!(heard(0), [Order::KillAll as u8]);
+    assert_eq!(guardians.next_kill(), Some(asked + limits::KILL_GRACE));
+    guardians.kill_overdue(asked + limits::KILL_GRACE, &children);
+    assert_eq!(heard(1), [Order::KillAttached as u8]);
+}

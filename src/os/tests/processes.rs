@@ -139,7 +139,12 @@ fn what_a_normal_end_spares_is_reached_by_a_revocation() {
     assert_eq!(fixture.exit(), Exit::Code(0));
     let now = Instant::now();
     fixture.processes.end(now, pid, End::Normal);
-    fixture.processes.kill_overdue(now + limits::KILL_GRACE);
+    let asked = now + limits::DETACH_GRACE;
+    assert_eq!(fixture.processes.next_kill(), Some(asked));
+    fixture.processes.kill_overdue(asked);
+    let kill = asked + limits::KILL_GRACE;
+    assert_eq!(fixture.processes.next_kill(), Some(kill));
+    fixture.processes.kill_overdue(kill);
     assert_eq!(fixture.processes.next_kill(), None);
     fixture.processes.revoke(now);
     let kill = now + limits::REVOKED_GRACE;
@@ -171,6 +176,20 @@ fn a_guardian_that_somebody_kills_takes_the_leader_along() {
     let ended = fixture.processes.poll_ended().unwrap();
     assert_eq!((ended.pid, ended.exit), (pid, Exit::Signal(9)));
     assert!(fixture.processes.is_empty());
+}
+
+#[test]
+fn a_guardian_without_room_for_descriptors_kills_what_has_detached_itself() {
+    let script = "prlimit --pid $PPID --nofile=0:0 && setsid sh -c \"trap '' TERM HUP; echo up; \
+                  while :; do sleep 1000; done\" & exec sleep 1000";
+    let mut fixture = Fixture::new(Keeping::default());
+    let (pid, mut child) = fixture.start(script);
+    let now = Instant::now();
+    fixture.processes.end(now, pid, End::Forced);
+    fixture.processes.kill_overdue(now + limits::KILL_GRACE);
+    assert_eq!(read_to_end(&mut child.stdout), "");
+    assert!(matches!(fixture.exit(), Exit::Signal(_)));
+    fixture.check_nobody_is_left(pid);
 }
 
 #[test]
