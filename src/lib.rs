@@ -17,6 +17,7 @@ pub mod io;
 pub mod limits;
 pub mod link;
 pub mod login;
+pub mod os;
 pub mod packet;
 pub mod session;
 pub mod startup;

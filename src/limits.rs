@@ -319,7 +319,7 @@ pub const ADMIN_HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const ADMIN_HEADERS_MAX: usize = 64;
 
 /// Configurations of TLS that are kept ready: one for each set of authorities in use, of some
-/// kilobytes (the public ones take 40).
+/// ten kilobytes.
 pub const TLS_CONFIGURATIONS_MAX: usize = 16;
 
 // HTTP/2 and gRPC (`h2`, `grpc`)

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use hoop_lite::admin::{self, AgentMode, CreateAgent, Login, OutputForm};
 use hoop_lite::cli::{self, Command};
 use hoop_lite::config::Surroundings;
-use hoop_lite::io::files;
-use hoop_lite::io::sys::{self, RecordMemory};
+use hoop_lite::os::files;
+use hoop_lite::os::sys::{self, RecordMemory};
 use hoop_lite::{doctor, startup};
 
 #[global_allocator]

@@ -248,7 +248,7 @@ fn proxies_that_refuse_have_their_sentence() {
     for (answer, sentence) in [
         (
             &b"HTTP/1.1 407 Auth\r\nContent-Length: 3\r\n\r\n"[..],
-            "wants a user and password",
+            "wants credentials",
         ),
         (
             b"HTTP/1.1 403 Forbidden\r\n\r\n",

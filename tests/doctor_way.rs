@@ -396,7 +396,7 @@ fn a_proxy_that_refuses_is_told_without_its_password() {
     ]);
     seen.failed(
         "proxy",
-        &format!("{proxy}: the proxy wants a user and password"),
+        &format!("{proxy}: the proxy refuses the user and password"),
     );
     assert!(!seen.text.contains("hunter22"));
 }

@@ -145,7 +145,7 @@ pub fn delete(name: &str, api: &Api<'_>) -> Result<Report, AdminError> {
     let mut report = Report::of(format!("agent {name:?} deleted\n"));
     if agent.status.as_deref() == Some("CONNECTED") {
         report.note(
-            "the agent is online: hoop-lite ends its sessions within half a minute, upstream's \
+            "the agent is online: hoop-lite ends its sessions within 15 s, upstream's \
              agent keeps them until it or the gateway is restarted"
                 .to_owned(),
         );

@@ -15,7 +15,7 @@ use super::toml::Table;
 use crate::base::{Roots, Secret, Trust, Verify};
 use crate::config::{Surroundings, Warning, authority};
 use crate::http::BaseUrl;
-use crate::io::sys;
+use crate::os::sys;
 use crate::wire::base64;
 
 /// The variables that together name a gateway and a token.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use crate::base::ByteBuf;
 use crate::config::{GatewayAddress, Proxy};
 use crate::io::dial::advice;
-use crate::io::resolve::{LookupError, resolve_now};
 use crate::link::proxy::{self, ProxyError};
+use crate::os::resolve::{LookupError, resolve_now};
 use crate::tls::{Client, Configuration, Stream, StreamError, Subject};
 
 /// Time for one address: a packet lost twice still arrives, a blackhole does not hold us long.
@@ -203,7 +203,7 @@ pub fn ask_for_tunnel(
     let request = proxy::request(&target.authority, proxy.login.as_ref());
     stream.write_all(&request).map_err(broken)?;
     stream.flush().map_err(broken)?;
-    let mut answer = proxy::Answer::default();
+    let mut answer = proxy::Answer::to(&request);
     let mut incoming = ByteBuf::new();
     let mut stands = false;
     while !stands {

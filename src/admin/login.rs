@@ -9,7 +9,7 @@ use super::error::{AdminError, LoginError, What};
 use super::rest::{Api, printable};
 use super::{Context, Login, Report, warn};
 use crate::base::Secret;
-use crate::io::sys;
+use crate::os::sys;
 use crate::wire::json::write_string;
 use crate::wire::json_text;
 

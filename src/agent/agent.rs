@@ -349,7 +349,7 @@ impl Agent {
                 }
                 Deadline::KeepAlive => self.keep_alive(now),
                 Deadline::Ask => self.ask(now),
-                Deadline::Drain => self.leave(now),
+                Deadline::Drain => self.drain_over(now),
                 Deadline::Leave => self.farewell(now),
                 Deadline::Second => self.second_overdue(),
             }

@@ -15,11 +15,26 @@ impl Agent {
         self.stopping = true;
         self.sessions.stop_opening();
         if !self.sessions.is_empty() {
-            log::info!("stopping: {} sessions may finish", self.sessions.len());
+            log::info!(
+                "stopping: {} sessions may finish, for {:.1} s",
+                self.sessions.len(),
+                self.settings.drain_timeout.as_secs_f32()
+            );
         }
         self.timers
             .arm(now + self.settings.drain_timeout, Deadline::Drain);
         self.leave_when_drained(now);
+    }
+
+    /// The sessions' time to finish is over.
+    pub(super) fn drain_over(&mut self, now: Instant) {
+        if !self.sessions.is_empty() {
+            log::warn!(
+                "stopping: the time to finish is over, closing {} sessions",
+                self.sessions.len()
+            );
+        }
+        self.leave(now);
     }
 
     /// Leaves at once: closes what is open, waits for nobody's work.

@@ -137,6 +137,7 @@ impl Agent {
             }
             outbox.len() < limits::OUTBOX_BYTES_MAX
         });
+        news.is_broken = result.is_err();
         self.digest(now, news);
         match (result, &self.phase) {
             (Err(error), Phase::Connected(_)) => self.link_failed(now, &error),
@@ -161,7 +162,7 @@ impl Agent {
         }
         if let Some(status) = news.ended {
             self.stream_ended(now, &status);
-        } else if !self.sessions.awaits_confirmation() {
+        } else if !news.is_broken && !self.sessions.awaits_confirmation() {
             self.follow_goodbye(now);
         }
     }
@@ -414,4 +415,6 @@ struct News {
     flags_seen: bool,
     answer: Option<Result<Answer, Status>>,
     ended: Option<Status>,
+    /// The link broke, which has a reason of its own.
+    is_broken: bool,
 }

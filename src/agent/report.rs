@@ -122,7 +122,7 @@ fn gauges(agent: &Agent, now: Instant, processes: usize) -> [Figure; 7] {
 }
 
 /// What was counted since the start.
-fn totals(agent: &Agent) -> [Figure; 12] {
+fn totals(agent: &Agent) -> [Figure; 13] {
     let (link, counters) = (agent.counters(), agent.sessions().counters());
     [
         (
@@ -164,6 +164,11 @@ fn totals(agent: &Agent) -> [Figure; 12] {
             counters.stalls,
         ),
         (
+            "vanished_total",
+            "Relays closed because their target vanished.",
+            counters.vanished,
+        ),
+        (
             "to_gateway_bytes_total",
             "Payload from targets.",
             counters.bytes_to_gateway,
@@ -178,11 +183,13 @@ fn totals(agent: &Agent) -> [Figure; 12] {
 
 /// Writes how things stand into the log: the link's phase, and all figures.
 pub fn log_state(agent: &Agent, now: Instant, processes: usize) {
-    log::info!(
-        "state: the link to {} is {:?}",
-        agent.place,
-        agent.link_state()
-    );
+    let state = match agent.link_state() {
+        LinkState::Waiting => "down until the next attempt",
+        LinkState::Dialling => "being dialled",
+        LinkState::Connecting => "dialled, without a stream yet",
+        LinkState::Live => "up",
+    };
+    log::info!("state: the link to {} is {state}", agent.place);
     let figures = metrics(agent, now, processes);
     let figures = figures
         .lines()

@@ -145,7 +145,7 @@ pub static COMMANDS: &[CommandEntry] = &[
         operand: Operand::Program,
         summary: "Run the agent beside a program of yours",
         details: "CMD runs in the foreground with our environment less the key; its exit status \
-                  becomes ours and all signals are passed on. It is never killed unless \
+                  becomes ours and all signals are passed on, USR1 too. It is never killed unless \
                   --kill-after says so. Sessions see its environment, less HOOP_*, TOKEN, \
                   VAULT_TOKEN and VAULT_APP_ROLE_SECRET_ID. With an organisation key a connection \
                   is published under --name; a database's address is better given by the \
@@ -326,13 +326,15 @@ pub static FLAGS: &[Flag] = &[
         "exit-on-revoked",
         Value::Switch,
         settings::EXIT_ON_REVOKED,
-        "End with status 3 when the gateway refuses the key, instead of trying again.",
+        "End with status 3 when the gateway refuses the key, instead of trying again; run ends its \
+         program then.",
     ),
     setting(
         "refuse-plaintext",
         Value::Switch,
         settings::REFUSE_PLAINTEXT,
-        "Refuse a gateway without TLS unless its address is loopback, private or shared.",
+        "Refuse a gateway without TLS unless its address is loopback, private, shared \
+         (100.64.0.0/10) or link-local.",
     ),
     setting(
         "health-listen",
@@ -375,7 +377,7 @@ pub static FLAGS: &[Flag] = &[
         Value::Text("USER"),
         settings::USER,
         "Become this user, by name or number, once the key is read: start as root for a key file \
-         that sessions can't read.",
+         that sessions can't read; the key is read once.",
     ),
     setting(
         "separate-sessions",
@@ -461,7 +463,7 @@ pub static VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "HOOP_KEY_FILE",
-        help: "A file that holds the key, read again at every connection.",
+        help: "A file that holds the key, read again at every connection; with --user once.",
     },
     Variable {
         name: "HOOP_SPIFFE_KEY_FILE",

@@ -134,8 +134,8 @@ impl fmt::Display for ConfigError {
             ),
             Self::Plaintext(gateway) => write!(
                 f,
-                "no TLS to {gateway}, and --refuse-plaintext allows that towards loopback, private \
-                 and shared addresses only; use a grpcs:// key"
+                "no TLS to {gateway}, and --refuse-plaintext allows that towards loopback, private, \
+                 shared and link-local addresses only; use a grpcs:// key"
             ),
             Self::Setting { variable } => {
                 let flag = FlagOf(variable);

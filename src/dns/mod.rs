@@ -3,7 +3,7 @@
 //! Promises: the search list in `ndots` order with absolute names, A and AAAA side by side with
 //! failures of their own, one look-up a name at a time, and bounded memory whatever servers say. Takes
 //! datagrams, bytes and `now`, and answers with what to send and when to be called again. Sockets,
-//! files and random numbers are `io/resolve.rs`'s. Other sources of names (mDNS, nss modules) are not
+//! files and random numbers are `os/resolve.rs`'s. Other sources of names (mDNS, nss modules) are not
 //! asked.
 
 mod error;

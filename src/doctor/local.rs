@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::report::{Report, Verdict};
 use crate::config::{Config, KEY_READABLE, LANDLOCK_LACKING, Surroundings};
-use crate::io::secret_files::SecretFiles;
-use crate::io::{files, sys};
+use crate::os::secret_files::SecretFiles;
+use crate::os::{files, sys};
 
 /// Fewer open files than this are few: a relay takes one, a session's process two or three.
 const OPEN_FILES_FEW: u64 = 4096;

@@ -16,7 +16,7 @@ use crate::base::{Roots, Secret, Trust, Verify};
 use crate::config::{Config, Mode, Proxy, TlsMode};
 use crate::grpc::{Call, Code, Status};
 use crate::io::dial::advice;
-use crate::io::resolve::resolve_now;
+use crate::os::resolve::resolve_now;
 use crate::packet::{HealthCheckResponse, PreConnectResponse};
 use crate::tls::{Alpn, Configuration, Subject, Versions};
 

@@ -15,8 +15,8 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
-use super::sys;
 use crate::http::head::{self, HeadBounds};
+use crate::os::sys;
 
 /// Clients at once; a further one takes the place of the oldest.
 const CLIENTS_MAX: usize = 8;

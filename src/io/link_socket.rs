@@ -10,10 +10,10 @@ use mio::net::TcpStream;
 
 use super::dial::{self, Dial, Dialled};
 use super::reactor::{LINK_REQUEST, Reactor, TOKEN_LINK};
-use super::resolve::{Addresses, Asker, Request};
-use super::sys;
 use crate::agent::Wait;
 use crate::limits;
+use crate::os::resolve::{Addresses, Asker, Request};
+use crate::os::sys;
 
 /// Reads of the link in one turn, so that targets are served in between.
 const LINK_READS_PER_TURN: usize = 4;

@@ -27,8 +27,8 @@ use quota::{Kind, Quota};
 use repeats::Repeats;
 use shipment::Shipment;
 
-use super::sys;
 use crate::base::civil::Rfc3339;
+use crate::os::sys;
 
 /// How and how much is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]

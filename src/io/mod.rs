@@ -1,27 +1,13 @@
-//! The shell around the core: everything that touches a descriptor, a process or a signal. Nothing in
-//! here knows a protocol.
+//! The shell around the core: the reactor and the sockets that it turns. Nothing in here knows a
+//! protocol; processes, terminals, signals and names are `os`'s.
 
-pub mod child;
-pub mod children;
-mod control_groups;
 pub mod dial;
-pub mod files;
-pub mod foreground;
-pub mod guardians;
+#[cfg(test)]
+mod dial_tests;
 pub mod health;
 mod link_socket;
 pub mod log;
-pub mod notify;
-pub mod processes;
-pub mod pty;
 pub mod reactor;
-pub mod resolve;
 mod second_socket;
-pub mod secret_files;
 mod serving;
-pub mod signal;
-pub mod sys;
 pub mod targets;
-
-#[cfg(test)]
-mod tests;

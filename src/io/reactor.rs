@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
-use super::foreground::Foreground;
-use super::guardians;
 use super::health::{self, HealthServer, Question};
 use super::link_socket::LinkSocket;
 use super::log;
-use super::notify::Notify;
-use super::processes::{Keeping, Processes};
-use super::resolve::Resolver;
-use super::signal::{Catch, Signal, Signals};
 use super::targets::{Port, TOKEN_BASE, Targets};
 use crate::agent::{Agent, Exit, Health, LinkState, Output};
 use crate::base::near::is_near;
+use crate::os::foreground::Foreground;
+use crate::os::guardians;
+use crate::os::notify::Notify;
+use crate::os::processes::{Keeping, Processes};
+use crate::os::resolve::Resolver;
+use crate::os::signal::{Catch, Signal, Signals};
 use crate::session::Channel;
 
 pub(super) const TOKEN_LINK: Token = Token(0);

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::dial::{self, Dial, Dialled};
 use super::link_socket::LinkSocket;
 use super::reactor::{Reactor, SECOND_REQUEST, TOKEN_SECOND};
-use super::resolve::{Addresses, Asker, Request};
 use crate::agent::Wait;
+use crate::os::resolve::{Addresses, Asker, Request};
 
 /// Reads in one turn; a key check takes three or four.
 const READS_PER_TURN: usize = 16;

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use mio::{Events, Token};
 
 use super::dial::{self, Dial, Dialled};
-use super::foreground::Foreground;
-use super::processes::{self, Ended, Spawned, Streams};
 use super::reactor::{Keepalive, Reactor};
-use super::resolve::{Addresses, Asker, Request};
-use super::sys;
 use super::targets::{Endpoint, Entry, Targets};
 use crate::base::Key;
 use crate::limits;
+use crate::os::foreground::Foreground;
+use crate::os::processes::{self, Ended, Spawned, Streams};
+use crate::os::resolve::{Addresses, Asker, Request};
+use crate::os::sys;
 use crate::session::{Channel, End, Output, Report, TargetId};
 
 /// Reads of all targets together in one turn, so that the link is written in between.

@@ -13,11 +13,11 @@ use mio::net::TcpStream;
 use mio::unix::pipe::{Receiver, Sender};
 use mio::{Interest, Registry, Token};
 
-use super::child::{Pid, PipedChild};
 use super::dial::Dial;
-use super::pty::{Master, PtyChild};
-use super::secret_files::SecretFile;
-use super::sys;
+use crate::os::child::{Pid, PipedChild};
+use crate::os::pty::{Master, PtyChild};
+use crate::os::secret_files::SecretFile;
+use crate::os::sys;
 use crate::session::{Channel, Peer, TargetId};
 
 /// Tokens of targets begin here; below are the reactor's own sources.

@@ -101,7 +101,7 @@ impl Link {
             outgoing.extend(request);
         }
         Self {
-            tunnel: tunnel.map(|_| proxy::Answer::default()),
+            tunnel: tunnel.map(|request| proxy::Answer::to(&request)),
             transport,
             outgoing,
             calls: Calls::new(identity, credit),

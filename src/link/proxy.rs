@@ -15,6 +15,8 @@ const ANSWER_FIELDS_MAX: usize = 64;
 pub enum ProxyError {
     /// It answered with this HTTP status.
     Status(u16),
+    /// It does not take the user and password that it was given.
+    Login,
     /// It wants a login, but none by user and password.
     NoPassword,
     /// What it said is not an HTTP answer.
@@ -29,8 +31,12 @@ impl fmt::Display for ProxyError {
                  hoop-lite can't do): have it allow Basic, or this host without a login, or put a \
                  relay such as cntlm in front"
             }
+            Self::Login => {
+                "the proxy refuses the user and password in HTTPS_PROXY: correct them (%40 stands \
+                 for @), or ask whoever runs the proxy to let this user through"
+            }
             Self::Status(407) => {
-                "the proxy wants a user and password: write them into HTTPS_PROXY \
+                "the proxy wants credentials: write user and password into HTTPS_PROXY \
                  (http://user:password@host:port)"
             }
             Self::Status(status) => {
@@ -50,6 +56,8 @@ impl fmt::Display for ProxyError {
 /// Waits for the proxy's answer to [`request`].
 #[derive(Default)]
 pub struct Answer {
+    /// The request had user and password.
+    has_login: bool,
     seen: Vec<u8>,
     /// Where the answer begins, behind interim ones.
     start: usize,
@@ -69,6 +77,15 @@ pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
 }
 
 impl Answer {
+    /// To this request.
+    pub fn to(request: &[u8]) -> Self {
+        let mut lines = request.split(|byte| *byte == b'\n');
+        Self {
+            has_login: lines.any(|line| line.starts_with(b"Proxy-Authorization")),
+            ..Self::default()
+        }
+    }
+
     /// Takes the answer's bytes from `incoming` and leaves what follows them there. `true`: the
     /// tunnel stands.
     pub fn receive(&mut self, incoming: &mut ByteBuf) -> Result<bool, ProxyError> {
@@ -96,6 +113,7 @@ impl Answer {
                     return Ok(true);
                 }
                 407 if !takes_password(&head.fields) => return Err(ProxyError::NoPassword),
+                407 if self.has_login => return Err(ProxyError::Login),
                 status => return Err(ProxyError::Status(status)),
             }
         }
@@ -184,6 +202,20 @@ mod tests {
             incoming.extend(format!("HTTP/1.1 407 Login\r\n{offers}\r\n").as_bytes());
             let outcome = Answer::default().receive(&mut incoming);
             assert_eq!(outcome, Err(want), "{offers}");
+        }
+    }
+
+    #[test]
+    fn a_login_that_is_refused_is_told_from_one_that_is_lacking() {
+        let login = ("user".to_owned(), Secret::new("password"));
+        for (login, want) in [
+            (None, ProxyError::Status(407)),
+            (Some(&login), ProxyError::Login),
+        ] {
+            let mut incoming = ByteBuf::new();
+            incoming.extend(b"HTTP/1.1 407 Login\r\n\r\n");
+            let outcome = Answer::to(&request("gw:443", login)).receive(&mut incoming);
+            assert_eq!(outcome, Err(want));
         }
     }
 

@@ -86,10 +86,14 @@ pub fn argv(
     Ok((argv, places))
 }
 
+/// Names alone: the log has this text too, and other arguments may hold a password with a `$`.
 fn missing_variable(arguments: &[Vec<u8>]) -> String {
+    let is_name = |argument: &[u8]| {
+        variable_name(argument).is_some_and(|(_, length)| length == argument.len())
+    };
     let naming: Vec<String> = arguments
         .iter()
-        .filter(|argument| argument.contains(&b'$'))
+        .filter(|argument| is_name(argument))
         .map(|argument| String::from_utf8_lossy(argument).into_owned())
         .collect();
     format!(
@@ -210,7 +214,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let error = argv(
-            &words(&["psql", "-h", "$HOST"]),
+            &words(&["psql", "-ppass$word", "-h", "$HOST"]),
             &[],
             &Environment::default(),
         );
@@ -236,8 +240,10 @@ mod tests {
             ..Default::default()
         };
         let plan = crate::session::plan::Plan::new(params.env_vars.clone()).unwrap();
+        let protocol = crate::session::protocol::classify(&params).unwrap();
         let (nobody, agent) = (Default::default(), Default::default());
-        let environment = Environment::finish(plan, &params, &nobody, "s", &agent).unwrap();
+        let environment =
+            Environment::finish(plan, &params, protocol, &nobody, "s", &agent).unwrap();
         let words = ["ssh", "-i", "$KEY", "--both=${A}:$KEY$PATHS", "$PATH"];
         let words = words.map(|word| word.as_bytes().to_vec());
         let (argv, paths) = argv(&words, &[b"$KEY".to_vec()], &environment).unwrap();

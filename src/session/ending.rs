@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::output::Output;
 use super::sessions::{EXIT_INTERNAL, LIFE, Sessions, State, session_id};
 use super::target::{SessionKey, TargetId};
-use crate::base::plain::{Word, cut};
+use crate::base::plain::{Word, beginning, cut, plain};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Oversized, spec};
 
@@ -49,8 +49,24 @@ impl Sessions {
         self.confirmations.missed_since = self.awaits_confirmation().then_some(now);
     }
 
-    /// Sends the one close packet of a session and ends it.
+    /// Closes a session for a reason of ours, which its client and the log are told.
     pub(super) fn close(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        code: u16,
+        text: &str,
+        outbox: &mut Outbox,
+    ) {
+        if let Some(session) = self.session(key) {
+            let told = beginning(text, limits::ERROR_ECHO_BYTES_MAX);
+            log::warn!("sid={} session closed: {told}", Word(&session.id));
+        }
+        self.finish(now, key, code, text, outbox);
+    }
+
+    /// Sends the one close packet of a session and ends it.
+    pub(super) fn finish(
         &mut self,
         now: Instant,
         key: SessionKey,
@@ -90,7 +106,6 @@ impl Sessions {
         );
         match self.by_id.get(id).copied() {
             Some(key) => {
-                log::warn!("sid={} session closed: {text}", Word(id));
                 self.counters.refused += 1;
                 self.close(now, key, EXIT_INTERNAL, &text, outbox);
                 if kind == Kind::AgentSessionOpen {
@@ -127,10 +142,10 @@ impl Sessions {
         }
     }
 
-    /// Closes every session by packet: the agent is leaving.
+    /// Closes every session by packet: the agent is leaving, which is no failure of any.
     pub fn close_all(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
         for key in self.sessions.keys() {
-            self.close(now, SessionKey(key), EXIT_INTERNAL, text, outbox);
+            self.finish(now, SessionKey(key), EXIT_INTERNAL, text, outbox);
         }
     }
 
@@ -209,6 +224,8 @@ fn mark(id: &str) -> u64 {
 /// The one close packet of a session; of a long text it has the beginning.
 pub(super) fn send_close(outbox: &mut Outbox, id: &str, code: u16, text: &str) {
     let code = code.to_string();
+    // Names of hosts and programs stand in it, and it comes to its reader's terminal as it is.
+    let text = plain(text);
     let text = cut(text.as_bytes(), limits::ERROR_ECHO_BYTES_MAX);
     let entries = [
         (spec::SESSION_ID, id.as_bytes()),

@@ -15,7 +15,8 @@ use nanoserde::DeJson;
 
 use super::client_variables::{self, CONSOLE_ONLY};
 use super::heap;
-use super::plan::{Plan, Planned, decode, split_key, undecodable};
+use super::plan::{Meaning, Plan, decode, split_key, undecodable};
+use super::protocol::{Protocol, Verb};
 use crate::base::plain::Word;
 use crate::base::{ClientEnv, Secret};
 use crate::packet::{ConnectionParams, EnvVars};
@@ -118,18 +119,12 @@ impl AgentEnvironment {
         self.variables.get(name).map(Vec::as_slice)
     }
 
-    /// What a variable of a connection was planned to be.
-    fn look_up(&self, key: &str, name: &str, planned: Planned) -> Result<Secret, String> {
-        let (id, field) = match planned {
-            Planned::Value(value) => return Ok(value),
-            Planned::OfAgent(asked) => return Ok(self.get(name).map_or(asked, Secret::new)),
-            Planned::Json { variable, field } => (variable, field),
-        };
+    /// The secret that a [`Meaning::Json`] refers to.
+    fn look_up(&self, key: &str, reference: &Secret) -> Result<Secret, String> {
+        let mut parts = reference.expose_text().unwrap_or("").split(':').skip(1);
+        let (id, field) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
         let failed = |reason: String| Err(undecodable(key, &reason));
-        let Some(json) = self
-            .get(&id)
-            .and_then(|json| std::str::from_utf8(json).ok())
-        else {
+        let Some(json) = self.get(id).and_then(|json| std::str::from_utf8(json).ok()) else {
             return failed(format!("environment variable \"{id}\" not found"));
         };
         let Ok(object) = BTreeMap::<String, String>::deserialize_json(json) else {
@@ -138,7 +133,7 @@ impl AgentEnvironment {
                 "failed decoding environment variable \"{id}\" to json, err=not an object of strings"
             ));
         };
-        match object.get(&field) {
+        match object.get(field) {
             Some(secret) => Ok(Secret::new(secret.as_str())),
             None => failed(format!("secret key \"{field}\" not found")),
         }
@@ -155,22 +150,27 @@ impl Environment {
     pub fn finish(
         plan: Plan,
         params: &ConnectionParams,
+        protocol: &Protocol,
         client: &EnvVars,
         session_id: &str,
         agent: &AgentEnvironment,
     ) -> Result<Self, String> {
         let mut built = Self::default();
-        for (key, planned) in plan.0 {
+        for (key, value, meaning) in plan.0 {
             let (kind, name) = split_key(&key)?;
-            let value = agent.look_up(&key, name, planned)?;
+            let value = match meaning {
+                Meaning::Itself => value,
+                Meaning::OfAgent => agent.get(name).map_or(value, Secret::new),
+                Meaning::Json => agent.look_up(&key, &value)?,
+            };
             built.insert(kind, name, value, true)?;
         }
         if agent.is_embedded {
             built.inherit(agent);
         }
-        built.add_client(params, client, session_id, agent)?;
+        built.add_client(params, protocol, client, session_id, agent)?;
         built.refuse_cloud_logins()?;
-        built.add_password_alias(&params.connection_type);
+        built.add_password_alias(protocol);
         built.add_session(params, session_id);
         built.add_process_defaults(agent);
         Ok(built)
@@ -226,22 +226,32 @@ impl Environment {
 
     /// What all names and values take of the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        let variables = self.own.0.iter().chain(&self.others.0);
-        let all = variables.chain(&self.files);
-        let entry = |(name, value): (&String, &Secret)| {
-            heap::MAP_ENTRY_BYTES + heap::block(name.capacity()) + heap::block(value.capacity())
-        };
-        all.map(entry).sum()
+        let mut size = 0;
+        for map in [&self.own.0, &self.others.0, &self.files] {
+            for (name, value) in map {
+                size += heap::MAP_ENTRY_BYTES;
+                size += heap::block(name.capacity()) + heap::block(value.capacity());
+            }
+        }
+        size
     }
 
     /// The variables as a process wants them.
     pub fn to_process(&self) -> Vec<(OsString, OsString)> {
-        let os = |bytes: &[u8]| OsStr::from_bytes(bytes).to_os_string();
-        let own = self.own.0.iter();
-        own.filter(|(name, _)| !self.others.0.contains_key(*name))
-            .chain(&self.others.0)
-            .map(|(k, v)| (os(k.as_bytes()), os(v.expose())))
-            .collect()
+        let mut all = Vec::with_capacity(self.own.0.len() + self.others.0.len());
+        let mut add = |name: &str, value: &Secret| {
+            let os = |bytes: &[u8]| OsStr::from_bytes(bytes).to_os_string();
+            all.push((os(name.as_bytes()), os(value.expose())));
+        };
+        for (name, value) in &self.others.0 {
+            add(name, value);
+        }
+        for (name, value) in &self.own.0 {
+            if self.others.get(name).is_none() {
+                add(name, value);
+            }
+        }
+        all
     }
 
     /// The app's variables, for processes. Its terminal is not the one that a client has.
@@ -256,13 +266,14 @@ impl Environment {
     fn add_client(
         &mut self,
         params: &ConnectionParams,
+        protocol: &Protocol,
         client: &EnvVars,
         session_id: &str,
         agent: &AgentEnvironment,
     ) -> Result<(), String> {
         let has_password = self.get("PASS").is_some();
-        let alias = password_alias(&params.connection_type).filter(|_| has_password);
-        let is_console = params.client_verb == "connect";
+        let alias = protocol.password_alias.filter(|_| has_password);
+        let is_console = Verb::of(params) == Verb::Connect;
         let mut passed_over = String::new();
         for (key, encoded) in client {
             let (kind, name) = split_key(key)?;
@@ -287,7 +298,7 @@ impl Environment {
         if !passed_over.is_empty() {
             passed_over.truncate(passed_over.floor_char_boundary(NAMES_SHOWN_BYTES));
             log::info!(
-                "sid={} the connection's own go before the client's:{passed_over}",
+                "sid={} the client's{passed_over} passed over: the connection or the session sets it",
                 Word(session_id)
             );
         }
@@ -334,8 +345,8 @@ impl Environment {
         Ok(())
     }
 
-    fn add_password_alias(&mut self, connection_type: &str) {
-        if let Some(alias) = password_alias(connection_type)
+    fn add_password_alias(&mut self, protocol: &Protocol) {
+        if let Some(alias) = protocol.password_alias
             && let Some(password) = self.get("PASS").map(<[u8]>::to_vec)
         {
             self.set(alias, password);
@@ -379,19 +390,10 @@ impl Environment {
     }
 }
 
-/// The variable in which the client program of a database looks for the password.
-fn password_alias(connection_type: &str) -> Option<&'static str> {
-    Some(match connection_type {
-        "postgres" => "PGPASSWORD",
-        "mysql" => "MYSQL_PWD",
-        "mssql" => "SQLCMDPASSWORD",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::protocol;
     use crate::wire::base64;
 
     fn agent(is_embedded: bool) -> AgentEnvironment {
@@ -426,7 +428,8 @@ mod tests {
         agent: &AgentEnvironment,
     ) -> Result<Environment, String> {
         let plan = Plan::new(params.env_vars.clone())?;
-        Environment::finish(plan, params, client, "sid-1", agent)
+        let protocol = protocol::classify(params).unwrap();
+        Environment::finish(plan, params, protocol, client, "sid-1", agent)
     }
 
     fn build(
@@ -436,6 +439,7 @@ mod tests {
     ) -> Result<Environment, String> {
         let params = ConnectionParams {
             connection_type: "postgres".into(),
+            cmd_list: vec![b"psql".to_vec()],
             env_vars: pairs(connection),
             ..ConnectionParams::default()
         };

@@ -1,7 +1,7 @@
 //! Sessions and their relays: everything between a packet of the gateway and a target's bytes.
 //!
 //! Sans-IO: packets and [`Report`]s go in, [`Output`]s and packets come out; the time is an argument.
-//! What it leaves to others: sockets and processes (`io`), the link and its credit (`agent`).
+//! What it leaves to others: sockets (`io`), processes (`os`), the link and its credit (`agent`).
 
 mod client_variables;
 pub mod command;
@@ -15,9 +15,9 @@ pub mod plan;
 pub mod policy;
 mod pressure;
 mod process;
+pub mod protocol;
 mod relay;
 pub mod report;
-pub mod service;
 mod sessions;
 mod shares;
 mod silence;
@@ -51,6 +51,8 @@ pub struct Counters {
     pub dial_failures: u64,
     /// Relays closed because their target stalled under pressure.
     pub stalls: u64,
+    /// Relays closed because their target acknowledged nothing any more.
+    pub vanished: u64,
     /// Payload bytes from targets.
     pub bytes_to_gateway: u64,
     /// Payload bytes to targets.

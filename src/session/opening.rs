@@ -11,7 +11,7 @@ use super::heap;
 use super::output::{Output, Size};
 use super::plan::Plan;
 use super::policy;
-use super::service::{self, Liveness, Service};
+use super::protocol::{self, DATABASE_SECRETS, Place, Service};
 use super::sessions::{EXIT_INTERNAL, LIFE, Session, Sessions, State};
 use super::shares::{Table, UserKey};
 use super::target::{Kind as TargetKind, SessionKey, TargetId};
@@ -37,10 +37,6 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         if let Some(key) = self.by_id.get(id).copied() {
-            log::warn!(
-                "sid={} a second session came with the id of this one: both are refused",
-                Word(id)
-            );
             self.counters.refused += 1;
             self.close(now, key, EXIT_INTERNAL, SAME_ID, outbox);
             return self.contest();
@@ -96,9 +92,9 @@ impl Sessions {
         if params.env_vars.len() + client.len() > limits::VARIABLE_COUNT_MAX {
             return Err(ParamsError::Variables.to_string());
         }
-        let service = service::classify(&params).map_err(|refusal| refusal.0.to_owned())?;
+        let protocol = protocol::classify(&params).map_err(|refusal| refusal.0.to_owned())?;
         let plan = Plan::new(std::mem::take(&mut params.env_vars))?;
-        let environment = Environment::finish(plan, &params, client, id, &self.agent)?;
+        let environment = Environment::finish(plan, &params, protocol, client, id, &self.agent)?;
         let ids = 2 * heap::block(id.len()) + heap::MAP_ENTRY_BYTES;
         let held = heap::block(size_of::<Session>())
             + ids
@@ -117,7 +113,7 @@ impl Sessions {
             user,
             connection_type: params.connection_type,
             request_port,
-            service,
+            protocol,
             command: params.cmd_list,
             client_args: params.client_args,
             environment,
@@ -158,15 +154,12 @@ impl Sessions {
     }
 
     pub(super) fn admit(&mut self, now: Instant, session: Session, outbox: &mut Outbox) {
-        let address = match service::liveness(&session.connection_type) {
-            None => None,
-            Some(liveness) => match address(&session, liveness) {
-                Ok(address) => Some(address),
-                Err(text) => {
-                    self.give_session(&session);
-                    return self.refuse(&session.id, &text, outbox);
-                }
-            },
+        let address = match address(&session) {
+            Ok(address) => address,
+            Err(text) => {
+                self.give_session(&session);
+                return self.refuse(&session.id, &text, outbox);
+            }
         };
         let id = session.id.clone();
         let key = match self.sessions.insert(Box::new(session)) {
@@ -210,7 +203,7 @@ impl Sessions {
         let Some(session) = self.session_mut(key) else {
             return;
         };
-        session.state = match session.service {
+        session.state = match session.protocol.service {
             Service::Tcp => State::Tcp {
                 open: BTreeMap::new(),
                 closed: VecDeque::new(),
@@ -251,9 +244,7 @@ impl Sessions {
         let Some(session) = self.session(key) else {
             return;
         };
-        let liveness = service::liveness(&session.connection_type);
-        let Some(Ok(Address { host, port })) = liveness.map(|needed| address(session, needed))
-        else {
+        let Ok(Some(Address { host, port })) = address(session) else {
             return;
         };
         self.counters.dial_failures += 1;
@@ -272,40 +263,45 @@ fn port_echo(port: &[u8]) -> &[u8] {
     if is_port { port } else { b"" }
 }
 
-/// HOST and PORT of a session, or the sentence that names what is missing.
-pub(super) fn address(session: &Session, liveness: Liveness) -> Result<Address, String> {
+/// Where the target of a session is, or the sentence that names what is missing; a command without a
+/// database has none.
+pub(super) fn address(session: &Session) -> Result<Option<Address>, String> {
     let own = session.environment.own();
-    let is_missing = |name: &str| own.text(name).is_empty();
-    if liveness.is_database
-        && session.connection_type == "mongodb"
-        && !is_missing("CONNECTION_STRING")
-    {
-        return mongo_address(own.text("CONNECTION_STRING"))
-            .ok_or_else(|| "failed parsing mongodb connection string".into());
-    }
-    if liveness.is_database && ["HOST", "USER", "PASS"].iter().any(|name| is_missing(name)) {
-        return Err(format!(
-            "missing required secrets for {} connection [HOST, USER, PASS]",
-            session.connection_type
-        ));
-    }
+    let connection_type = &session.connection_type;
+    let default_port = match &session.protocol.address {
+        None => return Ok(None),
+        Some(Place::HostAndPort) => None,
+        Some(Place::Database { default_port, uri }) => {
+            if let Some(uri) = uri.map(|name| own.text(name)).filter(|uri| !uri.is_empty()) {
+                let address = mongo_address(uri);
+                let failed = || format!("failed parsing {connection_type} connection string");
+                return address.map(Some).ok_or_else(failed);
+            }
+            if DATABASE_SECRETS
+                .iter()
+                .any(|name| own.text(name).is_empty())
+            {
+                return Err(format!(
+                    "missing required secrets for {connection_type} connection [HOST, USER, PASS]"
+                ));
+            }
+            Some(*default_port)
+        }
+    };
     let missing = || "missing required environment for connection [HOST, PORT]".to_owned();
-    let port = match (own.text("PORT").trim(), liveness.default_port) {
+    let port = match (own.text("PORT").trim(), default_port) {
         ("", Some(port)) => port,
         ("", None) => return Err(missing()),
-        (text, _) => text.parse().map_err(|_| {
-            format!(
-                "PORT is not a port number for connection {}",
-                session.connection_type
-            )
-        })?,
+        (text, _) => text
+            .parse()
+            .map_err(|_| format!("PORT is not a port number for connection {connection_type}"))?,
     };
     match own.text("HOST").trim() {
         "" => Err(missing()),
-        host => Ok(Address {
+        host => Ok(Some(Address {
             host: host.to_owned(),
             port,
-        }),
+        })),
     }
 }
 

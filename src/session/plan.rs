@@ -13,22 +13,19 @@ const FROM_AGENT: &[u8] = b"system.agent.envs";
 /// Secret stores of upstream that are not served yet.
 const OTHER_PROVIDERS: [&str; 3] = ["_aws", "_vaultkv1", "_vaultkv2"];
 
-/// The variables of a connection, by their keys (`envvar:NAME`, `filesystem:NAME`).
-pub struct Plan(pub(super) Vec<(String, Planned)>);
+/// The variables of a connection: their keys (`envvar:NAME`, `filesystem:NAME`), what they have, and what
+/// that stands for.
+pub struct Plan(pub(super) Vec<(String, Secret, Meaning)>);
 
-/// What a variable will be.
-pub(super) enum Planned {
-    /// Just this.
-    Value(Secret),
-    /// The agent's own variable of this name, or the text by which it was asked for.
-    OfAgent(Secret),
-    /// A field of the JSON object that a variable of the agent holds.
-    Json {
-        /// Of the agent.
-        variable: String,
-        /// In the object.
-        field: String,
-    },
+/// What the text of a variable stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// Itself.
+    Itself,
+    /// The agent's own variable of the same name, or itself where the agent has none.
+    OfAgent,
+    /// `_envjson:<variable>:<field>`: a field of the JSON object of strings in a variable of the agent.
+    Json,
 }
 
 impl Plan {
@@ -37,34 +34,32 @@ impl Plan {
         let mut plan = Vec::with_capacity(variables.len());
         for (key, encoded) in variables {
             let (kind, name) = split_key(&key)?;
-            let planned = planned(&key, kind, decode(name, &encoded)?)?;
-            plan.push((key, planned));
+            let value = decode(name, &encoded)?;
+            let meaning = match kind == "envvar" && value.expose() == FROM_AGENT {
+                true => Meaning::OfAgent,
+                false => meaning(&key, value.expose_text().unwrap_or(""))?,
+            };
+            plan.push((key, value, meaning));
         }
         Ok(Self(plan))
     }
 }
 
-/// `_envjson:<variable>:<key>` refers to a JSON object of strings in a variable of the agent; other
-/// text, passwords with colons included, stays as it is.
-fn planned(key: &str, kind: &str, value: Secret) -> Result<Planned, String> {
-    if kind == "envvar" && value.expose() == FROM_AGENT {
-        return Ok(Planned::OfAgent(value));
-    }
-    let mut parts = value.expose_text().unwrap_or("").split(':');
-    let parts = (parts.next(), parts.next(), parts.next(), parts.next());
-    let (Some(provider), Some(variable), Some(field), None) = parts else {
-        return Ok(Planned::Value(value));
+/// Texts of three parts may refer to a secret store; others, passwords with colons included, do not.
+fn meaning(key: &str, text: &str) -> Result<Meaning, String> {
+    let Some((provider, rest)) = text.split_once(':') else {
+        return Ok(Meaning::Itself);
     };
+    if rest.bytes().filter(|byte| *byte == b':').count() != 1 {
+        return Ok(Meaning::Itself);
+    }
     if OTHER_PROVIDERS.contains(&provider) {
         let reason = format!("the secret provider {provider} is not served by this agent");
         return Err(undecodable(key, &reason));
     }
     Ok(match provider {
-        "_envjson" => Planned::Json {
-            variable: variable.to_owned(),
-            field: field.to_owned(),
-        },
-        _ => Planned::Value(value),
+        "_envjson" => Meaning::Json,
+        _ => Meaning::Itself,
     })
 }
 

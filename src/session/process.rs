@@ -179,7 +179,7 @@ impl Sessions {
         };
         let exit = drain.exit;
         target.end = End::Normal;
-        self.close(now, key, exit.code(), &outcome(exit), outbox);
+        self.finish(now, key, exit.code(), &outcome(exit), outbox);
     }
 
     /// An output of a process ended.

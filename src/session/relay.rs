@@ -291,15 +291,13 @@ impl Sessions {
     fn header(&self, id: TargetId, channel: Channel) -> Option<(Kind, [SpecEntry<'_>; 2], usize)> {
         let (session, target) = self.relaying(id)?;
         let session_id = (spec::SESSION_ID, session.id.as_bytes());
-        Some(match (&target.kind, channel) {
-            (TargetKind::Probe, _) => return None,
-            (TargetKind::Tcp(connection), _) => (
-                Kind::ClientTCPConnectionWrite,
-                [session_id, (spec::CONNECTION_ID, connection)],
-                2,
-            ),
-            (_, Channel::Output) => (Kind::ClientWriteStdout, [session_id, session_id], 1),
-            (_, Channel::Error) => (Kind::ClientWriteStderr, [session_id, session_id], 1),
+        let kind = session.protocol.to_client[channel.index()];
+        Some(match &target.kind {
+            TargetKind::Probe => return None,
+            TargetKind::Tcp(connection) => {
+                (kind, [session_id, (spec::CONNECTION_ID, connection)], 2)
+            }
+            _ => (kind, [session_id, session_id], 1),
         })
     }
 }

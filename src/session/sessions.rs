@@ -1,7 +1,7 @@
 //! All sessions of the agent: routing of packets, and the life of a session from open to close.
 //!
 //! Promises: the first packet of a session is open-OK or close; close is sent once, after the last
-//! output; a packet whose kind does not fit the session's service is refused; nothing here waits.
+//! output; a packet whose kind does not fit the session's protocol is refused; nothing here waits.
 //! The reactor carries out [`Output`]s and reports; it never sees a packet.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,7 +11,7 @@ use super::draining::RoomClock;
 use super::ending::{Confirmations, Ended, send_close};
 use super::environment::AgentEnvironment;
 use super::output::{Output, Size};
-use super::service::Service;
+use super::protocol::Protocol;
 use super::shares::{Full, Shares, Table, UserKey};
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
@@ -70,7 +70,7 @@ pub(super) struct Session {
     pub(super) user: UserKey,
     pub(super) connection_type: String,
     pub(super) request_port: Vec<u8>,
-    pub(super) service: Service,
+    pub(super) protocol: &'static Protocol,
     pub(super) command: Vec<Vec<u8>>,
     pub(super) client_args: Vec<Vec<u8>>,
     pub(super) environment: Environment,
@@ -266,13 +266,14 @@ impl Sessions {
                 log::info!(target: LIFE, "sid={} session closed by the gateway", Word(id));
                 self.end(now, key);
             }
-            Kind::AgentExecWriteStdin => self.exec(now, key, packet.payload, outbox),
-            Kind::AgentTerminalWriteStdin => self.terminal(now, key, packet.payload, outbox),
+            // Where they mean nothing, they do no harm.
             Kind::AgentTerminalResizeTTY => self.resize(key, packet.payload),
-            Kind::AgentTCPConnectionWrite => self.tcp_write(now, key, packet, outbox),
             Kind::AgentCloseTCPConnection => self.tcp_close(now, key, packet),
             Kind::AgentTerminalClose => {}
-            _ => self.refuse_kind(now, key, kind, outbox),
+            _ if !self.takes(key, kind) => self.refuse_kind(now, key, kind, outbox),
+            Kind::AgentExecWriteStdin => self.exec(now, key, packet.payload, outbox),
+            Kind::AgentTerminalWriteStdin => self.terminal(now, key, packet.payload, outbox),
+            _ => self.tcp_write(now, key, packet, outbox),
         }
     }
 
@@ -318,7 +319,13 @@ impl Sessions {
         send_close(outbox, id, EXIT_INTERNAL, text);
     }
 
-    /// A packet that this session's service does not know: the session ends with a word for it.
+    /// Whether packets of this kind bring something for this session.
+    fn takes(&self, key: SessionKey, kind: Kind) -> bool {
+        let session = self.session(key);
+        session.is_some_and(|session| session.protocol.from_client.contains(&kind))
+    }
+
+    /// A packet that this session's protocol does not know: the session ends with a word for it.
     pub(super) fn refuse_kind(
         &mut self,
         now: Instant,

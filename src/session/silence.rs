@@ -66,6 +66,7 @@ impl Sessions {
     }
 
     fn vanished(&mut self, now: Instant, id: TargetId, lasts: Duration, outbox: &mut Outbox) {
+        self.counters.vanished += 1;
         if let Some((session, _)) = self.relaying(id) {
             log::warn!(
                 "sid={} relay closed: its target has acknowledged nothing for {} s; it was switched \

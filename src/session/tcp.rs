@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::heap;
 use super::opening::address;
 use super::output::Output;
-use super::service::Liveness;
 use super::sessions::{EXIT_INTERNAL, Session, Sessions, State};
 use super::shares::Table;
 use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, TargetId};
@@ -67,11 +66,7 @@ impl Sessions {
         connection: &[u8],
         outbox: &mut Outbox,
     ) -> Option<TargetId> {
-        let liveness = Liveness {
-            default_port: None,
-            is_database: false,
-        };
-        let address = address(self.session(key)?, liveness).ok()?;
+        let address = address(self.session(key)?).ok()??;
         let connection = ConnectionId::from(connection);
         let kind = TargetKind::Tcp(connection.clone());
         let timeout = Some(limits::TARGET_CONNECT_TIMEOUT);

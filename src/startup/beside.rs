@@ -8,9 +8,9 @@ use super::variables::Variables;
 use crate::cli::RunOptions;
 use crate::config::Surroundings;
 use crate::config::beside::{self, BesideSettings};
-use crate::io::child::CommandSpec;
-use crate::io::foreground::Foreground;
 use crate::io::reactor::Reactor;
+use crate::os::child::CommandSpec;
+use crate::os::foreground::Foreground;
 
 /// A program to be started beside the agent.
 pub struct Program {

@@ -14,12 +14,13 @@ use crate::cli::{AgentOptions, RunOptions};
 use crate::config::{
     Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
 };
-use crate::io::notify::Notify;
-use crate::io::processes::Keeping;
 use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
-use crate::io::signal::Catch;
-use crate::io::{files, health, log, sys};
+use crate::io::{health, log};
 use crate::link::{Identity, proxy};
+use crate::os::notify::Notify;
+use crate::os::processes::Keeping;
+use crate::os::signal::Catch;
+use crate::os::{files, sys};
 use crate::session::{self, AgentEnvironment, Sessions};
 use crate::tls::{Alpn, Client, Configurations, Versions};
 use beside::Program;
@@ -148,7 +149,7 @@ fn prepare(
     };
     if beside.is_some() {
         ::log::info!(
-            "sessions see our environment, less HOOP_*, TOKEN, VAULT_TOKEN and \
+            "sessions see the environment that run was started with, less HOOP_*, TOKEN, VAULT_TOKEN and \
              VAULT_APP_ROLE_SECRET_ID"
         );
     }
@@ -332,20 +333,30 @@ fn endpoint_source(
         publication.request().encode(&mut preconnect);
         metadata.push(("connection-name", publication.name));
     }
+    let mut is_first = true;
     Ok(Box::new(move || {
+        let is_read = std::mem::take(&mut is_first);
         let surroundings = Surroundings {
             variable: &|_| None,
             read_file: &files::read_again,
         };
         match config.reload_key(surroundings) {
-            // Only root can read it, whom we no longer are.
-            _ if config.settings.user.is_some() => {}
+            // A moment ago, by root, whom we no longer are.
+            _ if is_read && config.settings.user.is_some() => {}
             Ok(true) => {
                 sys::lock_memory(config.token.expose());
                 ::log::info!("the key's file has a new key");
             }
             Ok(false) => {}
-            Err(error) => ::log::warn!("{error}; going on with the key as it was"),
+            Err(error) => {
+                let why = match config.settings.user {
+                    Some(_) => {
+                        " (with --user it is read once: start the agent anew after a change)"
+                    }
+                    None => "",
+                };
+                ::log::warn!("{error}; going on with the key as it was{why}");
+            }
         }
         match config.reload_authority(surroundings) {
             Ok(None) => {}

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::variables::Variables;
 use crate::config::{Config, KEY_READABLE, Settings};
-use crate::io::{files, sys};
+use crate::os::{files, sys};
 
 /// Becomes the user that a setting names, and tells sessions so. Says when sessions can read the
 /// key's file all the same.
@@ -45,6 +45,7 @@ fn become_named(name: &str, variables: &mut Variables) -> Result<(), String> {
              or leave it away"
         )
     })?;
+    log::info!("running as user {user}, group {group} from here on, sessions included");
     if let Some(account) = account {
         set(variables, "HOME", account.home);
         set(variables, "USER", account.name);

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::io::sys;
+use crate::os::sys;
 
 /// Variables that the program itself may ask for later. Every other one is wiped from the process
 /// once it was read: sessions can look at `/proc/PPID/environ`.

@@ -49,7 +49,8 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> 
 
 /// Believes whom the authorities vouch for, and also the configured certificates as the server's
 /// own. Where nobody has to vouch it believes anybody, and takes the handshake's signature on faith,
-/// too: keys too small for `ring` are all that its check would refuse there.
+/// too: that somebody holds the key of a certificate which anybody may make proves nothing, and its
+/// check refuses old servers with small keys.
 ///
 /// `openssl req -x509` marks what it makes as an authority, and webpki refuses an authority's
 /// certificate from a server. Operators put just that one into `HOOP_TLSCA`, and Go takes it.

@@ -130,7 +130,7 @@ fn sessions_see_the_programs_environment_with_a_standard_key_too() {
         let variables = environment(&gateway, &key, &OF_THE_APP);
         let mut command = AgentProcess::command(AGENT, &variables);
         let agent = AgentProcess::spawn(command.args(words));
-        agent.wait_text("sessions see our environment");
+        agent.wait_text("sessions see the environment that run was started with");
         gateway.wait_online("demo");
         let request = SessionRequest::exec(&["env"]).env("APP_ENV", "of the connection");
         let told = gateway.open_session(request).run(b"");

@@ -185,7 +185,7 @@ fn a_plain_agent_tells_its_state_at_usr1_and_ignores_usr2() {
     let console = console_at_work(&world.gateway);
     world.agent.signal(libc::SIGUSR2);
     world.agent.signal(libc::SIGUSR1);
-    world.agent.wait_text("is Live");
+    world.agent.wait_text("is up");
     let figures = world.agent.wait_text("queue_bytes 0");
     for wanted in [
         "sessions_open 1, targets_open 1, processes 1,",

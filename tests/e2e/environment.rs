@@ -15,6 +15,8 @@ fn variables_of_the_connection_the_client_and_the_session_are_there() {
         .client_env("FROM_CONNECTION", "overridden")
         .sid("chosen-sid");
     let outcome = world.open(request).run(b"");
+    let told = "the client's FROM_CONNECTION passed over";
+    world.agent.wait_text(told);
     let lines = outcome.out();
     for wanted in [
         "FROM_CONNECTION=one two",

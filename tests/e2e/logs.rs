@@ -1,6 +1,7 @@
 //! What a peer can do to the log: how many lines it causes, and what it makes them look like.
 
 use std::io::Read;
+use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread;
 
@@ -60,6 +61,40 @@ fn the_lines_of_sessions_are_written_during_a_flood_too() {
             });
         }
     }
+}
+
+#[test]
+fn why_a_session_was_closed_is_logged_and_an_ordinary_exit_is_not() {
+    let world = World::start();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let address = SessionRequest::tcp("127.0.0.1", port).sid("address");
+    world.open(address).wait_refusal();
+    for (sid, command) in [
+        ("program", &["no-such-program"][..]),
+        ("argument", &["echo", "$NO_SUCH"]),
+        ("ordinary", &["false"]),
+    ] {
+        let session = world.open(SessionRequest::exec(command).sid(sid));
+        assert_ne!(session.run(b"").code, 0);
+    }
+    let of = |sid: &str, line: &str| line.contains(&format!("\"sid\":\"{sid}\""));
+    for (sid, why) in [
+        ("address", "failed connecting to remote host=127.0.0.1"),
+        ("program", "executable file not found"),
+        ("argument", "could not find environment variable"),
+    ] {
+        world.agent.wait_line(why, |line| {
+            let told = ["session closed: ", why, "\"level\":\"warn\""];
+            of(sid, line) && told.iter().all(|part| line.contains(part))
+        });
+    }
+    world.agent.wait_line("an ordinary end", |line| {
+        of("ordinary", line) && line.contains("session ended, exit code 1")
+    });
+    let is_told = |line: &String| of("ordinary", line) && line.contains("session closed");
+    assert!(!world.agent.lines().iter().any(is_told));
 }
 
 #[test]

@@ -25,13 +25,17 @@ fn complaint(agent: &AgentProcess) -> String {
     agent.wait_line("a complaint", |line| line.contains("\"level\":\"warn\""))
 }
 
-/// An address that takes one connection after the other, says `words`, and closes each.
-fn server_that_says(words: &'static [u8]) -> String {
+/// An address that takes one connection after the other, says `words`, at once or when it has heard
+/// something, and closes each.
+fn server_that_says(words: &'static [u8], listens_first: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for socket in listener.incoming() {
             let mut socket = socket.unwrap();
+            if listens_first {
+                let _ = socket.read(&mut [0; 1024]);
+            }
             let _ = socket.write_all(words);
             let _ = socket.read(&mut [0; 1024]);
         }
@@ -83,9 +87,11 @@ fn a_port_of_another_service_is_told_to_be_no_gateway() {
         &b"SSH-2.0-OpenSSH_9.9\r\n"[..],
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
     ] {
-        let address = server_that_says(words);
-        let line = complaint(&agent(&[("HOOP_KEY", &key("grpc", &address))]));
-        assert!(line.contains("gRPC port"), "{line}");
+        for listens_first in [false, true] {
+            let address = server_that_says(words, listens_first);
+            let line = complaint(&agent(&[("HOOP_KEY", &key("grpc", &address))]));
+            assert!(line.contains("gRPC port"), "{line}");
+        }
     }
 }
 

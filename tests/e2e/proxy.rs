@@ -131,7 +131,7 @@ fn a_proxy_that_takes_no_password_says_what_to_do() {
 }
 
 #[test]
-fn a_proxy_that_wants_a_password_is_told_without_one_in_the_log() {
+fn a_proxy_that_refuses_a_password_is_told_without_one_in_the_log() {
     let (gateway, key) = gateway();
     let (address, requests) = proxy(
         gateway.address(),
@@ -142,7 +142,7 @@ fn a_proxy_that_wants_a_password_is_told_without_one_in_the_log() {
         AGENT,
         &environment(&gateway, &key, &[("HTTPS_PROXY", &url)]),
     );
-    agent.wait_text("the proxy wants a user and password");
+    agent.wait_text("the proxy refuses the user and password");
     assert!(requests.recv().is_ok());
     assert!(agent.is_running() && !gateway.is_online("demo"));
     assert!(agent.lines().iter().all(|line| !line.contains("hunter22")));

@@ -43,7 +43,9 @@ fn check_separation(world: &World, sessions_are_root: bool) {
         "for pid in {pid} {agent} $PPID; do
            kill -0 $pid && echo signalled $pid
            (: </proc/$pid/mem) && echo memory $pid
+           prlimit --pid $pid --nofile=64:64 && echo limited $pid
          done
+         bash -c 'ulimit -n 100 && exec prlimit --nofile=64:64 true' || echo no limits
          {root} || cat /proc/{pid}/environ
          sleep 1000 & kill -KILL $! && wait $!; echo own $?
          trap 'echo trapped' USR1; kill -USR1 $$
@@ -115,6 +117,13 @@ fn a_key_file_is_read_as_root_and_no_session_can() {
             );
         }
         assert_eq!(outcome.out().contains(&key), is_warned);
+        if !is_warned {
+            agent.wait_text("running as user ");
+            gateway.drop_link("demo");
+            let told = agent.wait_text("going on with the key as it was");
+            assert!(told.contains("with --user it is read once"), "{told}");
+            gateway.wait_online("demo");
+        }
         agent.signal(libc::SIGTERM);
         assert_eq!(agent.wait_exit().code(), Some(0));
         gateway.wait_offline("demo");
@@ -129,4 +138,47 @@ fn a_user_that_nobody_knows_is_named() {
     let agent = AgentProcess::start(AGENT, &variables);
     assert_eq!(agent.wait_exit().code(), Some(1));
     agent.wait_text("no-such-user");
+}
+
+/// The folder is the sessions' own user's, so each of them can shut it.
+#[test]
+fn who_shuts_the_folder_of_secret_files_keeps_nobody_elses() {
+    if !is_root() {
+        return;
+    }
+    let base = Folder::new("shut");
+    let base_path = base.file("");
+    std::fs::set_permissions(&base_path, std::fs::Permissions::from_mode(0o1777)).unwrap();
+    let world = World::with_variables(&[
+        ("HOOP_LITE_USER", "65534"),
+        ("RUNTIME_DIRECTORY", base_path.trim_end_matches('/')),
+    ]);
+    let request = || SessionRequest::console(&["sh", "-c", "cat $KEY; read wait"]);
+    let mut victim = world.open(request().file("KEY", b"first."));
+    victim.start_console();
+    victim.expect("first.");
+    let attacker = SessionRequest::exec(&["sh"]).file("KEY", b"x");
+    let script = b"d=$(dirname $KEY); mkdir -p $d/a/b; chmod 0 $d/a; chmod 0500 $d";
+    assert_eq!(world.open(attacker).run(script).code, 0);
+    let mut later = world.open(request().file("KEY", b"second."));
+    later.start_console();
+    later.expect("second.");
+    world.agent.signal(libc::SIGKILL);
+    world.agent.wait_exit();
+    // The next one of the same user sweeps what is left.
+    let files = || {
+        let folders = std::fs::read_dir(&base_path).unwrap().flatten();
+        let entries =
+            folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten());
+        let entries = entries.flatten().filter(|entry| entry.path().is_file());
+        entries.count()
+    };
+    let key = world.gateway.register("next", "standard");
+    let more = [
+        ("HOOP_LITE_USER", "65534"),
+        ("RUNTIME_DIRECTORY", base_path.trim_end_matches('/')),
+    ];
+    let _next = AgentProcess::start(AGENT, &environment(&world.gateway, &key, &more));
+    world.gateway.wait_online("next");
+    assert_eq!(files(), 0);
 }

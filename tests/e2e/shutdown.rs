@@ -23,11 +23,15 @@ fn term_closes_open_sessions_by_packet_before_the_stream_ends() {
     let mut tcp = forward_at_work(&world.gateway, &target);
     let mut console = console_at_work(&world.gateway);
     world.agent.signal(libc::SIGTERM);
+    world.agent.wait_text("2 sessions may finish, for 1.0 s");
     for session in [&mut tcp, &mut console] {
         let close = session.wait_close();
         assert!(close.code.is_some_and(|code| code > 0), "{close:?}");
         assert!(!close.text.is_empty());
     }
+    world
+        .agent
+        .wait_text("the time to finish is over, closing 2 sessions");
     assert_eq!(world.agent.wait_exit().code(), Some(0));
     target.wait_idle();
     let reason = world

@@ -172,7 +172,8 @@ The key was refused, with \-\-exit\-on\-revoked.
 127 when the program was not found and 126 when it could not be run.
 .SH SIGNALS
 TERM and INT let sessions finish for \-\-drain\-timeout; a second one ends at once.
-With \fBrun\fR they are passed on to the program.
+USR1 writes the state into the log.
+With \fBrun\fR they are passed on to the program, USR1 too.
 As process 1 of a container it takes in every orphan.
 .SH FILES
 .TP
@@ -191,6 +192,13 @@ hoop\-lite
 Beside an application, with its environment and working directory:
 .PP
 .nf
-HOOP_KEY_FILE=/run/secrets/hoop hoop\-lite run \-\- ./app
+HOOP_KEY=$KEY hoop\-lite run \-\- ./app
+.fi
+.PP
+As a service, with the key in a file of root's that systemd reads:
+.PP
+.nf
+EnvironmentFile=/etc/hoop\-lite/env
+ExecStart=/usr/local/bin/hoop\-lite
 .fi
 ";

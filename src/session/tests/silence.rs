@@ -74,6 +74,7 @@ fn a_target_that_vanished_with_bytes_under_way_is_noticed_and_its_client_told() 
     let close = world.one();
     assert_eq!(close.kind, Kind::ClientTCPConnectionClose);
     assert_eq!(world.sessions.target_count(), 0);
+    assert_eq!(world.sessions.counters().vanished, 1);
 }
 
 #[test]

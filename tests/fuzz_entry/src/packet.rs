@@ -11,7 +11,7 @@ use hoop_lite::packet::{
 use hoop_lite::session::command::PathPlace;
 use hoop_lite::session::environment::Environment;
 use hoop_lite::session::plan::Plan;
-use hoop_lite::session::{AgentEnvironment, Size, command, policy, service};
+use hoop_lite::session::{AgentEnvironment, Size, command, policy, protocol};
 use hoop_lite::wire::base64;
 
 use crate::input::{cuts, split};
@@ -103,7 +103,6 @@ fn session(bytes: &[u8]) -> bool {
     };
     let demand = policy::unmet_demand(&params, false);
     assert!(demand.is_none() || policy::unmet_demand(&params, true).is_some());
-    let _ = service::classify(&params);
     let agent = agent("{\"k\":\"v\"}");
     let Ok(environment) = environment(&params, &agent) else {
         return true;
@@ -145,8 +144,9 @@ fn check_places(argv: &[OsString], places: &[PathPlace], file_count: usize) {
 
 /// Both steps; the client wants what the connection has.
 fn environment(params: &ConnectionParams, agent: &AgentEnvironment) -> Result<Environment, String> {
+    let protocol = protocol::classify(params).map_err(|refusal| refusal.0.to_owned())?;
     let plan = Plan::new(params.env_vars.clone())?;
-    Environment::finish(plan, params, &params.env_vars, "sid", agent)
+    Environment::finish(plan, params, protocol, &params.env_vars, "sid", agent)
 }
 
 /// Where the session's id is told to its command.

@@ -4,8 +4,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
 use super::{alone, command, read_to_end, shell, spawn_pipes};
-use crate::io::sys;
-use crate::io::sys::testing::{is_dumpable, wait_for_exit};
+use crate::os::sys;
+use crate::os::sys::testing::{is_dumpable, wait_for_exit};
 
 fn output_of(words: &[&str]) -> String {
     let mut child = spawn_pipes(&command(words)).unwrap();

@@ -3,9 +3,9 @@ use std::io::{ErrorKind, Write};
 use mio::{Events, Interest, Poll, Token};
 
 use super::{Scratch, command, read_to_end, read_until, shell, spawn_pipes};
-use crate::io::child::{CommandSpec, PipedChild, SpawnError};
-use crate::io::sys;
-use crate::io::sys::testing::wait_for_exit;
+use crate::os::child::{CommandSpec, PipedChild, SpawnError};
+use crate::os::sys;
+use crate::os::sys::testing::wait_for_exit;
 
 /// Runs to the end without input and returns what it printed.
 fn output_of(spec: &CommandSpec) -> String {

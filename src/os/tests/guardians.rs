@@ -7,10 +7,10 @@ use mio::Poll;
 use mio::net::UnixStream;
 
 use super::{Scratch, alone};
-use crate::io::children::Children;
-use crate::io::guardians::Guardians;
-use crate::io::sys::{Order, Pid};
 use crate::limits;
+use crate::os::children::Children;
+use crate::os::guardians::Guardians;
+use crate::os::sys::{Order, Pid};
 use crate::session::{End, Exit};
 
 /// No process has such an id.

@@ -12,10 +12,10 @@
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -67,7 +67,12 @@ impl SecretFile {
 impl Drop for SecretFile {
     fn drop(&mut self) {
         // It may be gone already, with the whole directory.
-        let _ = fs::remove_file(&self.path);
+        if let Err(error) = fs::remove_file(&self.path)
+            && let Some(directory) = self.path.parent()
+            && is_shut(&error, directory)
+        {
+            let _ = fs::remove_file(&self.path);
+        }
         self.count.set(self.count.get().saturating_sub(1));
     }
 }
@@ -135,13 +140,20 @@ impl SecretFiles {
             return Err(SecretFileError::TooMany);
         }
         let name = random_name().map_err(SecretFileError::Other)?;
-        let path = self.directory()?.join(name);
-        let mut file = OpenOptions::new()
+        let directory = self.directory()?;
+        let path = directory.join(name);
+        let mut options = OpenOptions::new();
+        options
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
+            .custom_flags(libc::O_NOFOLLOW);
+        let mut file = options
             .open(&path)
+            .or_else(|error| match is_shut(&error, directory) {
+                true => options.open(&path),
+                false => Err(error),
+            })
             .map_err(store_error)?;
         self.count.set(self.count.get() + 1);
         let count = Rc::clone(&self.count);
@@ -164,7 +176,7 @@ impl SecretFiles {
 impl Drop for SecretFiles {
     fn drop(&mut self) {
         if let Some(directory) = self.directory.take().filter(Directory::stands) {
-            let _ = fs::remove_dir_all(&directory.path);
+            remove_all(&directory.path);
         }
     }
 }
@@ -253,16 +265,38 @@ fn remove_leftovers(base: &Path) {
     }
 }
 
+/// Whether it was a session, being of our user, that has shut our directory, so that it could be
+/// opened again: who shuts it would keep the others' secrets on the disk.
+fn is_shut(error: &io::Error, directory: &Path) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+        && fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir())
+        && fs::set_permissions(directory, Permissions::from_mode(0o700)).is_ok()
+}
+
+/// Follows no symlink, at no depth. First the files, since what a session has put beside them may not
+/// let itself be removed.
+fn remove_all(directory: &Path) {
+    let _ = fs::set_permissions(directory, Permissions::from_mode(0o700));
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        // Only folders are left by that.
+        let _ = fs::remove_file(entry.path());
+    }
+    let _ = fs::remove_dir_all(directory);
+}
+
 fn remove_leftover(path: &Path) {
-    let Ok(directory) = open_directory(path) else {
+    let opened = open_directory(path).or_else(|error| match is_shut(&error, path) {
+        true => open_directory(path),
+        false => Err(error),
+    });
+    let Ok(directory) = opened else {
         return;
     };
     let ours = directory
         .metadata()
         .is_ok_and(|found| found.uid() == sys::effective_user());
     if ours && matches!(sys::try_lock(directory.as_fd()), Ok(true)) {
-        // Follows no symlink, at no depth.
-        let _ = fs::remove_dir_all(path);
+        remove_all(path);
     }
 }
 

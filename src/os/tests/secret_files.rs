@@ -3,9 +3,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::{Scratch, alone, run_alone};
-use crate::io::secret_files::{SecretFileError, SecretFiles};
-use crate::io::sys;
 use crate::limits;
+use crate::os::secret_files::{SecretFileError, SecretFiles};
+use crate::os::sys;
 
 fn entries(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap();

@@ -5,12 +5,12 @@ use mio::{Events, Interest, Poll, Token};
 use super::{
     alone, command, is_stopped, read_to_end, read_until, shell, spawn_pipes, wait_stopped,
 };
-use crate::io::child::ExitStatus;
-use crate::io::children::{Children, Exited};
-use crate::io::signal::{Catch, Signal, Signals};
-use crate::io::sys;
-use crate::io::sys::testing::{adopt_orphans, signal_group, wait_for_exit};
 use crate::limits;
+use crate::os::child::ExitStatus;
+use crate::os::children::{Children, Exited};
+use crate::os::signal::{Catch, Signal, Signals};
+use crate::os::sys;
+use crate::os::sys::testing::{adopt_orphans, signal_group, wait_for_exit};
 
 fn next_status(children: &mut Children) -> Option<ExitStatus> {
     children.poll_exited().map(|exited| exited.status)

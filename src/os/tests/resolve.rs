@@ -7,7 +7,7 @@ use std::time::Instant;
 use mio::Poll;
 
 use super::{Scratch, alone};
-use crate::io::resolve::{Addresses, Asker, LookupError, Request, Resolver, resolve_now};
+use crate::os::resolve::{Addresses, Asker, LookupError, Request, Resolver, resolve_now};
 
 fn socket(text: &str) -> SocketAddr {
     text.parse().unwrap()

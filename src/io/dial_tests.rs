@@ -60,7 +60,7 @@ impl World {
     fn end(&mut self) -> Result<TcpStream, std::io::Error> {
         loop {
             match self.advance() {
-                Dialled::Pending => super::wait(&mut self.poll, &mut self.events),
+                Dialled::Pending => crate::os::tests::wait(&mut self.poll, &mut self.events),
                 Dialled::Connected(socket, _) => return Ok(socket),
                 Dialled::Failed(error) => return Err(error),
             }

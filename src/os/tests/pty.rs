@@ -3,10 +3,10 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 use super::{command, read_to_end, read_until, shell, spawn_pty};
-use crate::io::child::{CommandSpec, ExitStatus, SpawnError};
-use crate::io::pty::{PtyChild, Size};
-use crate::io::sys;
-use crate::io::sys::testing::wait_for_exit;
+use crate::os::child::{CommandSpec, ExitStatus, SpawnError};
+use crate::os::pty::{PtyChild, Size};
+use crate::os::sys;
+use crate::os::sys::testing::wait_for_exit;
 
 fn start(spec: &CommandSpec) -> PtyChild {
     spawn_pty(spec, Size::default()).unwrap()

@@ -14,7 +14,6 @@ use super::sys;
 
 mod child;
 mod children;
-mod dial;
 mod guardians;
 mod own_process;
 mod processes;
@@ -93,7 +92,7 @@ fn read_until<S: Read + Source>(source: &mut S, enough: impl Fn(&[u8]) -> bool) 
 }
 
 /// Waits for events; a signal in between is no event.
-fn wait(poll: &mut Poll, events: &mut Events) {
+pub(crate) fn wait(poll: &mut Poll, events: &mut Events) {
     while let Err(error) = poll.poll(events, Some(PATIENCE)) {
         assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     }
@@ -132,7 +131,7 @@ fn run_alone(test: &str, preface: &str) -> Output {
         .arg(format!("{preface}\nexec \"$0\" \"$@\""))
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--test-threads=1", "--nocapture"])
-        .arg(format!("io::tests::{test}"))
+        .arg(format!("os::tests::{test}"))
         .env(ALONE, "1")
         .output()
         .unwrap()

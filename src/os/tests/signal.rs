@@ -3,9 +3,9 @@ use std::os::unix::process::ExitStatusExt;
 use mio::{Events, Interest, Poll, Token};
 
 use super::{alone, shell, spawn_pipes};
-use crate::io::signal::{Catch, Received, Signal, Signals};
-use crate::io::sys;
-use crate::io::sys::testing::wait_for_exit;
+use crate::os::signal::{Catch, Received, Signal, Signals};
+use crate::os::sys;
+use crate::os::sys::testing::wait_for_exit;
 
 /// Runs a script that sends us signals; returns the first `count` kinds that come.
 fn received(signals: &mut Signals, script: &str, count: usize) -> Vec<Signal> {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use super::{read_to_end, read_until, shell, wait, wait_stopped};
-use crate::io::child::{Custody, PipedChild, spawn_pipes};
-use crate::io::processes::{Keeping, Processes, Streams};
-use crate::io::sys::testing::wait_for_exit;
-use crate::io::sys::{Pid, Watch};
 use crate::limits;
+use crate::os::child::{Custody, PipedChild, spawn_pipes};
+use crate::os::processes::{Keeping, Processes, Streams};
+use crate::os::sys::testing::wait_for_exit;
+use crate::os::sys::{Pid, Watch};
 use crate::session::{Command, End, Exit};
 
 /// Processes, and what hears of their ends.

@@ -1,0 +1,194 @@
+//! The one table of what a session may be, by its connection's type and its client's verb.
+//!
+//! The gateway reviews sessions by their verb and lets a client send any kind of packet to any of them, so what a
+//! session accepts follows from its row here and from nothing else.
+
+use crate::packet::{ConnectionParams, Kind};
+
+/// What a client wants of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verb {
+    /// To be let through to it.
+    Connect,
+    /// To have something done there, in any of upstream's words for that.
+    Execute,
+}
+
+impl Verb {
+    /// The verb of a session.
+    pub fn of(params: &ConnectionParams) -> Self {
+        match params.client_verb.as_str() {
+            "connect" => Self::Connect,
+            _ => Self::Execute,
+        }
+    }
+}
+
+/// What serves a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Service {
+    /// A command of the connection, once, with or without a terminal.
+    Command,
+    /// Connections to one host and port.
+    Tcp,
+}
+
+/// How a session of one row goes.
+#[derive(Debug)]
+pub struct Protocol {
+    /// What serves it.
+    pub service: Service,
+    /// Kinds that bring bytes of the client; another ends the session.
+    pub from_client: [Kind; 2],
+    /// Kinds that bring it what a target says, by [`super::Channel::index`].
+    pub to_client: [Kind; 2],
+    /// Where its target is. The address is probed before the session opens, as upstream does for
+    /// exactly these types.
+    pub address: Option<Place>,
+    /// The variable in which its client program looks for the password.
+    pub password_alias: Option<&'static str>,
+}
+
+/// The variables of a connection by which its target is found.
+#[derive(Debug)]
+pub enum Place {
+    /// HOST and PORT, both needed.
+    HostAndPort,
+    /// A database.
+    Database {
+        /// Where PORT is missing.
+        default_port: u16,
+        /// Holds all of it in one text, and is then the only one needed.
+        uri: Option<&'static str>,
+    },
+}
+
+/// What every connection of a database has to have.
+pub const DATABASE_SECRETS: [&str; 3] = ["HOST", "USER", "PASS"];
+
+/// Why a session can't be served; the sentence is for its user.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotServed(pub &'static str);
+
+static TCP: Protocol = Protocol {
+    service: Service::Tcp,
+    from_client: [Kind::AgentTCPConnectionWrite; 2],
+    to_client: [Kind::ClientTCPConnectionWrite; 2],
+    address: Some(Place::HostAndPort),
+    password_alias: None,
+};
+
+static COMMAND: Protocol = command(None, None);
+static POSTGRES: Protocol = command(database(5432, None), Some("PGPASSWORD"));
+static MYSQL: Protocol = command(database(3306, None), Some("MYSQL_PWD"));
+static MSSQL: Protocol = command(database(1433, None), Some("SQLCMDPASSWORD"));
+static MONGODB: Protocol = command(database(27017, Some("CONNECTION_STRING")), None);
+
+const fn database(default_port: u16, uri: Option<&'static str>) -> Option<Place> {
+    Some(Place::Database { default_port, uri })
+}
+
+const fn command(address: Option<Place>, password_alias: Option<&'static str>) -> Protocol {
+    Protocol {
+        service: Service::Command,
+        from_client: [Kind::AgentExecWriteStdin, Kind::AgentTerminalWriteStdin],
+        to_client: [Kind::ClientWriteStdout, Kind::ClientWriteStderr],
+        address,
+        password_alias,
+    }
+}
+
+/// What `params` ask for, if it is served: the rows. A type that has none is a command.
+pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServed> {
+    use Verb::Connect;
+    let protocol = match (params.connection_type.as_str(), Verb::of(params)) {
+        ("tcp", _) => &TCP,
+        ("postgres" | "mysql" | "mssql" | "mongodb", Connect) => {
+            return Err(NotServed(
+                "this agent does not serve native database connections; use hoop exec instead",
+            ));
+        }
+        ("postgres", _) => &POSTGRES,
+        ("mysql", _) => &MYSQL,
+        ("mssql", _) => &MSSQL,
+        ("mongodb", _) => &MONGODB,
+        ("oracledb" | "kubernetes", Connect) => {
+            return Err(NotServed(
+                "this agent does not serve native connections of this type; use hoop exec instead",
+            ));
+        }
+        ("ssh", _) => return Err(NotServed("this agent does not serve ssh connections")),
+        ("httpproxy", _) => {
+            return Err(NotServed("this agent does not serve httpproxy connections"));
+        }
+        ("mcpproxy" | "mcp" | "claude-code", _) => {
+            return Err(NotServed("this agent does not serve mcpproxy connections"));
+        }
+        ("aws-ssm", _) => return Err(NotServed("this agent does not serve aws-ssm connections")),
+        ("rdp", _) => return Err(NotServed("this agent does not serve rdp connections")),
+        _ => &COMMAND,
+    };
+    if let Some(Place::Database { .. }) = protocol.address
+        && params.cmd_list.is_empty()
+    {
+        return Err(NotServed("the connection has no command to execute"));
+    }
+    Ok(protocol)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(connection_type: &str, verb: &str) -> Result<&'static Protocol, NotServed> {
+        classify(&ConnectionParams {
+            connection_type: connection_type.into(),
+            client_verb: verb.into(),
+            cmd_list: vec![b"program".to_vec()],
+            ..ConnectionParams::default()
+        })
+    }
+
+    #[test]
+    fn type_and_verb_say_what_a_session_takes() {
+        for verb in ["exec", "plain-exec", "", "connect"] {
+            assert_eq!(asked("tcp", verb).unwrap().service, Service::Tcp);
+            for other in ["command-line", "custom", "postgresql", "TCP", ""] {
+                let protocol = asked(other, verb).unwrap();
+                assert_eq!(protocol.service, Service::Command, "{other} {verb}");
+                assert!(
+                    !protocol
+                        .from_client
+                        .contains(&Kind::AgentTCPConnectionWrite)
+                );
+                assert!(protocol.address.is_none() && protocol.password_alias.is_none());
+            }
+            for refused in [
+                "ssh",
+                "httpproxy",
+                "mcp",
+                "mcpproxy",
+                "claude-code",
+                "aws-ssm",
+                "rdp",
+            ] {
+                assert!(asked(refused, verb).is_err(), "{refused} {verb}");
+            }
+            for database in ["postgres", "mysql", "mssql", "mongodb"] {
+                match asked(database, verb) {
+                    Ok(protocol) => {
+                        assert_ne!(verb, "connect", "{database}");
+                        assert_eq!(protocol.service, Service::Command);
+                        assert!(matches!(protocol.address, Some(Place::Database { .. })));
+                    }
+                    Err(NotServed(text)) => {
+                        assert!(verb == "connect" && text.contains("hoop exec"), "{text}");
+                    }
+                }
+            }
+            for other in ["oracledb", "kubernetes"] {
+                assert_eq!(asked(other, verb).is_err(), verb == "connect", "{other}");
+            }
+        }
+    }
+}
