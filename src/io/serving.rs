@@ -362,5 +362,6 @@ impl Reactor {
                 break;
             }
         }
+        self.processes.clear();
     }
 }

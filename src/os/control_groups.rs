@@ -1,8 +1,9 @@
 //! A control group for each session, where we may make one: the kernel then kills all of a session at
 //! once (`cgroup.kill`), however fast it forks.
 //!
-//! The guardian removes the group with the last of its processes. Groups of an agent and guardians that
-//! were killed are removed by the next agent that starts.
+//! The guardian removes the group with the last of its processes; where it was killed, the agent does
+//! when nobody is left. Groups of an agent and guardians that were both killed are removed by the next
+//! agent that starts.
 
 use std::ffi::CString;
 use std::fs;

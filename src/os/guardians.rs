@@ -43,6 +43,8 @@ pub struct Guardians {
     /// Sessions that are over, and when they are to be told more, earliest first.
     ending: VecDeque<(Instant, Pid)>,
     left: usize,
+    /// Control groups of guardians that somebody has killed, with processes in them still.
+    orphaned_groups: VecDeque<PathBuf>,
 }
 
 impl Guardians {
@@ -101,6 +103,8 @@ impl Guardians {
         // Somebody has killed it, and so the kernel its leader. Others are found by their group only.
         if !guardian.control_group.as_os_str().is_empty() {
             let _ = std::fs::write(guardian.control_group.join("cgroup.kill"), "1");
+            self.orphaned_groups.push_back(guardian.control_group);
+            self.remove_groups();
         }
         Some(Exit::Signal(SIGKILL))
     }
@@ -108,6 +112,7 @@ impl Guardians {
     /// A session is over: its processes are asked to end, and made to after a while. At a normal end
     /// they first get a moment in which to detach themselves.
     pub fn end(&mut self, now: Instant, children: &Children, pid: Pid, end: End) {
+        self.remove_groups();
         let spares = end == End::Normal && self.left < limits::LEFT_COUNT_MAX;
         if let Some(guardian) = self.table.get_mut(&pid) {
             let wait = if spares {
@@ -122,6 +127,16 @@ impl Guardians {
             self.schedule(now + wait, pid);
         }
         self.kill_overdue(now, children);
+    }
+
+    /// Removes the control groups of killed guardians in which nobody is left; the others later.
+    pub fn remove_groups(&mut self) {
+        let is_left = |group: &PathBuf| std::fs::remove_dir(group).is_err() && group.exists();
+        self.orphaned_groups.retain(is_left);
+        if self.orphaned_groups.len() > limits::LEFT_COUNT_MAX {
+            // The next agent removes it.
+            self.orphaned_groups.pop_front();
+        }
     }
 
     fn schedule(&mut self, at: Instant, pid: Pid) {

@@ -248,6 +248,11 @@ impl Processes {
     pub fn end_all(&mut self, now: Instant, grace: Duration) {
         self.guardians.end_all(now, &self.children, grace);
     }
+
+    /// All has been done to end them: what killed guardians could not remove goes.
+    pub fn clear(&mut self) {
+        self.guardians.remove_groups();
+    }
 }
 
 fn exit_of(status: ExitStatus) -> Exit {

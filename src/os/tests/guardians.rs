@@ -1,15 +1,17 @@
+use std::ffi::CString;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
 use mio::Poll;
 use mio::net::UnixStream;
 
-use super::alone;
+use super::{Scratch, alone};
 use crate::limits;
 use crate::os::children::Children;
 use crate::os::guardians::Guardians;
 use crate::os::sys::{Order, Pid};
-use crate::session::End;
+use crate::session::{End, Exit};
 
 /// No process has such an id.
 const FIRST: Pid = 10_000_000;
@@ -72,4 +74,26 @@ fn a_forced_end_behind_a_normal_one_is_not_held_up() {
     assert_eq!(guardians.next_kill(), Some(asked + limits::KILL_GRACE));
     guardians.kill_overdue(asked + limits::KILL_GRACE, &children);
     assert_eq!(heard(1), [Order::KillAttached as u8]);
+}
+
+#[test]
+fn the_control_group_of_a_killed_guardian_goes_when_nobody_is_in_it() {
+    let (now, poll, children) = (Instant::now(), Poll::new().unwrap(), Children::new());
+    let mut guardians = Guardians::default();
+    let (ours, its_own) = UnixStream::pair().unwrap();
+    // A plain folder stands for a group: it can't be removed either while there is something in it.
+    let (scratch, mut group) = (Scratch::new(), std::path::PathBuf::new());
+    group.push(&scratch.0);
+    group.push("group");
+    std::fs::create_dir(&group).unwrap();
+    let name = CString::new(group.as_os_str().as_bytes()).unwrap();
+    guardians
+        .insert(poll.registry(), FIRST, ours, &name)
+        .unwrap();
+    drop(its_own);
+    assert_eq!(guardians.remove(FIRST), Some(Exit::Signal(9)));
+    assert_eq!(std::fs::read(group.join("cgroup.kill")).unwrap(), b"1");
+    std::fs::remove_file(group.join("cgroup.kill")).unwrap();
+    guardians.end(now, &children, FIRST, End::Forced);
+    assert!(!group.exists());
 }
