@@ -250,7 +250,7 @@ impl Guardian<'_> {
             };
             let mut time = libc::timeval {
                 tv_sec: 0,
-                tv_usec: patience.unwrap_or(0) * 1000,
+                tv_usec: (patience.unwrap_or(0) * 1000) as _,
             };
             let time = match patience {
                 Some(_) => &raw mut time,
@@ -334,11 +334,11 @@ impl Guardian<'_> {
 }
 
 /// Where the end of a child can't be waited for, it is looked for this often.
-const POLL_MS: libc::suseconds_t = if cfg!(target_os = "linux") { 999 } else { 100 };
+const POLL_MS: i32 = if cfg!(target_os = "linux") { 999 } else { 100 };
 
 /// While somebody lives whom we have killed: who has found no place to fork before may find one now.
 /// Twice as late each time: who may not be signalled ends when it wants to.
-const KILL_POLL_MS: libc::suseconds_t = 5;
+const KILL_POLL_MS: i32 = 5;
 const KILL_POLL_DOUBLED_MAX: u32 = 7;
 
 /// A descriptor that can be read when a child has ended; -1 where there is none.
