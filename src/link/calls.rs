@@ -38,6 +38,8 @@ pub(super) struct Calls {
     reassembly: Reassembly,
     /// What is known of the packet that is just passed over.
     oversized: Oversized,
+    /// Bytes of such packets since this was last asked for.
+    pub(super) passed_over: usize,
     /// The receiver has room for what the next packet makes it say.
     takes_packets: bool,
     /// Bytes of the stream that came while it had none: no more than there was credit for.
@@ -63,6 +65,7 @@ impl Calls {
             stream: None,
             reassembly: Reassembly::new(),
             oversized: Oversized::default(),
+            passed_over: 0,
             takes_packets: true,
             held: Chunks::new(),
             unary: None,
@@ -271,6 +274,7 @@ impl Calls {
                         }
                         Some(Piece::Oversized { part, len, is_last }) => {
                             self.oversized.pass(part);
+                            self.passed_over += part.len();
                             Ok(!is_last || {
                                 let oversized = std::mem::take(&mut self.oversized);
                                 on_event(Event::Oversized(oversized, len))

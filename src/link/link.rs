@@ -275,6 +275,11 @@ impl Link {
         }
     }
 
+    /// Bytes of messages that were too large, since the last call: nothing is left of them.
+    pub fn take_passed_over(&mut self) -> usize {
+        std::mem::take(&mut self.calls.passed_over)
+    }
+
     /// Gives the gateway credit on the stream.
     pub fn grant(&mut self, bytes: u32) {
         if let Some(stream) = self.calls.stream

@@ -105,6 +105,12 @@ impl Sessions {
             .arm(now + limits::PRESSURE_TICK, Deadline::Pressure);
     }
 
+    /// `size` bytes came and left nothing behind: they may be replaced at once, or a message that is
+    /// passed over would hold up everybody for as long as the pace allows.
+    pub fn forgot(&mut self, size: usize) {
+        self.drained += size;
+    }
+
     /// How much of `missing` credit may be given now. The rest is due soon, also when nothing else
     /// happens.
     pub fn take_credit(&mut self, now: Instant, missing: u32) -> u32 {

@@ -840,6 +840,23 @@ fn a_used_up_budget_costs_no_wake_ups_for_credit() {
     assert!(timeouts <= 11, "{timeouts}");
 }
 
+/// Else a message that is passed over would hold up everybody behind it, at the pace of pressure.
+#[test]
+fn what_left_nothing_behind_is_replaced_at_once_under_pressure() {
+    let mut world = World::with_budget(4 << 20);
+    world.open_tcp("s");
+    world.tcp_write("s", "stalled", &vec![0; 4 << 20]);
+    world.connected();
+    let passed = 100_000;
+    world.sessions.forgot(passed);
+    let wanted = limits::STREAM_WINDOW_UNDER_PRESSURE;
+    assert_eq!(
+        world.sessions.take_credit(world.now, wanted) as usize,
+        passed
+    );
+    assert_eq!(world.sessions.take_credit(world.now, wanted), 0);
+}
+
 #[test]
 fn a_target_that_takes_octets_earns_no_credit_by_the_octet() {
     let budget = 4 << 20;
