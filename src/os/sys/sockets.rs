@@ -3,7 +3,9 @@
 use std::ffi::c_int;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, FromRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use super::check;
