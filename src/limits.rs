@@ -198,6 +198,19 @@ pub const QUEUE_PIECES_KEPT: usize = 32;
 /// A session must be open, or refused, within this: the gateway's fronts wait 5 s.
 pub const SESSION_OPEN_TIMEOUT: Duration = Duration::from_millis(4500);
 
+/// An answered probe waits this long for the session's first connection, whose target it then is. A program
+/// connects within a round trip; a server that serves one at a time must not be kept from others for longer.
+pub const PROBE_KEPT_MAX: Duration = Duration::from_secs(2);
+
+/// What a server that speaks first may have said by then; the rest stays with the kernel. Greetings are shorter.
+pub const PROBE_BYTES_MAX: usize = 2048;
+
+/// An errand, a query's cancel request for one, is over within this: nobody waits for it.
+pub const ERRAND_MAX: Duration = Duration::from_secs(2);
+
+/// Errands at once; beyond these, what they were to stop goes on.
+pub const ERRAND_COUNT_MAX: usize = 64;
+
 /// Bytes that may wait unsent in the kernel for one target: more would hide that it has stalled.
 pub const TARGET_UNSENT_BYTES: u32 = 128 * 1024;
 

@@ -328,7 +328,7 @@ impl Agent {
         let Phase::Connected(link) = &mut self.phase else {
             return &[];
         };
-        self.sessions.forgot(link.take_passed_over());
+        self.sessions.pass_over(link.take_passed_over());
         let missing = link.missing_credit(self.sessions.credit_wanted());
         if missing > 0 && takes_packets(link, &self.outbox) {
             link.grant(self.sessions.take_credit(now, missing));

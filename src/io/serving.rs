@@ -15,7 +15,7 @@ use crate::os::foreground::Foreground;
 use crate::os::processes::{self, Ended, Spawned, Streams};
 use crate::os::resolve::{Addresses, Asker, Request};
 use crate::os::sys;
-use crate::session::{Channel, End, Output, Report, TargetId};
+use crate::session::{Channel, End, Output, Report, TargetId, Where};
 
 /// Reads of all targets together in one turn, so that the link is written in between.
 const READS_PER_TURN: usize = 64;
@@ -35,15 +35,14 @@ impl Reactor {
             Output::Dial {
                 target,
                 user,
-                host,
-                port,
+                place,
             } => {
                 let asker = Asker::Target {
                     user: user.number(),
                 };
-                self.dial(now, target, asker, &host, port);
+                self.dial(now, target, asker, place);
             }
-            Output::Spawn { target, command } => match self.processes.spawn(*command) {
+            Output::Spawn { target, program } => match self.processes.spawn(*program) {
                 Ok(spawned) => self.started(now, target, spawned),
                 Err(failure) => {
                     let (code, text) = (failure.code, &failure.text[..]);
@@ -78,10 +77,14 @@ impl Reactor {
         }
     }
 
-    fn dial(&mut self, now: Instant, target: TargetId, asker: Asker, host: &str, port: u16) {
+    fn dial(&mut self, now: Instant, target: TargetId, asker: Asker, place: Where) {
         self.targets.insert(target, Endpoint::Resolving, Vec::new());
         let number = target.0.to_bits();
-        if let Some(addresses) = self.look_up(now, host, asker, Request { number, port }) {
+        let addresses = match place {
+            Where::Name { host, port } => self.look_up(now, &host, asker, Request { number, port }),
+            Where::Peer(address) => Some(Ok(vec![address])),
+        };
+        if let Some(addresses) = addresses {
             self.target_resolved(now, number, addresses);
         }
     }
@@ -205,6 +208,8 @@ impl Reactor {
         if !self.agent.is_heard(id) {
             self.targets.forget(id);
         }
+        // A probe that nobody read for a while may have got a reader.
+        self.targets.queue_read(id, Channel::Output);
         let Some(entry) = self.targets.get(id) else {
             return;
         };

@@ -63,6 +63,12 @@ impl Outbox {
         &mut payload[..size_max]
     }
 
+    /// What was put into the first `size` bytes of the latest [`Outbox::slot`].
+    pub fn slotted(&self, size: usize) -> &[u8] {
+        let start = self.tail + self.header;
+        self.memory.get(start..start + size).unwrap_or_default()
+    }
+
     /// Queues the packet whose first `size` payload bytes were put into the latest [`Outbox::slot`].
     pub fn fill(&mut self, size: usize) {
         let header = std::mem::take(&mut self.header);

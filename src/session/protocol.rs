@@ -42,9 +42,12 @@ pub struct Protocol {
     pub from_client: [Kind; 2],
     /// Kinds that bring it what a target says, by [`super::Channel::index`].
     pub to_client: [Kind; 2],
-    /// Where its target is. The address is probed before the session opens, as upstream does for
-    /// exactly these types.
+    /// Where its target is.
     pub address: Option<Place>,
+    /// The address is probed before the session opens, as upstream does for every type that has one. A server
+    /// that counts connections without a login against their host, until it bans it, is spared: there the
+    /// client sees for itself.
+    pub is_probed: bool,
     /// The variable in which its client program looks for the password.
     pub password_alias: Option<&'static str>,
 }
@@ -75,12 +78,16 @@ static TCP: Protocol = Protocol {
     from_client: [Kind::AgentTCPConnectionWrite; 2],
     to_client: [Kind::ClientTCPConnectionWrite; 2],
     address: Some(Place::HostAndPort),
+    is_probed: true,
     password_alias: None,
 };
 
 static COMMAND: Protocol = command(None, None);
 static POSTGRES: Protocol = command(database(5432, None), Some("PGPASSWORD"));
-static MYSQL: Protocol = command(database(3306, None), Some("MYSQL_PWD"));
+static MYSQL: Protocol = Protocol {
+    is_probed: true,
+    ..command(database(3306, None), Some("MYSQL_PWD"))
+};
 static MSSQL: Protocol = command(database(1433, None), Some("SQLCMDPASSWORD"));
 static MONGODB: Protocol = command(database(27017, Some("CONNECTION_STRING")), None);
 
@@ -94,6 +101,7 @@ const fn command(address: Option<Place>, password_alias: Option<&'static str>) -
         from_client: [Kind::AgentExecWriteStdin, Kind::AgentTerminalWriteStdin],
         to_client: [Kind::ClientWriteStdout, Kind::ClientWriteStderr],
         address,
+        is_probed: true,
         password_alias,
     }
 }
@@ -134,6 +142,12 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
         return Err(NotServed("the connection has no command to execute"));
     }
     Ok(protocol)
+}
+
+/// A request of the gateway or of a session's client; everything else is ours to send, not to get.
+pub fn is_for_session(kind: Kind) -> bool {
+    let name = kind.name();
+    (name.starts_with("Agent") && kind != Kind::AgentGatewayConnectOK) || name.starts_with("Sys")
 }
 
 #[cfg(test)]

@@ -194,7 +194,7 @@ fn assemble(
         found.map(|(_, value)| value.clone())
     };
     let sessions = Sessions::new(
-        session::Settings {
+        session::SessionLimits {
             relay_count_max: settings.relay_count_max,
             queue_bytes_max: settings.queue_budget,
             stall_max: settings.stall_max,

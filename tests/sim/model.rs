@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use hoop_lite::base::TerminalSize;
 use hoop_lite::limits;
-use hoop_lite::session::{EXIT_INTERNAL, Size, TargetId};
+use hoop_lite::session::{EXIT_INTERNAL, TargetId};
 
 use crate::owed::{Owed, Owing};
 use crate::relays::{Kind, Relay};
@@ -57,7 +58,7 @@ pub struct Model {
     pub by_target: BTreeMap<TargetId, usize>,
     /// Dials and spawns that the agent must ask for next, in order.
     pub starts: VecDeque<usize>,
-    pub resizes: VecDeque<(usize, Size)>,
+    pub resizes: VecDeque<(usize, TerminalSize)>,
     /// Targets that the agent must close before it is done with this step.
     pub drops_due: usize,
     pub buffered: usize,

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use hoop_lite::session::{EXIT_INTERNAL, Size, TargetId};
+use hoop_lite::base::TerminalSize;
+use hoop_lite::session::{EXIT_INTERNAL, TargetId};
 
 use crate::content::Content;
 use crate::model::Model;
@@ -143,7 +144,7 @@ impl Model {
         relay
     }
 
-    pub fn asked_to_resize(&mut self, target: TargetId, size: Size) {
+    pub fn asked_to_resize(&mut self, target: TargetId, size: TerminalSize) {
         let (relay, wanted) = self.resizes.pop_front().expect("a resize too many");
         assert_eq!(
             self.by_target.get(&target).copied(),
