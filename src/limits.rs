@@ -299,6 +299,12 @@ pub const SCRAM_ROUNDS_MAX: u32 = 1_000_000;
 /// Keys of finished derivations kept: one an account, and a connection has one.
 pub const SCRAM_KEYS_KEPT: usize = 64;
 
+/// An RSA key that a MySQL server shows must not be a toy: 1,024 bits.
+pub const RSA_MODULUS_BYTES_MIN: usize = 128;
+
+/// Nor more work than a millisecond: 4,096 bits; a server makes 2,048 by itself.
+pub const RSA_MODULUS_BYTES_MAX: usize = 512;
+
 /// One message of a SCRAM conversation; nonce, salt and number come to 100 bytes.
 pub const SCRAM_MESSAGE_BYTES_MAX: usize = 4096;
 

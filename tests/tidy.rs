@@ -140,13 +140,6 @@ const CIRCLES: &[&[&str]] = &[
     &["h2/connection.rs", "h2/receive.rs"],
     &["io/link_socket.rs", "io/reactor.rs"],
     &["link/calls.rs", "link/link.rs"],
-    &["login/exchange.rs", "login/relay.rs"],
-    &[
-        "login/postgres/authentication.rs",
-        "login/postgres/login.rs",
-        "login/postgres/opening.rs",
-        "login/postgres/ready.rs",
-    ],
     &[
         "wire/gob/decoder.rs",
         "wire/gob/mod.rs",
