@@ -275,8 +275,15 @@ pub const LOGIN_CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of its client that a login holds: what a driver sends ahead of the server's answer.
 pub const LOGIN_CLIENT_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes that a login reads of its server at once: what it holds of them when it is done goes to the client in
+/// one call.
+pub const LOGIN_READ_BYTES: usize = 16 * 1024;
+
 /// One message of a server that a login must have whole; all of them are far shorter.
 pub const LOGIN_SERVER_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a server that a login holds: it may talk while nobody listens.
+pub const LOGIN_SERVER_BYTES_MAX: usize = LOGIN_SERVER_MESSAGE_BYTES_MAX + LOGIN_READ_BYTES;
 
 /// A PostgreSQL client's first message; the server's own limit.
 pub const POSTGRES_STARTUP_BYTES_MAX: usize = 10_000;

@@ -85,12 +85,6 @@ impl Outbox {
         self.tail = end;
     }
 
-    /// The first `size` bytes that were put into the latest [`Outbox::slot`].
-    pub fn in_slot(&self, size: usize) -> &[u8] {
-        let start = self.tail + self.header;
-        self.memory.get(start..start + size).unwrap_or_default()
-    }
-
     /// As [`Outbox::fill`], and what goes beyond the first `cut` bytes goes into a packet of its own, with the
     /// same header as the slot was made with.
     pub fn fill_cut(&mut self, kind: Kind, spec: &[SpecEntry<'_>], size: usize, cut: usize) {
@@ -105,8 +99,7 @@ impl Outbox {
         if self.memory.len() < needed {
             self.memory.resize(needed.next_power_of_two(), 0);
         }
-        self.memory
-            .copy_within(start..start + rest, start + header);
+        self.memory.copy_within(start..start + rest, start + header);
         self.slot(kind, spec, rest);
         self.fill(rest);
     }
@@ -215,7 +208,7 @@ mod tests {
             outbox.push(Kind::ClientWriteStdout, &entries, b"before");
             let slot = outbox.slot(Kind::ClientPGConnectionWrite, &entries, size_max);
             slot[..size].copy_from_slice(&content);
-            assert_eq!(outbox.in_slot(size), content);
+            assert_eq!(outbox.slotted(size), content);
             outbox.fill_cut(Kind::ClientPGConnectionWrite, &entries, size, cut);
             let bytes = drain(&mut outbox, 1000);
             let (mut rest, mut payloads) = (&bytes[..], Vec::new());

@@ -8,6 +8,8 @@
 //! `About` and its contents: connections or a command.
 
 mod about;
+mod account;
+mod between;
 mod book;
 mod budget;
 mod client_variables;
@@ -17,9 +19,11 @@ mod counters;
 mod draining;
 mod ending;
 pub mod environment;
+mod errand;
 mod error;
 mod heap;
 mod input;
+mod means;
 mod middle;
 mod names;
 mod opening;
@@ -33,7 +37,7 @@ mod progress;
 pub mod protocol;
 mod report;
 mod reports;
-pub mod seam;
+mod seam;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod session;
 mod session_limits;
@@ -47,10 +51,12 @@ mod tests;
 mod to_target;
 mod turn;
 mod verdict;
+mod wire;
 
 pub use counters::Counters;
 pub use environment::AgentEnvironment;
 pub use error::STALLED;
+pub use means::Sources;
 pub use names::TargetId;
 pub use output::{End, Output, Program, Where};
 pub use report::{Channel, Exit, Peer, Report};

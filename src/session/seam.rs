@@ -4,19 +4,26 @@
 //! go into its [`Sides`], and answers with what is to be done [`Next`]; `connection.rs` carries that out. A
 //! machine that runs for nobody (an errand) is driven in the same way, without a client.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::environment::Variables;
+use super::means::Means;
 use super::output::Where;
 use crate::base::ByteBuf;
+use crate::login::{CancelKey, Packets};
 use crate::packet::{Kind, Outbox, SpecEntry};
 use crate::wire::sink::Sink;
 
 /// See the module.
 pub trait Machine {
-    /// Bytes were added to [`Sides::from_client`], or the connection was made.
-    fn client_sent(&mut self, sides: &mut Sides<'_>) -> Next;
+    /// The client sent this, or nothing yet: its connection was made. What is kept of it goes to
+    /// [`Sides::from_client`].
+    fn client_sent(&mut self, sides: &mut Sides<'_>, payload: &[u8]) -> Next;
+
+    /// There is a new target, connected or not, whose queue takes bytes.
+    fn dialled(&mut self, sides: &mut Sides<'_>) -> Next;
 
     /// The target is connected.
     fn started(&mut self, sides: &mut Sides<'_>, peer: Option<SocketAddr>) -> Next;
@@ -24,9 +31,12 @@ pub trait Machine {
     /// The target could not be connected, for this reason.
     fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next;
 
-    /// Where up to `size_max` of the target's bytes are to be read to. `None`: to the packet that carries
-    /// them to the client, which spares a copy.
-    fn slot(&mut self, size_max: usize) -> Option<&mut [u8]>;
+    /// The target's bytes are for [`Machine::slot`]. If not, they are read to the packet that carries them to
+    /// the client, which spares a copy, and shown to [`Machine::relayed`].
+    fn wants_slot(&self) -> bool;
+
+    /// Where up to `size_max` of the target's bytes are to be read to, now.
+    fn slot<'a>(&'a mut self, means: &'a mut Means, size_max: usize) -> &'a mut [u8];
 
     /// So many were read into the last [`Machine::slot`].
     fn target_sent(&mut self, sides: &mut Sides<'_>, size: usize) -> Next;
@@ -49,12 +59,19 @@ pub trait Machine {
     fn overdue(&mut self, sides: &mut Sides<'_>) -> Next;
 
     /// When it wants to be called without an event; asked after every call. What is not later than now is
-    /// called in the next turn. Also for giving memory back.
+    /// called in the next turn.
     fn due(&self) -> Option<Instant>;
+
+    /// What the target says waits until the link has room.
+    fn needs_room(&self) -> bool;
+
+    /// How to cancel what `key` stands for, and at which address, if that runs here.
+    fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)>;
 }
 
-/// Makes the machine of a new connection, from what the session's connection itself says.
-pub type Make = fn(&Variables) -> Box<dyn Machine>;
+/// Makes the machine of a new connection, from what the session's connection itself says; or says what is
+/// wrong with that.
+pub type Make = fn(&Variables, &mut Means) -> Result<Box<dyn Machine>, String>;
 
 /// What a machine reads and writes during one call.
 pub struct Sides<'a> {
@@ -66,19 +83,50 @@ pub struct Sides<'a> {
     pub to_client: ToClient<'a>,
     /// To the queue of the target, connected or not yet.
     pub to_target: &'a mut dyn Sink,
+    /// What all machines share.
+    pub means: &'a mut Means,
+    /// The link has room, so that nothing is left unread.
+    pub has_room: bool,
+    /// What the log is to say, once a session.
+    pub warning: Option<&'static str>,
+}
+
+impl Sides<'_> {
+    /// What lies in the scratch goes to the target.
+    pub(super) fn deliver(&mut self) {
+        let words = self.means.scratch.outgoing();
+        if !words.is_empty() {
+            self.to_target.put(words);
+        }
+        self.means.scratch.clear();
+    }
 }
 
 /// What is to be done after a call.
 pub enum Next {
     /// Nothing but to deliver what was put.
     Go,
-    /// Connect to the connection's own place, and close the target that there was. The queue of the new
-    /// one takes bytes at once, in the [`Machine::client_sent`] that follows.
+    /// What the client sent goes into the target's queue as it is; the answer to [`Machine::client_sent`] alone.
+    Pass,
+    /// Connect to the connection's own place, and close the target that there was. [`Machine::dialled`]
+    /// follows.
     Dial,
-    /// The client was told what it is to be told. The target gets the rest of its queue, then its end.
-    Close,
-    /// As [`Next::Close`], and this machine runs at this place for nobody.
+    /// It is over. The target gets the rest of its queue, then its end.
+    Close(Farewell),
+    /// The query of another connection is to be cancelled, and this one is over.
+    Cancel(CancelKey),
+    /// It is over, and this machine runs at this place for nobody.
     Errand(Where, Box<dyn Machine>),
+}
+
+/// What is said about a connection that is over.
+pub enum Farewell {
+    /// The client is told, and the log gets the reason.
+    Because(Cow<'static, str>),
+    /// The client is told.
+    Ended,
+    /// Nothing: the client knows, or must not hear of it.
+    Silent,
 }
 
 /// Why a connection ends that its peers would go on with.
@@ -121,16 +169,34 @@ impl<'a> ToClient<'a> {
         }
     }
 
-    /// `payload` becomes a packet of its own.
-    pub fn packet(&mut self, payload: &[u8]) {
+    /// Room for a payload of up to this size, to be followed by [`ToClient::fill`]. `None`: there is no client.
+    pub fn slot(&mut self, size_max: usize) -> Option<&mut [u8]> {
+        let outbox = self.outbox.as_mut()?;
+        Some(outbox.slot(self.kind, &self.spec, size_max))
+    }
+
+    /// So many bytes of the slot become a packet; the first `cut` of them one of their own.
+    pub fn fill(&mut self, size: usize, cut: Option<usize>) {
         if let Some(outbox) = &mut self.outbox {
-            outbox.push(self.kind, &self.spec, payload);
-            self.size += payload.len();
+            match cut {
+                Some(cut) => outbox.fill_cut(self.kind, &self.spec, size, cut),
+                None => outbox.fill(size),
+            }
+            self.size += size;
         }
     }
 
     /// Bytes that went to it.
     pub(super) fn size(&self) -> usize {
         self.size
+    }
+}
+
+impl Packets for ToClient<'_> {
+    fn packet(&mut self, payload: &[u8]) {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.push(self.kind, &self.spec, payload);
+            self.size += payload.len();
+        }
     }
 }

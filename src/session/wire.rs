@@ -27,14 +27,14 @@ impl Scratch {
         self.outgoing.filled()
     }
 
-    /// It was taken, or nobody wants it. There may be a password in it.
+    /// It was taken.
     pub fn clear(&mut self) {
-        wipe(self.outgoing.filled_mut());
         self.outgoing.clear();
     }
 
-    /// It was taken, and is ciphertext or bytes of a client.
-    pub fn forget(&mut self) {
+    /// As [`Scratch::clear`], where there may be a password in it.
+    pub fn wipe(&mut self) {
+        wipe(self.outgoing.filled_mut());
         self.outgoing.clear();
     }
 
@@ -139,16 +139,19 @@ impl Wire {
 
 /// Takes the words of a machine for its server.
 pub(super) struct Words<'a> {
-    pub(super) wire: &'a mut Wire,
-    pub(super) scratch: &'a mut Scratch,
-    /// Why they will not get there.
-    pub(super) error: Option<StreamError>,
+    wire: &'a mut Wire,
+    scratch: &'a mut Scratch,
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(wire: &'a mut Wire, scratch: &'a mut Scratch) -> Self {
+        Self { wire, scratch }
+    }
 }
 
 impl Sink for Words<'_> {
     fn put(&mut self, bytes: &[u8]) {
-        if let Err(error) = self.wire.send(bytes, self.scratch) {
-            self.error.get_or_insert(error);
-        }
+        // A wire that takes no words any more says so at the next record, or a deadline does.
+        let _ = self.wire.send(bytes, self.scratch);
     }
 }

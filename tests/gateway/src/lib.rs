@@ -22,6 +22,7 @@ pub mod packet;
 pub mod params;
 pub mod postgres;
 pub mod process;
+pub mod secure;
 mod server;
 mod service;
 mod session;

@@ -133,6 +133,11 @@ impl Server {
         matches!(self.phase, Phase::Over)
     }
 
+    /// The client goes over to TLS.
+    pub fn wants_tls(&self) -> bool {
+        !self.is_secure && !self.ssl_request.is_empty()
+    }
+
     /// TLS stands.
     pub fn tls_started(&mut self) {
         self.is_secure = true;

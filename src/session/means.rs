@@ -1,0 +1,101 @@
+//! What all logins of the program share, and what only the shell can give them.
+//!
+//! Promises: TLS believes whom the connection's own variables say; authorities are parsed again only when
+//! their text has changed. A program without [`Sources`] refuses what needs them.
+
+use crate::base::{Roots, Trust, Verify};
+use crate::login::{Keys, TlsWish};
+use crate::tls::{Alpn, Client, Configurations, TrustError, Versions};
+
+use super::wire::Scratch;
+
+/// What only the shell can give.
+pub trait Sources {
+    /// Bytes that nobody can guess, used once.
+    fn nonce(&mut self) -> Option<[u8; 18]>;
+
+    /// The authorities of a connection's SSLROOTCERT, which is their PEM text or the path of a file that has
+    /// it; of the system where there is no such variable. Or what is wrong with them.
+    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, String>;
+}
+
+/// A shell that gives nothing.
+struct Nothing;
+
+impl Sources for Nothing {
+    fn nonce(&mut self) -> Option<[u8; 18]> {
+        None
+    }
+
+    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, String> {
+        Err("there are none here".into())
+    }
+}
+
+/// See the module.
+pub struct Means {
+    /// Keys that logins have derived.
+    pub(super) keys: Keys,
+    pub(super) scratch: Scratch,
+    configurations: Configurations,
+    sources: Box<dyn Sources>,
+}
+
+impl Default for Means {
+    fn default() -> Self {
+        Self::new(Box::new(Nothing))
+    }
+}
+
+impl Means {
+    /// With what `sources` give.
+    pub fn new(sources: Box<dyn Sources>) -> Self {
+        Self {
+            keys: Keys::new(),
+            scratch: Scratch::default(),
+            configurations: Configurations::new(),
+            sources,
+        }
+    }
+
+    /// See [`Sources::nonce`].
+    pub(super) fn nonce(&mut self) -> Result<[u8; 18], String> {
+        let nonce = self.sources.nonce();
+        nonce.ok_or_else(|| "the system gives no random bytes: try again".into())
+    }
+
+    /// How TLS is made with the server of `way`, or why it can't be.
+    pub(super) fn client(&mut self, wish: TlsWish, way: &Way) -> Result<Client, String> {
+        let named = way.authorities.as_deref();
+        let roots = match (wish.verify, named) {
+            (Verify::Nobody, _) => Roots::Public,
+            (Verify::Full, Some(named)) => Roots::Only(self.sources.authorities(Some(named))?),
+            // A scratch image has none, and the public ones are compiled in.
+            (Verify::Full, None) => match self.sources.authorities(None) {
+                Ok(pem) => Roots::PublicAnd(pem),
+                Err(_) => Roots::Public,
+            },
+        };
+        let verify = wish.verify;
+        let trust = Trust { roots, verify };
+        let configuration = self.configurations.get(&trust, Alpn::None, Versions::Any);
+        let configuration = configuration.map_err(|error| match error {
+            TrustError::NoCertificate => NO_CERTIFICATE.to_owned(),
+            TrustError::Provider => error.to_string(),
+        })?;
+        Client::new(configuration, &way.host)
+            .map_err(|_| "HOST of the connection is no name that a certificate can have".into())
+    }
+}
+
+const NO_CERTIFICATE: &str = "SSLROOTCERT of the connection has no usable certificate: set it to PEM text \
+     (-----BEGIN CERTIFICATE-----) or to the path of a file with it on the agent's host";
+
+/// What is expected at the end of the way to a server.
+#[derive(Clone)]
+pub struct Way {
+    /// HOST.
+    pub host: String,
+    /// SSLROOTCERT.
+    pub authorities: Option<String>,
+}
