@@ -442,10 +442,6 @@ impl Machine for Between {
             _ => None,
         }
     }
-
-    fn release_idle(&mut self) {
-        self.wire.release_idle();
-    }
 }
 
 impl Between {

@@ -140,6 +140,4 @@ impl Machine for Errand {
     fn errand(&self, _: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
         None
     }
-
-    fn release_idle(&mut self) {}
 }

@@ -1,7 +1,7 @@
 //! The way to a server: its bytes as they are, or TLS over them.
 //!
-//! Promises: every whole record is handed out at once; between two calls a wire holds the beginning of one
-//! record and nothing else, and once it is idle no memory for more; what it has to say lies in [`Scratch`]
+//! Promises: every whole record is handed out at once; between two calls a wire has memory for the beginning of
+//! one record, and none where there is no such beginning; what it has to say lies in [`Scratch`]
 //! until the owner takes it, which it does after every call. Leaves to its owner: whom TLS believes, and every
 //! deadline.
 
@@ -106,8 +106,15 @@ impl Wire {
         });
         // The large buffer is for the next read, whosever that is.
         std::mem::swap(incoming, stream.incoming());
-        stream.incoming().clear();
-        stream.incoming().extend(incoming.filled());
+        let rest = stream.incoming();
+        match incoming.is_empty() {
+            // An idle connection has no record under way, and needs no memory for one.
+            true => *rest = ByteBuf::new(),
+            false => {
+                rest.clear();
+                rest.extend(incoming.filled());
+            }
+        }
         outcome
     }
 
@@ -126,13 +133,6 @@ impl Wire {
     pub fn close(&mut self, scratch: &mut Scratch) {
         if let Some(stream) = &mut self.0 {
             stream.close(&mut scratch.outgoing);
-        }
-    }
-
-    /// Gives back what the last records have left behind.
-    pub fn release_idle(&mut self) {
-        if let Some(stream) = &mut self.0 {
-            stream.incoming().shrink(0);
         }
     }
 }

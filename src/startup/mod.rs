@@ -2,6 +2,7 @@
 
 mod beside;
 mod publication;
+mod sources;
 mod user;
 mod variables;
 

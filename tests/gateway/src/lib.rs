@@ -10,6 +10,7 @@
 //! [`AgentProcess`], and open sessions with [`Gateway::open_session`].
 
 mod conduct;
+pub mod database;
 pub mod event;
 mod forward;
 mod gateway;

@@ -60,6 +60,8 @@ pub struct Conduct {
     pub notice: String,
     /// It answers the proof with a false one of its own, or, `Some(false)`, with none.
     pub false_proof: Option<bool>,
+    /// It takes its time for every query, and never comes to an end.
+    pub is_silent: bool,
     /// SQLSTATE and text of an error in place of a request for authentication, over TLS and without.
     pub rejections: [Option<(&'static str, &'static str)>; 2],
     /// It can't start a process, and says so without a length.
@@ -78,6 +80,7 @@ impl Conduct {
             is_older: false,
             notice: "K is for keys".to_owned(),
             false_proof: None,
+            is_silent: false,
             rejections: [None; 2],
             is_exhausted: false,
         }
@@ -165,7 +168,9 @@ impl Server {
                 Phase::LoggedIn => {
                     self.phase = Phase::LoggedIn;
                     self.heard.queries.extend_from_slice(&message);
-                    out.extend_from_slice(RESULT);
+                    if !self.conduct.is_silent {
+                        out.extend_from_slice(RESULT);
+                    }
                 }
                 Phase::Over => {}
             }
