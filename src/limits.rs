@@ -275,6 +275,10 @@ pub const LOGIN_CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of its client that a login holds: what a driver sends ahead of the server's answer.
 pub const LOGIN_CLIENT_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes that a login may have for its client while the link has no room: all that servers say before their
+/// client is in. Beyond it, it waits like a relay.
+pub const LOGIN_SAID_BYTES_MAX: usize = 64 * 1024;
+
 /// Bytes that a login reads of its server at once: what it holds of them when it is done goes to the client in
 /// one call.
 pub const LOGIN_READ_BYTES: usize = 16 * 1024;

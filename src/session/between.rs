@@ -48,6 +48,8 @@ struct Entering {
     from_server: ByteBuf,
     is_securing: bool,
     waits_for: Option<Waits>,
+    /// Bytes for the client since the link last had room.
+    said: usize,
 }
 
 /// What is done with a login, once.
@@ -64,6 +66,7 @@ impl Between {
             from_server: ByteBuf::new(),
             is_securing: false,
             waits_for: None,
+            said: 0,
         };
         Self {
             wire: Wire::default(),
@@ -142,6 +145,10 @@ impl Between {
             },
         );
         sides.deliver();
+        entering.said = match sides.has_room {
+            true => 0,
+            false => entering.said + sides.to_client.take_size(),
+        };
         step
     }
 
@@ -281,6 +288,10 @@ impl Between {
 }
 
 impl Entering {
+    fn needs_room(&self) -> bool {
+        self.said >= limits::LOGIN_SAID_BYTES_MAX
+    }
+
     fn begin_anew(&mut self) {
         self.from_server.clear();
         self.is_securing = false;
@@ -420,7 +431,7 @@ impl Machine for Between {
         match login.waits_for() {
             Waits::Turn => self.drive(sides, &Login::step),
             // It may have answered, and was not read.
-            Waits::Server if !sides.has_room => {
+            Waits::Server if !sides.has_room && entering.needs_room() => {
                 entering.waits_for = None;
                 self.due = Some(sides.now + limits::LOGIN_SERVER_TIMEOUT);
                 Next::Go
@@ -432,6 +443,14 @@ impl Machine for Between {
 
     fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    fn needs_room(&self) -> bool {
+        match &self.stage {
+            Stage::Entering(_, entering) => entering.needs_room(),
+            Stage::Relaying(_) => true,
+            Stage::Over => false,
+        }
     }
 
     fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
@@ -457,7 +476,7 @@ enum Trouble {
     Tls(String),
 }
 
-pub(super) fn explain(error: &StreamError) -> String {
+fn explain(error: &StreamError) -> String {
     error.explain(&Subject::DATABASE)
 }
 

@@ -111,6 +111,7 @@ impl World {
                     outbox: &mut outbox,
                     kind: Kind::ClientPGConnectionWrite,
                     entries: [(spec::SESSION_ID, b"s"), (spec::CONNECTION_ID, b"1")],
+                    size: 0,
                 },
                 to_target: &mut queue,
                 means: &mut self.means,
@@ -523,14 +524,31 @@ fn each_side_is_waited_for_as_long_as_it_may_take() {
     server.arrive(usize::MAX, 1);
     assert_eq!(seconds(&server), 15);
     server.now += Duration::from_secs(15);
-    server.has_room = false;
-    server.call(&mut |machine, sides| machine.overdue(sides));
-    assert_eq!((server.end.is_none(), seconds(&server)), (true, 15));
-    server.now += Duration::from_secs(15);
-    server.has_room = true;
     server.call(&mut |machine, sides| machine.overdue(sides));
     assert!(server.error().contains("within 15 s"));
     assert!(server.because().contains("within 15 s"));
+}
+
+#[test]
+fn a_login_says_so_much_without_room_and_then_waits_like_a_relay() {
+    let mut conduct = Conduct::new(Method::Trust);
+    conduct.notice = "x".repeat(100_000);
+    let mut world = World::new(account(TlsMode::Disable), conduct, &certificate_once());
+    world.has_room = false;
+    world.say(&client_startup());
+    world.arrive(usize::MAX, 60_000);
+    assert!(!world.machine.needs_room());
+    world.arrive(usize::MAX, 6_000);
+    assert!(world.machine.needs_room());
+    world.now += Duration::from_secs(16);
+    world.call(&mut |_, _| Next::Go);
+    assert!(world.end.is_none() && world.machine.due() > Some(world.now));
+    world.has_room = true;
+    world.arrive(usize::MAX, 1);
+    assert!(!world.machine.needs_room());
+    world.arrive(usize::MAX, usize::MAX);
+    assert_eq!(world.kinds(), b"RSNKNZ");
+    assert!(world.machine.needs_room());
 }
 
 #[test]

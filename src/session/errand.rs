@@ -137,6 +137,10 @@ impl Machine for Errand {
         None
     }
 
+    fn needs_room(&self) -> bool {
+        false
+    }
+
     fn errand(&self, _: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
         None
     }
