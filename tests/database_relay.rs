@@ -71,8 +71,9 @@ const READ_BYTES: usize = 16 * 1024;
 struct Nonces;
 
 impl Sources for Nonces {
-    fn nonce(&mut self) -> Option<[u8; 18]> {
-        Some([7; 18])
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        bytes.fill(7);
+        true
     }
 
     fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, String> {

@@ -11,13 +11,17 @@ pub type Make = fn(&Variables, &mut Means) -> Result<Box<dyn Machine>, String>;
 
 /// PostgreSQL.
 pub(super) fn postgres(own: &Variables, means: &mut Means) -> Result<Box<dyn Machine>, String> {
-    let login = Login::postgres(account(own)?, means.nonce()?);
+    let login = Login::postgres(account(own)?, means.random()?);
     Ok(between(login, own))
 }
 
 /// MySQL and MariaDB.
-pub(super) fn mysql(own: &Variables, _: &mut Means) -> Result<Box<dyn Machine>, String> {
-    Ok(between(Login::mysql(account(own)?), own))
+pub(super) fn mysql(own: &Variables, means: &mut Means) -> Result<Box<dyn Machine>, String> {
+    let mut account = account(own)?;
+    if own.text("MYSQL_RSA") == "true" {
+        account = account.with_rsa(means.random()?);
+    }
+    Ok(between(Login::mysql(account), own))
 }
 
 fn between(login: Login, own: &Variables) -> Box<dyn Machine> {

@@ -282,6 +282,9 @@ impl Between {
 
     /// The last that the server hears.
     fn close(&mut self, sides: &mut Sides<'_>) {
+        if let Stage::Entering(login, _) = &self.stage {
+            login.farewell(&mut Words::new(&mut self.wire, &mut sides.means.scratch));
+        }
         self.wire.close(&mut sides.means.scratch);
         sides.deliver();
     }

@@ -24,8 +24,9 @@ const PEER: &str = "127.0.0.1:5432";
 struct Roots(String);
 
 impl Sources for Roots {
-    fn nonce(&mut self) -> Option<[u8; 18]> {
-        Some([7; 18])
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        bytes.fill(7);
+        true
     }
 
     fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, String> {

@@ -11,8 +11,8 @@ use super::wire::Scratch;
 
 /// What only the shell can give.
 pub trait Sources {
-    /// Bytes that nobody can guess, used once.
-    fn nonce(&mut self) -> Option<[u8; 18]>;
+    /// Fills `bytes` with what nobody can guess; `false` where there is no such thing.
+    fn random(&mut self, bytes: &mut [u8]) -> bool;
 
     /// The authorities of a connection's SSLROOTCERT, which is their PEM text or the path of a file that has
     /// it; of the system where there is no such variable. Or what is wrong with them.
@@ -23,8 +23,8 @@ pub trait Sources {
 struct Nothing;
 
 impl Sources for Nothing {
-    fn nonce(&mut self) -> Option<[u8; 18]> {
-        None
+    fn random(&mut self, _: &mut [u8]) -> bool {
+        false
     }
 
     fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, String> {
@@ -58,10 +58,13 @@ impl Means {
         }
     }
 
-    /// See [`Sources::nonce`].
-    pub(super) fn nonce(&mut self) -> Result<[u8; 18], String> {
-        let nonce = self.sources.nonce();
-        nonce.ok_or_else(|| "the system gives no random bytes: try again".into())
+    /// Bytes that nobody can guess, used once.
+    pub(super) fn random<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let mut bytes = [0; N];
+        match self.sources.random(&mut bytes) {
+            true => Ok(bytes),
+            false => Err("the system gives no random bytes: try again".into()),
+        }
     }
 
     /// How TLS is made with the server of `way`, or why it can't be.

@@ -21,9 +21,8 @@ const BUNDLES: [&str; 4] = [
 ];
 
 impl Sources for System {
-    fn nonce(&mut self) -> Option<[u8; 18]> {
-        let mut bytes = [0; 18];
-        sys::random_bytes(&mut bytes).ok().map(|()| bytes)
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        sys::random_bytes(bytes).is_ok()
     }
 
     fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, String> {
@@ -82,6 +81,7 @@ mod tests {
             pem.into_bytes()
         );
         std::fs::remove_file(file).unwrap();
-        assert_ne!(system.nonce(), system.nonce());
+        let (mut one, mut two) = ([0; 18], [0; 18]);
+        assert!(system.random(&mut one) && system.random(&mut two) && one != two);
     }
 }
