@@ -1,12 +1,14 @@
 //! What is known about a session: everything that came with its opening.
 
+use std::cell::Cell;
+
 use super::command;
 use super::environment::Environment;
 use super::error::SessionError;
+use super::means::Means;
 use super::output::Where;
 use super::place;
 use super::protocol::Protocol;
-use super::seam::Make;
 use super::shares::{Shares, Table, UserKey};
 use crate::base::plain::cut;
 use crate::limits;
@@ -20,13 +22,13 @@ pub(super) struct About {
     pub(super) connection_type: String,
     pub(super) request_port: Vec<u8>,
     pub(super) protocol: &'static Protocol,
-    /// What stands between its connections and their targets; nothing, where they are relayed as they are.
-    pub(super) make: Option<Make>,
     pub(super) command: Vec<Vec<u8>>,
     pub(super) client_args: Vec<Vec<u8>>,
     pub(super) environment: Environment,
     /// What all the above, and the ids of closed connections, take of the heap.
     pub(super) held: usize,
+    /// Its machines' warning was given.
+    pub(super) is_warned: Cell<bool>,
 }
 
 impl About {
@@ -47,6 +49,17 @@ impl About {
     /// The same, of a session that was admitted: it was found then.
     pub(super) fn place(&self) -> Option<Where> {
         self.find_place().ok()?
+    }
+
+    /// A machine can be made of its variables.
+    pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
+        match self.protocol.make {
+            Some(make) => match make(self.environment.own(), means) {
+                Ok(_) => Ok(()),
+                Err(text) => Err(SessionError::Said(text)),
+            },
+            None => Ok(()),
+        }
     }
 
     /// Packets of this kind bring something for it.

@@ -6,9 +6,6 @@ use super::means::{Means, Way};
 use super::seam::Machine;
 use crate::login::{Account, Login, TlsMode};
 
-/// Makes what stands between one client and its server, or says what is wrong with the variables.
-pub type Make = fn(&Variables, &mut Means) -> Result<Box<dyn Machine>, String>;
-
 /// PostgreSQL.
 pub(super) fn postgres(own: &Variables, means: &mut Means) -> Result<Box<dyn Machine>, String> {
     let login = Login::postgres(account(own)?, means.random()?);

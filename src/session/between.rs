@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use super::errand::Errand;
 use super::means::{Means, Way};
-use super::seam::{Farewell, Machine, Next, Sides, Where, Why};
+use super::output::Where;
+use super::seam::{Farewell, Machine, Next, Sides, Why};
 use super::wire::{Wire, Words};
 use crate::base::ByteBuf;
 use crate::limits;
@@ -111,6 +112,7 @@ impl Between {
                     }
                 },
                 Step::Passed(relay) => {
+                    sides.warning = relay.has_trusted_blindly().then_some(UNVERIFIED);
                     self.due = None;
                     self.stage = Stage::Relaying(relay);
                     return Next::Go;
@@ -144,10 +146,10 @@ impl Between {
                 keys,
             },
         );
-        sides.deliver();
+        sides.deliver_secret();
         entering.said = match sides.has_room {
             true => 0,
-            false => entering.said + sides.to_client.take_size(),
+            false => entering.said + sides.to_client.size(),
         };
         step
     }
@@ -346,18 +348,18 @@ impl Machine for Between {
         self.end(sides, Refusal::new(Cause::Unreachable, text))
     }
 
-    fn slot<'a>(&'a mut self, means: &'a mut Means, size_max: usize) -> Option<&'a mut [u8]> {
+    fn wants_slot(&self) -> bool {
+        !matches!(self.stage, Stage::Relaying(_)) || self.wire.is_secure()
+    }
+
+    fn slot<'a>(&'a mut self, means: &'a mut Means, size_max: usize) -> &'a mut [u8] {
+        let least = size_max.min(limits::LOGIN_READ_BYTES);
         match &mut self.stage {
             Stage::Entering(_, entering) if !self.wire.is_secure() => {
-                let size = size_max.min(limits::LOGIN_READ_BYTES);
-                Some(entering.from_server.slot(size, limits::LOGIN_READ_BYTES))
+                entering.from_server.slot(least, limits::LOGIN_READ_BYTES)
             }
-            Stage::Relaying(_) if !self.wire.is_secure() => None,
-            Stage::Relaying(_) => Some(self.wire.slot(size_max, &mut means.scratch)),
-            _ => {
-                let size = size_max.min(limits::LOGIN_READ_BYTES);
-                Some(self.wire.slot(size, &mut means.scratch))
-            }
+            Stage::Relaying(_) => self.wire.slot(size_max, &mut means.scratch),
+            _ => self.wire.slot(least, &mut means.scratch),
         }
     }
 
@@ -486,6 +488,8 @@ fn explain(error: &StreamError) -> String {
 /// Plaintext that is sealed in one go: what it comes to lies twice in memory for a moment.
 const SEAL_BYTES: usize = 64 * 1024;
 
+const UNVERIFIED: &str = "the server got the password itself, over TLS whose certificate nobody has checked: \
+     set SSLMODE=verify-full";
 const STUFFED: &str = "the server sent bytes in plain text behind its agreement to TLS: somebody may be in \
      between";
 const TALKATIVE: &str =

@@ -11,14 +11,16 @@ use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::{Security, mysql, postgres};
 
 use super::super::means::{Means, Sources};
-use super::super::seam::{Farewell, Machine, Next, Sides, ToClient, Where, Why};
+use super::super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::*;
 use crate::base::{ByteBuf, Secret};
 use crate::login::{Account, Login, TlsMode};
-use crate::packet::{Kind, Outbox, Packet, spec};
+use crate::packet::{Kind, Outbox, Packet, SpecEntry, spec};
 
 const PASSWORD: &str = "s3cret";
 const VERSION: u32 = 3 << 16;
+const KIND: Kind = Kind::ClientPGConnectionWrite;
+const SPEC: [SpecEntry<'static>; 2] = [(spec::SESSION_ID, b"s"), (spec::CONNECTION_ID, b"1")];
 const PEER: &str = "127.0.0.1:5432";
 
 struct Roots(String);
@@ -108,14 +110,10 @@ impl World {
                 now: self.now,
                 has_room: self.has_room,
                 from_client: &mut self.from_client,
-                to_client: ToClient {
-                    outbox: &mut outbox,
-                    kind: Kind::ClientPGConnectionWrite,
-                    entries: [(spec::SESSION_ID, b"s"), (spec::CONNECTION_ID, b"1")],
-                    size: 0,
-                },
+                to_client: ToClient::new(&mut outbox, KIND, SPEC),
                 to_target: &mut queue,
                 means: &mut self.means,
+                warning: None,
             };
             call(&mut *self.machine, &mut sides)
         };
@@ -176,29 +174,19 @@ impl World {
     /// One read of the target's socket.
     fn read(&mut self, size: usize) -> usize {
         let mut outbox = Outbox::new();
-        let entries = [
-            (spec::SESSION_ID, b"s" as &[u8]),
-            (spec::CONNECTION_ID, b"1"),
-        ];
-        let kind = Kind::ClientPGConnectionWrite;
-        let (size, has_slot) = match self.machine.slot(&mut self.means, size) {
-            Some(slot) => {
-                let size = slot.len().min(size);
-                slot[..size].copy_from_slice(&self.under_way[..size]);
-                (size, true)
-            }
-            None => {
-                let slot = outbox.slot(kind, &entries, size);
-                slot.copy_from_slice(&self.under_way[..size]);
-                (size, false)
-            }
+        let has_slot = self.machine.wants_slot();
+        let slot = match has_slot {
+            true => self.machine.slot(&mut self.means, size),
+            false => outbox.slot(KIND, &SPEC, size),
         };
+        let size = slot.len().min(size);
+        slot[..size].copy_from_slice(&self.under_way[..size]);
         self.under_way.drain(..size);
         match has_slot {
             true => self.call(&mut |machine, sides| machine.target_sent(sides, size)),
             false => {
-                match self.machine.relayed(outbox.in_slot(size)) {
-                    Some(cut) => outbox.fill_cut(kind, &entries, size, cut),
+                match self.machine.relayed(outbox.slotted(size)) {
+                    Some(cut) => outbox.fill_cut(KIND, &SPEC, size, cut),
                     None => outbox.fill(size),
                 }
                 self.take(&mut outbox);

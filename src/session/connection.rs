@@ -13,17 +13,20 @@ use std::time::Instant;
 use super::about::About;
 use super::error::SessionError;
 use super::heap;
-use super::middle::{Call, Ends, Middle, packets};
+use super::means::Means;
+use super::middle::{Call, Ends, Middle, NATIVE, RAW, packets};
 use super::names::{ConnectionId, SessionKey, TargetId, connection_id};
-use super::seam::{Next, Why};
+use super::output::Where;
+use super::seam::{Farewell, Make, Next, Why};
 use super::shares::{Full, Shares, Table};
 use super::target::Owner;
 use super::targets::Targets;
 use super::turn::Turn;
 use crate::base::ByteBuf;
-use crate::base::plain::Word;
+use crate::base::plain::{Word, beginning};
 use crate::limits;
-use crate::packet::{Kind, Packet, spec};
+use crate::login::CancelKey;
+use crate::packet::{Kind, Outbox, Packet, spec};
 
 /// One connection of a client. What it is called stands in the table, its protocol is the session's.
 struct Connection {
@@ -67,25 +70,30 @@ impl Connections {
         let opens_only = packet.spec(spec::TCP_SERVER_CONNECT).is_some();
         let payload = if opens_only { b"" } else { packet.payload };
         let is_new = !self.open.contains_key(id);
-        if is_new && !self.connect(key, about, id, turn) {
+        if is_new && !self.connect(key, about, (id, packet.kind), turn) {
             return Ok(None);
         }
-        let Some(connection) = self.open.get(id) else {
+        let call = Call::ClientSent(payload);
+        match self.open.get(id) {
+            Some(Connection {
+                between: Some(_), ..
+            }) if is_new || !payload.is_empty() => match self.call(key, about, id, call, turn) {
+                Next::Pass => {}
+                next => {
+                    self.follow(key, about, id, next, turn);
+                    return Ok(None);
+                }
+            },
+            Some(_) => {}
+            None => return Ok(None),
+        }
+        let Some(target) = self.open.get(id).and_then(|it| it.target) else {
             return Ok(None);
         };
-        match (&connection.between, connection.target) {
-            (Some(_), _) if is_new || !payload.is_empty() => {
-                self.drive(key, about, id, Call::ClientSent(payload), turn);
-            }
-            (None, Some(target)) if packet.can_be_kept && !opens_only => {
-                if turn.targets.budget().may_keep(payload.len()) {
-                    return Ok(Some(target));
-                }
-                turn.targets.enqueue(turn.now, target, payload);
-            }
-            (None, Some(target)) => turn.targets.enqueue(turn.now, target, payload),
-            _ => {}
+        if packet.can_be_kept && !opens_only && turn.targets.budget().may_keep(payload.len()) {
+            return Ok(Some(target));
         }
+        turn.targets.enqueue(turn.now, target, payload);
         Ok(None)
     }
 
@@ -94,37 +102,53 @@ impl Connections {
         &mut self,
         key: SessionKey,
         about: &mut About,
-        id: &[u8],
+        (id, kind): (&[u8], Option<Kind>),
         turn: &mut Turn<'_>,
     ) -> bool {
-        let made = match about.make {
-            Some(make) => {
-                let place = turn.shares.take(about.user, Table::Relays, 1);
-                place.map(|()| {
-                    let machine = make(about.environment.own());
-                    self.insert(id, None, Some(Box::new(Middle::new(turn.now, machine))));
-                })
-            }
-            None => self
-                .reach(key, about, id, turn)
-                .map(|reached| self.relay(key, about, id, reached, turn)),
+        let [native, _] = about.protocol.from_client;
+        let make = about.protocol.make.filter(|_| kind == Some(native));
+        let made = match make {
+            Some(make) => self.interpose(make, about, id, turn),
+            None => match self.reach(key, about, id, turn) {
+                Ok(reached) => {
+                    self.relay(key, about, id, reached, turn);
+                    Ok(())
+                }
+                Err(full) => Err(full.to_string()),
+            },
         };
         match made {
             Ok(()) => turn.counters.relays += 1,
-            Err(full) => {
+            Err(reason) => {
                 let sid = Word(&about.id);
-                log::warn!("sid={sid} connection refused: {full}");
+                log::warn!("sid={sid} connection refused: {reason}");
                 turn.counters.refused += 1;
                 tell_closed(about, id, turn);
                 self.remember_closed(about, id.into(), turn);
                 return false;
             }
         }
-        if turn.is_stopping && about.make.is_some() {
-            self.refuse(key, about, id, Why::Stopping, turn);
+        if turn.is_stopping && make.is_some() {
+            let next = self.call(key, about, id, Call::Refuse(Why::Stopping), turn);
+            self.follow(key, about, id, next, turn);
             return false;
         }
         true
+    }
+
+    /// A connection with a machine, and no target yet.
+    fn interpose(
+        &mut self,
+        make: Make,
+        about: &About,
+        id: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Result<(), String> {
+        let machine = make(about.environment.own(), turn.means)?;
+        let place = turn.shares.take(about.user, Table::Relays, 1);
+        place.map_err(|full| full.to_string())?;
+        self.insert(id, None, Some(Box::new(Middle::new(turn.now, machine))));
+        Ok(())
     }
 
     fn insert(&mut self, id: &[u8], target: Option<TargetId>, between: Option<Box<Middle>>) {
@@ -169,7 +193,7 @@ impl Connections {
             self.hear(key, about, id, Call::Started(peer), turn);
             if !said.is_empty() {
                 turn.counters.bytes_to_gateway += said.len() as u64;
-                let (kind, spec) = packets(about, id);
+                let (kind, spec) = packets(about, id, RAW);
                 turn.outbox.push(kind, &spec, said.filled());
             }
         }
@@ -237,44 +261,86 @@ impl Connections {
             (Call::TargetSent(size), Some(middle)) if !middle.reads_to_machine() => {
                 return middle.fill_packet(about, id, size, turn);
             }
+            (Call::TargetSent(size), None) => {
+                turn.outbox.fill(size);
+                turn.counters.bytes_to_gateway += size as u64;
+                return;
+            }
             (Call::Overdue, Some(middle)) => middle.note_overdue(),
             _ => {}
         }
-        self.drive(key, about, id, call, turn);
+        let next = match self.call(key, about, id, call, turn) {
+            Next::Go if call.ends_target() => Next::Close(Farewell::Ended),
+            next => next,
+        };
+        self.follow(key, about, id, next, turn);
     }
 
-    /// Where its bytes are to be read to; `None`: to the packet that carries them.
-    pub(super) fn slot(&mut self, id: &[u8], size_max: usize) -> Option<&mut [u8]> {
-        self.middle(id)?.slot(size_max)
+    /// Where its bytes are to be read to.
+    pub(super) fn slot<'a>(
+        &'a mut self,
+        about: &About,
+        id: &[u8],
+        means: &'a mut Means,
+        size_max: usize,
+        outbox: &'a mut Outbox,
+    ) -> Option<&'a mut [u8]> {
+        let (kind, spec) = match &mut self.open.get_mut(id)?.between {
+            None => packets(about, id, RAW),
+            Some(middle) => match middle.slot(means, size_max) {
+                Some(slot) => return Some(slot),
+                None => packets(about, id, NATIVE),
+            },
+        };
+        Some(outbox.slot(kind, &spec, size_max))
+    }
+
+    /// What its target says waits until the link has room.
+    pub(super) fn needs_room(&self, id: &[u8]) -> bool {
+        let middle = self.open.get(id).and_then(|it| it.between.as_ref());
+        middle.is_none_or(|middle| middle.needs_room())
     }
 
     // -- machines --------------------------------------------------------------------------------
 
-    fn middle(&mut self, id: &[u8]) -> Option<&mut Middle> {
-        self.open.get_mut(id)?.between.as_deref_mut()
-    }
-
-    /// Tells the machine of a connection, if it has one, and does what it wants.
-    fn drive(
+    /// Does what a machine wants.
+    fn follow(
         &mut self,
         key: SessionKey,
         about: &mut About,
         id: &[u8],
-        call: Call<'_>,
+        next: Next,
         turn: &mut Turn<'_>,
     ) {
-        let next = match self.call(key, about, id, call, turn) {
+        let next = match next {
             Next::Dial => self.dial(key, about, id, turn),
-            Next::Go if call.ends_target() => Next::Close,
             next => next,
         };
-        match next {
-            Next::Go => return,
+        let farewell = match next {
+            Next::Go | Next::Pass => return,
             // Once is what a second try takes.
-            Next::Dial | Next::Close => {}
-            Next::Errand(place, machine) => turn.start_errand(about.user, place, machine),
+            Next::Dial => Farewell::Ended,
+            Next::Close(farewell) => farewell,
+            Next::Cancel(cancelled) => self.cancel(about, &cancelled, turn),
+            Next::Errand(place, machine) => {
+                turn.start_errand(about.user, place, machine);
+                Farewell::Ended
+            }
+        };
+        self.close(about, id, farewell, turn);
+    }
+
+    /// The query of another connection is to be cancelled. The client has pointed the id of the request at the
+    /// connection whose key it knows: a word about its end would be taken for that one's.
+    fn cancel(&self, about: &About, key: &CancelKey, turn: &mut Turn<'_>) -> Farewell {
+        let mut machines = self.open.values().filter_map(|it| it.between.as_ref());
+        match machines.find_map(|middle| middle.errand(key)) {
+            Some((peer, machine)) => {
+                turn.start_errand(about.user, Where::Peer(peer), machine);
+                Farewell::Silent
+            }
+            None => Farewell::Ended,
         }
-        self.close(about, id, turn);
     }
 
     fn call(
@@ -331,7 +397,7 @@ impl Connections {
                 return next;
             }
         }
-        self.call(key, about, id, Call::ClientSent(b""), turn)
+        self.call(key, about, id, Call::Dialled, turn)
     }
 
     /// A target that stands already, and what it has said.
@@ -348,7 +414,8 @@ impl Connections {
         let mut rest = said.filled();
         while let Next::Go = next
             && !rest.is_empty()
-            && let Some(slot) = self.slot(id, rest.len())
+            && let Some(middle) = self.middle(id)
+            && let Some(slot) = middle.slot(turn.means, rest.len())
         {
             let size = slot.len().min(rest.len());
             let (now, later) = rest.split_at(size);
@@ -361,23 +428,21 @@ impl Connections {
 
     // -- ends ------------------------------------------------------------------------------------
 
-    /// A connection ends for a reason of ours, which its client is told as far as a machine can.
-    pub(super) fn refuse(
-        &mut self,
-        key: SessionKey,
-        about: &mut About,
-        id: &[u8],
-        why: Why,
-        turn: &mut Turn<'_>,
-    ) {
-        self.call(key, about, id, Call::Refuse(why), turn);
-        self.close(about, id, turn);
+    fn middle(&mut self, id: &[u8]) -> Option<&mut Middle> {
+        self.open.get_mut(id)?.between.as_deref_mut()
     }
 
-    /// The client is told that its connection is over; a target gets the rest of its own.
-    fn close(&mut self, about: &mut About, id: &[u8], turn: &mut Turn<'_>) {
+    /// A connection is over; a target gets the rest of its own.
+    fn close(&mut self, about: &mut About, id: &[u8], farewell: Farewell, turn: &mut Turn<'_>) {
         if let Some(connection) = self.open.remove(id) {
-            tell_closed(about, id, turn);
+            if let Farewell::Because(reason) = &farewell {
+                let reason = beginning(reason, limits::ERROR_ECHO_BYTES_MAX);
+                log::warn!("sid={} connection closed: {reason}", Word(&about.id));
+                turn.counters.refused += 1;
+            }
+            if !matches!(farewell, Farewell::Silent) {
+                tell_closed(about, id, turn);
+            }
             self.remember_closed(about, id.into(), turn);
             connection.forget(about, turn);
         }
@@ -442,7 +507,7 @@ impl Connection {
 }
 
 fn tell_closed(about: &About, id: &[u8], turn: &mut Turn<'_>) {
-    let (_, spec) = packets(about, id);
+    let (_, spec) = packets(about, id, RAW);
     let kind = Kind::ClientTCPConnectionClose;
     turn.outbox.push(kind, &spec, b"");
 }

@@ -23,6 +23,11 @@ impl RoomClock {
         self.running_since = has_room.then_some(now);
     }
 
+    /// The link has room.
+    pub(super) fn is_running(&self) -> bool {
+        self.running_since.is_some()
+    }
+
     /// The time with room so far.
     pub(super) fn at(&self, now: Instant) -> Duration {
         let running = self.running_since;

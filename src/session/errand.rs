@@ -81,12 +81,16 @@ impl Machine for Errand {
         Next::Close(Farewell::Silent)
     }
 
-    fn slot<'a>(&'a mut self, means: &'a mut Means, size_max: usize) -> Option<&'a mut [u8]> {
+    fn wants_slot(&self) -> bool {
+        true
+    }
+
+    fn slot<'a>(&'a mut self, means: &'a mut Means, size_max: usize) -> &'a mut [u8] {
         let size = size_max.min(limits::LOGIN_READ_BYTES);
-        Some(match self.wire.is_secure() {
+        match self.wire.is_secure() {
             true => self.wire.slot(size, &mut means.scratch),
             false => self.from_server.slot(size, limits::LOGIN_READ_BYTES),
-        })
+        }
     }
 
     fn target_sent(&mut self, sides: &mut Sides<'_>, size: usize) -> Next {

@@ -67,6 +67,11 @@ impl Means {
         }
     }
 
+    /// Nothing has moved for a while: memory of the last burst goes.
+    pub(super) fn release_idle(&mut self) {
+        self.scratch = Scratch::default();
+    }
+
     /// How TLS is made with the server of `way`, or why it can't be.
     pub(super) fn client(&mut self, wish: TlsWish, way: &Way) -> Result<Client, String> {
         let named = way.authorities.as_deref();

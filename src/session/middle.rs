@@ -6,19 +6,23 @@ use std::time::{Duration, Instant};
 use super::about::About;
 use super::names::{ConnectionId, SessionKey, TargetId};
 use super::progress::Progress;
-use super::seam::{Machine, Next, Sides, ToClient, Why};
+use super::means::Means;
+use super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::shares::{Shares, Table};
 use super::targets::Targets;
 use super::to_target::ToTarget;
 use super::turn::Turn;
+use crate::base::plain::Word;
 use crate::base::{ByteBuf, TimerId};
 use crate::limits;
+use crate::login::CancelKey;
 use crate::packet::{Kind, SpecEntry, spec};
 
 /// What a machine is told; see [`Machine`].
 #[derive(Clone, Copy)]
 pub(super) enum Call<'a> {
     ClientSent(&'a [u8]),
+    Dialled,
     Started(Option<SocketAddr>),
     Failed(&'a str),
     TargetSent(usize),
@@ -37,7 +41,8 @@ impl Call<'_> {
     /// Tells a machine.
     pub(super) fn tell(self, machine: &mut dyn Machine, sides: &mut Sides<'_>) -> Next {
         match self {
-            Self::ClientSent(_) => machine.client_sent(sides),
+            Self::ClientSent(payload) => machine.client_sent(sides, payload),
+            Self::Dialled => machine.dialled(sides),
             Self::Started(peer) => machine.started(sides, peer),
             Self::Failed(reason) => machine.failed(sides, reason),
             Self::TargetSent(size) => machine.target_sent(sides, size),
@@ -46,7 +51,7 @@ impl Call<'_> {
             Self::Overdue => machine.overdue(sides),
             Self::Refuse(why) => {
                 machine.refuse(sides, why);
-                Next::Close
+                Next::Close(Farewell::Ended)
             }
         }
     }
@@ -89,23 +94,18 @@ impl Middle {
     /// Tells the machine, and keeps account of what waits and what is due.
     pub(super) fn call(&mut self, call: Call<'_>, ends: &Ends<'_>, turn: &mut Turn<'_>) -> Next {
         let before = self.from_client.len();
-        if let Call::ClientSent(bytes) = call {
-            if before == 0 {
-                self.progress.note_able(turn.now);
-            }
-            self.from_client.extend(bytes);
-            turn.targets.note_in_front(before, self.from_client.len());
+        if before == 0 {
+            self.progress.note_able(turn.now);
         }
-        let waited = self.from_client.len();
         let next = self.tell(call, ends, turn);
         let waits = self.from_client.len();
-        if waits < waited {
+        if waits < before {
             self.progress.note(turn.now);
         }
         if waits == 0 {
             self.from_client.shrink(0);
         }
-        turn.targets.note_in_front(waited, waits);
+        turn.targets.note_in_front(before, waits);
         // The turn that it may ask for is not this one.
         let next_turn = turn.now + Duration::from_nanos(1);
         let due = self.machine.due().map(|due| due.max(next_turn));
@@ -118,12 +118,13 @@ impl Middle {
     }
 
     fn tell(&mut self, call: Call<'_>, ends: &Ends<'_>, turn: &mut Turn<'_>) -> Next {
+        let has_room = turn.targets.has_room();
         let mut to_target = ToTarget::new(turn.now, turn.targets, ends.target);
         let to_client = match call {
             // There is nobody any more.
             Call::ClientLeft => ToClient::nowhere(),
             _ => {
-                let (kind, spec) = packets(ends.about, ends.id);
+                let (kind, spec) = packets(ends.about, ends.id, NATIVE);
                 ToClient::new(turn.outbox, kind, spec)
             }
         };
@@ -132,19 +133,40 @@ impl Middle {
             from_client: &mut self.from_client,
             to_client,
             to_target: &mut to_target,
+            means: turn.means,
+            has_room,
+            warning: None,
         };
         let next = call.tell(&mut *self.machine, &mut sides);
-        turn.counters.bytes_to_gateway += sides.to_client.size() as u64;
+        let (size, warning) = (sides.to_client.size(), sides.warning);
+        turn.counters.bytes_to_gateway += size as u64;
+        if let Some(warning) = warning.filter(|_| !ends.about.is_warned.replace(true)) {
+            log::warn!("sid={} {warning}", Word(&ends.about.id));
+        }
         next
     }
 
     /// Where the target's bytes are to be read to; `None`: to the packet that carries them.
-    pub(super) fn slot(&mut self, size_max: usize) -> Option<&mut [u8]> {
-        self.reads_to_machine = self.machine.slot(size_max).is_some();
+    pub(super) fn slot<'a>(
+        &'a mut self,
+        means: &'a mut Means,
+        size_max: usize,
+    ) -> Option<&'a mut [u8]> {
+        self.reads_to_machine = self.machine.wants_slot();
         match self.reads_to_machine {
-            true => self.machine.slot(size_max),
+            true => Some(self.machine.slot(means, size_max)),
             false => None,
         }
+    }
+
+    /// What the target says waits until the link has room.
+    pub(super) fn needs_room(&self) -> bool {
+        self.machine.needs_room()
+    }
+
+    /// How to cancel what `key` stands for, if that runs here.
+    pub(super) fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
+        self.machine.errand(key)
     }
 
     /// The last [`Middle::slot`] was the machine's.
@@ -161,16 +183,12 @@ impl Middle {
         turn: &mut Turn<'_>,
     ) {
         turn.counters.bytes_to_gateway += size as u64;
-        let payload = turn.outbox.slotted(size);
-        let first = self.machine.relayed(payload);
-        match first.and_then(|first| payload.get(first..)) {
-            Some(rest) if rest.len() < size => {
-                let rest = rest.to_vec();
-                turn.outbox.fill(size - rest.len());
-                let (kind, spec) = packets(about, id);
-                turn.outbox.push(kind, &spec, &rest);
+        match self.machine.relayed(turn.outbox.slotted(size)) {
+            Some(cut) => {
+                let (kind, spec) = packets(about, id, NATIVE);
+                turn.outbox.fill_cut(kind, &spec, size, cut);
             }
-            _ => turn.outbox.fill(size),
+            None => turn.outbox.fill(size),
         }
     }
 
@@ -204,9 +222,17 @@ impl Middle {
     }
 }
 
+/// Which of a protocol's kinds carry the bytes of a connection that has a machine, and of one that has none.
+pub(super) const NATIVE: usize = 0;
+pub(super) const RAW: usize = 1;
+
 /// Kind and spec of the packets that carry bytes of a connection to its client.
-pub(super) fn packets<'a>(about: &'a About, id: &'a [u8]) -> (Kind, [SpecEntry<'a>; 2]) {
-    let [kind, _] = about.protocol.to_client;
+pub(super) fn packets<'a>(
+    about: &'a About,
+    id: &'a [u8],
+    form: usize,
+) -> (Kind, [SpecEntry<'a>; 2]) {
+    let kind = about.protocol.to_client[form];
     let spec = [
         (spec::SESSION_ID, about.id.as_bytes()),
         (spec::CONNECTION_ID, id),

@@ -1,5 +1,7 @@
 //! What sessions, targets and connections are called.
 
+use std::sync::Arc;
+
 use crate::base::Key;
 use crate::limits;
 use crate::packet::{Packet, spec};
@@ -13,7 +15,7 @@ pub struct TargetId(pub Key);
 pub struct SessionKey(pub Key);
 
 /// The client's name for one of its connections; opaque, compared exactly.
-pub type ConnectionId = Box<[u8]>;
+pub type ConnectionId = Arc<[u8]>;
 
 /// A session id as it came: opaque text of bounded length.
 pub(super) fn session_id(bytes: &[u8]) -> Option<&str> {

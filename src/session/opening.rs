@@ -2,6 +2,8 @@
 //!
 //! Nothing here blocks, and nothing is done yet: the outcome is a session that can be admitted.
 
+use std::cell::Cell;
+
 use super::about::About;
 use super::environment::{AgentEnvironment, Environment};
 use super::error::SessionError;
@@ -88,11 +90,11 @@ impl Wish {
             connection_type: params.connection_type,
             request_port,
             protocol,
-            make: None,
             command: params.cmd_list,
             client_args: params.client_args,
             environment,
             held,
+            is_warned: Cell::new(false),
         }))
     }
 }

@@ -3,6 +3,8 @@
 //! The gateway reviews sessions by their verb and lets a client send any kind of packet to any of them, so what a
 //! session accepts follows from its row here and from nothing else.
 
+use super::account;
+use super::seam::Make;
 use crate::packet::{ConnectionParams, Kind};
 
 /// What a client wants of a connection.
@@ -29,8 +31,8 @@ impl Verb {
 pub enum Service {
     /// A command of the connection, once, with or without a terminal.
     Command,
-    /// Connections to one host and port.
-    Tcp,
+    /// Connections to one place.
+    Connections,
 }
 
 /// How a session of one row goes.
@@ -48,6 +50,9 @@ pub struct Protocol {
     /// that counts connections without a login against their host, until it bans it, is spared: there the
     /// client sees for itself.
     pub is_probed: bool,
+    /// Makes what stands between a connection of the first kind and its target; the second kind is relayed as it
+    /// is.
+    pub make: Option<Make>,
     /// The variable in which its client program looks for the password.
     pub password_alias: Option<&'static str>,
 }
@@ -74,11 +79,32 @@ pub const DATABASE_SECRETS: [&str; 3] = ["HOST", "USER", "PASS"];
 pub struct NotServed(pub &'static str);
 
 static TCP: Protocol = Protocol {
-    service: Service::Tcp,
+    service: Service::Connections,
     from_client: [Kind::AgentTCPConnectionWrite; 2],
     to_client: [Kind::ClientTCPConnectionWrite; 2],
     address: Some(Place::HostAndPort),
     is_probed: true,
+    make: None,
+    password_alias: None,
+};
+
+static POSTGRES_NATIVE: Protocol = Protocol {
+    service: Service::Connections,
+    from_client: [Kind::AgentPGConnectionWrite, Kind::AgentTCPConnectionWrite],
+    to_client: [Kind::ClientPGConnectionWrite, Kind::ClientTCPConnectionWrite],
+    address: database(5432, None),
+    is_probed: true,
+    make: Some(account::postgres),
+    password_alias: None,
+};
+
+static MYSQL_NATIVE: Protocol = Protocol {
+    service: Service::Connections,
+    from_client: [Kind::AgentMySQLConnectionWrite, Kind::AgentTCPConnectionWrite],
+    to_client: [Kind::ClientMySQLConnectionWrite, Kind::ClientTCPConnectionWrite],
+    address: database(3306, None),
+    is_probed: false,
+    make: Some(account::mysql),
     password_alias: None,
 };
 
@@ -102,6 +128,7 @@ const fn command(address: Option<Place>, password_alias: Option<&'static str>) -
         to_client: [Kind::ClientWriteStdout, Kind::ClientWriteStderr],
         address,
         is_probed: true,
+        make: None,
         password_alias,
     }
 }
@@ -111,9 +138,11 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
     use Verb::Connect;
     let protocol = match (params.connection_type.as_str(), Verb::of(params)) {
         ("tcp", _) => &TCP,
-        ("postgres" | "mysql" | "mssql" | "mongodb", Connect) => {
+        ("postgres", Connect) => &POSTGRES_NATIVE,
+        ("mysql", Connect) => &MYSQL_NATIVE,
+        ("mssql" | "mongodb", Connect) => {
             return Err(NotServed(
-                "this agent does not serve native database connections; use hoop exec instead",
+                "this agent does not serve native connections of this database; use hoop exec instead",
             ));
         }
         ("postgres", _) => &POSTGRES,
@@ -136,7 +165,8 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
         ("rdp", _) => return Err(NotServed("this agent does not serve rdp connections")),
         _ => &COMMAND,
     };
-    if let Some(Place::Database { .. }) = protocol.address
+    if protocol.service == Service::Command
+        && let Some(Place::Database { .. }) = protocol.address
         && params.cmd_list.is_empty()
     {
         return Err(NotServed("the connection has no command to execute"));
@@ -166,7 +196,7 @@ mod tests {
     #[test]
     fn type_and_verb_say_what_a_session_takes() {
         for verb in ["exec", "plain-exec", "", "connect"] {
-            assert_eq!(asked("tcp", verb).unwrap().service, Service::Tcp);
+            assert_eq!(asked("tcp", verb).unwrap().service, Service::Connections);
             for other in ["command-line", "custom", "postgresql", "TCP", ""] {
                 let protocol = asked(other, verb).unwrap();
                 assert_eq!(protocol.service, Service::Command, "{other} {verb}");
@@ -189,14 +219,16 @@ mod tests {
                 assert!(asked(refused, verb).is_err(), "{refused} {verb}");
             }
             for database in ["postgres", "mysql", "mssql", "mongodb"] {
+                let is_native = verb == "connect";
                 match asked(database, verb) {
                     Ok(protocol) => {
-                        assert_ne!(verb, "connect", "{database}");
-                        assert_eq!(protocol.service, Service::Command);
                         assert!(matches!(protocol.address, Some(Place::Database { .. })));
+                        assert_eq!(protocol.service == Service::Connections, is_native);
+                        assert_eq!(protocol.make.is_some(), is_native);
                     }
                     Err(NotServed(text)) => {
-                        assert!(verb == "connect" && text.contains("hoop exec"), "{text}");
+                        assert!(is_native && text.contains("hoop exec"), "{text}");
+                        assert!(["mssql", "mongodb"].contains(&database));
                     }
                 }
             }

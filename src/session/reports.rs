@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::error::SessionError;
-use super::middle::{Call, packets};
+use super::middle::Call;
 use super::names::{ConnectionId, SessionKey, TargetId};
 use super::output::{Output, Where};
 use super::pressure::{self, Holder};
@@ -80,7 +80,7 @@ impl Sessions {
         }
         match target.owner() {
             Owner::Probe(..) => self.targets.probe_slot(id, size_max),
-            Owner::Errand(_) => self.targets.errand_slot(id, size_max),
+            Owner::Errand(_) => self.targets.errand_slot(&mut self.means, id, size_max),
             Owner::Nobody => None,
             Owner::Process { session, .. } => {
                 let about = &self.book.get(*session)?.about;
@@ -90,14 +90,12 @@ impl Sessions {
             }
             Owner::Connection(session, connection) => {
                 let Session { about, contents } = self.book.get_mut(*session)?;
-                if about.make.is_some()
-                    && let Contents::Connections(connections) = contents
-                    && let Some(slot) = connections.slot(connection, size_max)
-                {
-                    return Some(slot);
+                match contents {
+                    Contents::Connections(connections) => {
+                        connections.slot(about, connection, &mut self.means, size_max, outbox)
+                    }
+                    _ => None,
                 }
-                let (kind, spec) = packets(about, connection);
-                Some(outbox.slot(kind, &spec, size_max))
             }
         }
     }
@@ -240,8 +238,8 @@ impl Sessions {
         match target.owner() {
             Owner::Connection(key, connection) => {
                 let key = *key;
-                let about = self.book.get(key).map(|session| &session.about);
-                if about.is_some_and(|about| about.make.is_some()) {
+                let protocol = self.book.get(key).map(|session| session.about.protocol);
+                if protocol.is_some_and(|protocol| protocol.make.is_some()) {
                     let connection = connection.clone();
                     return self.tell(now, key, &connection, Call::TargetSent(size), outbox);
                 }
@@ -322,12 +320,16 @@ impl Sessions {
     /// What happened to the target of an errand. It is over as soon as that has ended.
     fn tell_errand(&mut self, now: Instant, id: TargetId, call: Call<'_>, outbox: &mut Outbox) {
         if let Some(mut machine) = self.targets.take_errand(id) {
+            let has_room = self.targets.has_room();
             let mut to_target = ToTarget::new(now, &mut self.targets, Some(id));
             let mut sides = Sides {
                 now,
                 from_client: &mut ByteBuf::new(),
                 to_client: ToClient::nowhere(),
                 to_target: &mut to_target,
+                means: &mut self.means,
+                has_room,
+                warning: None,
             };
             let next = call.tell(&mut *machine, &mut sides);
             if let Next::Go = next

@@ -94,11 +94,21 @@ pub struct Sides<'a> {
 impl Sides<'_> {
     /// What lies in the scratch goes to the target.
     pub(super) fn deliver(&mut self) {
+        self.put_words();
+        self.means.scratch.clear();
+    }
+
+    /// The same, where there may be a password in it.
+    pub(super) fn deliver_secret(&mut self) {
+        self.put_words();
+        self.means.scratch.wipe();
+    }
+
+    fn put_words(&mut self) {
         let words = self.means.scratch.outgoing();
         if !words.is_empty() {
             self.to_target.put(words);
         }
-        self.means.scratch.clear();
     }
 }
 

@@ -35,11 +35,13 @@ impl Session {
     /// The address answered (or none had to): the client may go on. A probe that no connection can use has
     /// done its work.
     pub(super) fn open(&mut self, probe: Option<TargetId>, turn: &mut Turn<'_>) {
-        if let Some(probe) = probe {
+        // Bytes of a target that is nobody's yet are kept for a machine alone.
+        let kept = probe.filter(|_| self.about.protocol.make.is_some());
+        if let Some(probe) = probe.filter(|_| kept.is_none()) {
             turn.close_target(probe, false);
         }
         self.contents = match self.about.protocol.service {
-            Service::Tcp => Contents::Connections(Connections::new(None)),
+            Service::Connections => Contents::Connections(Connections::new(kept)),
             Service::Command => Contents::Process(Process::default()),
         };
         self.about.tell_open(turn.outbox);

@@ -11,6 +11,7 @@ use super::counters::Counters;
 use super::ending::send_close;
 use super::environment::AgentEnvironment;
 use super::error::SessionError;
+use super::means::{Means, Sources};
 use super::names::{SessionKey, TargetId, session_id};
 use super::opening::Wish;
 use super::output::Output;
@@ -30,6 +31,7 @@ use crate::packet::{Kind, Outbox, Oversized, Packet, spec};
 pub struct Sessions {
     pub(super) book: Book,
     pub(super) targets: Targets,
+    pub(super) means: Means,
     agent: AgentEnvironment,
     shares: Shares,
     counters: Counters,
@@ -53,6 +55,7 @@ impl Sessions {
         Self {
             book: Book::new(),
             targets: Targets::new(&limits),
+            means: Means::default(),
             agent,
             shares: Shares::new(limits.relay_count_max),
             counters: Counters::default(),
@@ -60,6 +63,18 @@ impl Sessions {
             is_at_work: false,
             keeping: None,
         }
+    }
+
+    /// With what only the shell can give.
+    #[must_use]
+    pub fn with_sources(mut self, sources: Box<dyn Sources>) -> Self {
+        self.means = Means::new(sources);
+        self
+    }
+
+    /// Nothing has moved for a while: memory of the last burst goes.
+    pub fn release_idle(&mut self) {
+        self.means.release_idle();
     }
 
     /// The sessions, and what handling one of them may use beside it.
@@ -73,6 +88,7 @@ impl Sessions {
             targets: &mut self.targets,
             shares: &mut self.shares,
             counters: &mut self.counters,
+            means: &mut self.means,
             outbox,
             is_stopping: self.is_stopping,
         };
@@ -329,6 +345,10 @@ impl Sessions {
         }
         let session = wish.into_session(id, &self.agent, &mut self.shares)?;
         let place = match session.about.find_place() {
+            Ok(place) => session.about.check(&mut self.means).map(|()| place),
+            error => error,
+        };
+        let place = match place {
             Ok(place) => place.filter(|_| session.about.protocol.is_probed),
             Err(error) => {
                 session.about.give_back(&mut self.shares);

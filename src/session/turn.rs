@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::counters::Counters;
+use super::means::Means;
 use super::names::TargetId;
 use super::output::{Output, Where};
 use super::seam::Machine;
@@ -22,6 +23,8 @@ pub(super) struct Turn<'a> {
     pub(super) shares: &'a mut Shares,
     /// What happened so far.
     pub(super) counters: &'a mut Counters,
+    /// What all machines share.
+    pub(super) means: &'a mut Means,
     /// Packets for the gateway.
     pub(super) outbox: &'a mut Outbox,
     /// The agent takes no new work.

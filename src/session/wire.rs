@@ -37,11 +37,6 @@ impl Scratch {
         wipe(self.outgoing.filled_mut());
         self.outgoing.clear();
     }
-
-    /// Gives the memory of a burst back.
-    pub fn release_idle(&mut self) {
-        *self = Self::default();
-    }
 }
 
 /// See the module.

@@ -207,7 +207,10 @@ fn assemble(
             is_embedded || is_beside,
         )
         .with_client_env(settings.client_env.clone()),
-    );
+    )
+    .with_sources(Box::new(sources::System {
+        bundle: environment("SSL_CERT_FILE"),
+    }));
     let options = Options {
         search_path: environment("PATH").unwrap_or_default(),
         catch: match program {

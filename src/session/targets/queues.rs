@@ -125,13 +125,14 @@ impl Targets {
     }
 
     /// Room for what the target of an errand says.
-    pub(in crate::session) fn errand_slot(
-        &mut self,
+    pub(in crate::session) fn errand_slot<'a>(
+        &'a mut self,
+        means: &'a mut Means,
         id: TargetId,
         size_max: usize,
-    ) -> Option<&mut [u8]> {
+    ) -> Option<&'a mut [u8]> {
         match self.get_mut(id)?.owner_mut() {
-            Owner::Errand(machine) => machine.slot(size_max),
+            Owner::Errand(machine) => Some(machine.slot(means, size_max)),
             _ => None,
         }
     }
@@ -167,6 +168,11 @@ impl Targets {
     /// Whether the link has room from now on; told whenever it may have changed.
     pub(in crate::session) fn note_room(&mut self, now: Instant, has_room: bool) {
         self.room.set(now, has_room);
+    }
+
+    /// The link has room.
+    pub(in crate::session) fn has_room(&self) -> bool {
+        self.room.is_running()
     }
 
     /// All arithmetic of what waits.
