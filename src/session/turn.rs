@@ -6,10 +6,11 @@ use super::counters::Counters;
 use super::means::Means;
 use super::names::TargetId;
 use super::output::{Output, Where};
-use super::seam::Machine;
+use super::seam::{Machine, Sides, ToClient};
 use super::shares::{Full, Shares, Table, UserKey};
 use super::target::{Owner, Target};
-use super::targets::Targets;
+use super::targets::{Targets, ToTarget};
+use crate::base::ByteBuf;
 use crate::limits;
 use crate::packet::Outbox;
 
@@ -89,13 +90,33 @@ impl Turn<'_> {
     }
 
     /// Lets a machine run at `place` for nobody. Beyond a number of them it is not worth it.
-    pub(super) fn start_errand(&mut self, user: UserKey, place: Where, machine: Box<dyn Machine>) {
-        if self.targets.errand_count() < limits::ERRAND_COUNT_MAX {
-            let timeout = Some(limits::ERRAND_MAX);
-            if let Ok(id) = self.new_target(user, Owner::Errand(machine), 0, timeout) {
-                self.dial(id, place);
-            }
+    pub(super) fn start_errand(
+        &mut self,
+        user: UserKey,
+        place: Where,
+        mut machine: Box<dyn Machine>,
+    ) {
+        if self.targets.errand_count() >= limits::ERRAND_COUNT_MAX {
+            return;
         }
+        let timeout = Some(limits::ERRAND_MAX);
+        let Ok(id) = self.new_target(user, Owner::Nobody, 0, timeout) else {
+            return;
+        };
+        let has_room = self.targets.has_room();
+        let mut sides = Sides {
+            now: self.now,
+            from_client: &mut ByteBuf::new(),
+            to_client: ToClient::nowhere(),
+            to_target: &mut ToTarget::new(self.now, self.targets, Some(id)),
+            means: self.means,
+            has_room,
+            warning: None,
+        };
+        // There is nothing yet that it could answer to.
+        let _ = machine.dialled(&mut sides);
+        self.targets.put_errand(id, machine);
+        self.dial(id, place);
     }
 }
 
