@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::about::About;
+use super::means::Means;
 use super::names::{ConnectionId, SessionKey, TargetId};
 use super::progress::Progress;
-use super::means::Means;
 use super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::shares::{Shares, Table};
 use super::targets::Targets;

@@ -91,7 +91,10 @@ static TCP: Protocol = Protocol {
 static POSTGRES_NATIVE: Protocol = Protocol {
     service: Service::Connections,
     from_client: [Kind::AgentPGConnectionWrite, Kind::AgentTCPConnectionWrite],
-    to_client: [Kind::ClientPGConnectionWrite, Kind::ClientTCPConnectionWrite],
+    to_client: [
+        Kind::ClientPGConnectionWrite,
+        Kind::ClientTCPConnectionWrite,
+    ],
     address: database(5432, None),
     is_probed: true,
     make: Some(account::postgres),
@@ -100,8 +103,14 @@ static POSTGRES_NATIVE: Protocol = Protocol {
 
 static MYSQL_NATIVE: Protocol = Protocol {
     service: Service::Connections,
-    from_client: [Kind::AgentMySQLConnectionWrite, Kind::AgentTCPConnectionWrite],
-    to_client: [Kind::ClientMySQLConnectionWrite, Kind::ClientTCPConnectionWrite],
+    from_client: [
+        Kind::AgentMySQLConnectionWrite,
+        Kind::AgentTCPConnectionWrite,
+    ],
+    to_client: [
+        Kind::ClientMySQLConnectionWrite,
+        Kind::ClientTCPConnectionWrite,
+    ],
     address: database(3306, None),
     is_probed: false,
     make: Some(account::mysql),

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use super::budget::Budget;
 use super::draining::RoomClock;
-use super::means::Means;
 use super::names::{ConnectionId, SessionKey, TargetId};
 use super::output::Output;
 use super::report::{Channel, Exit, Peer};

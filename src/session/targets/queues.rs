@@ -7,6 +7,7 @@ use super::{Due, Targets};
 use crate::base::{Chunks, Pieces};
 use crate::limits;
 use crate::session::budget::Budget;
+use crate::session::means::Means;
 use crate::session::names::TargetId;
 use crate::session::seam::Machine;
 use crate::session::target::{Owner, Target};
