@@ -47,7 +47,7 @@ class Postgres:
         secure = ["-c", "ssl=on", "-c", "ssl_cert_file=gateway.crt", "-c", "ssl_key_file=gateway.key"]
         self.server = Program(
             [*ordinary, programs / "postgres", "-D", data, "-k", data, "-p", str(PORT),
-             "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=400", *secure],
+             "-c", "listen_addresses=127.0.0.1,127.0.0.2", "-c", "fsync=off", "-c", "max_connections=400", *secure],
             folder / "postgres.log", dict(os.environ),
         )
         if not wait_until(lambda: self.run(f"create database {GATEWAYS}").returncode == 0, 30, 0.2):
