@@ -310,10 +310,9 @@ impl Agent {
         self.sessions.take_shutdown(target)
     }
 
-    /// Somebody listens to this target, or may yet. The others are read whether the link has room or not:
-    /// what they say costs none, and they might not take the rest of their own before it is taken.
-    pub fn is_heard(&self, target: TargetId) -> bool {
-        self.sessions.is_heard(target)
+    /// This target is read only while the link has room; see [`Sessions::needs_room`].
+    pub fn needs_room(&self, target: TargetId) -> bool {
+        self.sessions.needs_room(target)
     }
 
     /// Whether this channel is to be read at all.

@@ -376,12 +376,15 @@ impl Agent {
             Phase::Connected(link) => link.holds_burst_memory(),
             _ => false,
         };
-        is_held || self.outbox.capacity() > limits::LINK_BUFFER_BYTES_IDLE
+        is_held
+            || self.outbox.capacity() > limits::LINK_BUFFER_BYTES_IDLE
+            || self.sessions.holds_burst_memory()
     }
 
     /// Nothing has moved for a while: gives memory back.
     pub fn release_idle(&mut self) {
         self.outbox.release_idle();
+        self.sessions.release_idle();
         if let Phase::Connected(link) = &mut self.phase {
             link.release_idle();
         }

@@ -20,8 +20,8 @@ use crate::session::{Channel, End, Output, Report, TargetId, Where};
 /// Reads of all targets together in one turn, so that the link is written in between.
 const READS_PER_TURN: usize = 64;
 
-/// Before these, reads of targets that nobody listens to.
-const FORGOTTEN_READS_PER_TURN: usize = 4;
+/// Before these, reads of targets that need no room of the link.
+const UNBOUND_READS_PER_TURN: usize = 4;
 
 /// Parts of a queue in one write, of 64 KiB each: what one read of the link brings at most.
 const WRITE_PARTS_MAX: usize = 4;
@@ -205,9 +205,7 @@ impl Reactor {
 
     /// Writes what waits for a target, as far as it takes it.
     pub(super) fn flush_target(&mut self, now: Instant, id: TargetId) {
-        if !self.agent.is_heard(id) {
-            self.targets.forget(id);
-        }
+        self.targets.set_needs_room(id, self.agent.needs_room(id));
         // A probe that nobody read for a while may have got a reader.
         self.targets.queue_read(id, Channel::Output);
         let Some(entry) = self.targets.get(id) else {
@@ -239,11 +237,11 @@ impl Reactor {
         }
     }
 
-    /// Reads ready targets in rotation while the link takes more. What a target says to a client who
-    /// has left costs no room: it is taken in any case, or the target might not take the rest of its own.
+    /// Reads ready targets in rotation while the link takes more, and those that need none of its room in any
+    /// case.
     pub(super) fn read_targets(&mut self, now: Instant) {
-        for _ in 0..FORGOTTEN_READS_PER_TURN {
-            let Some((id, channel)) = self.targets.next_forgotten() else {
+        for _ in 0..UNBOUND_READS_PER_TURN {
+            let Some((id, channel)) = self.targets.next_unbound() else {
                 break;
             };
             self.read_target(now, id, channel);

@@ -67,6 +67,11 @@ impl Means {
         }
     }
 
+    /// A burst has left memory behind.
+    pub(super) fn holds_burst_memory(&self) -> bool {
+        self.scratch.holds_memory()
+    }
+
     /// Nothing has moved for a while: memory of the last burst goes.
     pub(super) fn release_idle(&mut self) {
         self.scratch = Scratch::default();

@@ -93,7 +93,7 @@ impl Middle {
 
     /// Tells the machine, and keeps account of what waits and what is due.
     pub(super) fn call(&mut self, call: Call<'_>, ends: &Ends<'_>, turn: &mut Turn<'_>) -> Next {
-        let before = self.from_client.len();
+        let (before, needed_room) = (self.from_client.len(), self.machine.needs_room());
         if before == 0 {
             self.progress.note_able(turn.now);
         }
@@ -106,6 +106,12 @@ impl Middle {
             self.from_client.shrink(0);
         }
         turn.targets.note_in_front(before, waits);
+        if let Some(target) = ends
+            .target
+            .filter(|_| self.machine.needs_room() != needed_room)
+        {
+            turn.targets.mark_dirty(target);
+        }
         // The turn that it may ask for is not this one.
         let next_turn = turn.now + Duration::from_nanos(1);
         let due = self.machine.due().map(|due| due.max(next_turn));

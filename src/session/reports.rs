@@ -59,10 +59,21 @@ impl Sessions {
         target.is_some_and(|target| target.wants_read(channel))
     }
 
-    /// Somebody listens to this target, or may yet.
-    pub fn is_heard(&self, id: TargetId) -> bool {
-        let target = self.targets.get(id);
-        target.is_some_and(|target| !target.is_lingering())
+    /// This target is read only while the link has room. What one says to a client who has left costs none, and it
+    /// might not take the rest of its own before it is taken; a login's few words must not wait for others' bytes.
+    pub fn needs_room(&self, id: TargetId) -> bool {
+        let target = self.targets.get(id).filter(|target| !target.is_lingering());
+        match target.map(|target| target.owner()) {
+            Some(Owner::Connection(key, connection)) => match self.book.get(*key) {
+                Some(Session {
+                    about,
+                    contents: Contents::Connections(connections),
+                }) if about.protocol.make.is_some() => connections.needs_room(connection),
+                _ => true,
+            },
+            Some(Owner::Errand(_)) | None => false,
+            Some(_) => true,
+        }
     }
 
     /// Room for up to `size_max` bytes of a target: in the packet that will carry them, or with whoever has

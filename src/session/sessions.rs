@@ -72,6 +72,11 @@ impl Sessions {
         self
     }
 
+    /// A burst has left memory behind that is worth a wake-up to give back.
+    pub fn holds_burst_memory(&self) -> bool {
+        self.means.holds_burst_memory()
+    }
+
     /// Nothing has moved for a while: memory of the last burst goes.
     pub fn release_idle(&mut self) {
         self.means.release_idle();

@@ -22,6 +22,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// Some memory is held.
+    pub fn holds_memory(&self) -> bool {
+        self.incoming.capacity() + self.outgoing.capacity() > 0
+    }
+
     /// What the last call has to say to the server, as it goes to its socket.
     pub fn outgoing(&self) -> &[u8] {
         self.outgoing.filled()

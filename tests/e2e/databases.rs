@@ -6,6 +6,7 @@ use loopback_gateway::postgres::{
     Conduct, Method, RESULT, Server, TlsAnswer, messages, opening, startup,
 };
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
+use loopback_gateway::targets::{Manner, Target};
 use loopback_gateway::{Session, SessionRequest};
 
 use crate::world::World;
@@ -256,6 +257,30 @@ fn rows_of_one_read_are_few_packets_and_none_looks_like_a_key() {
         let packets = session.packet_count("1") - before;
         assert!(packets <= rows.len() / (4 << 10), "{packets} packets");
     }
+}
+
+#[test]
+fn a_login_is_made_while_the_gateway_takes_nothing() {
+    let world = World::start();
+    let database = postgres(Conduct::new(Method::Scram(4096)), &certificate());
+    let source = Target::start(Manner::Source {
+        seed: 1,
+        count: 200_000_000,
+    });
+    let mut bulk = world.open(SessionRequest::tcp("127.0.0.1", source.port()));
+    bulk.wait_open();
+    bulk.limit_inbox(1);
+    bulk.connect("1");
+    bulk.receive("1", 1);
+    // From here on nobody reads the agent's stream.
+    let session = world.open(to("postgres", database.port(), "disable"));
+    world.agent.wait_text("session opened, type postgres");
+    session.send_as("PG", "1", &[&client_startup()[..], QUERY].concat());
+    database.wait("the query", |all| {
+        all.iter()
+            .find(|one| one.postgres.queries == QUERY)
+            .map(|_| ())
+    });
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl World {
 
     /// Writes what waits for a target, as far as it takes it.
     pub fn flush(&mut self, id: TargetId) {
-        if !self.agent.is_heard(id) {
+        if !self.agent.needs_room(id) {
             self.forget(id);
         }
         self.queue_read(id, Channel::Output);
