@@ -27,7 +27,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("packet", &["wire"]),
     ("link", &["h2", "grpc", "http", "packet", "tls", "wire"]),
     ("login", &["wire"]),
-    ("session", &["packet", "wire"]),
+    ("session", &["login", "packet", "tls", "wire"]),
     ("agent", &["link", "session", "packet", "grpc", "tls"]),
     ("dns", &[]),
     ("os", &["dns", "session"]),

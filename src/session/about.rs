@@ -2,13 +2,15 @@
 
 use std::cell::Cell;
 
+use super::account;
 use super::command;
 use super::environment::Environment;
 use super::error::SessionError;
 use super::means::Means;
 use super::output::Where;
 use super::place;
-use super::protocol::Protocol;
+use super::protocol::{Dialect, Protocol};
+use super::seam::Machine;
 use super::shares::{Shares, Table, UserKey};
 use crate::base::plain::cut;
 use crate::limits;
@@ -53,13 +55,20 @@ impl About {
 
     /// A machine can be made of its variables.
     pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
-        match self.protocol.make {
-            Some(make) => match make(self.environment.own(), means) {
-                Ok(_) => Ok(()),
-                Err(text) => Err(SessionError::Said(text)),
-            },
+        match self.protocol.dialect {
+            Some(dialect) => self.machine(dialect, means).map(drop),
             None => Ok(()),
         }
+        .map_err(SessionError::Said)
+    }
+
+    /// What stands between a new client and its target.
+    pub(super) fn machine(
+        &self,
+        dialect: Dialect,
+        means: &mut Means,
+    ) -> Result<Box<dyn Machine>, String> {
+        account::machine(dialect, self.environment.own(), means)
     }
 
     /// Packets of this kind bring something for it.

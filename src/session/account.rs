@@ -3,31 +3,30 @@
 use super::between::Between;
 use super::environment::Variables;
 use super::means::{Means, Way};
+use super::protocol::Dialect;
 use super::seam::Machine;
 use crate::login::{Account, Login, TlsMode};
 
-/// PostgreSQL.
-pub(super) fn postgres(own: &Variables, means: &mut Means) -> Result<Box<dyn Machine>, String> {
-    let login = Login::postgres(account(own)?, means.random()?);
-    Ok(between(login, own))
-}
-
-/// MySQL and MariaDB.
-pub(super) fn mysql(own: &Variables, means: &mut Means) -> Result<Box<dyn Machine>, String> {
-    let mut account = account(own)?;
-    if own.text("MYSQL_RSA") == "true" {
-        account = account.with_rsa(means.random()?);
-    }
-    Ok(between(Login::mysql(account), own))
-}
-
-fn between(login: Login, own: &Variables) -> Box<dyn Machine> {
+/// What stands between a new client and its server, or what is wrong with the variables.
+pub(super) fn machine(
+    dialect: Dialect,
+    own: &Variables,
+    means: &mut Means,
+) -> Result<Box<dyn Machine>, String> {
+    let account = account(own)?;
+    let login = match dialect {
+        Dialect::Postgres => Login::postgres(account, means.random()?),
+        Dialect::Mysql if own.text("MYSQL_RSA") == "true" => {
+            Login::mysql(account.with_rsa(means.random()?))
+        }
+        Dialect::Mysql => Login::mysql(account),
+    };
     let named = own.text("SSLROOTCERT");
     let way = Way {
         host: host(own).to_owned(),
         authorities: (!named.is_empty()).then(|| named.to_owned()),
     };
-    Box::new(Between::new(login, way))
+    Ok(Box::new(Between::new(login, way)))
 }
 
 fn account(own: &Variables) -> Result<Account, String> {

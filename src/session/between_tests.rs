@@ -10,7 +10,7 @@ use loopback_gateway::postgres::{
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::{Security, mysql, postgres};
 
-use super::super::means::{Means, Sources};
+use super::super::means::{Means, Sources, Way};
 use super::super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::*;
 use crate::base::{ByteBuf, Secret};

@@ -7,6 +7,8 @@
 //! The wire has no half-close: when a client leaves, its target still gets every byte that was
 //! sent before and then sees the end; when a target ends, the client hears it after the last byte.
 
+mod wishes;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -16,8 +18,7 @@ use super::heap;
 use super::means::Means;
 use super::middle::{Call, Ends, Middle, NATIVE, RAW, packets};
 use super::names::{ConnectionId, SessionKey, TargetId, connection_id};
-use super::output::Where;
-use super::seam::{Farewell, Make, Next, Why};
+use super::seam::{Farewell, Next, Why};
 use super::shares::{Full, Shares, Table};
 use super::target::Owner;
 use super::targets::Targets;
@@ -25,7 +26,6 @@ use super::turn::Turn;
 use crate::base::ByteBuf;
 use crate::base::plain::{Word, beginning};
 use crate::limits;
-use crate::login::CancelKey;
 use crate::packet::{Kind, Outbox, Packet, spec};
 
 /// One connection of a client. What it is called stands in the table, its protocol is the session's.
@@ -106,9 +106,9 @@ impl Connections {
         turn: &mut Turn<'_>,
     ) -> bool {
         let [native, _] = about.protocol.from_client;
-        let make = about.protocol.make.filter(|_| kind == Some(native));
-        let made = match make {
-            Some(make) => self.interpose(make, about, id, turn),
+        let dialect = about.protocol.dialect.filter(|_| kind == Some(native));
+        let made = match dialect {
+            Some(dialect) => self.interpose(dialect, about, id, turn),
             None => match self.reach(key, about, id, turn) {
                 Ok(reached) => {
                     self.relay(key, about, id, reached, turn);
@@ -128,27 +128,12 @@ impl Connections {
                 return false;
             }
         }
-        if turn.is_stopping && make.is_some() {
+        if turn.is_stopping && dialect.is_some() {
             let next = self.call(key, about, id, Call::Refuse(Why::Stopping), turn);
             self.follow(key, about, id, next, turn);
             return false;
         }
         true
-    }
-
-    /// A connection with a machine, and no target yet.
-    fn interpose(
-        &mut self,
-        make: Make,
-        about: &About,
-        id: &[u8],
-        turn: &mut Turn<'_>,
-    ) -> Result<(), String> {
-        let machine = make(about.environment.own(), turn.means)?;
-        let place = turn.shares.take(about.user, Table::Relays, 1);
-        place.map_err(|full| full.to_string())?;
-        self.insert(id, None, Some(Box::new(Middle::new(turn.now, machine))));
-        Ok(())
     }
 
     fn insert(&mut self, id: &[u8], target: Option<TargetId>, between: Option<Box<Middle>>) {
@@ -302,129 +287,6 @@ impl Connections {
     }
 
     // -- machines --------------------------------------------------------------------------------
-
-    /// Does what a machine wants.
-    fn follow(
-        &mut self,
-        key: SessionKey,
-        about: &mut About,
-        id: &[u8],
-        next: Next,
-        turn: &mut Turn<'_>,
-    ) {
-        let next = match next {
-            Next::Dial => self.dial(key, about, id, turn),
-            next => next,
-        };
-        let farewell = match next {
-            Next::Go | Next::Pass => return,
-            // Once is what a second try takes.
-            Next::Dial => Farewell::Ended,
-            Next::Close(farewell) => farewell,
-            Next::Cancel(cancelled) => self.cancel(about, &cancelled, turn),
-            Next::Errand(place, machine) => {
-                turn.start_errand(about.user, place, machine);
-                Farewell::Ended
-            }
-        };
-        self.close(about, id, farewell, turn);
-    }
-
-    /// The query of another connection is to be cancelled. The client has pointed the id of the request at the
-    /// connection whose key it knows: a word about its end would be taken for that one's.
-    fn cancel(&self, about: &About, key: &CancelKey, turn: &mut Turn<'_>) -> Farewell {
-        let mut machines = self.open.values().filter_map(|it| it.between.as_ref());
-        match machines.find_map(|middle| middle.errand(key)) {
-            Some((peer, machine)) => {
-                turn.start_errand(about.user, Where::Peer(peer), machine);
-                Farewell::Silent
-            }
-            None => Farewell::Ended,
-        }
-    }
-
-    fn call(
-        &mut self,
-        key: SessionKey,
-        about: &About,
-        id: &[u8],
-        call: Call<'_>,
-        turn: &mut Turn<'_>,
-    ) -> Next {
-        match self.open.get_mut(id) {
-            Some(Connection {
-                target,
-                between: Some(middle),
-            }) => {
-                let ends = Ends {
-                    key,
-                    about,
-                    id,
-                    target: *target,
-                };
-                middle.call(call, &ends, turn)
-            }
-            _ => Next::Go,
-        }
-    }
-
-    /// A target for a machine, in place of the one that it may have.
-    fn dial(&mut self, key: SessionKey, about: &mut About, id: &[u8], turn: &mut Turn<'_>) -> Next {
-        let Some(connection) = self.open.get_mut(id) else {
-            return Next::Go;
-        };
-        if let Some(before) = connection.target.take() {
-            turn.close_target(before, false);
-        }
-        if let Some(middle) = &mut connection.between {
-            middle.give_place(about, turn.shares);
-        }
-        let (target, said) = match self.reach(key, about, id, turn) {
-            Ok(reached) => reached,
-            Err(full) => {
-                let sid = Word(&about.id);
-                log::warn!("sid={sid} connection refused: {full}");
-                turn.counters.refused += 1;
-                return self.call(key, about, id, Call::Refuse(Why::NoRoom), turn);
-            }
-        };
-        if let Some(connection) = self.open.get_mut(id) {
-            connection.target = Some(target);
-        }
-        if let Some(said) = said {
-            let next = self.hand_over(key, about, id, (target, &said), turn);
-            if !matches!(next, Next::Go) {
-                return next;
-            }
-        }
-        self.call(key, about, id, Call::Dialled, turn)
-    }
-
-    /// A target that stands already, and what it has said.
-    fn hand_over(
-        &mut self,
-        key: SessionKey,
-        about: &About,
-        id: &[u8],
-        (target, said): (TargetId, &ByteBuf),
-        turn: &mut Turn<'_>,
-    ) -> Next {
-        let peer = turn.targets.get(target).and_then(|target| target.peer());
-        let mut next = self.call(key, about, id, Call::Started(peer), turn);
-        let mut rest = said.filled();
-        while let Next::Go = next
-            && !rest.is_empty()
-            && let Some(middle) = self.middle(id)
-            && let Some(slot) = middle.slot(turn.means, rest.len())
-        {
-            let size = slot.len().min(rest.len());
-            let (now, later) = rest.split_at(size);
-            slot[..size].copy_from_slice(now);
-            rest = later;
-            next = self.call(key, about, id, Call::TargetSent(size), turn);
-        }
-        next
-    }
 
     // -- ends ------------------------------------------------------------------------------------
 

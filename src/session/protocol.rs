@@ -3,8 +3,6 @@
 //! The gateway reviews sessions by their verb and lets a client send any kind of packet to any of them, so what a
 //! session accepts follows from its row here and from nothing else.
 
-use super::account;
-use super::seam::Make;
 use crate::packet::{ConnectionParams, Kind};
 
 /// What a client wants of a connection.
@@ -35,6 +33,15 @@ pub enum Service {
     Connections,
 }
 
+/// Whose login a client goes through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    /// PostgreSQL's.
+    Postgres,
+    /// That of MySQL and MariaDB.
+    Mysql,
+}
+
 /// How a session of one row goes.
 #[derive(Debug)]
 pub struct Protocol {
@@ -50,9 +57,8 @@ pub struct Protocol {
     /// that counts connections without a login against their host, until it bans it, is spared: there the
     /// client sees for itself.
     pub is_probed: bool,
-    /// Makes what stands between a connection of the first kind and its target; the second kind is relayed as it
-    /// is.
-    pub make: Option<Make>,
+    /// What a connection of the first kind speaks, so that it is logged in; the second kind is relayed as it is.
+    pub dialect: Option<Dialect>,
     /// The variable in which its client program looks for the password.
     pub password_alias: Option<&'static str>,
 }
@@ -84,7 +90,7 @@ static TCP: Protocol = Protocol {
     to_client: [Kind::ClientTCPConnectionWrite; 2],
     address: Some(Place::HostAndPort),
     is_probed: true,
-    make: None,
+    dialect: None,
     password_alias: None,
 };
 
@@ -97,7 +103,7 @@ static POSTGRES_NATIVE: Protocol = Protocol {
     ],
     address: database(5432, None),
     is_probed: true,
-    make: Some(account::postgres),
+    dialect: Some(Dialect::Postgres),
     password_alias: None,
 };
 
@@ -113,7 +119,7 @@ static MYSQL_NATIVE: Protocol = Protocol {
     ],
     address: database(3306, None),
     is_probed: false,
-    make: Some(account::mysql),
+    dialect: Some(Dialect::Mysql),
     password_alias: None,
 };
 
@@ -137,7 +143,7 @@ const fn command(address: Option<Place>, password_alias: Option<&'static str>) -
         to_client: [Kind::ClientWriteStdout, Kind::ClientWriteStderr],
         address,
         is_probed: true,
-        make: None,
+        dialect: None,
         password_alias,
     }
 }
@@ -233,7 +239,7 @@ mod tests {
                     Ok(protocol) => {
                         assert!(matches!(protocol.address, Some(Place::Database { .. })));
                         assert_eq!(protocol.service == Service::Connections, is_native);
-                        assert_eq!(protocol.make.is_some(), is_native);
+                        assert_eq!(protocol.dialect.is_some(), is_native);
                     }
                     Err(NotServed(text)) => {
                         assert!(is_native && text.contains("hoop exec"), "{text}");

@@ -68,7 +68,7 @@ impl Sessions {
                 Some(Session {
                     about,
                     contents: Contents::Connections(connections),
-                }) if about.protocol.make.is_some() => connections.needs_room(connection),
+                }) if about.protocol.dialect.is_some() => connections.needs_room(connection),
                 _ => true,
             },
             Some(Owner::Errand(_)) | None => false,
@@ -250,7 +250,7 @@ impl Sessions {
             Owner::Connection(key, connection) => {
                 let key = *key;
                 let protocol = self.book.get(key).map(|session| session.about.protocol);
-                if protocol.is_some_and(|protocol| protocol.make.is_some()) {
+                if protocol.is_some_and(|protocol| protocol.dialect.is_some()) {
                     let connection = connection.clone();
                     return self.tell(now, key, &connection, Call::TargetSent(size), outbox);
                 }

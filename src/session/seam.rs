@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::environment::Variables;
 use super::means::Means;
 use super::output::Where;
 use crate::base::ByteBuf;
@@ -68,10 +67,6 @@ pub trait Machine {
     /// How to cancel what `key` stands for, and at which address, if that runs here.
     fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)>;
 }
-
-/// Makes the machine of a new connection, from what the session's connection itself says; or says what is
-/// wrong with that.
-pub type Make = fn(&Variables, &mut Means) -> Result<Box<dyn Machine>, String>;
 
 /// What a machine reads and writes during one call.
 pub struct Sides<'a> {

@@ -36,7 +36,7 @@ impl Session {
     /// done its work.
     pub(super) fn open(&mut self, probe: Option<TargetId>, turn: &mut Turn<'_>) {
         // Bytes of a target that is nobody's yet are kept for a machine alone.
-        let kept = probe.filter(|_| self.about.protocol.make.is_some());
+        let kept = probe.filter(|_| self.about.protocol.dialect.is_some());
         if let Some(probe) = probe.filter(|_| kept.is_none()) {
             turn.close_target(probe, false);
         }

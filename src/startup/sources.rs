@@ -8,8 +8,7 @@ use crate::session::Sources;
 
 /// The system as sessions see it.
 pub struct System {
-    /// SSL_CERT_FILE of the agent, as OpenSSL and Go read it.
-    pub bundle: Option<OsString>,
+    bundle: Option<OsString>,
 }
 
 /// Where distributions keep the bundle of all authorities.
@@ -42,6 +41,11 @@ impl Sources for System {
 }
 
 impl System {
+    /// `bundle` is the agent's SSL_CERT_FILE, which OpenSSL and Go read, too.
+    pub fn new(bundle: Option<OsString>) -> Self {
+        Self { bundle }
+    }
+
     fn system_bundle(&self) -> Result<Vec<u8>, String> {
         let named = self.bundle.as_ref().and_then(|path| path.to_str());
         let mut places = named.into_iter().chain(BUNDLES);
@@ -61,7 +65,7 @@ mod tests {
         let pem = params.self_signed(&key).unwrap().pem();
         let file = std::env::temp_dir().join(format!("hoop-lite-roots-{}", std::process::id()));
         std::fs::write(&file, &pem).unwrap();
-        let mut system = System { bundle: None };
+        let mut system = System::new(None);
         let plain = |text: Vec<u8>| String::from_utf8(text).unwrap().replace(['\r', '\n'], "");
         let wanted = plain(pem.clone().into_bytes());
         for named in [&pem[..], &pem.replace('\n', "\\n"), file.to_str().unwrap()] {
@@ -77,7 +81,7 @@ mod tests {
         }
         let bundle = Some(file.clone().into_os_string());
         assert_eq!(
-            System { bundle }.authorities(None).unwrap(),
+            System::new(bundle).authorities(None).unwrap(),
             pem.into_bytes()
         );
         std::fs::remove_file(file).unwrap();
