@@ -302,7 +302,7 @@ impl World {
             return;
         };
         let relay = &self.model.relays[target.relay];
-        let wants = relay.phase != Phase::Starting && relay.open[slot];
+        let wants = relay.wants_read(slot);
         let is_asked = self.agent.wants_read(id, channel);
         assert_eq!(is_asked, wants, "reading {relay:?}");
         if !wants {
