@@ -110,10 +110,6 @@ const FILE_LINES_MAX: usize = 500;
 /// Files that are longer, each with a reason.
 const LONG_FILES: &[(&str, &str)] = &[
     ("cli/flags.rs", "one table, a flag after the other"),
-    (
-        "h2/receive.rs",
-        "one function a frame type, in the order of RFC 9113, section 6",
-    ),
 ];
 
 /// Lines of a function, from its first word to its last brace.
@@ -137,9 +133,7 @@ const CIRCLES: &[&[&str]] = &[
         "config/proxy.rs",
         "config/settings.rs",
     ],
-    &["h2/connection.rs", "h2/receive.rs"],
     &["io/link_socket.rs", "io/reactor.rs"],
-    &["link/calls.rs", "link/link.rs"],
     &["login/exchange.rs", "login/relay.rs"],
     &[
         "login/postgres/authentication.rs",
