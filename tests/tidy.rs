@@ -108,9 +108,7 @@ const OUTER_WORLD: &[&str] = &[
 const FILE_LINES_MAX: usize = 500;
 
 /// Files that are longer, each with a reason.
-const LONG_FILES: &[(&str, &str)] = &[
-    ("cli/flags.rs", "one table, a flag after the other"),
-];
+const LONG_FILES: &[(&str, &str)] = &[("cli/flags.rs", "one table, a flag after the other")];
 
 /// Lines of a function, from its first word to its last brace.
 const FUNCTION_LINES_MAX: usize = 70;
@@ -122,7 +120,6 @@ const LONG_FUNCTIONS: &[(&str, &str)] = &[];
 const CIRCLES: &[&[&str]] = &[
     &["admin/agents.rs", "admin/login.rs", "admin/mod.rs"],
     &["admin/credentials.rs", "admin/error.rs"],
-    &["agent/agent.rs", "agent/checking.rs", "agent/linking.rs"],
     &["cli/help.rs", "cli/mod.rs"],
     &[
         "config/authority.rs",
@@ -161,7 +158,6 @@ const IMPL_FILES_MAX: usize = 2;
 
 /// Types that stretch further, with the number of their files. No new ones; the rest are to shrink.
 const STRETCHED: &[(&str, usize)] = &[
-    ("agent/agent.rs Agent", 4),
     ("io/reactor.rs Reactor", 4),
     ("session/sessions.rs Sessions", 9),
 ];
