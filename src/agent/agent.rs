@@ -24,6 +24,7 @@ use super::leaving::Leaving;
 use super::phase::Phase;
 use crate::base::Rng;
 use crate::limits;
+use crate::link::Link;
 use crate::packet::{Kind, Outbox};
 use crate::session::{Channel, Report, Sessions, TargetId};
 
@@ -248,6 +249,83 @@ impl Agent {
         self.leave_when_drained(now);
     }
 
+    /// Targets may be read: the link takes more.
+    pub fn has_room(&self) -> bool {
+        let link = self.phase.link();
+        link.is_some_and(|link| link.has_room(&self.outbox))
+    }
+
+    /// The largest payload worth reading now.
+    pub fn payload_max(&self) -> usize {
+        let link = self.phase.link();
+        link.map_or(limits::PAYLOAD_BYTES_MIN, Link::payload_max)
+    }
+
+    /// A burst has left memory behind that is worth a wake-up to give back.
+    pub fn holds_burst_memory(&mut self) -> bool {
+        let link = self.phase.link_mut();
+        link.is_some_and(Link::holds_burst_memory)
+            || self.outbox.capacity() > limits::LINK_BUFFER_BYTES_IDLE
+    }
+
+    /// Nothing has moved for a while: gives memory back.
+    pub fn release_idle(&mut self) {
+        self.outbox.release_idle();
+        if let Some(link) = self.phase.link_mut() {
+            link.release_idle();
+        }
+    }
+
+    /// The second socket is connected.
+    pub fn second_connected(&mut self, now: Instant) {
+        if let Phase::Live(link, check) = &mut self.phase {
+            let identity = link.identity();
+            let news = check.second.connected(now, identity, &mut self.agenda);
+            self.hear_second(now, news);
+        }
+    }
+
+    /// The second socket could not be connected, or broke.
+    pub fn second_failed(&mut self, reason: &str) {
+        if let Phase::Live(_, check) = &mut self.phase
+            && !check.second.is_none()
+        {
+            check.second.close(&mut self.agenda);
+            self.history.check_failed(reason);
+        }
+    }
+
+    /// Where to read the second socket into.
+    pub fn second_read_buffer(&mut self) -> Option<&mut [u8]> {
+        match &mut self.phase {
+            Phase::Live(_, check) => check.second.read_buffer(),
+            _ => None,
+        }
+    }
+
+    /// `size` bytes were read into [`Agent::second_read_buffer`].
+    pub fn second_received(&mut self, now: Instant, size: usize) {
+        if let Phase::Live(_, check) = &mut self.phase {
+            let news = check.second.received(now, size);
+            self.hear_second(now, news);
+        }
+    }
+
+    /// Encrypts what may leave over the second socket, and lends the bytes for it.
+    pub fn second_encrypt(&mut self, now: Instant) -> &[u8] {
+        match &mut self.phase {
+            Phase::Live(_, check) => check.second.encrypt(now),
+            _ => &[],
+        }
+    }
+
+    /// The second socket took `size` of them.
+    pub fn second_sent(&mut self, now: Instant, size: usize) {
+        if let Phase::Live(_, check) = &mut self.phase {
+            check.second.sent(now, size);
+        }
+    }
+
     /// Asked to stop: no new sessions; running ones may finish within the drain time-out. Asked a
     /// second time: leaves at once.
     pub fn stop(&mut self, now: Instant) {
@@ -311,7 +389,7 @@ impl Agent {
         if let Phase::Dialling(..) = self.phase {
             self.agenda.push(Action::CloseLink);
         }
-        if let Some(mut link) = self.give_link_up() {
+        if let Some(mut link) = self.phase.give_link_up(&mut self.agenda) {
             link.close(now, &mut self.outbox);
             self.phase = Phase::Closing(link);
         }

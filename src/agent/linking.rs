@@ -7,10 +7,10 @@ use super::agent::Agent;
 use super::endpoint::{Endpoint, transport};
 use super::key_check::{KeyCheck, Verdict};
 use super::leaving::Leaving;
-use super::phase::{Connecting, Phase};
+use super::phase::{Connecting, Phase, arm_connect};
 use super::second::SecondNews;
 use super::trouble;
-use crate::base::{Rng, TimerId};
+use crate::base::Rng;
 use crate::grpc::{Code, Status};
 use crate::limits;
 use crate::link::{Answer, Cause, Link, LinkError, LinkEvent, Wait};
@@ -28,7 +28,7 @@ impl Agent {
                     port: endpoint.port,
                     is_afresh: self.history.was_known(),
                 });
-                let timer = self.arm_connect(now);
+                let timer = arm_connect(now, &mut self.agenda);
                 self.phase = Phase::Dialling(Box::new(endpoint), timer);
             }
             Err(reason) => {
@@ -36,12 +36,6 @@ impl Agent {
                 self.link_lost(now, &reason, Cause::Passing);
             }
         }
-    }
-
-    /// The next step towards a link has to be taken within this time.
-    fn arm_connect(&mut self, now: Instant) -> TimerId {
-        self.agenda
-            .arm(now + limits::CONNECT_TIMEOUT, Deadline::Connect)
     }
 
     pub(super) fn not_connected_in_time(&mut self, now: Instant) {
@@ -212,74 +206,56 @@ impl Agent {
             log::debug!("TLS established, {version} {suite}");
         }
         if self.settings.is_embedded {
-            self.disarm_connect();
+            connecting.disarm(&mut self.agenda);
             self.ask_for_users(now);
         } else {
             self.open_stream(now);
         }
     }
 
-    fn disarm_connect(&mut self) {
-        if let Phase::Connecting(connecting) = &mut self.phase
-            && let Some(timer) = connecting.timer.take()
-        {
-            self.agenda.cancel(timer);
-        }
-    }
-
     /// Embedded and unused: asks whether somebody waits.
     pub(super) fn ask_for_users(&mut self, now: Instant) {
-        let Phase::Connecting(Connecting { link, .. }) = &mut self.phase else {
+        let Phase::Connecting(connecting) = &mut self.phase else {
             return;
         };
+        let link = &mut connecting.link;
         if link.has_stream() || link.is_asking() {
             return;
         }
         if link.ask().is_err() {
             return self.link_lost(now, "the gateway takes no further call", Cause::Passing);
         }
-        self.expect_next_step(now);
+        connecting.arm(now, &mut self.agenda);
     }
 
     fn open_stream(&mut self, now: Instant) {
-        let Phase::Connecting(Connecting { link, .. }) = &mut self.phase else {
+        let Phase::Connecting(connecting) = &mut self.phase else {
             return;
         };
-        if link.open_stream().is_err() {
+        if connecting.link.open_stream().is_err() {
             return self.link_lost(now, "the gateway takes no further stream", Cause::Passing);
         }
-        self.expect_next_step(now);
+        connecting.arm(now, &mut self.agenda);
         self.outbox.clear();
         self.outbox.push(Kind::GatewayKeepAlive, &[], b"");
     }
 
-    /// In time, unless a deadline stands already.
-    fn expect_next_step(&mut self, now: Instant) {
-        if let Phase::Connecting(Connecting {
-            timer: timer @ None,
-            ..
-        }) = &mut self.phase
-        {
-            let at = now + limits::CONNECT_TIMEOUT;
-            *timer = Some(self.agenda.arm(at, Deadline::Connect));
-        }
-    }
-
     /// The first packet shows that the gateway knows us.
     fn accept(&mut self, now: Instant) {
-        if !matches!(self.phase, Phase::Connecting(_)) {
-            return;
-        }
-        self.disarm_connect();
-        let Phase::Connecting(Connecting { link, .. }) = self.phase.take() else {
-            return;
+        let mut connecting = match self.phase.take() {
+            Phase::Connecting(connecting) => connecting,
+            phase => {
+                self.phase = phase;
+                return;
+            }
         };
+        connecting.disarm(&mut self.agenda);
         self.history.accepted(now);
         self.agenda
             .arm(now + limits::KEEPALIVE_INTERVAL, Deadline::KeepAlive);
         let rng = Rng::new(self.rng.next_u64());
         let check = KeyCheck::new(now, self.settings.key_check_interval, rng);
-        self.phase = Phase::Live(link, Box::new(check));
+        self.phase = Phase::Live(connecting.link, Box::new(check));
     }
 
     /// One wake-up: the keep-alive packet, and with it the key check when that is due.
@@ -319,8 +295,8 @@ impl Agent {
                 check.answered(now, &mut self.agenda);
                 self.judge_key(now, answer);
             }
-            Phase::Connecting(_) => {
-                self.disarm_connect();
+            Phase::Connecting(connecting) => {
+                connecting.disarm(&mut self.agenda);
                 self.told_of_users(now, answer);
             }
             Phase::Waiting | Phase::Dialling(..) | Phase::Closing(_) => {}
@@ -377,42 +353,7 @@ impl Agent {
         }
     }
 
-    /// The second socket is connected.
-    pub fn second_connected(&mut self, now: Instant) {
-        if let Phase::Live(link, check) = &mut self.phase {
-            let identity = link.identity();
-            let news = check.second.connected(now, identity, &mut self.agenda);
-            self.hear_second(now, news);
-        }
-    }
-
-    /// The second socket could not be connected, or broke.
-    pub fn second_failed(&mut self, reason: &str) {
-        if let Phase::Live(_, check) = &mut self.phase
-            && !check.second.is_none()
-        {
-            check.second.close(&mut self.agenda);
-            self.history.check_failed(reason);
-        }
-    }
-
-    /// Where to read the second socket into.
-    pub fn second_read_buffer(&mut self) -> Option<&mut [u8]> {
-        match &mut self.phase {
-            Phase::Live(_, check) => check.second.read_buffer(),
-            _ => None,
-        }
-    }
-
-    /// `size` bytes were read into [`Agent::second_read_buffer`].
-    pub fn second_received(&mut self, now: Instant, size: usize) {
-        if let Phase::Live(_, check) = &mut self.phase {
-            let news = check.second.received(now, size);
-            self.hear_second(now, news);
-        }
-    }
-
-    fn hear_second(&mut self, now: Instant, news: SecondNews) {
+    pub(super) fn hear_second(&mut self, now: Instant, news: SecondNews) {
         if let SecondNews::None = news {
             return;
         }
@@ -423,21 +364,6 @@ impl Agent {
             SecondNews::None => {}
             SecondNews::Failed(reason) => self.history.check_failed(&reason),
             SecondNews::Answered(answer) => self.judge_key(now, answer),
-        }
-    }
-
-    /// Encrypts what may leave over the second socket, and lends the bytes for it.
-    pub fn second_encrypt(&mut self, now: Instant) -> &[u8] {
-        match &mut self.phase {
-            Phase::Live(_, check) => check.second.encrypt(now),
-            _ => &[],
-        }
-    }
-
-    /// The second socket took `size` of them.
-    pub fn second_sent(&mut self, now: Instant, size: usize) {
-        if let Phase::Live(_, check) = &mut self.phase {
-            check.second.sent(now, size);
         }
     }
 
@@ -461,18 +387,6 @@ impl Agent {
         }
     }
 
-    /// Takes the link out of its phase, and ends what only a link of use has.
-    pub(super) fn give_link_up(&mut self) -> Option<Box<Link>> {
-        match self.phase.take() {
-            Phase::Waiting | Phase::Dialling(..) => None,
-            Phase::Connecting(Connecting { link, .. }) | Phase::Closing(link) => Some(link),
-            Phase::Live(link, mut check) => {
-                check.second.close(&mut self.agenda);
-                Some(link)
-            }
-        }
-    }
-
     /// The link, or an attempt at one, is over: so is every session behind it. Dialled anew after a while.
     pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: Cause) {
         let (has_socket, was_known) = match &self.phase {
@@ -489,7 +403,7 @@ impl Agent {
         if has_socket {
             self.agenda.push(Action::CloseLink);
         }
-        if let Some(link) = self.give_link_up() {
+        if let Some(link) = self.phase.give_link_up(&mut self.agenda) {
             self.phase = Phase::Closing(link);
         }
         self.agenda.clear_deadlines();
@@ -545,33 +459,6 @@ impl Agent {
             }
         }
         self.sessions.note_room(now, self.has_room());
-    }
-
-    /// Targets may be read: the link takes more.
-    pub fn has_room(&self) -> bool {
-        let link = self.phase.link();
-        link.is_some_and(|link| link.has_room(&self.outbox))
-    }
-
-    /// The largest payload worth reading now.
-    pub fn payload_max(&self) -> usize {
-        let link = self.phase.link();
-        link.map_or(limits::PAYLOAD_BYTES_MIN, Link::payload_max)
-    }
-
-    /// A burst has left memory behind that is worth a wake-up to give back.
-    pub fn holds_burst_memory(&mut self) -> bool {
-        let link = self.phase.link_mut();
-        link.is_some_and(Link::holds_burst_memory)
-            || self.outbox.capacity() > limits::LINK_BUFFER_BYTES_IDLE
-    }
-
-    /// Nothing has moved for a while: gives memory back.
-    pub fn release_idle(&mut self) {
-        self.outbox.release_idle();
-        if let Some(link) = self.phase.link_mut() {
-            link.release_idle();
-        }
     }
 }
 
