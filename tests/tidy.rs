@@ -156,9 +156,7 @@ const CIRCLES: &[&[&str]] = &[
 const IMPL_FILES_MAX: usize = 2;
 
 /// Types that stretch further, with the number of their files. No new ones; the rest are to shrink.
-const STRETCHED: &[(&str, usize)] = &[
-    ("session/sessions.rs Sessions", 9),
-];
+const STRETCHED: &[(&str, usize)] = &[("session/sessions.rs Sessions", 9)];
 
 #[test]
 fn imports_follow_the_table() {

@@ -13,7 +13,7 @@ use super::trouble;
 use crate::base::Rng;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Link, LinkError, LinkEvent, Wait};
+use crate::link::{Answer, Link, LinkError, LinkEvent, LossCause, Wait};
 use crate::packet::{Kind, Outbox};
 
 impl Agent {
@@ -33,14 +33,14 @@ impl Agent {
             }
             Err(reason) => {
                 self.history.lost_the_way();
-                self.link_lost(now, &reason, Cause::Passing);
+                self.link_lost(now, &reason, LossCause::Passing);
             }
         }
     }
 
     pub(super) fn not_connected_in_time(&mut self, now: Instant) {
         let reason = trouble::silent(self.phase.link());
-        self.link_lost(now, &reason, Cause::Passing);
+        self.link_lost(now, &reason, LossCause::Passing);
     }
 
     /// The socket is connected.
@@ -72,7 +72,7 @@ impl Agent {
             Err(error) => {
                 self.agenda.push(Action::CloseLink);
                 let reason = LinkError::Transport(error).to_string();
-                self.link_lost(now, &reason, Cause::Passing);
+                self.link_lost(now, &reason, LossCause::Passing);
             }
         }
     }
@@ -81,7 +81,7 @@ impl Agent {
     pub fn link_unreachable(&mut self, now: Instant, reason: &str, advice: &str) {
         if let Phase::Dialling(endpoint, _) = &self.phase {
             let reason = trouble::unreachable(reason, advice, endpoint.tunnel.is_some());
-            self.link_lost(now, &reason, Cause::Passing);
+            self.link_lost(now, &reason, LossCause::Passing);
         }
     }
 
@@ -89,7 +89,7 @@ impl Agent {
     pub fn link_broke(&mut self, now: Instant, reason: &str) {
         if let Some(link) = self.phase.link() {
             let reason = trouble::broken(reason, link);
-            self.link_lost(now, &reason, Cause::Passing);
+            self.link_lost(now, &reason, LossCause::Passing);
         } else if let Phase::Closing(_) = &self.phase {
             self.agenda.push(Action::CloseLink);
         }
@@ -194,7 +194,7 @@ impl Agent {
             && self.outbox.is_empty()
             && link.pending().is_empty()
         {
-            self.link_lost(now, "the gateway asked us to reconnect", Cause::Passing);
+            self.link_lost(now, "the gateway asked us to reconnect", LossCause::Passing);
         }
     }
 
@@ -223,7 +223,7 @@ impl Agent {
             return;
         }
         if link.ask().is_err() {
-            return self.link_lost(now, "the gateway takes no further call", Cause::Passing);
+            return self.link_lost(now, "the gateway takes no further call", LossCause::Passing);
         }
         connecting.arm(now, &mut self.agenda);
     }
@@ -233,7 +233,11 @@ impl Agent {
             return;
         };
         if connecting.link.open_stream().is_err() {
-            return self.link_lost(now, "the gateway takes no further stream", Cause::Passing);
+            return self.link_lost(
+                now,
+                "the gateway takes no further stream",
+                LossCause::Passing,
+            );
         }
         connecting.arm(now, &mut self.agenda);
         self.outbox.clear();
@@ -284,7 +288,7 @@ impl Agent {
         match verdict {
             Verdict::Fine => {}
             Verdict::AskElsewhere => self.dial_second(now),
-            Verdict::Dead(reason) => self.link_lost(now, reason, Cause::Passing),
+            Verdict::Dead(reason) => self.link_lost(now, reason, LossCause::Passing),
         }
     }
 
@@ -307,9 +311,11 @@ impl Agent {
     fn told_of_users(&mut self, now: Instant, answer: Result<Answer, Status>) {
         match answer {
             Err(status) if status.code == Code::Unauthenticated => self.key_refused(now, &status),
-            Err(status) => {
-                self.link_lost(now, &trouble::ended("PreConnect", &status), Cause::Passing)
-            }
+            Err(status) => self.link_lost(
+                now,
+                &trouble::ended("PreConnect", &status),
+                LossCause::Passing,
+            ),
             Ok(answer) if answer.connect => self.open_stream(now),
             Ok(answer) => {
                 if let Phase::Connecting(connecting) = &mut self.phase {
@@ -371,11 +377,15 @@ impl Agent {
         if status.code == Code::Unauthenticated {
             return self.key_refused(now, status);
         }
-        self.link_lost(now, &trouble::ended("the stream", status), Cause::Passing);
+        self.link_lost(
+            now,
+            &trouble::ended("the stream", status),
+            LossCause::Passing,
+        );
     }
 
     fn key_refused(&mut self, now: Instant, status: &Status) {
-        self.link_lost(now, &trouble::refused(status), Cause::Refused);
+        self.link_lost(now, &trouble::refused(status), LossCause::Refused);
     }
 
     /// The link says that it can't go on; nothing, if it was given up already.
@@ -383,12 +393,12 @@ impl Agent {
         if let Some(link) = self.phase.link_mut() {
             link.abort(now);
             let reason = trouble::misunderstood(error, link);
-            self.link_lost(now, &reason, Cause::Passing);
+            self.link_lost(now, &reason, LossCause::Passing);
         }
     }
 
     /// The link, or an attempt at one, is over: so is every session behind it. Dialled anew after a while.
-    pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: Cause) {
+    pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: LossCause) {
         let (has_socket, was_known) = match &self.phase {
             Phase::Waiting => (false, false),
             Phase::Dialling(..) => (true, false),
@@ -397,8 +407,8 @@ impl Agent {
             Phase::Closing(_) => return,
         };
         match cause {
-            Cause::Passing => self.sessions.end_all(),
-            Cause::Refused => self.sessions.revoke_all(),
+            LossCause::Passing => self.sessions.end_all(),
+            LossCause::Refused => self.sessions.revoke_all(),
         }
         if has_socket {
             self.agenda.push(Action::CloseLink);
@@ -411,7 +421,7 @@ impl Agent {
         if self.leaving.is_asked() {
             return self.exit(Outcome::Stopped);
         }
-        if cause == Cause::Refused && self.settings.exit_on_revoked {
+        if cause == LossCause::Refused && self.settings.exit_on_revoked {
             self.history
                 .tell_loss(reason, "ending, as --exit-on-revoked asks");
             return self.exit(Outcome::KeyRefused);

@@ -18,7 +18,7 @@ use mio::{Events, Interest, Token};
 use super::announcer::Announcer;
 use super::companion::Companion;
 use super::ground::Ground;
-use super::health::{self, HealthServer, Question};
+use super::health::{self, HealthQuestion, HealthServer};
 use super::link_socket::LinkSocket;
 use super::second_socket::SecondSocket;
 use super::serving::Serving;
@@ -299,10 +299,12 @@ impl Reactor {
         server.serve(now, token, self.ground.registry(), &mut |question| {
             let health = crate::agent::health(agent, now);
             let is_well = match question {
-                Question::Metrics => return (200, crate::agent::metrics(agent, now, processes)),
-                Question::Live => true,
-                Question::Health => matches!(health, Health::Connected | Health::Stopping),
-                Question::Ready => health == Health::Connected,
+                HealthQuestion::Metrics => {
+                    return (200, crate::agent::metrics(agent, now, processes));
+                }
+                HealthQuestion::Live => true,
+                HealthQuestion::Health => matches!(health, Health::Connected | Health::Stopping),
+                HealthQuestion::Ready => health == Health::Connected,
             };
             let status = if is_well { 200 } else { 503 };
             (status, crate::agent::health_text(agent, now))

@@ -54,7 +54,10 @@ pub struct Entry {
     /// Its descriptors.
     pub descriptors: Descriptors,
     /// Files that its process reads.
-    #[expect(dead_code, reason = "held, since they are removed when this is dropped")]
+    #[expect(
+        dead_code,
+        reason = "held, since they are removed when this is dropped"
+    )]
     files: Vec<SecretFile>,
     is_writable: bool,
     is_readable: [bool; 2],

@@ -8,14 +8,15 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::error::LinkError;
-use super::event::{Answer, LinkEvent};
-use super::identity::Identity;
+use super::event::LinkEvent;
+use super::identity::AgentIdentity;
+use super::unary::Unary;
 use crate::base::{ByteBuf, Chunks, Pieces, Secret};
-use crate::grpc::{self, Call, Code, MessageError, Piece, Reassembly, Status};
+use crate::grpc::{self, Call, Piece, Reassembly, Status};
 use crate::h2::{self, Connection, StreamId};
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
-use crate::packet::{DecodeError, Oversized, Packet, PreConnectResponse, STATUS_CONNECT};
+use crate::packet::{DecodeError, Oversized, Packet};
 
 const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
 const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
@@ -33,7 +34,7 @@ fn local_settings(credit: u32) -> h2::LocalSettings {
 /// See the module. Apart from the transport, so that both can be borrowed at once.
 pub(super) struct Calls {
     http2: Connection,
-    identity: Rc<Identity>,
+    identity: Rc<AgentIdentity>,
     /// The stream of packets.
     stream: Option<StreamId>,
     reassembly: Reassembly,
@@ -48,18 +49,9 @@ pub(super) struct Calls {
     unary: Option<Unary>,
 }
 
-/// A unary call under way.
-struct Unary {
-    stream: StreamId,
-    /// The request has left; it waits while the peer's windows do not hold it.
-    is_sent: bool,
-    reassembly: Reassembly,
-    answer: Option<Answer>,
-}
-
 impl Calls {
     /// No call yet.
-    pub(super) fn new(identity: Rc<Identity>, credit: u32) -> Self {
+    pub(super) fn new(identity: Rc<AgentIdentity>, credit: u32) -> Self {
         Self {
             http2: Connection::new(&local_settings(credit)),
             identity,
@@ -85,12 +77,7 @@ impl Calls {
     /// Begins the unary call.
     pub(super) fn ask(&mut self) -> Result<(), h2::OpenError> {
         let stream = self.open(PRECONNECT_PATH, false)?;
-        self.unary = Some(Unary {
-            stream,
-            is_sent: false,
-            reassembly: Reassembly::new(),
-            answer: None,
-        });
+        self.unary = Some(Unary::new(stream));
         self.send_request();
         Ok(())
     }
@@ -98,7 +85,7 @@ impl Calls {
     /// Gives the unary call up.
     pub(super) fn stop_asking(&mut self) {
         if let Some(call) = self.unary.take() {
-            self.http2.reset(call.stream, h2::ErrorCode::CANCEL);
+            self.http2.reset(call.stream(), h2::ErrorCode::CANCEL);
         }
     }
 
@@ -129,26 +116,10 @@ impl Calls {
         self.http2.open_stream(&fields, false)
     }
 
-    /// The whole request of the unary call, in one frame, as soon as the peer's windows hold it: it
-    /// is a few bytes long, but bulk on the stream of packets may have used the connection's up.
     fn send_request(&mut self) {
-        let Some(call) = self.unary.as_mut().filter(|call| !call.is_sent) else {
-            return;
-        };
-        let request = &self.identity.preconnect;
-        let prefix = grpc::write_prefix(request.len());
-        let size = prefix.len() + request.len();
-        if self.http2.send_room(call.stream) < size {
-            return;
+        if let Some(call) = &mut self.unary {
+            call.send(&self.identity.preconnect, &mut self.http2);
         }
-        call.is_sent = true;
-        let mut head = [0; FRAME_HEAD_BYTES];
-        self.http2
-            .write_data_head(call.stream, size, true, &mut head);
-        let control = self.http2.control_output();
-        control.extend(&head);
-        control.extend(&prefix);
-        control.extend(request);
     }
 
     /// The stream is open as far as we are concerned.
@@ -162,7 +133,7 @@ impl Calls {
     }
 
     /// How calls present themselves.
-    pub(super) fn identity(&self) -> Rc<Identity> {
+    pub(super) fn identity(&self) -> Rc<AgentIdentity> {
         Rc::clone(&self.identity)
     }
 
@@ -389,7 +360,7 @@ impl Calls {
                 Ok(takes_packets) => self.takes_packets = takes_packets,
                 Err(error) => {
                     if let Some(id) = self.stream {
-                        self.http2.reset(id, reset_code(&error));
+                        self.http2.reset(id, error.reset_code());
                     }
                     return Err(error);
                 }
@@ -406,35 +377,15 @@ impl Calls {
         status: Option<Status>,
         on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) {
-        let Some(call) = self.unary.as_mut().filter(|call| call.stream == id) else {
+        let Some(call) = self.unary.as_mut().filter(|call| call.stream() == id) else {
             return;
         };
-        let Unary {
-            reassembly, answer, ..
-        } = call;
-        let result = feed(reassembly, data, &mut |message| {
-            let PreConnectResponse { status, message } = PreConnectResponse::decode(message)?;
-            *answer = Some(Answer {
-                connect: status == STATUS_CONNECT,
-                message: message.to_owned(),
-            });
-            Ok(())
-        });
-        let (outcome, code) = match (result, status) {
-            (Err(error), _) => {
-                let status = Status::new(Code::Internal, error.to_string());
-                (Err(status), reset_code(&error))
-            }
-            (Ok(()), None) => return,
-            (Ok(()), Some(status)) => {
-                let answer = answer.take().filter(|_| status.code == Code::Ok);
-                (answer.ok_or(status), h2::ErrorCode::CANCEL)
-            }
-        };
-        // A call may fail before its stream ends, and nobody waits for that.
-        self.http2.reset(id, code);
-        self.unary = None;
-        on_event(LinkEvent::Answered(outcome));
+        if let Some((outcome, code)) = call.receive(data, status) {
+            // A call may fail before its stream ends, and nobody waits for that.
+            self.http2.reset(id, code);
+            self.unary = None;
+            on_event(LinkEvent::Answered(outcome));
+        }
     }
 }
 
@@ -448,33 +399,4 @@ fn offer(
     let range = packet.payload_range();
     on_event(LinkEvent::Packet(packet));
     Ok(on_event(LinkEvent::Buffer(message, range)))
-}
-
-/// What a stream is reset with whose messages can't be read.
-fn reset_code(error: &LinkError) -> h2::ErrorCode {
-    match error {
-        LinkError::Message(MessageError::TooLarge(_)) => h2::ErrorCode::ENHANCE_YOUR_CALM,
-        _ => h2::ErrorCode::PROTOCOL_ERROR,
-    }
-}
-
-/// All messages of a unary call.
-fn feed(
-    reassembly: &mut Reassembly,
-    mut data: &[u8],
-    on_message: &mut dyn FnMut(&[u8]) -> Result<(), DecodeError>,
-) -> Result<(), LinkError> {
-    while !data.is_empty() {
-        let (used, piece) = reassembly.feed(data).map_err(LinkError::Message)?;
-        data = &data[used..];
-        match piece {
-            None => {}
-            Some(Piece::Message(message)) => on_message(message).map_err(LinkError::Packet)?,
-            Some(Piece::Joined(message)) => on_message(message).map_err(LinkError::Packet)?,
-            Some(Piece::Oversized { len, .. }) => {
-                return Err(LinkError::Message(MessageError::TooLarge(len)));
-            }
-        }
-    }
-    Ok(())
 }

@@ -15,7 +15,7 @@ use super::calls::Calls;
 use super::error::LinkError;
 use super::event::LinkEvent;
 use super::gather::{Gather, Wait};
-use super::identity::Identity;
+use super::identity::AgentIdentity;
 use super::pace::Pace;
 use super::proxy;
 use super::transport::Transport;
@@ -51,7 +51,7 @@ impl Link {
     pub fn new(
         now: Instant,
         transport: Transport,
-        identity: Rc<Identity>,
+        identity: Rc<AgentIdentity>,
         tunnel: Option<Vec<u8>>,
         credit: u32,
     ) -> Self {
@@ -89,7 +89,7 @@ impl Link {
     }
 
     /// How it presents itself.
-    pub fn identity(&self) -> Rc<Identity> {
+    pub fn identity(&self) -> Rc<AgentIdentity> {
         self.calls.identity()
     }
 

@@ -13,11 +13,12 @@ mod link;
 mod pace;
 pub mod proxy;
 mod transport;
+mod unary;
 
-pub use backoff::{Backoff, Cause};
+pub use backoff::{Backoff, LossCause};
 pub use error::LinkError;
 pub use event::{Answer, LinkEvent};
 pub use gather::Wait;
-pub use identity::Identity;
+pub use identity::AgentIdentity;
 pub use link::Link;
 pub use transport::{Transport, TransportError};
