@@ -5,7 +5,7 @@
 //! but the wait.
 //!
 //! The work is its parts': the link's socket and the one beside it, the targets, the health server, the
-//! program beside us, the service manager. Each gets the [`Ground`] lent; what the agent asks for is
+//! program beside us, the service manager. Each is lent the common ground (`ground.rs`); what the agent asks for is
 //! handed to whom it concerns in here alone.
 
 use std::ffi::OsString;
