@@ -39,6 +39,9 @@ pub const GATHER_WAIT_MAX: Duration = Duration::from_millis(7);
 pub const GATHER_PAUSE: Duration = Duration::from_millis(250);
 /// With less credit than this wanted, the gateway could not send on while bytes gather.
 pub const GATHER_CREDIT_MIN: u32 = 4 * 1024 * 1024;
+/// A flow from which nothing has come for so long within a wait has stopped. Some kernels tell this
+/// time in steps of 4 ms only, so one step says nothing.
+pub const GATHER_STOPPED: Duration = Duration::from_millis(5);
 /// A target that was sent this much since it last said something answers bulk data; nobody types so
 /// much between two echoes.
 pub const GATHER_ANSWERED_BYTES: usize = 16 * 1024;
