@@ -26,6 +26,8 @@ pub const GATHER_BEGIN_RATE: u128 = 8_000;
 pub const GATHER_KEEP_RATE: u128 = 2_000;
 /// What flows this fast makes each read large by itself.
 pub const GATHER_END_RATE: u128 = 128_000;
+/// So much ends a wait: two large reads, which at 70 MB/s have gathered after the longest wait.
+pub const GATHER_BYTES: usize = 2 * LINK_READ_BYTES_MAX;
 /// The rate is taken over this long.
 pub const GATHER_STRETCH: Duration = Duration::from_millis(32);
 /// A flow that has lasted this many times as long as a wait may be held up by it.
@@ -306,7 +308,7 @@ const _: () = assert!(PRESSURE_RUSH.as_millis() < STALL_MAX.as_millis());
 const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
 const _: () = assert!(GATHER_KEEP_RATE < GATHER_BEGIN_RATE && GATHER_BEGIN_RATE < GATHER_END_RATE);
 const _: () = assert!(GATHER_WAIT_MIN.as_millis() < GATHER_WAIT_MAX.as_millis());
-const _: () = assert!(LINK_READ_BYTES_MAX < GATHER_CREDIT_MIN as usize);
+const _: () = assert!(GATHER_BYTES < GATHER_CREDIT_MIN as usize);
 const _: () = assert!(
     TARGET_PROBE_AFTER.as_secs() + TARGET_PROBE_EVERY.as_secs() * TARGET_PROBES_MAX as u64
         == TARGET_SILENCE_MAX.as_secs()

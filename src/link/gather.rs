@@ -122,7 +122,7 @@ impl Gather {
             return Wait::AT_ONCE;
         }
         Wait {
-            low_water: limits::LINK_READ_BYTES_MAX,
+            low_water: limits::GATHER_BYTES,
             until: Some(until),
         }
     }
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(gather.wait(now, CREDIT), Wait::AT_ONCE);
         flow(&mut gather, &mut now, 38_000, 500 * MS);
         let wait = gather.wait(now, CREDIT);
-        assert_eq!(wait.low_water, limits::LINK_READ_BYTES_MAX);
+        assert_eq!(wait.low_water, limits::GATHER_BYTES);
         assert_eq!(wait.until, Some(now + limits::GATHER_WAIT_MAX));
         // The read at the deadline brought nothing: no further wait without a byte.
         now += limits::GATHER_WAIT_MAX;
