@@ -192,7 +192,7 @@ impl Reactor {
         self.serving.advance_dials(now, &mut self.ground);
         self.second.serve(now, &mut self.ground);
         self.settle(now);
-        self.link.end_gathering(now);
+        self.link.end_gathering(now, &mut self.ground);
         // Before the deadlines: after a suspension all are overdue, and what came meanwhile counts.
         self.read_link(now);
         self.ground.agent.handle_timeout(now);
