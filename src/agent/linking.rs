@@ -7,14 +7,15 @@ use super::agent::Agent;
 use super::endpoint::{Endpoint, transport};
 use super::key_check::{KeyCheck, Verdict};
 use super::leaving::Leaving;
+use super::news::{News, takes_packets};
 use super::phase::{Connecting, Phase, arm_connect};
 use super::second::SecondNews;
 use super::trouble;
 use crate::base::Rng;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Link, LinkError, LinkEvent, LossCause, Wait};
-use crate::packet::{Kind, Outbox};
+use crate::link::{Answer, Link, LinkError, LossCause, Wait};
+use crate::packet::Kind;
 use crate::session::Said;
 
 impl Agent {
@@ -135,38 +136,7 @@ impl Agent {
         let Some(link) = phase.link_mut() else {
             return;
         };
-        let mut news = News::default();
-        let takes_packets = takes_packets(link, outbox);
-        let result = link.received(now, size, takes_packets, &mut |event| {
-            match event {
-                LinkEvent::Packet(packet) => {
-                    news.packet_seen = true;
-                    match packet.kind {
-                        Some(Kind::AgentGatewayConnectOK) => {}
-                        Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
-                        _ => sessions.handle_packet(now, &packet, outbox),
-                    }
-                }
-                LinkEvent::Buffer(buffer, payload) => {
-                    sessions.keep_payload(now, buffer, payload, outbox);
-                }
-                LinkEvent::Oversized(packet, len) => {
-                    sessions.handle_oversized(now, &packet, len, outbox)
-                }
-                LinkEvent::Ready => news.is_ready = true,
-                LinkEvent::StreamEnded(status) => news.ended = Some(status),
-                LinkEvent::Answered(answer) => news.answer = Some(answer),
-                LinkEvent::GoAway(code, debug) => {
-                    log::info!(
-                        "the gateway, or a proxy in front of it, says goodbye ({code}, {}): sessions go on, and \
-                         without any the link is made anew; the key is checked over a second connection",
-                        debug.escape_ascii()
-                    );
-                }
-            }
-            outbox.len() < limits::OUTBOX_BYTES_MAX
-        });
-        news.is_broken = result.is_err();
+        let (news, result) = News::read(now, size, link, sessions, outbox);
         self.act_on(now, news);
         match result {
             Err(error) => self.link_failed(now, &error),
@@ -483,25 +453,4 @@ impl Agent {
         }
         self.sessions.note_room(now, self.has_room());
     }
-}
-
-/// There is room for what packets make us say. Once some had to wait, there has to be plenty.
-fn takes_packets(link: &Link, outbox: &Outbox) -> bool {
-    let most = match link.holds_packets() {
-        true => limits::OUTBOX_BYTES_MAX / 2,
-        false => limits::OUTBOX_BYTES_MAX,
-    };
-    outbox.len() < most
-}
-
-/// What one read of the link's socket brought, gathered while the link is borrowed.
-#[derive(Default)]
-struct News {
-    is_ready: bool,
-    packet_seen: bool,
-    flags_seen: bool,
-    answer: Option<Result<Answer, Status>>,
-    ended: Option<Status>,
-    /// The link broke, which has a reason of its own.
-    is_broken: bool,
 }

@@ -244,17 +244,17 @@ impl Link {
         self.gather.wait(now, credit_wanted)
     }
 
-    /// See [`Gather::waited`].
+    /// The deadline of [`Link::wait`] is over, and nothing has come for the last `silence` of it.
     pub fn waited(&mut self, silence: Duration) {
         self.gather.waited(silence);
     }
 
-    /// See [`Gather::answered`].
+    /// A target answered bulk data, for which its sender may have been waiting.
     pub fn answered(&mut self, now: Instant) {
         self.gather.answered(now);
     }
 
-    /// See [`Gather::interrupt`].
+    /// A target said something that was no answer to bulk data: somebody may be at work.
     pub fn interrupt(&mut self, now: Instant) {
         self.gather.interrupt(now);
     }
