@@ -33,6 +33,7 @@ mod progress;
 pub mod protocol;
 mod report;
 mod reports;
+mod said;
 pub mod seam;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod session;
@@ -54,5 +55,6 @@ pub use error::STALLED;
 pub use names::TargetId;
 pub use output::{End, Output, Program, Where};
 pub use report::{Channel, Exit, Peer, Report};
+pub use said::Said;
 pub use session_limits::SessionLimits;
 pub use sessions::{EXIT_INTERNAL, Sessions};
