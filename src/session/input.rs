@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::progress::Progress;
+use super::said::Said;
 use crate::base::{Chunks, Pieces};
 use crate::limits;
 
@@ -122,10 +123,12 @@ impl Input {
         self.in_kernel = size;
     }
 
-    /// The target said something; `true` unless that answers bulk data, as a server does that confirms
-    /// what it has got.
-    pub(super) fn answered(&mut self) -> bool {
-        std::mem::take(&mut self.unanswered) < limits::GATHER_ANSWERED_BYTES
+    /// The target said something.
+    pub(super) fn answer(&mut self) -> Said {
+        match std::mem::take(&mut self.unanswered) < limits::GATHER_ANSWERED_BYTES {
+            true => Said::Word,
+            false => Said::Answer,
+        }
     }
 
     /// There is somebody now who can take what waits.

@@ -37,6 +37,7 @@ mod progress;
 pub mod protocol;
 mod report;
 mod reports;
+mod said;
 mod seam;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod session;
@@ -60,5 +61,6 @@ pub use means::Sources;
 pub use names::TargetId;
 pub use output::{End, Output, Program, Where};
 pub use report::{Channel, Exit, Peer, Report};
+pub use said::Said;
 pub use session_limits::SessionLimits;
 pub use sessions::{EXIT_INTERNAL, Sessions};

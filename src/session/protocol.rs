@@ -126,7 +126,7 @@ static MYSQL_NATIVE: Protocol = Protocol {
 static COMMAND: Protocol = command(None, None);
 static POSTGRES: Protocol = command(database(5432, None), Some("PGPASSWORD"));
 static MYSQL: Protocol = Protocol {
-    is_probed: true,
+    is_probed: false,
     ..command(database(3306, None), Some("MYSQL_PWD"))
 };
 static MSSQL: Protocol = command(database(1433, None), Some("SQLCMDPASSWORD"));

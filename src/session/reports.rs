@@ -242,7 +242,8 @@ impl Sessions {
 
     /// `size` bytes were read to where [`Sessions::read_slot`] said.
     fn received(&mut self, now: Instant, id: TargetId, size: usize, outbox: &mut Outbox) {
-        self.is_at_work |= self.targets.note_output(now, id, size);
+        let said = self.targets.note_output(now, id, size);
+        self.said = self.said.max(said);
         let Some(target) = self.targets.get(id).filter(|target| target.is_streaming()) else {
             return;
         };

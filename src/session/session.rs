@@ -8,6 +8,7 @@ use super::protocol::Service;
 use super::shares::Shares;
 use super::targets::Targets;
 use super::turn::Turn;
+use crate::limits;
 
 /// What a session consists of.
 pub(super) enum Contents {
@@ -35,14 +36,20 @@ impl Session {
     /// The address answered (or none had to): the client may go on. A probe that no connection can use has
     /// done its work.
     pub(super) fn open(&mut self, probe: Option<TargetId>, turn: &mut Turn<'_>) {
-        // Bytes of a target that is nobody's yet are kept for a machine alone.
-        let kept = probe.filter(|_| self.about.protocol.dialect.is_some());
-        if let Some(probe) = probe.filter(|_| kept.is_none()) {
-            turn.close_target(probe, false);
-        }
-        self.contents = match self.about.protocol.service {
-            Service::Connections => Contents::Connections(Connections::new(kept)),
-            Service::Command => Contents::Process(Process::default()),
+        self.contents = match (self.about.protocol.service, probe) {
+            (Service::Connections, probe) => {
+                if let Some(probe) = probe {
+                    let until = turn.now + limits::PROBE_KEPT_MAX;
+                    turn.targets.arm(probe, until);
+                }
+                Contents::Connections(Connections::new(probe))
+            }
+            (Service::Command, probe) => {
+                if let Some(probe) = probe {
+                    turn.close_target(probe, false);
+                }
+                Contents::Process(Process::default())
+            }
         };
         self.about.tell_open(turn.outbox);
     }

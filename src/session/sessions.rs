@@ -16,6 +16,7 @@ use super::names::{SessionKey, TargetId, session_id};
 use super::opening::Wish;
 use super::output::Output;
 use super::protocol;
+use super::said::Said;
 use super::session::{Contents, Session};
 use super::session_limits::SessionLimits;
 use super::shares::{Full, Shares, Table};
@@ -36,8 +37,8 @@ pub struct Sessions {
     shares: Shares,
     counters: Counters,
     is_stopping: bool,
-    /// A target said something that was no answer to bulk data.
-    pub(super) is_at_work: bool,
+    /// What targets have said since that was last asked for.
+    pub(super) said: Said,
     /// Whose queue gets the buffer of the packet that was just handled.
     pub(super) keeping: Option<TargetId>,
 }
@@ -60,7 +61,7 @@ impl Sessions {
             shares: Shares::new(limits.relay_count_max),
             counters: Counters::default(),
             is_stopping: false,
-            is_at_work: false,
+            said: Said::Nothing,
             keeping: None,
         }
     }
@@ -133,10 +134,9 @@ impl Sessions {
         self.targets.budget().waiting()
     }
 
-    /// Somebody may have been at work since the last time: a target said something, and not because
-    /// much was sent to it.
-    pub fn take_is_at_work(&mut self) -> bool {
-        std::mem::take(&mut self.is_at_work)
+    /// The most telling of what targets have said since the last time.
+    pub fn take_said(&mut self) -> Said {
+        std::mem::take(&mut self.said)
     }
 
     /// What the parameters of all sessions take of the heap.

@@ -400,6 +400,12 @@ impl Target {
         self.stage == Stage::Streaming
     }
 
+    /// What it says goes to a client.
+    pub(super) fn is_heard(&self) -> bool {
+        let is_for_client = matches!(self.owner, Owner::Connection(..) | Owner::Process { .. });
+        self.is_streaming() && is_for_client
+    }
+
     /// Nobody listens to it any more.
     pub(super) fn is_lingering(&self) -> bool {
         self.stage == Stage::Lingering

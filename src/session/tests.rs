@@ -13,6 +13,7 @@ use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, 
 use crate::wire::base64;
 
 mod own_variables;
+mod probe;
 mod silence;
 
 /// The sessions under test, their outbox, and a clock.
@@ -81,6 +82,8 @@ impl World {
         self.open(id, tcp());
         let probe = self.connected();
         assert_eq!(self.one().kind, Kind::ClientSessionOpenOK);
+        // Its server does not wait for anybody.
+        self.ends(probe, Channel::Output);
         assert_eq!(self.closed(), (probe, false));
     }
 

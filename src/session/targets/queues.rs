@@ -9,6 +9,7 @@ use crate::limits;
 use crate::session::budget::Budget;
 use crate::session::means::Means;
 use crate::session::names::TargetId;
+use crate::session::said::Said;
 use crate::session::seam::Machine;
 use crate::session::target::{Owner, Target};
 
@@ -89,19 +90,22 @@ impl Targets {
         }
     }
 
-    /// `size` bytes of it were read; `true` when that is no answer to bulk data.
+    /// `size` bytes of it were read; what that tells.
     pub(in crate::session) fn note_output(
         &mut self,
         now: Instant,
         id: TargetId,
         size: usize,
-    ) -> bool {
+    ) -> Said {
         let room = self.room.at(now);
-        let target = self.get_mut(id);
-        target.is_some_and(|target| {
-            target.note_output(size, room);
-            target.is_streaming() && target.input_mut().answered()
-        })
+        let Some(target) = self.get_mut(id) else {
+            return Said::Nothing;
+        };
+        target.note_output(size, room);
+        match target.is_heard() {
+            true => target.input_mut().answer(),
+            false => Said::Nothing,
+        }
     }
 
     /// The write side is to be closed now; true once.
