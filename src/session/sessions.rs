@@ -73,16 +73,6 @@ impl Sessions {
         self
     }
 
-    /// A burst has left memory behind that is worth a wake-up to give back.
-    pub fn holds_burst_memory(&self) -> bool {
-        self.means.holds_burst_memory()
-    }
-
-    /// Nothing has moved for a while: memory of the last burst goes.
-    pub fn release_idle(&mut self) {
-        self.means.release_idle();
-    }
-
     /// The sessions, and what handling one of them may use beside it.
     pub(super) fn turn<'a>(
         &'a mut self,
