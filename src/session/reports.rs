@@ -111,6 +111,16 @@ impl Sessions {
         }
     }
 
+    /// A burst has left memory behind that is worth a wake-up to give back.
+    pub fn holds_burst_memory(&self) -> bool {
+        self.means.holds_burst_memory()
+    }
+
+    /// Nothing has moved for a while: memory of the last burst goes.
+    pub fn release_idle(&mut self) {
+        self.means.release_idle();
+    }
+
     /// The bytes that wait for a target that can take them, as they lie, for one write of all.
     pub fn pending_parts(&self, id: TargetId) -> impl Iterator<Item = &[u8]> {
         let target = self.targets.get(id);
