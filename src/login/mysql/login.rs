@@ -69,8 +69,11 @@ impl Login {
 
     /// See [`crate::login::Login::farewell`].
     pub fn farewell(&self, to_server: &mut dyn Sink) {
-        if let Self::ExpectGreeting(_) | Self::ExpectResponse(_) = self {
-            to_server.put(messages::FAREWELL);
+        match self {
+            Self::Fresh(_) | Self::Securing(_) => {}
+            Self::ExpectGreeting(_) | Self::ExpectResponse(_) => to_server.put(messages::FAREWELL),
+            Self::ExpectVerdict(state) => state.farewell(to_server),
+            Self::ExpectKey(state) => state.login.farewell(to_server),
         }
     }
 

@@ -119,12 +119,14 @@ fn respond(
         plugin: plugin.name(),
     };
     let payload = response.rewritten(greeting.capabilities, &identity);
-    let packet = messages::framed(1 + u8::from(is_secure), &[&payload]);
+    let sequence = 1 + u8::from(is_secure);
+    let packet = messages::framed(sequence, &[&payload]);
     exchange.to_server.put(&packet);
     ExpectVerdict {
         account,
         plugin,
         challenge,
+        sequence,
         is_secure,
         has_switched: false,
         has_told: false,

@@ -61,6 +61,8 @@ pub struct ExpectVerdict {
     pub(super) account: Account,
     pub(super) plugin: Plugin,
     pub(super) challenge: Challenge,
+    /// Of what was sent last.
+    pub(super) sequence: u8,
     pub(super) is_secure: bool,
     pub(super) has_switched: bool,
     /// The server has the password itself.
