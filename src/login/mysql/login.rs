@@ -10,7 +10,7 @@ use crate::wire::sink::Sink;
 impl Login {
     /// A client has connected.
     pub fn new(account: Account) -> Self {
-        Self::Fresh(account)
+        Self::Fresh(Box::new(account))
     }
 
     /// See [`crate::login::Login::step`].

@@ -10,7 +10,7 @@ use crate::login::{Cause, Exchange, Refusal, Relay, Step};
 use crate::wire::sink::Sink;
 
 impl ExpectVerdict {
-    pub(super) fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let packet = messages::packet(exchange.from_server.filled())?;
         let Some((sequence, payload)) = packet else {
             return Next::wait(self);
@@ -54,7 +54,7 @@ impl ExpectVerdict {
         }
     }
 
-    fn prove(self, exchange: &mut Exchange<'_>) -> Outcome {
+    fn prove(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let password = self.account.password.expose();
         match self.plugin.proof(password, &self.challenge) {
             Some(proof) => {
@@ -67,7 +67,7 @@ impl ExpectVerdict {
     }
 
     /// Over TLS as it is, and else under the server's key, if it has one and the operator allows it.
-    fn send_password(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+    fn send_password(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         if self.is_secure {
             let parts = [self.account.password.expose(), b"\0"];
             let packet = Secret::new(messages::framed(self.sequence, &parts));
@@ -104,10 +104,11 @@ impl ExpectVerdict {
     }
 
     /// The same, to whatever the server may be asking for: the password after a proof of this
-    /// plugin, or a proof of another one.
+    /// plugin, or a proof of another one; MariaDB's others want one of 64 bytes.
     pub(super) fn farewell(&self, to_server: &mut dyn Sink) {
         let answer: &[u8] = match self.plugin {
             Plugin::CachingSha2 => b"\0",
+            _ if self.is_mariadb => &[0; 64],
             _ => b"",
         };
         to_server.put(&messages::framed(self.sequence.wrapping_add(2), &[answer]));
@@ -115,7 +116,7 @@ impl ExpectVerdict {
 
     /// What came in the same breath must not wait for readiness that does not come again. Some
     /// drivers send their first commands with the response.
-    fn relay(self, exchange: &mut Exchange<'_>) -> Relay {
+    fn relay(self: Box<Self>, exchange: &mut Exchange<'_>) -> Relay {
         let is_blind = self.has_told && self.account.trusts_anybody();
         let mut relay = Relay::mysql().trusting_blindly(is_blind);
         let late = exchange.from_server.filled();
@@ -140,7 +141,7 @@ const FAST_OK: u8 = 3;
 const FULL: u8 = 4;
 
 impl ExpectKey {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let packet = messages::packet(exchange.from_server.filled())?;
         let Some((sequence, payload)) = packet else {
             return Next::wait(self);

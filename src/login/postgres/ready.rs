@@ -23,7 +23,7 @@ impl ExpectReady {
         self.left > 0
     }
 
-    pub(super) fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let (ordinary, special) = self.survey(exchange.from_server.filled())?;
         self.pass(exchange, ordinary);
         let Some(Special { kind, len }) = special else {
@@ -81,7 +81,7 @@ impl ExpectReady {
     }
 
     /// What came in the same breath must not wait for readiness that does not come again.
-    fn into_relay(mut self, exchange: &mut Exchange<'_>) -> Relay {
+    fn into_relay(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Relay {
         self.pass(exchange, exchange.from_server.len());
         let early = exchange.from_client.filled();
         self.relay.client_sent(early);

@@ -21,25 +21,25 @@ use crate::login::{Account, Relay, next, scram};
 /// A login in one of its states.
 pub enum Login {
     /// See [`ExpectStartup`].
-    ExpectStartup(ExpectStartup),
+    ExpectStartup(Box<ExpectStartup>),
     /// See [`Dialled`].
-    Dialled(Dialled),
+    Dialled(Box<Dialled>),
     /// See [`ExpectTlsAnswer`].
-    ExpectTlsAnswer(ExpectTlsAnswer),
+    ExpectTlsAnswer(Box<ExpectTlsAnswer>),
     /// See [`Securing`].
-    Securing(Securing),
+    Securing(Box<Securing>),
     /// See [`ExpectRequest`].
-    ExpectRequest(ExpectRequest),
+    ExpectRequest(Box<ExpectRequest>),
     /// See [`ExpectScramFirst`].
-    ExpectScramFirst(ExpectScramFirst),
+    ExpectScramFirst(Box<ExpectScramFirst>),
     /// See [`Deriving`].
-    Deriving(Deriving),
+    Deriving(Box<Deriving>),
     /// See [`ExpectScramLast`].
-    ExpectScramLast(ExpectScramLast),
+    ExpectScramLast(Box<ExpectScramLast>),
     /// See [`ExpectAccess`].
-    ExpectAccess(ExpectAccess),
+    ExpectAccess(Box<ExpectAccess>),
     /// See [`ExpectReady`].
-    ExpectReady(ExpectReady),
+    ExpectReady(Box<ExpectReady>),
 }
 
 pub(super) type Outcome = next::Outcome<Login>;
@@ -47,13 +47,13 @@ pub(super) type Next = next::Next<Login>;
 
 /// Nothing but questions for encryption has come from the client.
 pub struct ExpectStartup {
-    pub(super) account: Account,
+    pub(super) account: Box<Account>,
     pub(super) nonce: [u8; 18],
 }
 
 /// Who logs in where, and how.
 pub struct Plan {
-    pub(super) account: Account,
+    pub(super) account: Box<Account>,
     pub(super) nonce: [u8; 18],
     pub(super) startup: Vec<u8>,
     /// The client has been told which version and options the server knows.
@@ -64,23 +64,23 @@ pub struct Plan {
 
 /// There is a new connection to the server.
 pub struct Dialled {
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
     pub(super) wants_tls: bool,
 }
 
 /// The server is asked for TLS.
 pub struct ExpectTlsAnswer {
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
 }
 
 /// TLS is being agreed.
 pub struct Securing {
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
 }
 
 /// The server knows who logs in, and says what it wants for it.
 pub struct ExpectRequest {
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
     pub(super) is_secure: bool,
 }
 
@@ -112,13 +112,22 @@ pub struct ExpectReady {
     pub(super) left: usize,
 }
 
+// In boxes, since a login is moved at every step and its states are of very different sizes.
 macro_rules! states {
     ($($state:ident,)+) => {
-        $(impl From<$state> for Login {
-            fn from(state: $state) -> Self {
-                Self::$state(state)
+        $(
+            impl From<Box<$state>> for Login {
+                fn from(state: Box<$state>) -> Self {
+                    Self::$state(state)
+                }
             }
-        })+
+
+            impl From<$state> for Login {
+                fn from(state: $state) -> Self {
+                    Self::$state(Box::new(state))
+                }
+            }
+        )+
     };
 }
 

@@ -210,11 +210,14 @@ fn a_client_that_leaves_before_the_verdict_leaves_nobody_waiting() {
             }
         }
     }
-    let mut world = World::new(account(), uncached(NATIVE, ED25519));
+    let mut conduct = uncached(NATIVE, ED25519);
+    conduct.capabilities &= !1;
+    let mut world = World::new(account(), conduct);
     world.run(usize::MAX, usize::MAX);
     world.say(&client_response(), usize::MAX);
     let mut sent = Vec::new();
     world.login.take().unwrap().farewell(&mut sent);
+    assert_eq!(sent.len(), 4 + 64);
     world.server.as_mut().unwrap().receive(&sent);
     assert!(world.server.unwrap().is_over());
 }
