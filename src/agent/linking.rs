@@ -1,6 +1,6 @@
 //! The life of the link, seen from the agent: dial, accept, check, lose.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::agent::{Agent, Deadline, Exit, Output, Phase};
 use super::endpoint::Endpoint;
@@ -9,6 +9,7 @@ use crate::grpc::{Code, Status};
 use crate::limits;
 use crate::link::{Answer, Cause, Event, Link, LinkError, Transport, TransportError, Wait};
 use crate::packet::{Kind, Outbox};
+use crate::session::Said;
 use crate::tls::Client;
 
 impl Agent {
@@ -90,10 +91,22 @@ impl Agent {
 
     /// How the link's socket is to be waited for; asked when a turn is over.
     pub fn link_wait(&mut self, now: Instant) -> Wait {
-        let is_at_work = self.sessions.take_is_at_work();
-        match &mut self.phase {
-            Phase::Connected(link) => link.wait(now, self.sessions.credit_wanted(), is_at_work),
-            _ => Wait::AT_ONCE,
+        let said = self.sessions.take_said();
+        let Phase::Connected(link) = &mut self.phase else {
+            return Wait::AT_ONCE;
+        };
+        match said {
+            Said::Nothing => {}
+            Said::Answer => link.answered(now),
+            Said::Word => link.interrupt(now),
+        }
+        link.wait(now, self.sessions.credit_wanted())
+    }
+
+    /// The deadline of [`Agent::link_wait`] is over; nothing has come for the last `silence` of it.
+    pub fn link_waited(&mut self, silence: Duration) {
+        if let Phase::Connected(link) = &mut self.phase {
+            link.waited(silence);
         }
     }
 

@@ -195,11 +195,16 @@ impl Reactor {
     /// What has gathered until now is read, however little it is.
     pub(super) fn end_gathering(&mut self, now: Instant) {
         if let LinkSocket::Open {
-            is_readable, wait, ..
+            socket,
+            is_readable,
+            wait,
+            ..
         } = &mut self.link
             && wait.until.is_some_and(|until| now >= until)
         {
             *is_readable = true;
+            let silence = sys::nothing_received_for(socket.as_fd());
+            self.agent.link_waited(silence.unwrap_or_default());
         }
     }
 
