@@ -116,7 +116,7 @@ impl ExpectVerdict {
 
     /// What came in the same breath must not wait for readiness that does not come again. Some
     /// drivers send their first commands with the response.
-    fn relay(self: Box<Self>, exchange: &mut Exchange<'_>) -> Relay {
+    fn relay(&self, exchange: &mut Exchange<'_>) -> Relay {
         let is_blind = self.has_told && self.account.trusts_anybody();
         let mut relay = Relay::mysql().trusting_blindly(is_blind);
         let late = exchange.from_server.filled();

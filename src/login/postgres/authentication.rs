@@ -45,7 +45,7 @@ impl ExpectRequest {
 
     /// A line of `pg_hba.conf` for connections without TLS may let in whom none with TLS does. If
     /// none of either kind does, the first answer is the one that names the mode of today.
-    fn rejected(mut self: Box<Self>, message: Vec<u8>, exchange: &mut Exchange<'_>) -> Outcome {
+    fn rejected(mut self, message: Vec<u8>, exchange: &mut Exchange<'_>) -> Outcome {
         let plan = &mut self.plan;
         if self.is_secure && plan.is_tls_optional() {
             plan.rejection = Some(message);
@@ -55,7 +55,7 @@ impl ExpectRequest {
         Err(server_refused(&message, exchange.to_client))
     }
 
-    fn send_password(self: Box<Self>, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
+    fn send_password(self, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
         let account = &self.plan.account;
         if !self.is_secure && !account.is_plain_password_allowed {
             return Err(Refusal::new(
@@ -72,12 +72,7 @@ impl ExpectRequest {
         Next::go(ExpectAccess { relay })
     }
 
-    fn send_digest(
-        self: Box<Self>,
-        salt: [u8; 4],
-        len: usize,
-        exchange: &mut Exchange<'_>,
-    ) -> Next {
+    fn send_digest(self, salt: [u8; 4], len: usize, exchange: &mut Exchange<'_>) -> Next {
         exchange.from_server.consume(len);
         let Account { user, password, .. } = &*self.plan.account;
         let stored = Secret::new(md5::hex(&md5::digest(&[password.expose(), user])));
@@ -88,7 +83,7 @@ impl ExpectRequest {
         Next::Go(ExpectAccess { relay }.into())
     }
 
-    fn begin_scram(self: Box<Self>, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
+    fn begin_scram(self, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.consume(len);
         let first = scram::ClientFirst::new(&self.plan.nonce);
         let text = first.message();

@@ -59,7 +59,7 @@ impl Plan {
 }
 
 impl Dialled {
-    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
         if !self.wants_tls {
             return Next::go(self.plan.introduce(false, exchange));
         }
@@ -94,7 +94,7 @@ impl ExpectTlsAnswer {
         }
     }
 
-    fn secure(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
+    fn secure(self, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.consume(1);
         match self.plan.account.tls.wish() {
             Some(wish) => {

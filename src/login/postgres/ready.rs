@@ -81,7 +81,7 @@ impl ExpectReady {
     }
 
     /// What came in the same breath must not wait for readiness that does not come again.
-    fn into_relay(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Relay {
+    fn into_relay(mut self, exchange: &mut Exchange<'_>) -> Relay {
         self.pass(exchange, exchange.from_server.len());
         let early = exchange.from_client.filled();
         self.relay.client_sent(early);
