@@ -22,15 +22,15 @@ use crate::login::{Account, next};
 pub enum Login {
     /// A client waits.
     Fresh(Box<Account>),
-    /// See [`ExpectGreeting`].
+    /// See the struct of this name.
     ExpectGreeting(Box<ExpectGreeting>),
-    /// See [`ExpectResponse`].
+    /// See the struct of this name.
     ExpectResponse(Box<ExpectResponse>),
-    /// See [`Securing`].
+    /// See the struct of this name.
     Securing(Box<Securing>),
-    /// See [`ExpectVerdict`].
+    /// See the struct of this name.
     ExpectVerdict(Box<ExpectVerdict>),
-    /// See [`ExpectKey`].
+    /// See the struct of this name.
     ExpectKey(Box<ExpectKey>),
 }
 

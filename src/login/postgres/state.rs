@@ -20,25 +20,25 @@ use crate::login::{Account, Relay, next, scram};
 
 /// A login in one of its states.
 pub enum Login {
-    /// See [`ExpectStartup`].
+    /// See the struct of this name.
     ExpectStartup(Box<ExpectStartup>),
-    /// See [`Dialled`].
+    /// See the struct of this name.
     Dialled(Box<Dialled>),
-    /// See [`ExpectTlsAnswer`].
+    /// See the struct of this name.
     ExpectTlsAnswer(Box<ExpectTlsAnswer>),
-    /// See [`Securing`].
+    /// See the struct of this name.
     Securing(Box<Securing>),
-    /// See [`ExpectRequest`].
+    /// See the struct of this name.
     ExpectRequest(Box<ExpectRequest>),
-    /// See [`ExpectScramFirst`].
+    /// See the struct of this name.
     ExpectScramFirst(Box<ExpectScramFirst>),
-    /// See [`Deriving`].
+    /// See the struct of this name.
     Deriving(Box<Deriving>),
-    /// See [`ExpectScramLast`].
+    /// See the struct of this name.
     ExpectScramLast(Box<ExpectScramLast>),
-    /// See [`ExpectAccess`].
+    /// See the struct of this name.
     ExpectAccess(Box<ExpectAccess>),
-    /// See [`ExpectReady`].
+    /// See the struct of this name.
     ExpectReady(Box<ExpectReady>),
 }
 
