@@ -10,7 +10,7 @@ use crate::wire::sink::Sink;
 impl Login {
     /// A client has connected.
     pub fn new(account: Account) -> Self {
-        Self::Fresh(account)
+        Self::Fresh(Box::new(account))
     }
 
     /// See [`crate::login::Login::step`].
@@ -69,8 +69,11 @@ impl Login {
 
     /// See [`crate::login::Login::farewell`].
     pub fn farewell(&self, to_server: &mut dyn Sink) {
-        if let Self::ExpectGreeting(_) | Self::ExpectResponse(_) = self {
-            to_server.put(messages::FAREWELL);
+        match self {
+            Self::Fresh(_) | Self::Securing(_) => {}
+            Self::ExpectGreeting(_) | Self::ExpectResponse(_) => to_server.put(messages::FAREWELL),
+            Self::ExpectVerdict(state) => state.farewell(to_server),
+            Self::ExpectKey(state) => state.login.farewell(to_server),
         }
     }
 

@@ -5,6 +5,8 @@ use crate::login::{Cause, Refusal};
 
 /// Capability bits that a login must know.
 pub mod capability {
+    /// Not MariaDB, which has further bits in their stead.
+    pub const MYSQL: u32 = 1;
     /// A database is named.
     pub const CONNECT_WITH_DB: u32 = 1 << 3;
     /// Responses of 4.1 and later.

@@ -6,19 +6,19 @@ use super::refusal::{VERDICT_SEQUENCE, pass_error};
 use super::state::{ExpectGreeting, ExpectResponse, ExpectVerdict, Login, Next, Outcome, Securing};
 use crate::login::{Account, Cause, Exchange, Refusal, Step, TlsMode};
 
-pub(super) fn begin(account: Account, exchange: &mut Exchange<'_>) -> Outcome {
+pub(super) fn begin(account: Box<Account>, exchange: &mut Exchange<'_>) -> Outcome {
     account.check()?;
     dial(account, None, exchange)
 }
 
-fn dial(account: Account, response: Option<Response>, exchange: &mut Exchange<'_>) -> Outcome {
+fn dial(account: Box<Account>, response: Option<Response>, exchange: &mut Exchange<'_>) -> Outcome {
     exchange.from_server.clear();
     let dialled = ExpectGreeting { account, response }.into();
     Ok(Next::Leave(Step::Dial(dialled)))
 }
 
 impl ExpectGreeting {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let packet = messages::packet(exchange.from_server.filled())?;
         let Some((_, payload)) = packet else {
             return Next::wait(self);
@@ -43,7 +43,7 @@ impl ExpectGreeting {
 }
 
 impl ExpectResponse {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let malformed = |_| messages::protocol("the client's first bytes are no MySQL packet");
         let packet = messages::packet(exchange.from_client.filled()).map_err(malformed);
         let response = match packet {
@@ -65,7 +65,7 @@ impl ExpectResponse {
 
 /// Over TLS if it is wanted and the server has it.
 fn introduce(
-    account: Account,
+    account: Box<Account>,
     greeting: Greeting,
     response: Response,
     exchange: &mut Exchange<'_>,
@@ -99,7 +99,7 @@ fn introduce(
 }
 
 fn respond(
-    account: Account,
+    account: Box<Account>,
     greeting: &Greeting,
     response: &Response,
     is_secure: bool,
@@ -119,13 +119,16 @@ fn respond(
         plugin: plugin.name(),
     };
     let payload = response.rewritten(greeting.capabilities, &identity);
-    let packet = messages::framed(1 + u8::from(is_secure), &[&payload]);
+    let sequence = 1 + u8::from(is_secure);
+    let packet = messages::framed(sequence, &[&payload]);
     exchange.to_server.put(&packet);
     ExpectVerdict {
         account,
         plugin,
         challenge,
+        sequence,
         is_secure,
+        is_mariadb: greeting.capabilities & capability::MYSQL == 0,
         has_switched: false,
         has_told: false,
     }

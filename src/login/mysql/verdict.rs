@@ -7,15 +7,16 @@ use super::state::{ExpectKey, ExpectVerdict, Next, Outcome};
 use crate::base::Secret;
 use crate::login::rsa::PublicKey;
 use crate::login::{Cause, Exchange, Refusal, Relay, Step};
+use crate::wire::sink::Sink;
 
 impl ExpectVerdict {
-    pub(super) fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let packet = messages::packet(exchange.from_server.filled())?;
         let Some((sequence, payload)) = packet else {
             return Next::wait(self);
         };
         let len = messages::HEADER_BYTES + payload.len();
-        let sequence = sequence.wrapping_add(1);
+        self.sequence = sequence.wrapping_add(1);
         let is_caching = self.plugin == Plugin::CachingSha2;
         match messages::verdict(payload) {
             Verdict::Ok => {
@@ -31,11 +32,15 @@ impl ExpectVerdict {
                 exchange.to_client,
             )),
             Verdict::Switch(name, data) if !self.has_switched => {
-                self.plugin = Plugin::named(name).ok_or_else(|| unknown_plugin(name))?;
+                let Some(plugin) = Plugin::named(name) else {
+                    let refusal = unknown_plugin(name);
+                    return Err(self.decline(refusal, exchange));
+                };
+                self.plugin = plugin;
                 self.challenge = challenge(data);
                 self.has_switched = true;
                 exchange.from_server.consume(len);
-                self.prove(sequence, exchange)
+                self.prove(exchange)
             }
             Verdict::More([FAST_OK]) if is_caching => {
                 exchange.from_server.consume(len);
@@ -43,56 +48,75 @@ impl ExpectVerdict {
             }
             Verdict::More([FULL]) if is_caching => {
                 exchange.from_server.consume(len);
-                self.send_password(sequence, exchange)
+                self.send_password(exchange)
             }
             _ => Err(messages::protocol(messages::NOT_MYSQL)),
         }
     }
 
-    fn prove(self, sequence: u8, exchange: &mut Exchange<'_>) -> Outcome {
+    fn prove(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let password = self.account.password.expose();
         match self.plugin.proof(password, &self.challenge) {
             Some(proof) => {
-                let packet = messages::framed(sequence, &[&proof]);
+                let packet = messages::framed(self.sequence, &[&proof]);
                 exchange.to_server.put(&packet);
                 Next::go(self)
             }
-            None => self.send_password(sequence, exchange),
+            None => self.send_password(exchange),
         }
     }
 
     /// Over TLS as it is, and else under the server's key, if it has one and the operator allows it.
-    fn send_password(mut self, sequence: u8, exchange: &mut Exchange<'_>) -> Outcome {
+    fn send_password(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         if self.is_secure {
             let parts = [self.account.password.expose(), b"\0"];
-            let packet = Secret::new(messages::framed(sequence, &parts));
+            let packet = Secret::new(messages::framed(self.sequence, &parts));
             exchange.to_server.put(packet.expose());
             self.has_told = true;
             return Next::go(self);
         }
-        match (self.plugin.key_request(), self.account.rsa_seed) {
+        let text = match (self.plugin.key_request(), self.account.rsa_seed) {
             (Some(request), Some(seed)) => {
-                let packet = messages::framed(sequence, &[&[request]]);
+                let packet = messages::framed(self.sequence, &[&[request]]);
                 exchange.to_server.put(&packet);
-                Next::go(ExpectKey { login: self, seed })
+                return Next::go(ExpectKey { login: self, seed });
             }
-            (Some(_), None) => Err(Refusal::new(
-                Cause::Unsupported,
+            (Some(_), None) => {
                 "the MySQL server wants the password itself, which needs TLS: enable TLS on the \
                  server (SSLMODE prefer or require), or set MYSQL_RSA to true if nobody can be in \
-                 between",
-            )),
-            (None, _) => Err(Refusal::new(
-                Cause::Unsupported,
+                 between"
+            }
+            (None, _) => {
                 "the MySQL server wants the password in clear text, which needs TLS: enable TLS on \
-                 the server (SSLMODE prefer or require)",
-            )),
-        }
+                 the server (SSLMODE prefer or require)"
+            }
+        };
+        let refusal = Refusal::new(Cause::Unsupported, text);
+        Err(self.decline(refusal, exchange))
+    }
+
+    /// No password is an answer, too. A server that got none would count this host's error
+    /// (`max_connect_errors`).
+    fn decline(&self, refusal: Refusal, exchange: &mut Exchange<'_>) -> Refusal {
+        let packet = messages::framed(self.sequence, &[b"\0"]);
+        exchange.to_server.put(&packet);
+        refusal
+    }
+
+    /// The same, to whatever the server may be asking for: the password after a proof of this
+    /// plugin, or a proof of another one; MariaDB's others want one of 64 bytes.
+    pub(super) fn farewell(&self, to_server: &mut dyn Sink) {
+        let answer: &[u8] = match self.plugin {
+            Plugin::CachingSha2 => b"\0",
+            _ if self.is_mariadb => &[0; 64],
+            _ => b"",
+        };
+        to_server.put(&messages::framed(self.sequence.wrapping_add(2), &[answer]));
     }
 
     /// What came in the same breath must not wait for readiness that does not come again. Some
     /// drivers send their first commands with the response.
-    fn relay(self, exchange: &mut Exchange<'_>) -> Relay {
+    fn relay(&self, exchange: &mut Exchange<'_>) -> Relay {
         let is_blind = self.has_told && self.account.trusts_anybody();
         let mut relay = Relay::mysql().trusting_blindly(is_blind);
         let late = exchange.from_server.filled();
@@ -117,7 +141,7 @@ const FAST_OK: u8 = 3;
 const FULL: u8 = 4;
 
 impl ExpectKey {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let packet = messages::packet(exchange.from_server.filled())?;
         let Some((sequence, payload)) = packet else {
             return Next::wait(self);
@@ -130,30 +154,40 @@ impl ExpectKey {
             }
             _ => None,
         };
-        let Some(key) = key else {
-            return Err(messages::protocol(
-                "the MySQL server showed no RSA key of 1024 to 4096 bits: enable TLS on it (SSLMODE \
-                 prefer or require)",
-            ));
-        };
         let len = messages::HEADER_BYTES + payload.len();
-        let login = self.login;
-        let mut text = [login.account.password.expose(), b"\0"].concat();
-        let masks = login.challenge[..SCRAMBLE_BYTES].iter().cycle();
-        text.iter_mut()
-            .zip(masks)
-            .for_each(|(byte, mask)| *byte ^= mask);
+        let mut login = self.login;
+        login.sequence = sequence.wrapping_add(1);
+        match login.encrypted(key.as_ref(), &self.seed) {
+            Ok(encrypted) => {
+                let packet = messages::framed(login.sequence, &[&encrypted]);
+                exchange.to_server.put(&packet);
+                exchange.from_server.consume(len);
+                Next::go(login)
+            }
+            Err(text) => {
+                let refusal = Refusal::new(Cause::Unsupported, text);
+                Err(login.decline(refusal, exchange))
+            }
+        }
+    }
+}
+
+impl ExpectVerdict {
+    /// The password, hidden by the challenge, for the owner of the key.
+    fn encrypted(&self, key: Option<&PublicKey>, seed: &[u8; 20]) -> Result<Vec<u8>, &'static str> {
+        let key = key.ok_or(
+            "the MySQL server showed no RSA key of 1024 to 4096 bits: enable TLS on it (SSLMODE \
+             prefer or require)",
+        )?;
+        let mut text = [self.account.password.expose(), b"\0"].concat();
+        let masks = self.challenge[..SCRAMBLE_BYTES].iter().cycle();
+        for (byte, mask) in text.iter_mut().zip(masks) {
+            *byte ^= mask;
+        }
         let text = Secret::new(text);
-        let encrypted = key.encrypt(text.expose(), &self.seed).ok_or_else(|| {
-            Refusal::new(
-                Cause::Unsupported,
-                "PASS is too long for the MySQL server's RSA key: enable TLS on the server (SSLMODE \
-                 prefer or require)",
-            )
-        })?;
-        let packet = messages::framed(sequence.wrapping_add(1), &[&encrypted]);
-        exchange.to_server.put(&packet);
-        exchange.from_server.consume(len);
-        Next::go(login)
+        key.encrypt(text.expose(), seed).ok_or(
+            "PASS is too long for the MySQL server's RSA key: enable TLS on the server (SSLMODE \
+             prefer or require)",
+        )
     }
 }

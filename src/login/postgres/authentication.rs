@@ -12,7 +12,7 @@ use crate::login::scram::{self, ScramError};
 use crate::login::{Account, Cause, Exchange, Refusal, Relay, md5};
 
 impl ExpectRequest {
-    pub(super) fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         pass_notices(exchange, &mut self.plan.is_negotiated)?;
         if exchange.from_server.filled().first() == Some(&b'E') {
             return match messages::server_error(exchange.from_server.filled(), false) {
@@ -74,7 +74,7 @@ impl ExpectRequest {
 
     fn send_digest(self, salt: [u8; 4], len: usize, exchange: &mut Exchange<'_>) -> Next {
         exchange.from_server.consume(len);
-        let Account { user, password, .. } = &self.plan.account;
+        let Account { user, password, .. } = &*self.plan.account;
         let stored = Secret::new(md5::hex(&md5::digest(&[password.expose(), user])));
         let answer = md5::hex(&md5::digest(&[stored.expose(), &salt]));
         let message = messages::typed(b'p', &[b"md5", &answer, b"\0"]);
@@ -105,7 +105,7 @@ impl ExpectRequest {
 }
 
 impl ExpectScramFirst {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some(len) = request(exchange)? else {
             return Next::wait(self);
         };
@@ -122,7 +122,7 @@ impl ExpectScramFirst {
 }
 
 impl Deriving {
-    pub(super) fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some((message, proof)) = self.deriving.advance(exchange.keys) else {
             return Next::wait(self);
         };
@@ -133,7 +133,7 @@ impl Deriving {
 }
 
 impl ExpectScramLast {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some(len) = request(exchange)? else {
             return Next::wait(self);
         };
@@ -152,7 +152,7 @@ impl ExpectScramLast {
 }
 
 impl ExpectAccess {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some(len) = request(exchange)? else {
             return Next::wait(self);
         };

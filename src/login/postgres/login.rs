@@ -7,6 +7,7 @@ use crate::login::{Account, Cause, Exchange, Packets, Refusal, Step, Waits};
 impl Login {
     /// A client has connected. `nonce` is from a generator for keys, used once.
     pub fn new(account: Account, nonce: [u8; 18]) -> Self {
+        let account = Box::new(account);
         ExpectStartup { account, nonce }.into()
     }
 

@@ -8,7 +8,7 @@ use super::state::{
 use crate::login::{Cause, Exchange, Refusal, Step, TlsMode};
 
 impl ExpectStartup {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some((opening, len)) = messages::opening(exchange.from_client.filled())? else {
             return Next::wait(self);
         };
@@ -23,13 +23,13 @@ impl ExpectStartup {
                 let database = self.account.database.as_deref();
                 let startup = startup.rewritten(&self.account.user, database);
                 let wants_tls = self.account.tls != TlsMode::Disable;
-                let plan = Plan {
+                let plan = Box::new(Plan {
                     account: self.account,
                     nonce: self.nonce,
                     startup,
                     is_negotiated: false,
                     rejection: None,
-                };
+                });
                 plan.dial(wants_tls, exchange)
             }
         };
@@ -39,7 +39,7 @@ impl ExpectStartup {
 }
 
 impl Plan {
-    fn introduce(self, is_secure: bool, exchange: &mut Exchange<'_>) -> ExpectRequest {
+    fn introduce(self: Box<Self>, is_secure: bool, exchange: &mut Exchange<'_>) -> ExpectRequest {
         exchange.to_server.put(&self.startup);
         ExpectRequest {
             plan: self,
@@ -51,7 +51,7 @@ impl Plan {
         self.account.tls == TlsMode::Prefer
     }
 
-    pub(super) fn dial(self, wants_tls: bool, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn dial(self: Box<Self>, wants_tls: bool, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.clear();
         let plan = self;
         Ok(Next::Leave(Step::Dial(Dialled { plan, wants_tls }.into())))
@@ -69,7 +69,7 @@ impl Dialled {
 }
 
 impl ExpectTlsAnswer {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         match exchange.from_server.filled() {
             [] => Next::wait(self),
             [b'S'] => self.secure(exchange),
@@ -122,7 +122,7 @@ impl ExpectTlsAnswer {
 
 impl Securing {
     /// What the client sends in the meantime waits.
-    pub(super) fn handle(self, _: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, _: &mut Exchange<'_>) -> Outcome {
         Next::wait(self)
     }
 

@@ -23,7 +23,7 @@ impl ExpectReady {
         self.left > 0
     }
 
-    pub(super) fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let (ordinary, special) = self.survey(exchange.from_server.filled())?;
         self.pass(exchange, ordinary);
         let Some(Special { kind, len }) = special else {

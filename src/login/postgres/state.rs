@@ -20,26 +20,26 @@ use crate::login::{Account, Relay, next, scram};
 
 /// A login in one of its states.
 pub enum Login {
-    /// See [`ExpectStartup`].
-    ExpectStartup(ExpectStartup),
-    /// See [`Dialled`].
-    Dialled(Dialled),
-    /// See [`ExpectTlsAnswer`].
-    ExpectTlsAnswer(ExpectTlsAnswer),
-    /// See [`Securing`].
-    Securing(Securing),
-    /// See [`ExpectRequest`].
-    ExpectRequest(ExpectRequest),
-    /// See [`ExpectScramFirst`].
-    ExpectScramFirst(ExpectScramFirst),
-    /// See [`Deriving`].
-    Deriving(Deriving),
-    /// See [`ExpectScramLast`].
-    ExpectScramLast(ExpectScramLast),
-    /// See [`ExpectAccess`].
-    ExpectAccess(ExpectAccess),
-    /// See [`ExpectReady`].
-    ExpectReady(ExpectReady),
+    /// See the struct of this name.
+    ExpectStartup(Box<ExpectStartup>),
+    /// See the struct of this name.
+    Dialled(Box<Dialled>),
+    /// See the struct of this name.
+    ExpectTlsAnswer(Box<ExpectTlsAnswer>),
+    /// See the struct of this name.
+    Securing(Box<Securing>),
+    /// See the struct of this name.
+    ExpectRequest(Box<ExpectRequest>),
+    /// See the struct of this name.
+    ExpectScramFirst(Box<ExpectScramFirst>),
+    /// See the struct of this name.
+    Deriving(Box<Deriving>),
+    /// See the struct of this name.
+    ExpectScramLast(Box<ExpectScramLast>),
+    /// See the struct of this name.
+    ExpectAccess(Box<ExpectAccess>),
+    /// See the struct of this name.
+    ExpectReady(Box<ExpectReady>),
 }
 
 pub(super) type Outcome = next::Outcome<Login>;
@@ -47,13 +47,13 @@ pub(super) type Next = next::Next<Login>;
 
 /// Nothing but questions for encryption has come from the client.
 pub struct ExpectStartup {
-    pub(super) account: Account,
+    pub(super) account: Box<Account>,
     pub(super) nonce: [u8; 18],
 }
 
 /// Who logs in where, and how.
 pub struct Plan {
-    pub(super) account: Account,
+    pub(super) account: Box<Account>,
     pub(super) nonce: [u8; 18],
     pub(super) startup: Vec<u8>,
     /// The client has been told which version and options the server knows.
@@ -64,23 +64,23 @@ pub struct Plan {
 
 /// There is a new connection to the server.
 pub struct Dialled {
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
     pub(super) wants_tls: bool,
 }
 
 /// The server is asked for TLS.
 pub struct ExpectTlsAnswer {
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
 }
 
 /// TLS is being agreed.
 pub struct Securing {
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
 }
 
 /// The server knows who logs in, and says what it wants for it.
 pub struct ExpectRequest {
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
     pub(super) is_secure: bool,
 }
 
@@ -112,13 +112,22 @@ pub struct ExpectReady {
     pub(super) left: usize,
 }
 
+// In boxes, since a login is moved at every step and its states are of very different sizes.
 macro_rules! states {
     ($($state:ident,)+) => {
-        $(impl From<$state> for Login {
-            fn from(state: $state) -> Self {
-                Self::$state(state)
+        $(
+            impl From<Box<$state>> for Login {
+                fn from(state: Box<$state>) -> Self {
+                    Self::$state(state)
+                }
             }
-        })+
+
+            impl From<$state> for Login {
+                fn from(state: $state) -> Self {
+                    Self::$state(Box::new(state))
+                }
+            }
+        )+
     };
 }
 

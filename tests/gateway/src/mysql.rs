@@ -19,6 +19,12 @@ pub struct Conduct {
     pub is_crowded: bool,
     /// The password of the account.
     pub password: String,
+    /// What its greeting calls it, and says that it can do.
+    pub version: &'static str,
+    /// See `version`.
+    pub capabilities: u32,
+    /// MariaDB's further bits.
+    pub further: [u8; 4],
     /// The RSA key that it shows, PEM; `None`: it has none and closes.
     pub key: Option<&'static str>,
 }
@@ -33,6 +39,9 @@ impl Conduct {
             has_tls: false,
             is_crowded: false,
             password: "s3cret".to_owned(),
+            version: "9.7.0-scripted",
+            capabilities: CAPABILITIES,
+            further: [0x1d, 0, 0, 0],
             key: Some(KEY),
         }
     }
@@ -191,6 +200,7 @@ impl Server {
                 self.check(&proof, out);
             }
             Phase::Switched => self.check(payload, out),
+            Phase::Password | Phase::Encrypted if payload == [0] => self.decide(false, out),
             Phase::Password if [[1], [2]].iter().any(|it| payload == it) && !self.is_secure => {
                 if let Some(key) = self.conduct.key {
                     self.phase = Phase::Encrypted;
@@ -287,9 +297,12 @@ impl Server {
         rest = &rest[1 + proof_len..];
         let has = |bit: u32| capabilities >> bit & 1 == 1;
         let database = has(3).then(|| String::from_utf8(text(&mut rest)).expect("text"));
-        let plugin = String::from_utf8(text(&mut rest)).expect("text");
-        assert!(has(9) && has(15) && has(19) && has(11) == self.is_secure);
+        let plugin = has(19).then(|| String::from_utf8(text(&mut rest)).expect("text"));
+        let plugin = plugin.unwrap_or_else(|| self.conduct.plugin.to_owned());
+        assert!(has(9) && has(15) && has(11) == self.is_secure);
         assert!(has(20) != rest.is_empty());
+        let more = capabilities & !self.conduct.capabilities;
+        assert_eq!(more, 0, "more than the server has");
         self.heard = Heard {
             capabilities,
             fixed: payload[4..32].to_vec(),
@@ -303,19 +316,24 @@ impl Server {
 }
 
 fn greeting(conduct: &Conduct) -> Vec<u8> {
-    let mut capabilities = CAPABILITIES;
+    let mut capabilities = conduct.capabilities;
     if !conduct.has_tls {
         capabilities &= !(1 << 11);
     }
     let bits = capabilities.to_le_bytes();
-    let mut out = b"\x0a9.7.0-scripted\0\x2a\0\0\0".to_vec();
+    let mut out = [b"\x0a", conduct.version.as_bytes(), b"\0\x2a\0\0\0"].concat();
     out.extend_from_slice(&SCRAMBLE[..8]);
-    out.extend([0, bits[0], bits[1], 0xff, 2, 0, bits[2], bits[3], 21]);
-    out.extend(*b"\0\0\0\0\0\0\x1d\0\0\0");
+    let has_plugin = capabilities >> 19 & 1 == 1;
+    let data_len = if has_plugin { 21 } else { 0 };
+    out.extend([0, bits[0], bits[1], 0xff, 2, 0, bits[2], bits[3], data_len]);
+    out.extend([0; 6]);
+    out.extend(conduct.further);
     out.extend_from_slice(&SCRAMBLE[8..]);
     out.push(0);
-    out.extend_from_slice(conduct.favourite.as_bytes());
-    out.push(0);
+    if has_plugin {
+        out.extend_from_slice(conduct.favourite.as_bytes());
+        out.push(0);
+    }
     out
 }
 
@@ -329,7 +347,9 @@ pub fn response(capabilities: u32, charset: u8, database: &str, attributes: &[u8
         payload.extend_from_slice(database.as_bytes());
         payload.push(0);
     }
-    payload.extend(*b"mysql_native_password\0");
+    if capabilities >> 19 & 1 == 1 {
+        payload.extend(*b"mysql_native_password\0");
+    }
     payload.extend_from_slice(attributes);
     let len = u32::try_from(payload.len()).expect("short").to_le_bytes();
     [&[len[0], len[1], len[2], 1], &payload[..]].concat()

@@ -1,7 +1,6 @@
 //! What others met in the field, and what the password itself may be sent under.
 
 use super::*;
-use crate::wire::sink::Sink;
 
 fn with_rsa() -> Account {
     account().with_rsa([7; 20])
@@ -57,6 +56,62 @@ fn a_key_that_is_none_or_too_small_for_the_password_is_refused() {
     conduct.password = "another".to_owned();
     let world = World::new(with_rsa(), conduct).login();
     assert_eq!(world.error().1, 1045);
+}
+
+#[test]
+fn a_server_whose_wish_is_declined_hears_so_and_does_not_hold_it_against_this_host() {
+    let mut no_key = uncached(CACHING, CACHING);
+    no_key.key = Some("none");
+    for (account, conduct) in [
+        (account(), uncached(CACHING, CACHING)),
+        (account(), uncached(NATIVE, "mysql_clear_password")),
+        (account(), uncached(NATIVE, "parsec")),
+        (with_rsa(), no_key),
+    ] {
+        let world = World::new(account, conduct).login();
+        assert_eq!(world.error().1, 1251);
+        assert!(world.server.as_ref().unwrap().is_over());
+    }
+}
+
+#[test]
+fn servers_of_every_age_are_greeted_in_their_own_way() {
+    let (none, mariadb) = ([0; 4], [0x1d, 0, 0, 0]);
+    for (version, capabilities, further, plugin) in [
+        ("5.1.73", 0xf7ff, none, NATIVE),
+        ("5.7.44-log", 0x81ff_f7ff, none, NATIVE),
+        ("8.0.36", 0xdfff_ffff, none, CACHING),
+        ("8.4.5", 0xdfff_ffff, none, CACHING),
+        ("5.5.5-10.11.19-MariaDB", 0x81ff_f7fe, mariadb, NATIVE),
+        ("11.8.9-MariaDB", 0x81ff_fffe, mariadb, ED25519),
+    ] {
+        for has_tls in [false, true] {
+            let conduct = Conduct {
+                version,
+                capabilities,
+                further,
+                has_tls,
+                favourite: if plugin == CACHING { CACHING } else { NATIVE },
+                ..Conduct::new(plugin)
+            };
+            // A client says of itself what it was told, and what it has.
+            let mut world = World::new(account().with_tls(TlsMode::Prefer), conduct);
+            world.run(usize::MAX, usize::MAX);
+            let at = 5 + version.len() + 1;
+            let greeting = &world.packets[0];
+            let told = [at + 13, at + 14, at + 18, at + 19].map(|place| greeting[place]);
+            assert_eq!(greeting[at + 27..at + 31], further);
+            let bits = u32::from_le_bytes(told) & !WITH_ATTRIBUTES;
+            assert_eq!(bits & (1 << 5 | 1 << 11 | 1 << 27), 0);
+            let world = world.login_with(&response(bits, 45, "sales", b""), 7);
+            world.relay();
+            assert_eq!(
+                world.heard().database.as_deref(),
+                Some("sales"),
+                "{version}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -130,19 +185,41 @@ fn a_client_that_leaves_in_mid_login_is_not_held_against_this_host() {
 }
 
 #[test]
-fn before_a_connection_and_after_a_response_there_is_nothing_to_say_goodbye_with() {
-    let nothing = |world: &World| {
-        let mut sent = Vec::new();
-        let sink: &mut dyn Sink = &mut sent;
-        world.login.as_ref().unwrap().farewell(sink);
-        sent.is_empty()
-    };
-    let mut world = World::new(account(), Conduct::new(NATIVE));
-    assert!(!nothing(&world), "the greeting is under way");
+fn a_client_that_leaves_before_the_verdict_leaves_nobody_waiting() {
+    for (favourite, plugin) in [
+        (CACHING, CACHING),
+        (NATIVE, CACHING),
+        (NATIVE, NATIVE),
+        (NATIVE, ED25519),
+    ] {
+        let mut world = World::new(with_rsa(), uncached(favourite, plugin));
+        world.run(usize::MAX, usize::MAX);
+        world.say(&client_response(), usize::MAX);
+        // The server's question is under way, or was answered.
+        for _ in 0..3 {
+            let login = world.login.as_ref().unwrap();
+            let mut sent = Vec::new();
+            login.farewell(&mut sent);
+            let answer = if matches!(favourite, CACHING) { 5 } else { 4 };
+            assert_eq!(
+                (sent.len(), sent[0]),
+                (answer, sent.len().to_le_bytes()[0] - 4)
+            );
+            if world.run(1, usize::MAX) == 0 || world.login.is_none() {
+                break;
+            }
+        }
+    }
+    let mut conduct = uncached(NATIVE, ED25519);
+    conduct.capabilities &= !1;
+    let mut world = World::new(account(), conduct);
     world.run(usize::MAX, usize::MAX);
-    assert!(!nothing(&world));
     world.say(&client_response(), usize::MAX);
-    assert!(nothing(&world));
+    let mut sent = Vec::new();
+    world.login.take().unwrap().farewell(&mut sent);
+    assert_eq!(sent.len(), 4 + 64);
+    world.server.as_mut().unwrap().receive(&sent);
+    assert!(world.server.unwrap().is_over());
 }
 
 #[test]
