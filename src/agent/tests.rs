@@ -564,7 +564,10 @@ fn an_attempt_that_follows_at_once_is_not_forgotten_with_the_last_link() {
         reconnect_max: Duration::ZERO,
         ..SETTINGS_OF_AGENT
     };
-    let sessions = Sessions::new(session::SessionLimits::default(), AgentEnvironment::default());
+    let sessions = Sessions::new(
+        session::SessionLimits::default(),
+        AgentEnvironment::default(),
+    );
     let endpoints = Box::new(|| Ok(endpoint()));
     world.agent = Agent::new(world.now, settings, sessions, endpoints, Rng::new(1));
     assert!(world.agent.poll_output().is_some());
