@@ -165,8 +165,9 @@ impl World {
             .map(|(key, value)| (key.as_str(), &value[..]))
             .collect();
         self.receive(&packet(Kind::AgentSessionOpen, &entries, b""));
-        let probe = self.dialled();
-        self.started(probe);
+        // The address check becomes the first connection's target.
+        self.target = self.dialled();
+        self.started(self.target);
         self.receive(&packet(
             Kind::AgentTCPConnectionWrite,
             &[
@@ -176,8 +177,6 @@ impl World {
             ],
             b"",
         ));
-        self.target = self.dialled();
-        self.started(self.target);
     }
 
     fn dialled(&mut self) -> TargetId {
