@@ -59,14 +59,14 @@ impl Connections {
     /// The query of another connection is to be cancelled. The client has pointed the id of the request at the
     /// connection whose key it knows: a word about its end would be taken for that one's.
     fn cancel(&self, about: &About, key: &CancelKey, turn: &mut Turn<'_>) -> Farewell {
-        let mut machines = self.open.values().filter_map(|it| it.between.as_ref());
-        match machines.find_map(|middle| middle.errand(key)) {
-            Some((peer, machine)) => {
-                turn.start_errand(about.user, Where::Peer(peer), machine);
-                Farewell::Silent
-            }
-            None => Farewell::Ended,
+        let machines = self.open.values().filter_map(|it| it.between.as_ref());
+        let mut farewell = Farewell::Ended;
+        // Servers behind one name may have given the same number twice.
+        for (peer, machine) in machines.filter_map(|middle| middle.errand(key)) {
+            turn.start_errand(about.user, Where::Peer(peer), machine);
+            farewell = Farewell::Silent;
         }
+        farewell
     }
 
     pub(super) fn call(
