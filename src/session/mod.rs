@@ -26,6 +26,7 @@ pub mod target;
 mod tcp;
 #[cfg(test)]
 mod tests;
+pub mod variable_error;
 
 pub use environment::AgentEnvironment;
 pub use output::{Command, End, Output, Size};

@@ -93,8 +93,9 @@ impl Sessions {
             return Err(ParamsError::Variables.to_string());
         }
         let protocol = protocol::classify(&params).map_err(|refusal| refusal.0.to_owned())?;
-        let plan = Plan::new(std::mem::take(&mut params.env_vars))?;
-        let environment = Environment::finish(plan, &params, protocol, client, id, &self.agent)?;
+        let environment = Plan::new(std::mem::take(&mut params.env_vars))
+            .and_then(|plan| Environment::finish(plan, &params, protocol, client, id, &self.agent))
+            .map_err(|error| error.to_string())?;
         let ids = 2 * heap::block(id.len()) + heap::MAP_ENTRY_BYTES;
         let held = heap::block(size_of::<Session>())
             + ids

@@ -104,8 +104,9 @@ impl Sessions {
             true => session.environment.add_terminal(),
             false => Ok(()),
         };
-        let argv = terminal.and_then(|()| {
+        let argv = terminal.map_err(|error| error.to_string()).and_then(|()| {
             command::argv(&session.command, &session.client_args, &session.environment)
+                .map_err(|error| error.to_string())
         });
         let (argv, paths) = match argv {
             Ok(argv) => argv,
