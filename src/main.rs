@@ -10,9 +10,10 @@ use std::process::ExitCode;
 use hoop_lite::admin::{self, AgentMode, CreateAgent, Login, OutputForm};
 use hoop_lite::cli::{self, Command};
 use hoop_lite::config::Surroundings;
+use hoop_lite::doctor;
 use hoop_lite::os::files;
 use hoop_lite::os::sys::{self, RecordMemory};
-use hoop_lite::{doctor, startup};
+use hoop_lite::startup::{self, StartError};
 
 #[global_allocator]
 static MEMORY: RecordMemory = RecordMemory::new();
@@ -104,7 +105,7 @@ fn surroundings<'a>() -> Surroundings<'a> {
     }
 }
 
-fn exit(result: Result<u8, String>) -> ExitCode {
+fn exit(result: Result<u8, StartError>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

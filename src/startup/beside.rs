@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::io;
 
+use super::error::StartError;
 use super::variables::Variables;
 use crate::cli::RunOptions;
 use crate::config::Surroundings;
@@ -25,11 +25,11 @@ impl Program {
         options: &RunOptions,
         variables: &Variables,
         surroundings: Surroundings<'_>,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, StartError> {
         let Some((name, args)) = options.program.split_first() else {
             return Ok(None);
         };
-        let settings = BesideSettings::load(surroundings).map_err(|error| error.to_string())?;
+        let settings = BesideSettings::load(surroundings)?;
         let is_its_own = |name: &OsString| {
             let name = name.to_str();
             name.is_none_or(|name| !beside::is_secret(surroundings, name))
@@ -84,11 +84,8 @@ impl Program {
     }
 
     /// What is said when the agent can't run and takes the program with it.
-    pub fn not_started(&self, reason: &str) -> String {
-        format!(
-            "{reason}; {} was not started (--keep-going starts it all the same)",
-            self.name()
-        )
+    pub fn not_started(&self, reason: StartError) -> StartError {
+        StartError::Beside(Box::new(reason), self.name().into_owned())
     }
 }
 
@@ -97,14 +94,11 @@ pub fn serve_health(
     reactor: &mut Reactor,
     address: &crate::io::health::Address,
     program: Option<&Program>,
-) -> Result<(), String> {
+) -> Result<(), StartError> {
     let Err(error) = reactor.serve_health(address) else {
         return Ok(());
     };
-    let reason = match error.kind() {
-        io::ErrorKind::AddrInUse => format!("the health endpoint's address is taken: {error}"),
-        _ => format!("can not serve the health endpoint: {error}"),
-    };
+    let reason = StartError::Health(error);
     match program.is_some_and(Program::keeps_going) {
         true => ::log::error!("{reason}; going on without it"),
         false => return Err(reason),

@@ -1,6 +1,7 @@
 //! From a configuration to a running agent: the only place where all parts meet.
 
 mod beside;
+mod error;
 mod publication;
 mod user;
 mod variables;
@@ -23,6 +24,8 @@ use crate::os::signal::Catch;
 use crate::os::{files, sys};
 use crate::session::{self, AgentEnvironment, Sessions};
 use crate::tls::{Alpn, Client, Configurations, Versions};
+pub use error::StartError;
+
 use beside::Program;
 use publication::{ORGANISATION_AGENT, Publication};
 use variables::{Variables, wipe};
@@ -34,7 +37,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// code.
 ///
 /// Call before any thread is started: this hardens the process and wipes its environment.
-pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, String> {
+pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, StartError> {
     sys::prepare_process();
     sys::let_guardians_execute();
     let mut variables: Variables = std::env::vars_os().collect();
@@ -68,7 +71,7 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         .and_then(|prepared| assemble(prepared, &variables, beside.is_some(), program.as_ref()));
     let result = match (reactor, program) {
         (Ok(reactor), program) => serve(reactor, program.as_ref()),
-        (Err(reason), Some(program)) => Err(program.not_started(&reason)),
+        (Err(reason), Some(program)) => Err(program.not_started(reason)),
         (Err(reason), None) => Err(reason),
     };
     log::flush();
@@ -80,18 +83,13 @@ fn published(
     options: &RunOptions,
     config: &Config,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Publication>, String> {
+) -> Result<Option<Publication>, StartError> {
     if config.name.as_deref() != Some(ORGANISATION_AGENT) {
         let wants_to = options.name.is_some()
             || options.command.is_some()
             || !(options.review.is_empty() && options.data_masking.is_empty());
         if wants_to {
-            return Err(
-                "this key belongs to one agent and can't publish connections; use an \
-                        organisation key, or leave --name, --command, --review and \
-                        --data-masking away"
-                    .into(),
-            );
+            return Err(StartError::KeyOfOneAgent);
         }
         return Ok(None);
     }
@@ -118,7 +116,7 @@ impl Prepared {
     fn without_agent(
         surroundings: Surroundings<'_>,
         variables: &mut Variables,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, StartError> {
         let settings = Settings::load(surroundings).unwrap_or_default();
         user::change(&settings, variables)?;
         Ok(Self {
@@ -136,8 +134,8 @@ fn prepare(
     beside: Option<&RunOptions>,
     surroundings: Surroundings<'_>,
     variables: &mut Variables,
-) -> Result<Prepared, String> {
-    let mut config = Config::load(surroundings).map_err(|error| error.to_string())?;
+) -> Result<Prepared, StartError> {
+    let mut config = Config::load(surroundings)?;
     config.keep_what_pipes_gave(&files::is_readable);
     for warning in &config.warnings {
         ::log::warn!("{warning}");
@@ -180,7 +178,7 @@ fn assemble(
     variables: &Variables,
     is_beside: bool,
     program: Option<&Program>,
-) -> Result<Reactor, String> {
+) -> Result<Reactor, StartError> {
     let Prepared {
         settings,
         is_embedded,
@@ -238,22 +236,19 @@ fn assemble(
             Agent::idle(now, of_agent, sessions, nowhere, rng)
         }
     };
-    let mut reactor =
-        Reactor::new(agent, options).map_err(|error| format!("can not start: {error}"))?;
+    let mut reactor = Reactor::new(agent, options).map_err(StartError::Reactor)?;
     if let Some(address) = &settings.health_listen {
         beside::serve_health(&mut reactor, &health_address(address), program)?;
     }
     Ok(reactor)
 }
 
-fn serve(mut reactor: Reactor, program: Option<&Program>) -> Result<u8, String> {
+fn serve(mut reactor: Reactor, program: Option<&Program>) -> Result<u8, StartError> {
     // Last, when signals are caught and nothing is left that could keep us from running.
     if let Some(Err(code)) = program.map(|program| program.start(&mut reactor)) {
         return Ok(code);
     }
-    let (exit, program_code) = reactor
-        .run()
-        .map_err(|error| format!("the event loop failed: {error}"))?;
+    let (exit, program_code) = reactor.run().map_err(StartError::EventLoop)?;
     Ok(program_code.unwrap_or(match exit {
         Exit::Stopped => 0,
         Exit::KeyRefused => EXIT_KEY_REFUSED,
@@ -313,17 +308,15 @@ fn seed() -> u64 {
 fn endpoint_source(
     mut config: Config,
     publication: Option<Publication>,
-) -> Result<EndpointSource, String> {
+) -> Result<EndpointSource, StartError> {
     let mut configurations = Configurations::new();
     let mut tls = match &config.tls {
         TlsMode::Plaintext => None,
         TlsMode::Tls { trust, .. } => {
-            let configuration = configurations
-                .get(trust, Alpn::H2, Versions::Any)
-                .map_err(|error| error.to_string())?;
+            let configuration = configurations.get(trust, Alpn::H2, Versions::Any)?;
             let name = config.server_name();
             let client = Client::new(configuration, name)
-                .map_err(|_| format!("{name:?} is not a name that a certificate can have"))?;
+                .map_err(|_| StartError::ServerName(name.to_owned()))?;
             Some(client)
         }
     };
