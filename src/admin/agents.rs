@@ -1,9 +1,11 @@
 //! `create`, `get` and `delete` of agents.
 
 use super::answers::{Agent, Created};
+use super::command::{AgentMode, CreateAgent, OutputForm};
 use super::error::{AdminError, What};
 use super::rest::{Api, text_of};
-use super::{AgentMode, CreateAgent, OutputForm, Report, name, table};
+use super::world::Report;
+use super::{name, table};
 use crate::base::Secret;
 use crate::config::Dsn;
 use crate::http::encode_segment;

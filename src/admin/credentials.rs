@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::error::AdminError;
+use super::error::{AdminError, Source};
 use super::toml::Table;
 use crate::base::{Roots, Secret, Trust, Verify};
 use crate::config::{Surroundings, Warning, authority};
@@ -20,15 +20,6 @@ use crate::wire::base64;
 
 /// The variables that together name a gateway and a token.
 pub const TRIO: [&str; 3] = ["HOOP_APIURL", "HOOP_GRPCURL", "HOOP_TOKEN"];
-
-/// Where the credentials came from, which decides what to advise when they are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The three variables, or the API's URL alone.
-    Environment,
-    /// `~/.hoop/config.toml`.
-    File,
-}
 
 /// What a call to the REST API needs.
 pub struct Credentials {

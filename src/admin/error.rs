@@ -2,7 +2,6 @@
 
 use std::{fmt, io};
 
-use super::credentials::Source;
 use super::dial::DialError;
 use super::toml::TomlError;
 use crate::config::{ConfigError, ProxyError};
@@ -73,6 +72,15 @@ pub struct Refusal {
     pub has_token: bool,
     /// The gateway's URL.
     pub url: String,
+}
+
+/// Where the credentials came from, which decides what to advise when they are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The three variables, or the API's URL alone.
+    Environment,
+    /// `~/.hoop/config.toml`.
+    File,
 }
 
 /// What was asked.

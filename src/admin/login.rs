@@ -4,10 +4,11 @@ use std::io::{self, BufRead, Read, Write};
 use std::os::fd::AsFd;
 
 use super::answers::{PublicInfo, ServerInfo};
+use super::command::Login;
 use super::credentials::{ConfigFile, Credentials, TRIO};
 use super::error::{AdminError, LoginError, What};
 use super::rest::{Api, printable};
-use super::{Context, Login, Report, warn};
+use super::world::{Context, Report, warn};
 use crate::base::Secret;
 use crate::os::sys;
 use crate::wire::json::write_string;

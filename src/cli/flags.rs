@@ -50,6 +50,19 @@ impl CommandEntry {
     pub fn word_count(&self) -> usize {
         self.words().count()
     }
+
+    /// It is called by words that begin like `typed`, or end earlier. `agent` and `agents` are the same.
+    pub(super) fn agrees_with(&self, typed: &[&str]) -> bool {
+        let mut pairs = self.words().zip(typed);
+        pairs.all(|(word, typed)| singular(word) == singular(typed))
+    }
+}
+
+fn singular(word: &str) -> &str {
+    match word {
+        "agents" => "agent",
+        other => other,
+    }
 }
 
 /// What may follow a command's words.

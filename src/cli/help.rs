@@ -22,11 +22,7 @@ pub fn text(words: &[&str]) -> Option<String> {
 }
 
 fn begins_with(entry: &CommandEntry, typed: &[&str]) -> bool {
-    typed.len() <= entry.word_count()
-        && entry
-            .words()
-            .zip(typed)
-            .all(|(word, typed)| super::is_word(word, typed))
+    typed.len() <= entry.word_count() && entry.agrees_with(typed)
 }
 
 fn overview() -> String {
