@@ -1,6 +1,6 @@
 //! The one table of commands, flags and variables: parsing, help, man page and completions read it.
 
-use crate::config::{beside, settings};
+use crate::config::settings;
 
 /// Which command a flag belongs to or a line calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,7 +304,7 @@ pub static FLAGS: &[Flag] = &[
         name: "keep-going",
         short: None,
         value: Value::Switch,
-        variable: Some(beside::KEEP_GOING),
+        variable: Some(settings::KEEP_GOING),
         help: "Start CMD also when key, authority or health address can't be used: without the \
                agent, or without its health.",
         commands: RUN,
@@ -313,7 +313,7 @@ pub static FLAGS: &[Flag] = &[
         name: "kill-after",
         short: None,
         value: Value::Text("DURATION"),
-        variable: Some(beside::KILL_AFTER),
+        variable: Some(settings::KILL_AFTER),
         help: "Kill CMD when it has not ended so long after TERM (never).",
         commands: RUN,
     },

@@ -307,13 +307,13 @@ fn check_settings(options: &AgentOptions) -> Result<(), UsageError> {
     };
     let checked =
         Settings::load(surroundings).and_then(|_| BesideSettings::load(surroundings).map(drop));
-    let Err(ConfigError::Setting { variable }) = checked else {
+    let Err(ConfigError::Setting { variable, wanted }) = checked else {
         return Ok(());
     };
     let flag = FLAGS.iter().find(|flag| flag.variable == Some(variable));
     Err(UsageError::Value {
         flag: flag.map_or(variable, |flag| flag.name),
-        wanted: settings::wanted(variable).unwrap_or_default().to_owned(),
+        wanted: wanted.to_owned(),
     })
 }
 

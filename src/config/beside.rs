@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use super::settings::{Reader, within};
-use super::{ConfigError, GRPC_URL, KEY_FILE, Surroundings, key, units};
+use super::error::ConfigError;
+use super::key::{GRPC_URL, KEY_FILE, SPIFFE_KEY_FILE};
+use super::settings::{KEEP_GOING, KILL_AFTER, Reader, within};
+use super::surroundings::Surroundings;
+use super::units;
 
 /// How the program of `run` is treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,11 +31,6 @@ impl BesideSettings {
     }
 }
 
-/// See [`BesideSettings::keep_going`].
-pub const KEEP_GOING: &str = "HOOP_LITE_KEEP_GOING";
-/// See [`BesideSettings::kill_after`].
-pub const KILL_AFTER: &str = "HOOP_LITE_KILL_AFTER";
-
 /// Whoever writes 0 may mean never.
 const KILL_AFTER_MIN: Duration = Duration::from_secs(1);
 /// Nobody waits longer for a program that was asked to end.
@@ -45,7 +43,7 @@ pub fn is_secret(surroundings: Surroundings<'_>, name: &str) -> bool {
         "HOOP_KEY",
         KEY_FILE,
         "HOOP_DSN",
-        key::SPIFFE_KEY_FILE,
+        SPIFFE_KEY_FILE,
         "HOOP_DB_URI",
     ];
     let is_set = |name: &str| surroundings.get(name).is_some();

@@ -1,7 +1,8 @@
 //! Where the key comes from, and how it is read again.
 
 use super::dsn::{Dsn, is_jwt};
-use super::{ConfigError, Surroundings};
+use super::error::ConfigError;
+use super::surroundings::Surroundings;
 use crate::base::Secret;
 
 /// Where the key comes from.
@@ -100,18 +101,9 @@ pub(super) fn is_header_text(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// The text looks like a key or a token, so no message may repeat it.
-pub fn looks_like_key(text: &str) -> bool {
-    let is_url = text
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.contains('@'));
-    is_url
-        || text.contains("xagt-")
-        || text.contains("x-agt-")
-        || text.contains("xapi-")
-        || text.contains("hpk_")
-        || (text.starts_with("eyJ") && is_jwt(text))
-}
-
 /// The variable that names the SPIFFE file.
 pub(super) const SPIFFE_KEY_FILE: &str = "HOOP_SPIFFE_KEY_FILE";
+/// The variable that names a key's file.
+pub(super) const KEY_FILE: &str = "HOOP_KEY_FILE";
+/// The variable that names the gateway, for keys that don't.
+pub(super) const GRPC_URL: &str = "HOOP_GRPCURL";

@@ -3,10 +3,11 @@
 //! Decides as Go's HTTP library does, so that an environment made for the Go agent works: loopback
 //! is never proxied, `NO_PROXY` holds names, suffixes, addresses, networks and ports.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use super::{ConfigError, Surroundings, percent};
+use super::error::{ConfigError, ProxyError};
+use super::percent;
+use super::surroundings::Surroundings;
 use crate::base::Secret;
 use crate::base::address::GatewayAddress;
 
@@ -17,29 +18,6 @@ pub struct Proxy {
     pub address: GatewayAddress,
     /// User and password, percent-decoded, for basic authentication.
     pub login: Option<(String, Secret)>,
-}
-
-/// What is wrong with a proxy's address. Never quotes it: it may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyError {
-    /// TLS to the proxy, SOCKS or something unheard of.
-    Scheme,
-    /// The host or the port.
-    Address,
-    /// A `%` without two hex digits.
-    Escape,
-}
-
-impl fmt::Display for ProxyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Scheme => "only http:// proxies are supported; use http://HOST:PORT",
-            Self::Address => "host or port is not valid; use http://HOST:PORT",
-            Self::Escape => {
-                "a % in it is not followed by two hex digits; write a % of a password as %25"
-            }
-        })
-    }
 }
 
 /// The proxy for connections to `target`, if the environment asks for one.

@@ -5,8 +5,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::beside::{KEEP_GOING, KILL_AFTER};
-use super::{ConfigError, Surroundings, units};
+use super::error::ConfigError;
+use super::surroundings::Surroundings;
+use super::units;
 use crate::base::ClientEnv;
 use crate::limits;
 
@@ -210,7 +211,8 @@ impl Reader<'_> {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<(), ConfigError> {
         if let Some(text) = self.0.get(variable) {
-            *place = parse(&text).ok_or(ConfigError::Setting { variable })?;
+            let wanted = wanted(variable).unwrap_or_default();
+            *place = parse(&text).ok_or(ConfigError::Setting { variable, wanted })?;
         }
         Ok(())
     }
@@ -250,6 +252,10 @@ pub const LOG_ENCODING: &str = "HOOP_LITE_LOG_ENCODING";
 pub const END_DETACHED: &str = "HOOP_LITE_END_DETACHED";
 /// See [`Settings::user`].
 pub const USER: &str = "HOOP_LITE_USER";
+/// See [`super::beside::BesideSettings::keep_going`].
+pub const KEEP_GOING: &str = "HOOP_LITE_KEEP_GOING";
+/// See [`super::beside::BesideSettings::kill_after`].
+pub const KILL_AFTER: &str = "HOOP_LITE_KILL_AFTER";
 /// See [`Settings::separate_sessions`].
 pub const SEPARATE_SESSIONS: &str = "HOOP_LITE_SEPARATE_SESSIONS";
 

@@ -463,7 +463,7 @@ impl Gateway {
             peer::SETTINGS => {
                 for entry in frame.payload.chunks(6) {
                     if entry[..2] == [0, 4] {
-                        let value = entry[2..].try_into().expect("four octets");
+                        let value = entry[2..].try_into().expect("four bytes");
                         self.initial_window = i64::from(u32::from_be_bytes(value));
                     }
                 }

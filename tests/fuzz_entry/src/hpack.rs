@@ -25,7 +25,7 @@ pub fn list_of(fields: &[(&[u8], &[u8])]) -> Fields {
     list
 }
 
-/// Blocks, each behind its length in two octets, through one decoder: lists and table keep their
+/// Blocks, each behind its length in two bytes, through one decoder: lists and table keep their
 /// bounds, whatever comes.
 pub fn header_blocks(bytes: &[u8]) -> bool {
     let mut control = Control(bytes);
