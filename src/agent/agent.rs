@@ -24,7 +24,7 @@ use crate::session::{self, Channel, Report, Sessions, TargetId};
 
 /// What an operator may set, beside the sessions' own settings.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct AgentSettings {
     /// Ask for the stream only while somebody waits for it.
     pub is_embedded: bool,
     /// How often the gateway is asked whether the key still stands.
@@ -39,7 +39,7 @@ pub struct Settings {
 
 /// Why the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Exit {
+pub enum Outcome {
     /// It was asked to, and drained.
     Stopped,
     /// The key was refused, and the operator wants to know by the exit code.
@@ -47,7 +47,7 @@ pub enum Exit {
 }
 
 /// What the reactor shall do.
-pub enum Output {
+pub enum Action {
     /// Resolve and connect the link's socket.
     DialLink {
         /// Name or address.
@@ -71,7 +71,7 @@ pub enum Output {
     /// A session's request.
     Session(session::Output),
     /// Send what is pending, then end the program.
-    Exit(Exit),
+    Exit(Outcome),
 }
 
 /// What people and probes want to know about the link.
@@ -117,7 +117,7 @@ pub(super) enum Deadline {
 
 /// See the module.
 pub struct Agent {
-    pub(super) settings: Settings,
+    pub(super) settings: AgentSettings,
     pub(super) endpoints: EndpointSource,
     pub(super) phase: Phase,
     pub(super) sessions: Sessions,
@@ -126,7 +126,7 @@ pub struct Agent {
     pub(super) rng: Rng,
     pub(super) timers: Timers<Deadline>,
     pub(super) connect_timer: Option<TimerId>,
-    pub(super) outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Action>,
     pub(super) check_due: Instant,
     pub(super) check_asked: Option<Instant>,
     /// The last check failed, which has been told.
@@ -152,7 +152,7 @@ pub struct Agent {
     pub(super) stopping: bool,
     /// Every session is closed; only the gateway's confirmation is waited for.
     pub(super) is_leaving: bool,
-    pub(super) exit: Option<Exit>,
+    pub(super) exit: Option<Outcome>,
     pub(super) counters: LinkCounters,
 }
 
@@ -160,7 +160,7 @@ impl Agent {
     /// Dials at once.
     pub fn new(
         now: Instant,
-        settings: Settings,
+        settings: AgentSettings,
         sessions: Sessions,
         endpoints: EndpointSource,
         rng: Rng,
@@ -173,7 +173,7 @@ impl Agent {
     /// Never dials: there is nowhere to go, but a reason to be here.
     pub fn idle(
         now: Instant,
-        settings: Settings,
+        settings: AgentSettings,
         sessions: Sessions,
         endpoints: EndpointSource,
         rng: Rng,
@@ -211,11 +211,11 @@ impl Agent {
 
     /// The next request to the reactor.
     #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<Action> {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        self.sessions.poll_output().map(Output::Session)
+        self.sessions.poll_output().map(Action::Session)
     }
 
     /// When [`Agent::handle_timeout`] wants to be called.

@@ -7,14 +7,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::agent::{Agent, Deadline, Output, Phase};
+use super::agent::{Action, Agent, Deadline, Phase};
 use super::endpoint::Endpoint;
 use super::linking::transport;
 use super::trouble;
 use crate::base::TimerId;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Event, Link};
+use crate::link::{Answer, Cause, Link, LinkEvent};
 use crate::packet::{Kind, Outbox};
 
 /// The connection beside the link.
@@ -207,7 +207,7 @@ impl Agent {
         }
         match (self.endpoints)() {
             Ok(endpoint) => {
-                self.outputs.push_back(Output::DialSecond {
+                self.outputs.push_back(Action::DialSecond {
                     host: endpoint.host.clone(),
                     port: endpoint.port,
                 });
@@ -235,7 +235,7 @@ impl Agent {
                 }
                 Err(_) => {
                     self.timers.cancel(timer);
-                    self.outputs.push_back(Output::CloseSecond);
+                    self.outputs.push_back(Action::CloseSecond);
                     self.check_failed("TLS can't be begun");
                 }
             },
@@ -271,8 +271,8 @@ impl Agent {
         let (mut is_ready, mut answer) = (false, None);
         let result = link.received(now, size, false, &mut |event| {
             match event {
-                Event::Ready => is_ready = true,
-                Event::Answered(outcome) => answer = Some(outcome),
+                LinkEvent::Ready => is_ready = true,
+                LinkEvent::Answered(outcome) => answer = Some(outcome),
                 _ => {}
             }
             false
@@ -291,7 +291,7 @@ impl Agent {
     }
 
     /// Bytes for the second socket.
-    pub fn second_pending(&mut self, now: Instant) -> &[u8] {
+    pub fn second_encrypt(&mut self, now: Instant) -> &[u8] {
         match &mut self.second {
             Second::Connected(link, _) => match link.transmit(now, &mut Outbox::new()) {
                 Ok(()) => link.pending(),
@@ -313,7 +313,7 @@ impl Agent {
             Second::None => {}
             Second::Dialling(_, timer) | Second::Connected(_, timer) => {
                 self.timers.cancel(timer);
-                self.outputs.push_back(Output::CloseSecond);
+                self.outputs.push_back(Action::CloseSecond);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::agent::{Agent, Deadline, Exit, Output, Phase};
+use super::agent::{Action, Agent, Deadline, Outcome, Phase};
 use crate::limits;
 
 impl Agent {
@@ -69,16 +69,16 @@ impl Agent {
         if let Phase::Connected(link) = &mut self.phase {
             link.close(now, &mut self.outbox);
         }
-        self.exit(Exit::Stopped);
+        self.exit(Outcome::Stopped);
     }
 
-    pub(super) fn exit(&mut self, exit: Exit) {
+    pub(super) fn exit(&mut self, exit: Outcome) {
         if self.exit.is_none() {
             self.exit = Some(exit);
-            if exit == Exit::Stopped {
+            if exit == Outcome::Stopped {
                 log::info!("stopped");
             }
-            self.outputs.push_back(Output::Exit(exit));
+            self.outputs.push_back(Action::Exit(exit));
         }
     }
 }

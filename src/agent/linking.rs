@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::agent::{Agent, Deadline, Exit, Output, Phase};
+use super::agent::{Action, Agent, Deadline, Outcome, Phase};
 use super::endpoint::Endpoint;
 use super::trouble;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Event, Link, LinkError, Transport, TransportError, Wait};
+use crate::link::{Answer, Cause, Link, LinkError, LinkEvent, Transport, TransportError, Wait};
 use crate::packet::{Kind, Outbox};
 use crate::tls::Client;
 
@@ -22,7 +22,7 @@ impl Agent {
                     _ => log::Level::Debug,
                 };
                 log::log!(level, "connecting to {}", self.place);
-                self.outputs.push_back(Output::DialLink {
+                self.outputs.push_back(Action::DialLink {
                     host: endpoint.host.clone(),
                     port: endpoint.port,
                     is_afresh: self.was_known,
@@ -110,7 +110,7 @@ impl Agent {
         let takes_packets = takes_packets(link, outbox);
         let result = link.received(now, size, takes_packets, &mut |event| {
             match event {
-                Event::Packet(packet) => {
+                LinkEvent::Packet(packet) => {
                     news.packet_seen = true;
                     match packet.kind {
                         Some(Kind::AgentGatewayConnectOK) => {}
@@ -118,16 +118,16 @@ impl Agent {
                         _ => sessions.handle_packet(now, &packet, outbox),
                     }
                 }
-                Event::Buffer(buffer, payload) => {
+                LinkEvent::Buffer(buffer, payload) => {
                     sessions.keep_payload(now, buffer, payload, outbox);
                 }
-                Event::Oversized(packet, len) => {
+                LinkEvent::Oversized(packet, len) => {
                     sessions.handle_oversized(now, &packet, len, outbox)
                 }
-                Event::Ready => news.is_ready = true,
-                Event::StreamEnded(status) => news.ended = Some(status),
-                Event::Answered(answer) => news.answer = Some(answer),
-                Event::GoAway(code, debug) => {
+                LinkEvent::Ready => news.is_ready = true,
+                LinkEvent::StreamEnded(status) => news.ended = Some(status),
+                LinkEvent::Answered(answer) => news.answer = Some(answer),
+                LinkEvent::GoAway(code, debug) => {
                     log::info!(
                         "the gateway, or a proxy in front of it, says goodbye ({code}, {}): sessions go on, and \
                          without any the link is made anew; the key is checked over a second connection",
@@ -138,7 +138,7 @@ impl Agent {
             outbox.len() < limits::OUTBOX_BYTES_MAX
         });
         news.is_broken = result.is_err();
-        self.digest(now, news);
+        self.act_on(now, news);
         match (result, &self.phase) {
             (Err(error), Phase::Connected(_)) => self.link_failed(now, &error),
             _ => self.leave_when_drained(now),
@@ -146,7 +146,7 @@ impl Agent {
     }
 
     /// Carries out what a read brought, in the order of consequence.
-    fn digest(&mut self, now: Instant, news: News) {
+    fn act_on(&mut self, now: Instant, news: News) {
         if news.is_ready {
             self.link_ready(now);
         }
@@ -270,7 +270,7 @@ impl Agent {
             Cause::Refused => self.sessions.revoke_all(),
         }
         if !matches!(self.phase, Phase::Waiting) {
-            self.outputs.push_back(Output::CloseLink);
+            self.outputs.push_back(Action::CloseLink);
         }
         self.close_second();
         self.counters.failures += 1;
@@ -282,17 +282,17 @@ impl Agent {
         self.check_timer = None;
         self.connect_timer = None;
         if self.stopping {
-            return self.exit(Exit::Stopped);
+            return self.exit(Outcome::Stopped);
         }
         if cause == Cause::Refused && self.settings.exit_on_revoked {
             self.tell_loss(was_known, reason, "ending, as --exit-on-revoked asks");
-            return self.exit(Exit::KeyRefused);
+            return self.exit(Outcome::KeyRefused);
         }
         let wait = self.backoff.next_wait(now, cause, &mut self.rng);
         let next = format!("next attempt in {:.1} s", wait.as_secs_f32());
         self.tell_loss(was_known, reason, &next);
         self.timers.arm(now + wait, Deadline::Retry);
-        // The old link must still be able to send what it has to say: see `link_pending`.
+        // The old link must still be able to send what it has to say: see `grant_and_encrypt`.
         if let Phase::Dialling(_) = self.phase {
             self.phase = Phase::Waiting;
         }
@@ -317,14 +317,14 @@ impl Agent {
         }
     }
 
-    /// Forgets the link after the reactor carried out [`Output::CloseLink`].
+    /// Forgets the link after the reactor carried out [`Action::CloseLink`].
     pub fn link_closed(&mut self) {
         self.phase = Phase::Waiting;
         self.outbox.clear();
     }
 
     /// Bytes for the link's socket.
-    pub fn link_pending(&mut self, now: Instant) -> &[u8] {
+    pub fn grant_and_encrypt(&mut self, now: Instant) -> &[u8] {
         let Phase::Connected(link) = &mut self.phase else {
             return &[];
         };

@@ -11,7 +11,7 @@ mod report;
 mod tests;
 mod trouble;
 
-pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};
+pub use agent::{Action, Agent, AgentSettings, LinkCounters, LinkState, Outcome};
 pub use endpoint::{Endpoint, EndpointSource};
 pub use report::{Health, health, health_text, log_state, metrics};
 

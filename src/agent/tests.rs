@@ -14,7 +14,7 @@ use crate::packet::{Kind, SpecEntry, encode, spec};
 use crate::session::{self, AgentEnvironment, Sessions};
 use crate::wire::gob::vectors::vector;
 
-const SETTINGS_OF_AGENT: Settings = Settings {
+const SETTINGS_OF_AGENT: AgentSettings = AgentSettings {
     is_embedded: false,
     key_check_interval: Duration::from_secs(15),
     drain_timeout: Duration::from_secs(10),
@@ -52,14 +52,14 @@ impl World {
         let sessions = Sessions::new(settings, AgentEnvironment::default());
         let endpoints = Box::new(|| Ok(endpoint()));
         let mut agent = Agent::new(now, SETTINGS_OF_AGENT, sessions, endpoints, Rng::new(1));
-        assert!(matches!(agent.poll_output(), Some(Output::DialLink { .. })));
+        assert!(matches!(agent.poll_output(), Some(Action::DialLink { .. })));
         agent.link_connected(now);
         Self { agent, now }
     }
 
     /// Everything that the agent has to say, as frames; the preface is left out.
     fn sent(&mut self) -> Vec<Sent> {
-        let bytes = self.agent.link_pending(self.now).to_vec();
+        let bytes = self.agent.grant_and_encrypt(self.now).to_vec();
         self.agent.link_sent(self.now, bytes.len());
         read_frames(
             bytes
@@ -141,7 +141,7 @@ impl World {
         ));
         let probe = loop {
             match self.agent.poll_output() {
-                Some(Output::Session(session::Output::Dial { target, .. })) => break target,
+                Some(Action::Session(session::Output::Dial { target, .. })) => break target,
                 Some(_) => {}
                 None => panic!("nothing is dialled"),
             }
@@ -153,7 +153,7 @@ impl World {
     /// The reactor is asked to close the socket.
     fn closes_link(&mut self) -> bool {
         std::iter::from_fn(|| self.agent.poll_output())
-            .any(|output| matches!(output, Output::CloseLink))
+            .any(|output| matches!(output, Action::CloseLink))
     }
 
     /// Feeds what must end the link, stream first, then the connection, with these codes.

@@ -190,19 +190,19 @@ fn percent_decode(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, behind)) = rest.split_first() {
-        let octet = match behind {
+        let byte = match behind {
             [high, low, ..] if first == b'%' => hex_pair(*high, *low),
             _ => None,
         };
-        decoded.push(octet.unwrap_or(first));
-        let taken = if octet.is_some() { 3 } else { 1 };
+        decoded.push(byte.unwrap_or(first));
+        let taken = if byte.is_some() { 3 } else { 1 };
         rest = rest.get(taken..).unwrap_or_default();
     }
     decoded
 }
 
 fn hex_pair(high: u8, low: u8) -> Option<u8> {
-    let digit = |octet| char::from(octet).to_digit(16);
+    let digit = |byte| char::from(byte).to_digit(16);
     u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 

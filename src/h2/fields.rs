@@ -115,11 +115,11 @@ fn check_field(name: &[u8], value: &[u8]) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("header field without a name");
     }
-    let bad_in_name = |octet: &u8| matches!(octet, 0..=b' ' | b'A'..=b'Z' | b':' | 0x7f..);
+    let bad_in_name = |byte: &u8| matches!(byte, 0..=b' ' | b'A'..=b'Z' | b':' | 0x7f..);
     if name.iter().any(bad_in_name) {
         return Err("header field with an invalid name");
     }
-    if value.iter().any(|octet| matches!(octet, 0 | b'\r' | b'\n')) {
+    if value.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
         return Err("header field with an invalid value");
     }
     if CONNECTION_NAMES.contains(&name) || (name == b"te" && value != b"trailers") {
@@ -139,11 +139,11 @@ const CONNECTION_NAMES: [&[u8]; 5] = [
 /// RFC 9113 calls a value with blanks around it malformed; grpc-go sends status messages so when
 /// an error text ends in a blank, and losing the status would hide why a call failed.
 fn trim(value: &[u8]) -> &[u8] {
-    let blank = |octet: &u8| matches!(octet, b' ' | b'\t');
-    let Some(start) = value.iter().position(|octet| !blank(octet)) else {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let Some(start) = value.iter().position(|byte| !blank(byte)) else {
         return &[];
     };
-    let end = value.iter().rposition(|octet| !blank(octet));
+    let end = value.iter().rposition(|byte| !blank(byte));
     value.get(start..=end.unwrap_or(start)).unwrap_or_default()
 }
 

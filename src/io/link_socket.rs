@@ -244,7 +244,7 @@ impl Reactor {
 
     pub(super) fn write_link(&mut self, now: Instant) {
         loop {
-            let pending = self.agent.link_pending(now);
+            let pending = self.agent.grant_and_encrypt(now);
             let LinkSocket::Open {
                 socket,
                 is_writable,
@@ -279,7 +279,7 @@ impl Reactor {
             std::mem::replace(&mut self.link, LinkSocket::None)
         {
             // The peer may be past listening; nothing depends on it.
-            let _ = socket.write(self.agent.link_pending(now));
+            let _ = socket.write(self.agent.grant_and_encrypt(now));
         }
         self.agent.link_closed();
     }
@@ -291,7 +291,7 @@ impl Reactor {
             let now = Instant::now();
             self.write_link(now);
             let is_done = !matches!(self.link, LinkSocket::Open { .. })
-                || self.agent.link_pending(now).is_empty();
+                || self.agent.grant_and_encrypt(now).is_empty();
             let left = until.saturating_duration_since(now);
             if is_done || left.is_zero() || !self.wait_at_most(left, events) {
                 break;

@@ -15,7 +15,7 @@ use super::health::{self, HealthServer, Question};
 use super::link_socket::LinkSocket;
 use super::log;
 use super::targets::{Port, TOKEN_BASE, Targets};
-use crate::agent::{Agent, Exit, Health, LinkState, Output};
+use crate::agent::{Action, Agent, Health, LinkState, Outcome};
 use crate::base::near::is_near;
 use crate::os::foreground::Foreground;
 use crate::os::guardians;
@@ -115,13 +115,13 @@ pub struct Reactor {
     pub(super) foreground: Option<Foreground>,
     foreground_exit: Option<u8>,
     /// How the agent ended before the foreground program did.
-    agent_exit: Option<Exit>,
+    agent_exit: Option<Outcome>,
     pub(super) keepalive: Keepalive,
     ships_logs: bool,
     watchdog_at: Option<Instant>,
     last_traffic: Instant,
     has_released: bool,
-    exit: Option<Exit>,
+    exit: Option<Outcome>,
 }
 
 impl Reactor {
@@ -183,7 +183,7 @@ impl Reactor {
     }
 
     /// Runs until the agent is done, or the foreground program has ended.
-    pub fn run(&mut self) -> io::Result<(Exit, Option<u8>)> {
+    pub fn run(&mut self) -> io::Result<(Outcome, Option<u8>)> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         self.settle(Instant::now());
         self.tell_manager(Instant::now());
@@ -337,8 +337,8 @@ impl Reactor {
     /// Carries out everything that the core asks for, until it asks for nothing more.
     pub(super) fn settle(&mut self, now: Instant) {
         loop {
-            if let Some(output) = self.agent.poll_output() {
-                self.carry_out(now, output);
+            if let Some(action) = self.agent.poll_output() {
+                self.carry_out(now, action);
                 continue;
             }
             match self.agent.poll_dirty() {
@@ -348,18 +348,18 @@ impl Reactor {
         }
     }
 
-    fn carry_out(&mut self, now: Instant, output: Output) {
-        match output {
-            Output::DialLink {
+    fn carry_out(&mut self, now: Instant, action: Action) {
+        match action {
+            Action::DialLink {
                 host,
                 port,
                 is_afresh,
             } => self.dial_link(now, &host, port, is_afresh),
-            Output::CloseLink => self.close_link(now),
-            Output::DialSecond { host, port } => self.dial_second(now, &host, port),
-            Output::CloseSecond => self.close_second(),
-            Output::Session(output) => self.carry_out_session(now, output),
-            Output::Exit(exit) => self.agent_ended(now, exit),
+            Action::CloseLink => self.close_link(now),
+            Action::DialSecond { host, port } => self.dial_second(now, &host, port),
+            Action::CloseSecond => self.close_second(),
+            Action::Session(output) => self.carry_out_session(now, output),
+            Action::Exit(exit) => self.agent_ended(now, exit),
         }
     }
 
@@ -425,7 +425,7 @@ impl Reactor {
     }
 
     /// The agent is done. A program beside it that still runs is asked to end, and waited for.
-    fn agent_ended(&mut self, now: Instant, exit: Exit) {
+    fn agent_ended(&mut self, now: Instant, exit: Outcome) {
         match &mut self.foreground {
             Some(program) => {
                 self.agent_exit = Some(exit);

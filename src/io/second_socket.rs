@@ -106,7 +106,7 @@ impl Reactor {
         else {
             return;
         };
-        let pending = self.agent.second_pending(now);
+        let pending = self.agent.second_encrypt(now);
         if pending.is_empty() || !*is_writable {
             return;
         }

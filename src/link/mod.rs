@@ -5,7 +5,9 @@
 mod backoff;
 mod calls;
 mod error;
+mod event;
 mod gather;
+mod identity;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod link;
 mod pace;
@@ -14,6 +16,8 @@ mod transport;
 
 pub use backoff::{Backoff, Cause};
 pub use error::LinkError;
+pub use event::{Answer, LinkEvent};
 pub use gather::Wait;
-pub use link::{Answer, Event, Identity, Link};
+pub use identity::Identity;
+pub use link::Link;
 pub use transport::{Transport, TransportError};

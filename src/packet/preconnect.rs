@@ -6,8 +6,6 @@ use crate::wire::protobuf::{self, Fields, Value};
 
 /// Status of a PreConnect answer: open the stream now.
 pub const STATUS_CONNECT: &str = "CONNECT";
-/// Status of a PreConnect answer: nobody waits for this agent.
-pub const STATUS_BACKOFF: &str = "BACKOFF";
 
 const REQUEST_NAME: u32 = 1;
 const REQUEST_TYPE: u32 = 2;
@@ -64,7 +62,7 @@ impl PreConnectRequest<'_> {
 /// The gateway's answer to PreConnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreConnectResponse<'a> {
-    /// [`STATUS_CONNECT`], [`STATUS_BACKOFF`] or something newer.
+    /// [`STATUS_CONNECT`], `BACKOFF` (nobody waits for this agent) or something newer.
     pub status: &'a str,
     /// Why; may be empty.
     pub message: &'a str,
@@ -152,7 +150,7 @@ mod tests {
     fn answers_are_read() {
         let answer = PreConnectResponse::decode(b"\x0a\x07BACKOFF\x12\x03why\x1a\x01?");
         let expected = PreConnectResponse {
-            status: STATUS_BACKOFF,
+            status: "BACKOFF",
             message: "why",
         };
         assert_eq!(answer, Ok(expected));

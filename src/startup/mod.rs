@@ -9,7 +9,7 @@ mod variables;
 use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
+use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Outcome};
 use crate::base::Rng;
 use crate::cli::{AgentOptions, RunOptions};
 use crate::config::{
@@ -221,7 +221,7 @@ fn assemble(
         ships_logs: settings.log_ship,
     };
     log::ship(settings.log_ship);
-    let of_agent = agent::Settings {
+    let of_agent = AgentSettings {
         is_embedded,
         key_check_interval: settings.key_check_interval,
         drain_timeout: settings.drain_timeout,
@@ -250,8 +250,8 @@ fn serve(mut reactor: Reactor, program: Option<&Program>) -> Result<u8, StartErr
     }
     let (exit, program_code) = reactor.run().map_err(StartError::EventLoop)?;
     Ok(program_code.unwrap_or(match exit {
-        Exit::Stopped => 0,
-        Exit::KeyRefused => EXIT_KEY_REFUSED,
+        Outcome::Stopped => 0,
+        Outcome::KeyRefused => EXIT_KEY_REFUSED,
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hoop_lite::agent::{Agent, Endpoint, Settings};
+use hoop_lite::agent::{Agent, AgentSettings, Endpoint};
 use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::Identity;
@@ -80,7 +80,7 @@ impl Setup {
 
 /// The agent of such a world.
 pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>) -> Agent {
-    let settings = Settings {
+    let settings = AgentSettings {
         is_embedded: setup.is_embedded,
         key_check_interval: setup.key_check_interval,
         drain_timeout: DRAIN_TIMEOUT,

@@ -12,7 +12,7 @@ use crate::limits::{H2_HEADER_FIELDS_MAX, H2_TABLE_BYTES_MAX, H2_TABLE_UPDATES_M
 pub enum HpackError {
     /// The block ends within a field.
     Truncated,
-    /// An integer above 2^32-1 or in too many octets.
+    /// An integer above 2^32-1 or in too many bytes.
     Integer,
     /// An index behind both tables, or 0.
     Index,
@@ -131,24 +131,24 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn octet(&mut self) -> Result<u8, HpackError> {
+    fn byte(&mut self) -> Result<u8, HpackError> {
         let (&first, rest) = self.rest.split_first().ok_or(HpackError::Truncated)?;
         self.rest = rest;
         Ok(first)
     }
 
-    /// An integer whose first part is the low `prefix` bits of the next octet (section 5.1).
+    /// An integer whose first part is the low `prefix` bits of the next byte (section 5.1).
     fn integer(&mut self, prefix: u32) -> Result<usize, HpackError> {
         let mask = (1u32 << prefix) - 1;
-        let low = u32::from(self.octet()?) & mask;
+        let low = u32::from(self.byte()?) & mask;
         if low < mask {
             return Ok(low as usize);
         }
         let mut value = u64::from(low);
         for shift in [0, 7, 14, 21, 28] {
-            let octet = self.octet()?;
-            value += u64::from(octet & 0x7f) << shift;
-            if octet & 0x80 == 0 {
+            let byte = self.byte()?;
+            value += u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
                 let value = u32::try_from(value).map_err(|_| HpackError::Integer)?;
                 return Ok(value as usize);
             }
@@ -160,15 +160,15 @@ impl Reader<'_> {
     fn string(&mut self, text: &mut Vec<u8>) -> Result<(), HpackError> {
         let coded = *self.rest.first().ok_or(HpackError::Truncated)? & 0x80 != 0;
         let len = self.integer(7)?;
-        let (octets, rest) = self
+        let (bytes, rest) = self
             .rest
             .split_at_checked(len)
             .ok_or(HpackError::Truncated)?;
         self.rest = rest;
         if coded {
-            huffman::decode(octets, text).map_err(|_| HpackError::Huffman)
+            huffman::decode(bytes, text).map_err(|_| HpackError::Huffman)
         } else {
-            text.extend_from_slice(octets);
+            text.extend_from_slice(bytes);
             Ok(())
         }
     }

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn static_entries_take_one_octet() {
+    fn static_entries_take_one_byte() {
         let block = encoded(&[(":method", b"POST"), (":scheme", b"https"), (":path", b"/")]);
         assert_eq!(block, [0x83, 0x87, 0x84]);
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_take_several_length_octets() {
+    fn long_values_take_several_length_bytes() {
         let long = vec![b'v'; 1337];
         assert_eq!(encoded(&[("x", &long)])[3..6], [0x7f, 0xba, 0x09]);
     }

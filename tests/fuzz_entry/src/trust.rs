@@ -50,7 +50,7 @@ pub fn tls(bytes: &[u8]) -> bool {
         user_agent: "fuzz".to_owned(),
     };
     let mut link = Link::new(now, transport, identity.into(), None, 65_535);
-    let mut on_event = |_: hoop_lite::link::Event<'_>| panic!("nothing was agreed on");
+    let mut on_event = |_: hoop_lite::link::LinkEvent<'_>| panic!("nothing was agreed on");
     link.received(now, 0, true, &mut on_event)
         .expect("the first flight");
     assert!(link.pending().len() > 100, "a client hello");
