@@ -41,7 +41,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "doctor",
         &[
-            "admin", "config", "grpc", "h2", "io", "os", "packet", "tls", "wire",
+            "admin", "config", "grpc", "io", "link", "os", "packet", "tls", "wire",
         ],
     ),
     (

@@ -14,7 +14,7 @@ use super::trouble;
 use crate::base::TimerId;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Link, LinkEvent};
+use crate::link::{Answer, Cause, Link, LinkEvent, NoAnswer};
 use crate::packet::{Kind, Outbox};
 
 /// The connection beside the link.
@@ -163,7 +163,7 @@ impl Agent {
             Err(status) => {
                 self.link_lost(now, &trouble::ended("PreConnect", &status), Cause::Passing)
             }
-            Ok(answer) if answer.connect => self.open_stream(now),
+            Ok(answer) if answer.connects() => self.open_stream(now),
             Ok(answer) => {
                 self.got_through(now);
                 if !answer.message.is_empty() {
@@ -279,7 +279,7 @@ impl Agent {
         });
         if let Some(answer) = answer {
             self.close_second();
-            return self.judge_key(now, answer);
+            return self.judge_key(now, answer.map_err(NoAnswer::into_status));
         }
         match result {
             Err(error) => self.second_failed(&error.to_string()),

@@ -7,7 +7,9 @@ use super::endpoint::Endpoint;
 use super::trouble;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Link, LinkError, LinkEvent, Transport, TransportError, Wait};
+use crate::link::{
+    Answer, Cause, Link, LinkError, LinkEvent, NoAnswer, Transport, TransportError, Wait,
+};
 use crate::packet::{Kind, Outbox};
 use crate::tls::Client;
 
@@ -126,7 +128,9 @@ impl Agent {
                 }
                 LinkEvent::Ready => news.is_ready = true,
                 LinkEvent::StreamEnded(status) => news.ended = Some(status),
-                LinkEvent::Answered(answer) => news.answer = Some(answer),
+                LinkEvent::Answered(answer) => {
+                    news.answer = Some(answer.map_err(NoAnswer::into_status));
+                }
                 LinkEvent::GoAway(code, debug) => {
                     log::info!(
                         "the gateway, or a proxy in front of it, says goodbye ({code}, {}): sessions go on, and \

@@ -12,12 +12,12 @@ use crate::admin::dial::{
     handshake,
 };
 use crate::base::near::is_near;
-use crate::base::{Roots, Secret, Trust, Verify};
+use crate::base::{Roots, Trust, Verify};
 use crate::config::{Config, Mode, Proxy, TlsMode};
-use crate::grpc::{Call, Code, Status};
+use crate::grpc::{Code, Status};
 use crate::io::dial::advice;
+use crate::link::{Identity, LinkError};
 use crate::os::resolve::resolve_now;
-use crate::packet::{HealthCheckResponse, PreConnectResponse};
 use crate::tls::{Alpn, Configuration, Subject, Versions};
 
 /// Checks of the way, in their order.
@@ -30,8 +30,6 @@ const TALK_TIMEOUT: Duration = Duration::from_secs(10);
 const RENEW_SECONDS: u64 = 14 * 86_400;
 /// Certificates of a chain that are named.
 const CHAIN_SHOWN: usize = 4;
-const HEALTH_CHECK: &str = "/protobuf.Transport/HealthCheck";
-const PRE_CONNECT: &str = "/protobuf.Transport/PreConnect";
 const USER_AGENT: &str = concat!("hoop-lite/", env!("CARGO_PKG_VERSION"));
 
 /// The way ends after this check.
@@ -210,7 +208,7 @@ impl Walk<'_, '_> {
         if !matches!(error, DialError::Tls(error) if error.is_distrust()) {
             let plain = self
                 .dial_again()
-                .map(|stream| Caller::start(Box::new(stream)));
+                .map(|stream| Caller::start(Box::new(stream), self.identity()));
             return match plain {
                 Ok(Ok(_)) => "the gateway speaks plaintext HTTP/2 on this port: use a key whose \
                               scheme is grpc://, or give the gateway a certificate"
@@ -239,7 +237,7 @@ impl Walk<'_, '_> {
 
     fn http2(&mut self, stream: Box<dyn Duplex>) -> Result<Caller, Stop> {
         let start = Instant::now();
-        match Caller::start(stream) {
+        match Caller::start(stream, self.identity()) {
             Ok(caller) => {
                 self.add("http2", Verdict::Ok, start, "SETTINGS received");
                 Ok(caller)
@@ -259,24 +257,30 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn call<'a>(&'a self, path: &'a str) -> Call<'a> {
+    fn identity(&self) -> Identity {
         let server_name = match &self.config.tls {
-            TlsMode::Tls { server_name, .. } => server_name.as_deref(),
+            TlsMode::Tls { server_name, .. } => server_name.as_ref(),
             TlsMode::Plaintext => None,
         };
-        Call {
-            tls: self.config.tls != TlsMode::Plaintext,
-            authority: server_name.unwrap_or(&self.config.gateway.authority),
-            path,
-            user_agent: USER_AGENT,
+        Identity {
+            is_encrypted: self.config.tls != TlsMode::Plaintext,
+            authority: server_name
+                .unwrap_or(&self.config.gateway.authority)
+                .clone(),
+            token: self.config.token.clone(),
+            metadata: Vec::new(),
+            preconnect: Vec::new(),
+            user_agent: USER_AGENT.to_owned(),
         }
     }
 
     fn health(&mut self, caller: &mut Caller) -> Result<(), Stop> {
         let start = Instant::now();
-        let answer = match caller.call(self.call(HEALTH_CHECK), &[]) {
+        let answer = match caller.ask_health() {
             Ok(answer) => answer,
-            Err(CallError::Status(status)) if status.code == Code::Unimplemented => {
+            Err(CallError::Status(status))
+                if status.code == Code::Unimplemented && status.http.is_none() =>
+            {
                 let text = "the gateway is older than HealthCheck, which does no harm";
                 self.add("grpc", Verdict::Ok, start, text);
                 return Ok(());
@@ -286,18 +290,11 @@ impl Walk<'_, '_> {
                 return self.fail("grpc", start, &text);
             }
         };
-        match HealthCheckResponse::decode(&answer.message) {
-            Ok(HealthCheckResponse { status: "OK" }) => {
-                self.add("grpc", Verdict::Ok, start, "HealthCheck OK");
-            }
-            Ok(HealthCheckResponse { status }) => {
+        match &answer.status[..] {
+            "OK" => self.add("grpc", Verdict::Ok, start, "HealthCheck OK"),
+            status => {
                 let text = format!("HealthCheck {status:?}: look into the gateway's log");
                 self.add("grpc", Verdict::Warn, start, &text);
-            }
-            Err(_) => {
-                let text = "HealthCheck: the answer is no hoop message: check that this is a hoop \
-                            gateway";
-                return self.fail("grpc", start, text);
             }
         }
         let now = clock::now();
@@ -310,20 +307,11 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// An empty PreConnect, which authenticates and asks for nothing.
     fn key(&mut self, caller: &mut Caller) -> Result<(), Stop> {
         let start = Instant::now();
-        let token = self.config.token.expose_text().unwrap_or_default();
-        let bearer = Secret::new(format!("Bearer {token}"));
-        let bearer = bearer.expose_text().unwrap_or_default();
-        let metadata = [("authorization", bearer), ("origin", "agent")];
-        let outcome = caller.call(self.call(PRE_CONNECT), &metadata);
-        match outcome {
-            Ok(answer) => match PreConnectResponse::decode(&answer.message) {
-                Ok(_) => self.add("auth", Verdict::Ok, start, "the gateway accepts the key"),
-                Err(_) => return self.fail("auth", start, "the answer is no hoop message"),
-            },
-            Err(CallError::Status(status)) => {
+        match caller.ask_key() {
+            Ok(_) => self.add("auth", Verdict::Ok, start, "the gateway accepts the key"),
+            Err(CallError::Status(status)) if status.http.is_none() => {
                 let (verdict, text) = explain_refusal(&status, self.config.mode);
                 self.add("auth", verdict, start, &text);
             }
@@ -372,14 +360,15 @@ fn explain_refusal(status: &Status, mode: Mode) -> (Verdict, String) {
 
 fn call_advice(error: &CallError) -> &'static str {
     match error {
-        CallError::Status(status) if status.code == Code::Unavailable => {
-            "the proxy or load balancer in front does not reach the gateway"
-        }
-        CallError::NotGrpc(_) => {
+        CallError::Status(status) if status.http.is_some() => {
             "check that the gateway's gRPC port (8010 unless changed) is behind this address, not its \
              web page"
         }
+        CallError::Status(status) if status.code == Code::Unavailable => {
+            "the proxy or load balancer in front does not reach the gateway"
+        }
         CallError::Status(_) => "look into the gateway's log",
+        CallError::Unreadable(LinkError::Packet(_)) => "check that this is a hoop gateway",
         _ => "check what stands between here and the gateway",
     }
 }

@@ -1,4 +1,4 @@
-//! The calls of a link: the agent's one `Connect` stream, and one unary `PreConnect` at a time.
+//! The calls of a link: the agent's one `Connect` stream, and one unary call at a time.
 //!
 //! Promises that a fault of the peer costs the call it is in: the unary one goes alone, the stream
 //! of packets takes the link with it, and either is reset with the code that fits. Leaves socket,
@@ -8,17 +8,15 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::error::LinkError;
-use super::event::{Answer, LinkEvent};
+use super::event::LinkEvent;
 use super::identity::Identity;
+use super::unary::{Method, Unary};
 use crate::base::{ByteBuf, Chunks, Pieces, Secret};
-use crate::grpc::{self, Call, Code, MessageError, Piece, Reassembly, Status};
+use crate::grpc::{self, Call, Piece, Reassembly, Status};
 use crate::h2::{self, Connection, StreamId};
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
-use crate::packet::{DecodeError, Oversized, Packet, PreConnectResponse, STATUS_CONNECT};
-
-const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
-const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
+use crate::packet::{DecodeError, Oversized, Packet};
 
 /// The connection's own window never holds the stream back: only the stream's credit counts, and
 /// that begins with what there is room for.
@@ -48,15 +46,6 @@ pub(super) struct Calls {
     unary: Option<Unary>,
 }
 
-/// A unary call under way.
-struct Unary {
-    stream: StreamId,
-    /// The request has left; it waits while the peer's windows do not hold it.
-    is_sent: bool,
-    reassembly: Reassembly,
-    answer: Option<Answer>,
-}
-
 impl Calls {
     /// No call yet.
     pub(super) fn new(identity: Rc<Identity>, credit: u32) -> Self {
@@ -75,7 +64,7 @@ impl Calls {
 
     /// Opens the stream of packets.
     pub(super) fn open_stream(&mut self) -> Result<(), h2::OpenError> {
-        self.stream = Some(self.open(CONNECT_PATH, true)?);
+        self.stream = Some(self.open(Method::Connect)?);
         self.reassembly = Reassembly::new();
         self.oversized = Oversized::default();
         self.held.clear();
@@ -83,14 +72,9 @@ impl Calls {
     }
 
     /// Begins the unary call.
-    pub(super) fn ask(&mut self) -> Result<(), h2::OpenError> {
-        let stream = self.open(PRECONNECT_PATH, false)?;
-        self.unary = Some(Unary {
-            stream,
-            is_sent: false,
-            reassembly: Reassembly::new(),
-            answer: None,
-        });
+    pub(super) fn ask(&mut self, method: Method) -> Result<(), h2::OpenError> {
+        let stream = self.open(method)?;
+        self.unary = Some(Unary::new(stream, method));
         self.send_request();
         Ok(())
     }
@@ -102,16 +86,16 @@ impl Calls {
         }
     }
 
-    fn open(&mut self, path: &str, is_connect: bool) -> Result<StreamId, h2::OpenError> {
+    fn open(&mut self, method: Method) -> Result<StreamId, h2::OpenError> {
         let identity = &self.identity;
         let call = Call {
             tls: identity.is_encrypted,
             authority: &identity.authority,
-            path,
+            path: method.path(),
             user_agent: &identity.user_agent,
         };
         let mut metadata = vec![("origin", "agent")];
-        if is_connect {
+        if method == Method::Connect {
             metadata.extend(
                 identity
                     .metadata
@@ -125,7 +109,9 @@ impl Calls {
             .iter()
             .map(|(name, value)| (*name, &value[..]))
             .collect();
-        fields.push(("authorization", bearer.expose()));
+        if method != Method::HealthCheck {
+            fields.push(("authorization", bearer.expose()));
+        }
         self.http2.open_stream(&fields, false)
     }
 
@@ -135,7 +121,10 @@ impl Calls {
         let Some(call) = self.unary.as_mut().filter(|call| !call.is_sent) else {
             return;
         };
-        let request = &self.identity.preconnect;
+        let request: &[u8] = match call.method {
+            Method::PreConnect => &self.identity.preconnect,
+            Method::Connect | Method::HealthCheck => &[],
+        };
         let prefix = grpc::write_prefix(request.len());
         let size = prefix.len() + request.len();
         if self.http2.send_room(call.stream) < size {
@@ -316,7 +305,12 @@ impl Calls {
                 stream,
                 fields,
                 end_stream,
-            } => (stream, &[][..], Status::from_headers(&fields, end_stream)),
+            } => {
+                if let Some(call) = self.unary_on(stream) {
+                    call.note_head(&fields);
+                }
+                (stream, &[][..], Status::from_headers(&fields, end_stream))
+            }
             h2::Event::Trailers { stream, fields } => {
                 (stream, &[][..], Some(Status::from_trailers(&fields)))
             }
@@ -389,13 +383,17 @@ impl Calls {
                 Ok(takes_packets) => self.takes_packets = takes_packets,
                 Err(error) => {
                     if let Some(id) = self.stream {
-                        self.http2.reset(id, reset_code(&error));
+                        self.http2.reset(id, error.reset_code());
                     }
                     return Err(error);
                 }
             }
         }
         Ok(taken)
+    }
+
+    fn unary_on(&mut self, id: StreamId) -> Option<&mut Unary> {
+        self.unary.as_mut().filter(|call| call.stream == id)
     }
 
     /// The unary call. A fault in it is the end of that call only.
@@ -406,30 +404,11 @@ impl Calls {
         status: Option<Status>,
         on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) {
-        let Some(call) = self.unary.as_mut().filter(|call| call.stream == id) else {
+        let Some(call) = self.unary_on(id) else {
             return;
         };
-        let Unary {
-            reassembly, answer, ..
-        } = call;
-        let result = feed(reassembly, data, &mut |message| {
-            let PreConnectResponse { status, message } = PreConnectResponse::decode(message)?;
-            *answer = Some(Answer {
-                connect: status == STATUS_CONNECT,
-                message: message.to_owned(),
-            });
-            Ok(())
-        });
-        let (outcome, code) = match (result, status) {
-            (Err(error), _) => {
-                let status = Status::new(Code::Internal, error.to_string());
-                (Err(status), reset_code(&error))
-            }
-            (Ok(()), None) => return,
-            (Ok(()), Some(status)) => {
-                let answer = answer.take().filter(|_| status.code == Code::Ok);
-                (answer.ok_or(status), h2::ErrorCode::CANCEL)
-            }
+        let Some((outcome, code)) = call.receive(data, status) else {
+            return;
         };
         // A call may fail before its stream ends, and nobody waits for that.
         self.http2.reset(id, code);
@@ -448,33 +427,4 @@ fn offer(
     let range = packet.payload_range();
     on_event(LinkEvent::Packet(packet));
     Ok(on_event(LinkEvent::Buffer(message, range)))
-}
-
-/// What a stream is reset with whose messages can't be read.
-fn reset_code(error: &LinkError) -> h2::ErrorCode {
-    match error {
-        LinkError::Message(MessageError::TooLarge(_)) => h2::ErrorCode::ENHANCE_YOUR_CALM,
-        _ => h2::ErrorCode::PROTOCOL_ERROR,
-    }
-}
-
-/// All messages of a unary call.
-fn feed(
-    reassembly: &mut Reassembly,
-    mut data: &[u8],
-    on_message: &mut dyn FnMut(&[u8]) -> Result<(), DecodeError>,
-) -> Result<(), LinkError> {
-    while !data.is_empty() {
-        let (used, piece) = reassembly.feed(data).map_err(LinkError::Message)?;
-        data = &data[used..];
-        match piece {
-            None => {}
-            Some(Piece::Message(message)) => on_message(message).map_err(LinkError::Packet)?,
-            Some(Piece::Joined(message)) => on_message(message).map_err(LinkError::Packet)?,
-            Some(Piece::Oversized { len, .. }) => {
-                return Err(LinkError::Message(MessageError::TooLarge(len)));
-            }
-        }
-    }
-    Ok(())
 }

@@ -13,11 +13,14 @@ mod link;
 mod pace;
 pub mod proxy;
 mod transport;
+mod unary;
 
 pub use backoff::{Backoff, Cause};
 pub use error::LinkError;
-pub use event::{Answer, LinkEvent};
+pub use event::{Answer, LinkEvent, NoAnswer};
 pub use gather::Wait;
 pub use identity::Identity;
 pub use link::Link;
 pub use transport::{Transport, TransportError};
+
+pub use crate::h2::OpenError;

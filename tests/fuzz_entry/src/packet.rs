@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use hoop_lite::base::Secret;
 use hoop_lite::limits;
 use hoop_lite::packet::{
-    ConnectionParams, HealthCheckResponse, Oversized, Packet, PreConnectRequest,
-    PreConnectResponse, encode, params, spec,
+    ConnectionParams, Oversized, Packet, PreConnectRequest, PreConnectResponse, encode, params,
+    spec,
 };
 use hoop_lite::session::command::PathPlace;
 use hoop_lite::session::environment::Environment;
@@ -77,11 +77,9 @@ pub fn oversized(bytes: &[u8]) -> bool {
 
 /// The answers of the unary calls; a request with the answer's texts is read as it was written.
 pub fn preconnect(bytes: &[u8]) -> bool {
-    let health = HealthCheckResponse::decode(bytes);
     let Ok(answer) = PreConnectResponse::decode(bytes) else {
         return false;
     };
-    assert_eq!(health.map(|health| health.status), Ok(answer.status));
     let mut written = Vec::new();
     PreConnectRequest {
         name: answer.status,
