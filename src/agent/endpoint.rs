@@ -1,7 +1,7 @@
 //! Where the gateway is and how to present ourselves there; made anew for every attempt, so that a
 //! rotated key or certificate is picked up without a restart.
 
-use crate::link::Identity;
+use crate::link::{Identity, Transport, TransportError};
 use crate::tls::Client;
 
 /// Everything that one attempt needs.
@@ -22,3 +22,11 @@ pub struct Endpoint {
 
 /// Makes an [`Endpoint`], or says why it can't (an unreadable key file).
 pub type EndpointSource = Box<dyn FnMut() -> Result<Endpoint, String>>;
+
+/// What carries a connection to an endpoint.
+pub(super) fn transport(tls: Option<Client>) -> Result<Transport, TransportError> {
+    match tls {
+        None => Ok(Transport::plaintext()),
+        Some(client) => Transport::tls(client),
+    }
+}

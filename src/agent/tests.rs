@@ -545,3 +545,38 @@ fn silence_is_found_in_time_whatever_came_behind_the_key_check() {
         assert_eq!(lost_after, Some(15), "{said_after} s behind the check");
     }
 }
+
+#[test]
+fn a_link_that_ends_twice_in_one_read_is_lost_once() {
+    let mut world = World::live(&[]);
+    let ended = headers(1, &[("grpc-status", "14")], true);
+    world.feed(&[ended, frame(PING, 0, 1, &[0; 8])].concat());
+    let closes = std::iter::from_fn(|| world.agent.poll_output())
+        .filter(|action| matches!(action, Action::CloseLink));
+    assert_eq!(closes.count(), 1);
+    assert_eq!(world.agent.counters().failures, 1);
+}
+
+#[test]
+fn an_attempt_that_follows_at_once_is_not_forgotten_with_the_last_link() {
+    let mut world = World::live(&[]);
+    let settings = AgentSettings {
+        reconnect_max: Duration::ZERO,
+        ..SETTINGS_OF_AGENT
+    };
+    let sessions = Sessions::new(session::Settings::default(), AgentEnvironment::default());
+    let endpoints = Box::new(|| Ok(endpoint()));
+    world.agent = Agent::new(world.now, settings, sessions, endpoints, Rng::new(1));
+    assert!(world.agent.poll_output().is_some());
+    world.agent.link_connected(world.now);
+    world.pass(limits::CONNECT_TIMEOUT.as_secs());
+    let actions: Vec<_> = std::iter::from_fn(|| world.agent.poll_output()).collect();
+    assert!(matches!(
+        actions[..],
+        [Action::CloseLink, Action::DialLink { .. }]
+    ));
+    world.agent.link_closed();
+    assert_eq!(world.agent.link_state(), LinkState::Dialling);
+    world.agent.link_connected(world.now);
+    assert_eq!(world.agent.link_state(), LinkState::Connecting);
+}

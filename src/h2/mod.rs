@@ -11,6 +11,7 @@ pub mod frame;
 pub mod hpack;
 mod ledger;
 mod nuisance;
+mod reading;
 mod receive;
 pub mod settings;
 pub mod stream;

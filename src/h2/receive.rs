@@ -15,76 +15,12 @@ use super::fields::Fields;
 use super::frame::{self, FrameKind, HEAD_LEN, Head};
 use super::hpack::{self, HpackError};
 use super::ledger::{Ledger, Outcome};
+use super::reading::{Block, Data, Reading, Step};
 use super::stream::{Recv, StreamId};
 use crate::limits::{
     H2_CONTINUATIONS_MAX, H2_DATA_TINY_BYTES, H2_FRAME_BYTES_MAX, H2_HEADER_BLOCK_BYTES_MAX,
     H2_INFORMATIONAL_MAX,
 };
-
-/// What the next byte is a part of.
-#[derive(Clone, Copy)]
-enum Reading {
-    /// A frame's head, of which `len` bytes have come.
-    Head { bytes: [u8; HEAD_LEN], len: usize },
-    /// The payload of this frame, gathered in [`Receiver::payload`].
-    Payload(Head),
-    /// The padding length of this DATA frame.
-    PadLength(Head),
-    /// The content of a DATA frame.
-    Data(Data),
-    /// Bytes without meaning.
-    Skip(u32),
-}
-
-impl Reading {
-    /// In front of a frame.
-    const START: Self = Self::Head {
-        bytes: [0; HEAD_LEN],
-        len: 0,
-    };
-}
-
-/// A DATA frame under way.
-#[derive(Clone, Copy)]
-struct Data {
-    stream: u32,
-    left: u32,
-    padding: u32,
-    end_stream: bool,
-}
-
-/// A header block under way.
-struct Block {
-    stream: u32,
-    end_stream: bool,
-    continuations: u32,
-    bytes: Vec<u8>,
-}
-
-/// What one step took; without progress it waits for more input.
-struct Step<'a> {
-    consumed: usize,
-    progress: bool,
-    event: Option<Event<'a>>,
-}
-
-impl<'a> Step<'a> {
-    const fn wait(consumed: usize) -> Self {
-        Self {
-            consumed,
-            progress: false,
-            event: None,
-        }
-    }
-
-    const fn took(consumed: usize, event: Option<Event<'a>>) -> Self {
-        Self {
-            consumed,
-            progress: true,
-            event,
-        }
-    }
-}
 
 /// See the module.
 pub(super) struct Receiver {

@@ -233,7 +233,7 @@ fn assemble(
         Some(endpoints) => Agent::new(now, of_agent, sessions, endpoints, rng),
         None => {
             let nowhere = Box::new(|| Err(String::new()));
-            Agent::idle(now, of_agent, sessions, nowhere, rng)
+            Agent::idle(of_agent, sessions, nowhere, rng)
         }
     };
     let mut reactor = Reactor::new(agent, options).map_err(StartError::Reactor)?;
