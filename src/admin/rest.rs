@@ -8,8 +8,8 @@ use super::credentials::Credentials;
 use super::dial::{DialError, Duplex, READ_BYTES, connect_through, handshake, tls_error};
 use super::error::{AdminError, Refusal, What};
 use super::request::{Request, encode};
-use super::table;
 use crate::base::Secret;
+use crate::base::plain::{beginning, plain};
 use crate::config::{Surroundings, proxy};
 use crate::http::{Bounds, HeadBounds, HttpError, Response, ResponseReader, is_field_value};
 use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_HEAD_BYTES_MAX, ADMIN_HEADERS_MAX};
@@ -18,8 +18,8 @@ use crate::wire::json_text::{is_json, parse};
 
 /// One call from the first look-up to the last byte.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Characters shown of a foreign text.
-const MESSAGE_CHARS_MAX: usize = 300;
+/// Bytes shown of a foreign text.
+const MESSAGE_BYTES_MAX: usize = 300;
 
 /// What an answer may cost.
 const ANSWER: Bounds = Bounds {
@@ -241,9 +241,5 @@ fn message_of(response: &Response) -> String {
 
 /// Foreign text, cut short and without anything that could steer a terminal.
 pub fn printable(text: &str) -> String {
-    let end = text.char_indices().nth(MESSAGE_CHARS_MAX);
-    let cut = end.and_then(|(end, _)| text.get(..end)).unwrap_or(text);
-    let mut out = String::new();
-    table::push_printable(&mut out, cut);
-    out
+    plain(beginning(text, MESSAGE_BYTES_MAX))
 }

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crate::admin::{OutputForm, table};
+use crate::admin::OutputForm;
+use crate::base::plain::plain;
 use crate::wire::json;
 
 /// How a check went.
@@ -60,9 +61,7 @@ impl<'a> Report<'a> {
     /// Adds a finding; `text` says what was found and, unless all is well, what to do.
     pub fn add(&mut self, check: &'static str, verdict: Verdict, took: Duration, text: &str) {
         self.failed |= verdict == Verdict::Fail;
-        let mut shown = String::new();
-        table::push_printable(&mut shown, text);
-        let text = shown;
+        let text = plain(text);
         let word = verdict.word();
         let millis = took.as_millis();
         match self.form {
@@ -130,7 +129,7 @@ mod tests {
         assert_eq!(
             text,
             "ok    key          3 ms  fine\n\
-             FAIL  dns       5000 ms  say \"x\"??[2J\n\
+             FAIL  dns       5000 ms  say \"x\" [2J\n\
              skip  tcp          0 ms  no address\n"
         );
         assert_eq!(code, 1);

@@ -281,7 +281,7 @@ impl Environment {
             {
                 if passed_over.len() < NAMES_SHOWN_BYTES {
                     passed_over.push(' ');
-                    passed_over.extend(name.escape_debug());
+                    passed_over.push_str(&Word(name).to_string());
                 }
                 continue;
             }
