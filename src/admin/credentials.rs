@@ -126,18 +126,14 @@ impl Credentials {
         warnings: &mut Vec<String>,
     ) -> Result<Self, AdminError> {
         let [api_url, grpc_url, token] = TRIO.map(|name| surroundings.get(name));
-        let nothing = Table::default();
-        if let (Some(api_url), Some(_), Some(token)) = (&api_url, &grpc_url, &token) {
+        let token = token.map(Secret::new);
+        let of_variables = |api_url: &str, token, warnings: &mut Vec<String>| {
             let url = parse_url(api_url, "HOOP_APIURL")?;
-            let token = Some(Secret::new(token.as_str()));
-            return Self::new(
-                surroundings,
-                Source::Environment,
-                url,
-                token,
-                &nothing,
-                warnings,
-            );
+            let (source, nothing) = (Source::Environment, Table::default());
+            Self::new(surroundings, source, url, token, &nothing, warnings)
+        };
+        if let (Some(api_url), Some(_), Some(_)) = (&api_url, &grpc_url, &token) {
+            return of_variables(api_url, token, warnings);
         }
         // A missing home is a missing file, but a broken file must not be passed over.
         let file = match ConfigFile::read(surroundings, warnings) {
@@ -166,16 +162,7 @@ impl Credentials {
                 .filter(|name| surroundings.get(name).is_none());
             return Err(AdminError::NoCredentials(missing.collect()));
         };
-        let url = parse_url(&api_url, "HOOP_APIURL")?;
-        let token = token.map(Secret::new);
-        Self::new(
-            surroundings,
-            Source::Environment,
-            url,
-            token,
-            &nothing,
-            warnings,
-        )
+        of_variables(&api_url, token, warnings)
     }
 
     /// Where to log in: the address given, `HOOP_APIURL`, or the file. No token.

@@ -42,10 +42,6 @@ impl KeySource {
     }
 
     /// The key as it is in the file now; `None` when there is no file to read.
-    pub fn load(&self, surroundings: Surroundings<'_>) -> Result<Option<Secret>, ConfigError> {
-        Ok(self.read(surroundings)?.map(|found| found.token))
-    }
-
     pub(super) fn read(
         &self,
         surroundings: Surroundings<'_>,

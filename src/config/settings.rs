@@ -272,7 +272,7 @@ pub const CLIENT_ENV: &str = "HOOP_LITE_CLIENT_ENV";
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// One packet towards a target must fit many times.
 const QUEUE_BUDGET_MIN: usize = 1 << 20;
-/// The half of a 32-bit machine's address space.
+/// Half of a 32-bit machine's address space.
 const QUEUE_BUDGET_MAX: usize = 2 << 30;
 /// Each check costs the gateway a database query.
 const KEY_CHECK_INTERVAL_MIN: Duration = Duration::from_secs(5);
@@ -288,13 +288,13 @@ const RELAY_COUNT_LIMIT: usize = 1_000_000;
 const STALL_MIN: Duration = Duration::from_millis(100);
 /// Longer is as good as never.
 const STALL_LIMIT: Duration = Duration::from_secs(600);
-/// What is in the pipe already must be had.
+/// What is in the pipe already must still be read.
 const OUTPUT_MIN: Duration = Duration::from_secs(1);
-/// Who prints for longer has a file for it.
+/// Whoever prints for longer can write to a file.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(3600);
 /// The kernel counts in seconds.
 const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
-/// What a firewall forgets, it has forgotten by then.
+/// By then every firewall has forgotten the connection.
 const KEEPALIVE_LIMIT: Duration = Duration::from_secs(3600);
 /// The kernel takes 127.
 const KEEPALIVE_PROBES_LIMIT: usize = 100;

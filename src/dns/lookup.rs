@@ -20,10 +20,10 @@ use super::resolv_conf::ResolvConf;
 
 /// Families asked for; IPv6 is tried first (RFC 8305, section 4).
 const FAMILIES: [RecordType; 2] = [RecordType::AAAA, RecordType::A];
-/// A server that has said nothing for this long is no reason to wait with the next one.
+/// After this long without an answer the next server is asked, too.
 const NEXT_SERVER_AFTER: Duration = Duration::from_secs(1);
-/// With addresses of one family the other one gets this long. RFC 8305 has 50 ms, which a far server
-/// needs already.
+/// Once one family has addresses, the other one gets this long. RFC 8305 says 50 ms, which a far server
+/// may need for its answer alone.
 const OTHER_FAMILY_WAIT: Duration = Duration::from_millis(200);
 /// A name that does not exist has no address of the other family either (RFC 8020), but a broken
 /// server may say so of one family only.
@@ -69,7 +69,7 @@ enum State {
         known: Vec<IpAddr>,
     },
     Found(Vec<IpAddr>),
-    /// Nothing, though there is such a name.
+    /// The name exists, but has no address of this family.
     Nothing,
     NoName,
     Failed,
@@ -80,7 +80,7 @@ struct Asked {
     state: State,
     /// Datagrams sent, to one server after the other.
     sent: usize,
-    /// Of these, known to be in vain.
+    /// How many of them are known to have brought nothing.
     failed: usize,
     /// When patience with the last server ends.
     next_at: Option<Instant>,
@@ -227,7 +227,7 @@ impl Lookup {
                     next_at: None,
                 })
             });
-            // What can't be a name is not there.
+            // What can't be a name does not exist.
             if let [Some(first), Some(second)] = asked {
                 self.asked = Some([first, second]);
                 let rounds = self.conf.attempts.max(self.conf.servers.len());
@@ -295,7 +295,7 @@ impl Lookup {
         }
     }
 
-    /// A datagram was in vain: the next one goes out at once.
+    /// A datagram brought nothing: the next one goes out at once.
     fn failed(&mut self, now: Instant, family: usize) {
         let sends_max = self.sends_max();
         let Some(asked) = self.open(family) else {

@@ -2,8 +2,8 @@
 //!
 //! Whoever asks for a name that is being looked up waits with the others, so a session has as many
 //! look-ups as it has hosts. No user asks for more than three quarters of the table at once. When the
-//! table, or his share, is full, the one that has hung for the longest makes room. The link never waits
-//! for, or with, sessions.
+//! table or the user's share is full, the look-up that has hung for the longest makes room. The link
+//! never waits for sessions, nor together with them.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -20,9 +20,9 @@ pub(super) const LOOKUPS_MAX: usize = 512;
 pub(super) const SHARE_MAX: usize = LOOKUPS_MAX / 4 * 3;
 /// A look-up that is younger has not hung.
 const HUNG_AFTER: Duration = Duration::from_secs(1);
-/// How long a name that could not be found is not asked for again.
+/// For this long, a name that could not be found is not asked for again.
 pub(super) const REFUSED_FOR: Duration = Duration::from_secs(1);
-/// Names that are remembered for that.
+/// Such names that are remembered.
 pub(super) const REFUSED_MAX: usize = 64;
 
 /// Who wants to know.
@@ -82,7 +82,8 @@ impl Names {
         }
     }
 
-    /// Asks for `name`, or waits with whom asked before. The look-up, or an error that is known already.
+    /// Asks for `name`, or waits with those that asked before. The look-up, or an error that is known
+    /// already.
     pub fn ask(
         &mut self,
         now: Instant,
@@ -140,8 +141,8 @@ impl Names {
         entries.filter(|(_, entry)| counts(entry.asker)).count()
     }
 
-    /// When `asker` finds no place: what has hung for the longest is given up, of his own if he has his
-    /// share.
+    /// When `asker` finds no place: gives up the look-up that has hung for the longest, one of the same
+    /// user if that user's share is full.
     pub fn make_room(&mut self, now: Instant, asker: Asker) -> Option<(Key, Outcome)> {
         if asker == Asker::Link || !self.is_full(asker) {
             return None;

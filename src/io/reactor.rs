@@ -88,7 +88,7 @@ impl Reactor {
         let mut signals = Signals::new(options.catch)?;
         ground
             .registry()
-            .register(&mut signals, tokens::SIGNALS, Interest::READABLE)?;
+            .register(signals.source(), tokens::SIGNALS, Interest::READABLE)?;
         let processes = Processes::new(options.search_path, options.keeping);
         Ok(Self {
             ground,

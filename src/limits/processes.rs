@@ -12,7 +12,8 @@ pub const PROCESS_COUNT_MAX: usize = 1024;
 /// Sessions whose processes are being ended: when there are more, the earliest is made to end at once.
 pub const ENDING_COUNT_MAX: usize = PROCESS_COUNT_MAX;
 
-/// Guardians that live on for what has detached itself, when no more of it is spared.
+/// Guardians that live on for what has detached itself from its session. When there are as many, what
+/// detaches itself from a further session is ended with it.
 pub const LEFT_COUNT_MAX: usize = 256;
 
 /// Children at once: guardians of sessions that run, end and are left behind, and the program beside

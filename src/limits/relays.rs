@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::http2::H2_DATA_TINY_BYTES;
-use super::link::{PAYLOAD_BYTES_MAX, STREAM_WINDOW, STREAM_WINDOW_UNDER_PRESSURE};
+use super::link::{STREAM_WINDOW, STREAM_WINDOW_UNDER_PRESSURE};
 
 // -- targets --------------------------------------------------------------------------------------
 
@@ -32,9 +32,6 @@ pub const LINGER_MAX: Duration = Duration::from_secs(10);
 
 /// In between, what the kernel holds for it is looked at this often.
 pub const LINGER_LOOK: Duration = Duration::from_millis(2500);
-
-/// Bytes read from one target in one go before the next one's turn.
-pub const READ_BYTES_PER_TURN: usize = PAYLOAD_BYTES_MAX;
 
 const _: () = assert!(
     TARGET_PROBE_AFTER.as_secs() + TARGET_PROBE_EVERY.as_secs() * TARGET_PROBES_MAX as u64

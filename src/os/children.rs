@@ -142,8 +142,8 @@ impl Children {
         }
     }
 
-    /// The kernel shows the oldest zombie only: behind one of ours that waits for its release,
-    /// orphans wait too, as long as that drain may last.
+    /// The kernel shows the oldest zombie only: while one of our own waits for its release, orphans
+    /// behind it have to wait, too.
     fn collect_orphans(&self) {
         while let Ok(Some((pid, _))) = sys::peek_exit(None) {
             if self.entries.contains_key(&pid) || !sys::collect(pid) {

@@ -233,18 +233,18 @@ impl Processes {
         self.guardians.next_kill()
     }
 
-    /// Ends what was asked and did not.
+    /// Kills what was asked to end and did not.
     pub fn kill_overdue(&mut self, now: Instant) {
         self.guardians.kill_overdue(now, &self.children);
     }
 
-    /// The key is revoked: nobody, not even who was left behind by a session that has ended long
-    /// ago, gets more than a moment.
+    /// The key is revoked: no process gets more than a moment, not even one that a session has left
+    /// behind long ago.
     pub fn revoke(&mut self, now: Instant) {
         self.end_all(now, limits::REVOKED_GRACE);
     }
 
-    /// Every process of every session is asked to end, and made to within `grace`.
+    /// Asks every process of every session to end, and kills it where it has not within `grace`.
     pub fn end_all(&mut self, now: Instant, grace: Duration) {
         self.guardians.end_all(now, &self.children, grace);
     }

@@ -242,7 +242,7 @@ impl Way {
                 Ok(size) => lookup.received(now, server, &buffer[..size]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What the network says about what we sent.
+                // An ICMP error about what we sent.
                 Err(_) => lookup.server_failed(now, server),
             }
         }
@@ -380,13 +380,13 @@ fn read_conf() -> ResolvConf {
     )
 }
 
-/// A file's content, as much as there is of it. What is no file may keep us waiting, and has none.
+/// A file's content, as much as there is of it. What is not a file has none: reading it might wait.
 fn read(path: &str) -> Vec<u8> {
     let mut content = Vec::new();
     if fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
         && let Ok(file) = File::open(path)
     {
-        // What was read of a file that breaks off is as good as it gets.
+        // Of a file that can't be read to its end, the beginning has to do.
         let _ = file.take(FILE_BYTES_MAX).read_to_end(&mut content);
     }
     content
@@ -403,8 +403,8 @@ fn mark(path: &str) -> Option<Mark> {
     ))
 }
 
-/// A number that nobody can guess, lest strangers answer. Without a source of them the port has
-/// to do.
+/// A number that nobody can guess, so that no stranger can answer. Where the system gives none, the
+/// random port has to do.
 fn random_id() -> u16 {
     let mut bytes = [0; 2];
     let _ = sys::random_bytes(&mut bytes);
