@@ -1,6 +1,6 @@
 //! The life of the link, seen from the agent: dial, accept, check, lose.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::agenda::{Action, Deadline, Outcome};
 use super::agent::Agent;
@@ -15,6 +15,7 @@ use crate::grpc::{Code, Status};
 use crate::limits;
 use crate::link::{Answer, Cause, Link, LinkError, LinkEvent, NoAnswer, Wait};
 use crate::packet::{Kind, Outbox};
+use crate::session::Said;
 
 impl Agent {
     pub(super) fn dial(&mut self, now: Instant) {
@@ -102,10 +103,22 @@ impl Agent {
 
     /// How the link's socket is to be waited for; asked when a turn is over.
     pub fn link_wait(&mut self, now: Instant) -> Wait {
-        let is_at_work = self.sessions.take_is_at_work();
-        match self.phase.link_mut() {
-            Some(link) => link.wait(now, self.sessions.credit_wanted(), is_at_work),
-            None => Wait::AT_ONCE,
+        let said = self.sessions.take_said();
+        let Some(link) = self.phase.link_mut() else {
+            return Wait::AT_ONCE;
+        };
+        match said {
+            Said::Nothing => {}
+            Said::Answer => link.answered(now),
+            Said::Word => link.interrupt(now),
+        }
+        link.wait(now, self.sessions.credit_wanted())
+    }
+
+    /// The deadline of [`Agent::link_wait`] is over; nothing has come for the last `silence` of it.
+    pub fn link_waited(&mut self, silence: Duration) {
+        if let Some(link) = self.phase.link_mut() {
+            link.waited(silence);
         }
     }
 

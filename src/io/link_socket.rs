@@ -160,11 +160,13 @@ impl LinkSocket {
     }
 
     /// What has gathered until now is read, however little it is.
-    pub(super) fn end_gathering(&mut self, now: Instant) {
+    pub(super) fn end_gathering(&mut self, now: Instant, ground: &mut Ground) {
         if let Some(socket) = self.socket.opened()
             && self.wait.until.is_some_and(|until| now >= until)
         {
             socket.is_readable = true;
+            let silence = sys::nothing_received_for(socket.stream.as_fd());
+            ground.agent.link_waited(silence.unwrap_or_default());
         }
     }
 

@@ -9,7 +9,7 @@
 
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::calls::Calls;
 use super::error::LinkError;
@@ -198,13 +198,24 @@ impl Link {
         }
     }
 
-    /// How the socket is to be waited for, when the gateway should have `credit_wanted` and a
-    /// target may have shown that somebody is at work.
-    pub fn wait(&mut self, now: Instant, credit_wanted: u32, is_at_work: bool) -> Wait {
-        if is_at_work {
-            self.gather.interrupt(now);
-        }
+    /// How the socket is to be waited for, when the gateway should have `credit_wanted`.
+    pub fn wait(&self, now: Instant, credit_wanted: u32) -> Wait {
         self.gather.wait(now, credit_wanted)
+    }
+
+    /// See [`Gather::waited`].
+    pub fn waited(&mut self, silence: Duration) {
+        self.gather.waited(silence);
+    }
+
+    /// See [`Gather::answered`].
+    pub fn answered(&mut self, now: Instant) {
+        self.gather.answered(now);
+    }
+
+    /// See [`Gather::interrupt`].
+    pub fn interrupt(&mut self, now: Instant) {
+        self.gather.interrupt(now);
     }
 
     /// Opens the agent's stream.
