@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use hoop_lite::agent::{Action, Agent, AgentSettings, Endpoint};
 use hoop_lite::base::{Rng, Roots, Secret, Trust, Verify};
-use hoop_lite::link::Identity;
+use hoop_lite::link::AgentIdentity;
 use hoop_lite::packet::{Kind, Outbox, spec};
 use hoop_lite::session::{
     AgentEnvironment, Channel, Output as SessionOutput, Report, Sessions, TargetId,
@@ -325,8 +325,8 @@ impl World {
     }
 }
 
-fn identity() -> Identity {
-    Identity {
+fn identity() -> AgentIdentity {
+    AgentIdentity {
         is_encrypted: true,
         authority: "gateway.test:8010".to_owned(),
         token: Secret::new(b"token".to_vec()),

@@ -57,6 +57,57 @@ pub enum LinkState {
 }
 
 /// See the module.
+///
+/// ```
+/// # use std::time::{Duration, Instant};
+/// # use hoop_lite::{agent::*, base::{Rng, Secret}, link::AgentIdentity, session::Sessions};
+/// # let settings = AgentSettings {
+/// #     is_embedded: false,
+/// #     key_check_interval: Duration::from_secs(15),
+/// #     drain_timeout: Duration::ZERO,
+/// #     reconnect_max: Duration::from_secs(30),
+/// #     exit_on_revoked: false,
+/// # };
+/// # let identity = || AgentIdentity {
+/// #     is_encrypted: false,
+/// #     authority: "gateway:8010".into(),
+/// #     token: Secret::new("token"),
+/// #     metadata: Vec::new(),
+/// #     preconnect: Vec::new(),
+/// #     user_agent: "example".into(),
+/// # };
+/// # let endpoints = Box::new(move || {
+/// #     Ok(Endpoint {
+/// #         host: "gateway".into(),
+/// #         port: 8010,
+/// #         place: "gateway:8010".into(),
+/// #         tunnel: None,
+/// #         tls: None,
+/// #         identity: identity(),
+/// #     })
+/// # });
+/// # let sessions = Sessions::new(Default::default(), Default::default());
+/// # let now = Instant::now();
+/// let mut agent = Agent::new(now, settings, sessions, endpoints, Rng::new(1));
+/// assert!(matches!(agent.poll_output(), Some(Action::DialLink { port: 8010, .. })));
+/// assert_eq!(agent.link_state(), LinkState::Dialling);
+///
+/// // The socket is connected, and breaks: what is left to be said, then the end of the socket.
+/// agent.link_connected(now);
+/// assert_eq!(agent.link_state(), LinkState::Connecting);
+/// agent.link_broke(now, "connection reset by peer");
+/// assert!(matches!(agent.poll_output(), Some(Action::CloseLink)));
+/// agent.link_closed();
+/// assert_eq!(agent.link_state(), LinkState::Waiting);
+///
+/// // After a while it is dialled anew, until somebody asks the agent to stop.
+/// let retry = agent.poll_timeout().expect("a deadline");
+/// agent.handle_timeout(retry);
+/// assert!(matches!(agent.poll_output(), Some(Action::DialLink { .. })));
+/// agent.stop(retry);
+/// let last = std::iter::from_fn(|| agent.poll_output()).last();
+/// assert!(matches!(last, Some(Action::Exit(Outcome::Stopped))));
+/// ```
 pub struct Agent {
     pub(super) settings: AgentSettings,
     pub(super) endpoints: EndpointSource,

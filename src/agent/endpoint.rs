@@ -1,7 +1,7 @@
 //! Where the gateway is and how to present ourselves there; made anew for every attempt, so that a
 //! rotated key or certificate is picked up without a restart.
 
-use crate::link::{Identity, Transport, TransportError};
+use crate::link::{AgentIdentity, Transport, TransportError};
 use crate::tls::Client;
 
 /// Everything that one attempt needs.
@@ -17,7 +17,7 @@ pub struct Endpoint {
     /// TLS, unless the key says plaintext.
     pub tls: Option<Client>,
     /// Calls.
-    pub identity: Identity,
+    pub identity: AgentIdentity,
 }
 
 /// Makes an [`Endpoint`], or says why it can't (an unreadable key file).

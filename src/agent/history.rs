@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::base::Rng;
-use crate::link::{Backoff, Cause};
+use crate::link::{Backoff, LossCause};
 
 /// Totals of the link; for logs and metrics.
 #[derive(Clone, Copy, Default, Debug)]
@@ -94,7 +94,7 @@ impl History {
     }
 
     /// How long to wait for the next attempt.
-    pub(super) fn next_wait(&mut self, now: Instant, cause: Cause, rng: &mut Rng) -> Duration {
+    pub(super) fn next_wait(&mut self, now: Instant, cause: LossCause, rng: &mut Rng) -> Duration {
         self.backoff.next_wait(now, cause, rng)
     }
 

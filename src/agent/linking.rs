@@ -7,14 +7,15 @@ use super::agent::Agent;
 use super::endpoint::{Endpoint, transport};
 use super::key_check::{KeyCheck, Verdict};
 use super::leaving::Leaving;
+use super::news::{News, takes_packets};
 use super::phase::{Connecting, Phase, arm_connect};
 use super::second::SecondNews;
 use super::trouble;
 use crate::base::Rng;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Link, LinkError, LinkEvent, NoAnswer, Wait};
-use crate::packet::{Kind, Outbox};
+use crate::link::{Answer, Link, LinkError, LossCause, Wait};
+use crate::packet::Kind;
 use crate::session::Said;
 
 impl Agent {
@@ -34,14 +35,14 @@ impl Agent {
             }
             Err(reason) => {
                 self.history.lost_the_way();
-                self.link_lost(now, &reason, Cause::Passing);
+                self.link_lost(now, &reason, LossCause::Passing);
             }
         }
     }
 
     pub(super) fn not_connected_in_time(&mut self, now: Instant) {
         let reason = trouble::silent(self.phase.link());
-        self.link_lost(now, &reason, Cause::Passing);
+        self.link_lost(now, &reason, LossCause::Passing);
     }
 
     /// The socket is connected.
@@ -73,7 +74,7 @@ impl Agent {
             Err(error) => {
                 self.agenda.push(Action::CloseLink);
                 let reason = LinkError::Transport(error).to_string();
-                self.link_lost(now, &reason, Cause::Passing);
+                self.link_lost(now, &reason, LossCause::Passing);
             }
         }
     }
@@ -82,7 +83,7 @@ impl Agent {
     pub fn link_unreachable(&mut self, now: Instant, reason: &str, advice: &str) {
         if let Phase::Dialling(endpoint, _) = &self.phase {
             let reason = trouble::unreachable(reason, advice, endpoint.tunnel.is_some());
-            self.link_lost(now, &reason, Cause::Passing);
+            self.link_lost(now, &reason, LossCause::Passing);
         }
     }
 
@@ -90,7 +91,7 @@ impl Agent {
     pub fn link_broke(&mut self, now: Instant, reason: &str) {
         if let Some(link) = self.phase.link() {
             let reason = trouble::broken(reason, link);
-            self.link_lost(now, &reason, Cause::Passing);
+            self.link_lost(now, &reason, LossCause::Passing);
         } else if let Phase::Closing(_) = &self.phase {
             self.agenda.push(Action::CloseLink);
         }
@@ -135,40 +136,7 @@ impl Agent {
         let Some(link) = phase.link_mut() else {
             return;
         };
-        let mut news = News::default();
-        let takes_packets = takes_packets(link, outbox);
-        let result = link.received(now, size, takes_packets, &mut |event| {
-            match event {
-                LinkEvent::Packet(packet) => {
-                    news.packet_seen = true;
-                    match packet.kind {
-                        Some(Kind::AgentGatewayConnectOK) => {}
-                        Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
-                        _ => sessions.handle_packet(now, &packet, outbox),
-                    }
-                }
-                LinkEvent::Buffer(buffer, payload) => {
-                    sessions.keep_payload(now, buffer, payload, outbox);
-                }
-                LinkEvent::Oversized(packet, len) => {
-                    sessions.handle_oversized(now, &packet, len, outbox)
-                }
-                LinkEvent::Ready => news.is_ready = true,
-                LinkEvent::StreamEnded(status) => news.ended = Some(status),
-                LinkEvent::Answered(answer) => {
-                    news.answer = Some(answer.map_err(NoAnswer::into_status));
-                }
-                LinkEvent::GoAway(code, debug) => {
-                    log::info!(
-                        "the gateway, or a proxy in front of it, says goodbye ({code}, {}): sessions go on, and \
-                         without any the link is made anew; the key is checked over a second connection",
-                        debug.escape_ascii()
-                    );
-                }
-            }
-            outbox.len() < limits::OUTBOX_BYTES_MAX
-        });
-        news.is_broken = result.is_err();
+        let (news, result) = News::read(now, size, link, sessions, outbox);
         self.act_on(now, news);
         match result {
             Err(error) => self.link_failed(now, &error),
@@ -209,7 +177,7 @@ impl Agent {
             && self.outbox.is_empty()
             && link.pending().is_empty()
         {
-            self.link_lost(now, "the gateway asked us to reconnect", Cause::Passing);
+            self.link_lost(now, "the gateway asked us to reconnect", LossCause::Passing);
         }
     }
 
@@ -238,7 +206,7 @@ impl Agent {
             return;
         }
         if link.ask().is_err() {
-            return self.link_lost(now, "the gateway takes no further call", Cause::Passing);
+            return self.link_lost(now, "the gateway takes no further call", LossCause::Passing);
         }
         connecting.arm(now, &mut self.agenda);
     }
@@ -248,7 +216,11 @@ impl Agent {
             return;
         };
         if connecting.link.open_stream().is_err() {
-            return self.link_lost(now, "the gateway takes no further stream", Cause::Passing);
+            return self.link_lost(
+                now,
+                "the gateway takes no further stream",
+                LossCause::Passing,
+            );
         }
         connecting.arm(now, &mut self.agenda);
         self.outbox.clear();
@@ -299,7 +271,7 @@ impl Agent {
         match verdict {
             Verdict::Fine => {}
             Verdict::AskElsewhere => self.dial_second(now),
-            Verdict::Dead(reason) => self.link_lost(now, reason, Cause::Passing),
+            Verdict::Dead(reason) => self.link_lost(now, reason, LossCause::Passing),
         }
     }
 
@@ -322,9 +294,11 @@ impl Agent {
     fn told_of_users(&mut self, now: Instant, answer: Result<Answer, Status>) {
         match answer {
             Err(status) if status.code == Code::Unauthenticated => self.key_refused(now, &status),
-            Err(status) => {
-                self.link_lost(now, &trouble::ended("PreConnect", &status), Cause::Passing)
-            }
+            Err(status) => self.link_lost(
+                now,
+                &trouble::ended("PreConnect", &status),
+                LossCause::Passing,
+            ),
             Ok(answer) if answer.connects() => self.open_stream(now),
             Ok(answer) => {
                 if let Phase::Connecting(connecting) = &mut self.phase {
@@ -386,11 +360,15 @@ impl Agent {
         if status.code == Code::Unauthenticated {
             return self.key_refused(now, status);
         }
-        self.link_lost(now, &trouble::ended("the stream", status), Cause::Passing);
+        self.link_lost(
+            now,
+            &trouble::ended("the stream", status),
+            LossCause::Passing,
+        );
     }
 
     fn key_refused(&mut self, now: Instant, status: &Status) {
-        self.link_lost(now, &trouble::refused(status), Cause::Refused);
+        self.link_lost(now, &trouble::refused(status), LossCause::Refused);
     }
 
     /// The link says that it can't go on; nothing, if it was given up already.
@@ -398,12 +376,12 @@ impl Agent {
         if let Some(link) = self.phase.link_mut() {
             link.abort(now);
             let reason = trouble::misunderstood(error, link);
-            self.link_lost(now, &reason, Cause::Passing);
+            self.link_lost(now, &reason, LossCause::Passing);
         }
     }
 
     /// The link, or an attempt at one, is over: so is every session behind it. Dialled anew after a while.
-    pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: Cause) {
+    pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: LossCause) {
         let (has_socket, was_known) = match &self.phase {
             Phase::Waiting => (false, false),
             Phase::Dialling(..) => (true, false),
@@ -412,8 +390,8 @@ impl Agent {
             Phase::Closing(_) => return,
         };
         match cause {
-            Cause::Passing => self.sessions.end_all(),
-            Cause::Refused => self.sessions.revoke_all(),
+            LossCause::Passing => self.sessions.end_all(),
+            LossCause::Refused => self.sessions.revoke_all(),
         }
         if has_socket {
             self.agenda.push(Action::CloseLink);
@@ -426,7 +404,7 @@ impl Agent {
         if self.leaving.is_asked() {
             return self.exit(Outcome::Stopped);
         }
-        if cause == Cause::Refused && self.settings.exit_on_revoked {
+        if cause == LossCause::Refused && self.settings.exit_on_revoked {
             self.history
                 .tell_loss(reason, "ending, as --exit-on-revoked asks");
             return self.exit(Outcome::KeyRefused);
@@ -475,25 +453,4 @@ impl Agent {
         }
         self.sessions.note_room(now, self.has_room());
     }
-}
-
-/// There is room for what packets make us say. Once some had to wait, there has to be plenty.
-fn takes_packets(link: &Link, outbox: &Outbox) -> bool {
-    let most = match link.holds_packets() {
-        true => limits::OUTBOX_BYTES_MAX / 2,
-        false => limits::OUTBOX_BYTES_MAX,
-    };
-    outbox.len() < most
-}
-
-/// What one read of the link's socket brought, gathered while the link is borrowed.
-#[derive(Default)]
-struct News {
-    is_ready: bool,
-    packet_seen: bool,
-    flags_seen: bool,
-    answer: Option<Result<Answer, Status>>,
-    ended: Option<Status>,
-    /// The link broke, which has a reason of its own.
-    is_broken: bool,
 }

@@ -8,6 +8,7 @@ mod history;
 mod key_check;
 mod leaving;
 mod linking;
+mod news;
 mod phase;
 mod report;
 mod second;

@@ -9,7 +9,7 @@ use super::endpoint::{Endpoint, transport};
 use crate::base::TimerId;
 use crate::grpc::Status;
 use crate::limits;
-use crate::link::{Answer, Identity, Link, LinkEvent, NoAnswer};
+use crate::link::{AgentIdentity, Answer, Link, LinkEvent, NoAnswer};
 use crate::packet::Outbox;
 
 /// Credit of a connection that carries no stream of packets: the protocol's default.
@@ -55,7 +55,7 @@ impl Second {
     pub(super) fn connected(
         &mut self,
         now: Instant,
-        identity: Rc<Identity>,
+        identity: Rc<AgentIdentity>,
         agenda: &mut Agenda,
     ) -> SecondNews {
         let (endpoint, timer) = match std::mem::replace(self, Self::None) {

@@ -9,7 +9,7 @@ use crate::base::{Rng, Secret};
 use crate::h2::ErrorCode;
 use crate::h2::tests::*;
 use crate::limits;
-use crate::link::Identity;
+use crate::link::AgentIdentity;
 use crate::packet::{Kind, SpecEntry, encode, spec};
 use crate::session::{self, AgentEnvironment, Sessions};
 use crate::wire::gob::vectors::vector;
@@ -29,7 +29,7 @@ fn endpoint() -> Endpoint {
         place: "gateway:8010".to_owned(),
         tunnel: None,
         tls: None,
-        identity: Identity {
+        identity: AgentIdentity {
             is_encrypted: false,
             authority: "gateway:8010".to_owned(),
             token: Secret::new("token"),

@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use crate::admin::dial::{Duplex, tls_error};
 use crate::grpc::{Code, Status};
-use crate::link::{Answer, Identity, Link, LinkError, LinkEvent, NoAnswer, OpenError, Transport};
+use crate::link::{
+    AgentIdentity, Answer, Link, LinkError, LinkEvent, NoAnswer, OpenError, Transport,
+};
 use crate::packet::Outbox;
 use crate::tls::{StreamError, Subject};
 
@@ -97,7 +99,7 @@ pub struct Caller {
 
 impl Caller {
     /// Starts HTTP/2 and waits for the peer's SETTINGS.
-    pub fn start(stream: Box<dyn Duplex>, identity: Identity) -> Result<Self, CallError> {
+    pub fn start(stream: Box<dyn Duplex>, identity: AgentIdentity) -> Result<Self, CallError> {
         let (now, transport) = (Instant::now(), Transport::plaintext());
         let mut caller = Self {
             stream,

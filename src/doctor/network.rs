@@ -16,7 +16,7 @@ use crate::base::{Roots, Trust, Verify};
 use crate::config::{Config, Mode, Proxy, TlsMode};
 use crate::grpc::{Code, Status};
 use crate::io::dial::advice;
-use crate::link::{Identity, LinkError};
+use crate::link::{AgentIdentity, LinkError};
 use crate::os::resolve::resolve_now;
 use crate::tls::{Alpn, Configuration, Subject, Versions};
 
@@ -257,12 +257,12 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn identity(&self) -> Identity {
+    fn identity(&self) -> AgentIdentity {
         let server_name = match &self.config.tls {
             TlsMode::Tls { server_name, .. } => server_name.as_ref(),
             TlsMode::Plaintext => None,
         };
-        Identity {
+        AgentIdentity {
             is_encrypted: self.config.tls != TlsMode::Plaintext,
             authority: server_name
                 .unwrap_or(&self.config.gateway.authority)

@@ -270,7 +270,7 @@ fn key_check_of_a_refused_key_is_a_trailers_only_answer() {
 fn request_fields_survive_the_way_to_the_peer() {
     let (mut world, _) = call_in_world();
     let sent = world.sent();
-    let mut list = crate::h2::Fields::new(16_384);
+    let mut list = crate::h2::FieldList::new(16_384);
     crate::h2::hpack::Decoder::new()
         .decode(&sent[0].payload, &mut list)
         .unwrap();

@@ -29,6 +29,36 @@ use crate::limits::{
 };
 
 /// The state machine of one connection.
+///
+/// ```
+/// # use hoop_lite::{base::ByteBuf, h2::{*, frame::{self, FrameKind}}};
+/// # let now = std::time::Instant::now();
+/// # let settings = LocalSettings {
+/// #     stream_window: 65_535,
+/// #     connection_window: 65_535,
+/// #     header_list_bytes_max: 8_192,
+/// # };
+/// # let mut peer = ByteBuf::new();
+/// let mut connection = Connection::new(&settings);
+/// assert!(connection.control_output().filled().starts_with(frame::PREFACE));
+/// frame::write(&mut peer, FrameKind::SETTINGS, 0, 0, &[]);
+/// let (used, event) = connection.handle_input(now, peer.filled())?;
+/// assert!(matches!(event, Some(Event::Settings)) && connection.is_greeted());
+/// # peer.consume(used);
+///
+/// // Open. What the request is about follows in a frame, whose head the connection writes.
+/// let stream = connection.open_stream(&[(":method", b"POST"), (":path", b"/")], false)?;
+/// assert!(connection.send_room(stream) >= 5);
+/// let mut head = [0; frame::HEAD_LEN];
+/// connection.write_data_head(stream, 5, true, &mut head);
+///
+/// // Half-closed. The response (`:status: 200` is 0x88 in HPACK) closes it for both sides.
+/// frame::write(&mut peer, FrameKind::HEADERS, frame::END_HEADERS | frame::END_STREAM, 1, &[0x88]);
+/// let (_, event) = connection.handle_input(now, peer.filled())?;
+/// assert!(matches!(event, Some(Event::Headers { end_stream: true, .. })));
+/// assert_eq!(connection.send_room(stream), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Connection {
     ledger: Ledger,
     receiver: Receiver,

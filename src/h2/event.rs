@@ -1,7 +1,7 @@
 //! What a connection tells its owner.
 
 use super::error::{ErrorCode, Initiator};
-use super::fields::Fields;
+use super::fields::FieldList;
 use super::stream::StreamId;
 
 /// What the peer did.
@@ -14,7 +14,7 @@ pub enum Event<'a> {
         /// Whose response.
         stream: StreamId,
         /// Valid: `:status` first, the rest in order.
-        fields: Fields,
+        fields: FieldList,
         /// Nothing follows.
         end_stream: bool,
     },
@@ -32,7 +32,7 @@ pub enum Event<'a> {
         /// Whose response.
         stream: StreamId,
         /// Valid, without pseudo-header fields.
-        fields: Fields,
+        fields: FieldList,
     },
     /// The stream is closed for both sides, perhaps after its response had ended.
     Reset {

@@ -37,7 +37,7 @@ pub(super) struct Ledger {
 }
 
 /// What a frame leads to.
-pub(super) type Outcome = Result<Option<Event<'static>>, Fault>;
+pub(super) type Handled = Result<Option<Event<'static>>, Fault>;
 
 impl Ledger {
     /// Preface, SETTINGS and the connection's credit are in the output.
@@ -88,7 +88,7 @@ impl Ledger {
         frame::write(&mut self.output, FrameKind::SETTINGS, 0, 0, &[]);
     }
 
-    pub(super) fn check_priority(&self, head: Head) -> Outcome {
+    pub(super) fn check_priority(&self, head: Head) -> Handled {
         if head.stream == 0 {
             return Err(Fault::protocol("PRIORITY without a stream"));
         }
@@ -107,7 +107,7 @@ impl Ledger {
         }
     }
 
-    pub(super) fn handle_reset(&mut self, now: Instant, head: Head, payload: &[u8]) -> Outcome {
+    pub(super) fn handle_reset(&mut self, now: Instant, head: Head, payload: &[u8]) -> Handled {
         let Some(code) = frame::parse_u32(payload) else {
             return Err(Fault::frame_size("RST_STREAM of a wrong size"));
         };
@@ -123,7 +123,7 @@ impl Ledger {
         }))
     }
 
-    pub(super) fn handle_settings(&mut self, now: Instant, head: Head, payload: &[u8]) -> Outcome {
+    pub(super) fn handle_settings(&mut self, now: Instant, head: Head, payload: &[u8]) -> Handled {
         if head.stream != 0 {
             return Err(Fault::protocol("SETTINGS with a stream"));
         }
@@ -159,7 +159,7 @@ impl Ledger {
         Ok(Some(Event::Settings))
     }
 
-    pub(super) fn handle_ping(&mut self, now: Instant, head: Head, payload: &[u8]) -> Outcome {
+    pub(super) fn handle_ping(&mut self, now: Instant, head: Head, payload: &[u8]) -> Handled {
         let Ok(content) = <[u8; 8]>::try_from(payload) else {
             return Err(Fault::frame_size("PING of a wrong size"));
         };
@@ -177,7 +177,7 @@ impl Ledger {
         Ok(None)
     }
 
-    pub(super) fn handle_go_away(&mut self, now: Instant, head: Head, payload: &[u8]) -> Outcome {
+    pub(super) fn handle_go_away(&mut self, now: Instant, head: Head, payload: &[u8]) -> Handled {
         let Some((last_stream, code, debug)) = frame::parse_go_away(payload) else {
             return Err(Fault::frame_size("GOAWAY too short"));
         };
@@ -219,7 +219,7 @@ impl Ledger {
         now: Instant,
         head: Head,
         payload: &[u8],
-    ) -> Outcome {
+    ) -> Handled {
         let Some(increment) = frame::parse_u32(payload) else {
             return Err(Fault::frame_size("WINDOW_UPDATE of a wrong size"));
         };
@@ -266,7 +266,7 @@ impl Ledger {
     /// Keeps a stream's fault to the stream.
     pub(super) fn contain(
         &mut self,
-        outcome: Outcome,
+        outcome: Handled,
     ) -> Result<Option<Event<'static>>, ConnectionError> {
         match outcome {
             Ok(event) => Ok(event),

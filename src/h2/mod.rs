@@ -21,6 +21,6 @@ pub(crate) mod tests;
 pub use connection::Connection;
 pub use error::{ConnectionError, ErrorCode, Initiator, OpenError};
 pub use event::Event;
-pub use fields::Fields;
+pub use fields::FieldList;
 pub use settings::LocalSettings;
 pub use stream::StreamId;

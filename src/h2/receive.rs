@@ -11,10 +11,10 @@ use std::time::Instant;
 
 use super::error::{ConnectionError, ErrorCode, Fault};
 use super::event::Event;
-use super::fields::Fields;
+use super::fields::FieldList;
 use super::frame::{self, FrameKind, HEAD_LEN, Head};
 use super::hpack::{self, HpackError};
-use super::ledger::{Ledger, Outcome};
+use super::ledger::{Handled, Ledger};
 use super::reading::{Block, Data, Reading, Step};
 use super::stream::{Recv, StreamId};
 use crate::limits::{
@@ -132,7 +132,7 @@ impl Receiver {
         Ok(Step::took(n, ledger.contain(outcome)?))
     }
 
-    fn begin_frame(&mut self, ledger: &mut Ledger, now: Instant, head: Head) -> Outcome {
+    fn begin_frame(&mut self, ledger: &mut Ledger, now: Instant, head: Head) -> Handled {
         if !ledger.is_greeted() && (head.kind != FrameKind::SETTINGS || head.has(frame::ACK)) {
             return Err(Fault::protocol("the first frame is not SETTINGS"));
         }
@@ -171,7 +171,7 @@ impl Receiver {
         }
     }
 
-    fn begin_data(&mut self, ledger: &mut Ledger, now: Instant, head: Head) -> Outcome {
+    fn begin_data(&mut self, ledger: &mut Ledger, now: Instant, head: Head) -> Handled {
         self.reading = Reading::Skip(head.len);
         if head.has(frame::PADDED) && head.len == 0 {
             return Err(Fault::frame_size("DATA too short for its padding length"));
@@ -217,7 +217,7 @@ impl Receiver {
         now: Instant,
         head: Head,
         padding: u8,
-    ) -> Outcome {
+    ) -> Handled {
         let padding = u32::from(padding);
         let behind = head.len.saturating_sub(1);
         let Some(content) = behind.checked_sub(padding) else {
@@ -237,7 +237,7 @@ impl Receiver {
         head: Head,
         len: u32,
         padding: u32,
-    ) -> Outcome {
+    ) -> Handled {
         let end_stream = head.has(frame::END_STREAM);
         if len >= H2_DATA_TINY_BYTES {
             ledger.nuisances.earn(1);
@@ -313,7 +313,7 @@ impl Receiver {
         now: Instant,
         head: Head,
         payload: &[u8],
-    ) -> Outcome {
+    ) -> Handled {
         match head.kind {
             FrameKind::HEADERS => self.handle_headers(ledger, now, head, payload),
             FrameKind::CONTINUATION => self.handle_continuation(ledger, now, head, payload),
@@ -331,7 +331,7 @@ impl Receiver {
         now: Instant,
         head: Head,
         payload: &[u8],
-    ) -> Outcome {
+    ) -> Handled {
         ledger.check_known(head, "HEADERS without a stream of ours")?;
         let fragment = frame::header_fragment(head, payload)?;
         let end_stream = head.has(frame::END_STREAM);
@@ -353,7 +353,7 @@ impl Receiver {
         now: Instant,
         head: Head,
         payload: &[u8],
-    ) -> Outcome {
+    ) -> Handled {
         let Some(mut block) = self.block.take() else {
             return Ok(None);
         };
@@ -382,8 +382,8 @@ impl Receiver {
         id: u32,
         end_stream: bool,
         bytes: &[u8],
-    ) -> Outcome {
-        let mut fields = Fields::new(ledger.local.header_list_bytes_max);
+    ) -> Handled {
+        let mut fields = FieldList::new(ledger.local.header_list_bytes_max);
         self.decoder
             .decode(bytes, &mut fields)
             .map_err(|error| match error {

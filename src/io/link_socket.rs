@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 
-use super::dial::{self, Dial, Dialled};
+use super::dial::{self, Dial, DialProgress};
 use super::gateway_socket::{GatewaySocket, OpenSocket};
 use super::ground::Ground;
 use super::tokens;
@@ -117,15 +117,15 @@ impl LinkSocket {
             return;
         };
         match dial.advance(now, ground.registry()) {
-            Dialled::Pending => {}
-            Dialled::Connected(stream, _) => {
+            DialProgress::Pending => {}
+            DialProgress::Connected(stream, _) => {
                 tune(&stream);
                 self.suspect(&stream);
                 self.socket = GatewaySocket::open(stream);
                 self.wait = Wait::AT_ONCE;
                 ground.agent.link_connected(now);
             }
-            Dialled::Failed(error) => {
+            DialProgress::Failed(error) => {
                 self.socket = GatewaySocket::None;
                 let advice = dial::advice(error.kind());
                 ground

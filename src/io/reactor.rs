@@ -5,7 +5,7 @@
 //! but the wait.
 //!
 //! The work is its parts': the link's socket and the one beside it, the targets, the health server, the
-//! program beside us, the service manager. Each gets the [`Ground`] lent; what the agent asks for is
+//! program beside us, the service manager. Each is lent the common ground (`ground.rs`); what the agent asks for is
 //! handed to whom it concerns in here alone.
 
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ use mio::{Events, Interest, Token};
 use super::announcer::Announcer;
 use super::companion::Companion;
 use super::ground::Ground;
-use super::health::{self, HealthServer, Question};
+use super::health::{self, HealthQuestion, HealthServer};
 use super::link_socket::LinkSocket;
 use super::second_socket::SecondSocket;
 use super::serving::Serving;
@@ -192,7 +192,7 @@ impl Reactor {
         self.serving.advance_dials(now, &mut self.ground);
         self.second.serve(now, &mut self.ground);
         self.settle(now);
-        self.link.end_gathering(now);
+        self.link.end_gathering(now, &mut self.ground);
         // Before the deadlines: after a suspension all are overdue, and what came meanwhile counts.
         self.read_link(now);
         self.ground.agent.handle_timeout(now);
@@ -299,10 +299,12 @@ impl Reactor {
         server.serve(now, token, self.ground.registry(), &mut |question| {
             let health = crate::agent::health(agent, now);
             let is_well = match question {
-                Question::Metrics => return (200, crate::agent::metrics(agent, now, processes)),
-                Question::Live => true,
-                Question::Health => matches!(health, Health::Connected | Health::Stopping),
-                Question::Ready => health == Health::Connected,
+                HealthQuestion::Metrics => {
+                    return (200, crate::agent::metrics(agent, now, processes));
+                }
+                HealthQuestion::Live => true,
+                HealthQuestion::Health => matches!(health, Health::Connected | Health::Stopping),
+                HealthQuestion::Ready => health == Health::Connected,
             };
             let status = if is_well { 200 } else { 503 };
             (status, crate::agent::health_text(agent, now))

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::time::Instant;
 
-use super::dial::{self, Dial, Dialled};
+use super::dial::{self, Dial, DialProgress};
 use super::gateway_socket::{GatewaySocket, OpenSocket};
 use super::ground::Ground;
 use super::tokens;
@@ -82,12 +82,12 @@ impl SecondSocket {
             return;
         };
         match dial.advance(now, ground.registry()) {
-            Dialled::Pending => {}
-            Dialled::Connected(stream, _) => {
+            DialProgress::Pending => {}
+            DialProgress::Connected(stream, _) => {
                 self.socket = GatewaySocket::open(stream);
                 ground.agent.second_connected(now);
             }
-            Dialled::Failed(error) => ground.agent.second_failed(&dial::outcome(&error)),
+            DialProgress::Failed(error) => ground.agent.second_failed(&dial::outcome(&error)),
         }
     }
 

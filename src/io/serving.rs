@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Token};
 
-use super::dial::{self, Dial, Dialled};
+use super::dial::{self, Dial, DialProgress};
 use super::ground::Ground;
 use super::targets::{Descriptors, Entry, Port, Targets};
 use crate::base::Key;
@@ -181,11 +181,11 @@ impl Serving {
             return;
         };
         match dial.advance(now, ground.registry()) {
-            Dialled::Pending => {
+            DialProgress::Pending => {
                 let at = dial.next_at();
                 self.targets.watch_dial(target, at);
             }
-            Dialled::Connected(socket, peer) => {
+            DialProgress::Connected(socket, peer) => {
                 // Interactive protocols suffer from delayed small writes; nothing else would.
                 let _ = socket.set_nodelay(true);
                 // Without it a stall shows later.
@@ -202,7 +202,7 @@ impl Serving {
                 ground.agent.handle_report(now, target, report);
                 self.targets.mark_readable(target, Channel::Output);
             }
-            Dialled::Failed(error) => failed(now, ground, target, &dial::reason(&error)),
+            DialProgress::Failed(error) => failed(now, ground, target, &dial::reason(&error)),
         }
     }
 

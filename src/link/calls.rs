@@ -1,4 +1,4 @@
-//! The calls of a link: the agent's one `Connect` stream, and one unary call at a time.
+//! The calls of a link: the agent's one `Connect` stream, and one unary `PreConnect` at a time.
 //!
 //! Promises that a fault of the peer costs the call it is in: the unary one goes alone, the stream
 //! of packets takes the link with it, and either is reset with the code that fits. Leaves socket,
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::error::LinkError;
 use super::event::LinkEvent;
-use super::identity::Identity;
+use super::identity::AgentIdentity;
 use super::unary::{Method, Unary};
 use crate::base::{ByteBuf, Chunks, Pieces, Secret};
 use crate::grpc::{self, Call, Piece, Reassembly, Status};
@@ -31,7 +31,7 @@ fn local_settings(credit: u32) -> h2::LocalSettings {
 /// See the module. Apart from the transport, so that both can be borrowed at once.
 pub(super) struct Calls {
     http2: Connection,
-    identity: Rc<Identity>,
+    identity: Rc<AgentIdentity>,
     /// The stream of packets.
     stream: Option<StreamId>,
     reassembly: Reassembly,
@@ -48,7 +48,7 @@ pub(super) struct Calls {
 
 impl Calls {
     /// No call yet.
-    pub(super) fn new(identity: Rc<Identity>, credit: u32) -> Self {
+    pub(super) fn new(identity: Rc<AgentIdentity>, credit: u32) -> Self {
         Self {
             http2: Connection::new(&local_settings(credit)),
             identity,
@@ -82,7 +82,7 @@ impl Calls {
     /// Gives the unary call up.
     pub(super) fn stop_asking(&mut self) {
         if let Some(call) = self.unary.take() {
-            self.http2.reset(call.stream, h2::ErrorCode::CANCEL);
+            self.http2.reset(call.stream(), h2::ErrorCode::CANCEL);
         }
     }
 
@@ -115,29 +115,10 @@ impl Calls {
         self.http2.open_stream(&fields, false)
     }
 
-    /// The whole request of the unary call, in one frame, as soon as the peer's windows hold it: it
-    /// is a few bytes long, but bulk on the stream of packets may have used the connection's up.
     fn send_request(&mut self) {
-        let Some(call) = self.unary.as_mut().filter(|call| !call.is_sent) else {
-            return;
-        };
-        let request: &[u8] = match call.method {
-            Method::PreConnect => &self.identity.preconnect,
-            Method::Connect | Method::HealthCheck => &[],
-        };
-        let prefix = grpc::write_prefix(request.len());
-        let size = prefix.len() + request.len();
-        if self.http2.send_room(call.stream) < size {
-            return;
+        if let Some(call) = &mut self.unary {
+            call.send(&self.identity.preconnect, &mut self.http2);
         }
-        call.is_sent = true;
-        let mut head = [0; FRAME_HEAD_BYTES];
-        self.http2
-            .write_data_head(call.stream, size, true, &mut head);
-        let control = self.http2.control_output();
-        control.extend(&head);
-        control.extend(&prefix);
-        control.extend(request);
     }
 
     /// The stream is open as far as we are concerned.
@@ -151,7 +132,7 @@ impl Calls {
     }
 
     /// How calls present themselves.
-    pub(super) fn identity(&self) -> Rc<Identity> {
+    pub(super) fn identity(&self) -> Rc<AgentIdentity> {
         Rc::clone(&self.identity)
     }
 
@@ -393,7 +374,7 @@ impl Calls {
     }
 
     fn unary_on(&mut self, id: StreamId) -> Option<&mut Unary> {
-        self.unary.as_mut().filter(|call| call.stream == id)
+        self.unary.as_mut().filter(|call| call.stream() == id)
     }
 
     /// The unary call. A fault in it is the end of that call only.
@@ -407,13 +388,12 @@ impl Calls {
         let Some(call) = self.unary_on(id) else {
             return;
         };
-        let Some((outcome, code)) = call.receive(data, status) else {
-            return;
-        };
-        // A call may fail before its stream ends, and nobody waits for that.
-        self.http2.reset(id, code);
-        self.unary = None;
-        on_event(LinkEvent::Answered(outcome));
+        if let Some((outcome, code)) = call.receive(data, status) {
+            // A call may fail before its stream ends, and nobody waits for that.
+            self.http2.reset(id, code);
+            self.unary = None;
+            on_event(LinkEvent::Answered(outcome));
+        }
     }
 }
 

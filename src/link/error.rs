@@ -40,6 +40,8 @@ impl From<TransportError> for LinkError {
     }
 }
 
+impl std::error::Error for LinkError {}
+
 impl std::fmt::Display for LinkError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -3,7 +3,7 @@
 use crate::base::Secret;
 
 /// How calls present themselves.
-pub struct Identity {
+pub struct AgentIdentity {
     /// The calls go over TLS.
     pub is_encrypted: bool,
     /// `host:port`, or the TLS server name that was asked for.

@@ -15,7 +15,7 @@ use super::calls::Calls;
 use super::error::LinkError;
 use super::event::LinkEvent;
 use super::gather::{Gather, Wait};
-use super::identity::Identity;
+use super::identity::AgentIdentity;
 use super::pace::Pace;
 use super::proxy;
 use super::transport::Transport;
@@ -31,6 +31,48 @@ use crate::tls::{Progress, RECORD_PLAINTEXT_MAX};
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
 
 /// See the module.
+///
+/// ```
+/// # use hoop_lite::base::{ByteBuf, Secret};
+/// # use hoop_lite::h2::{frame::{self, FrameKind}, hpack::encode};
+/// # use hoop_lite::{link::*, packet::Outbox};
+/// # let now = std::time::Instant::now();
+/// # let identity = AgentIdentity {
+/// #     is_encrypted: false,
+/// #     authority: "gateway:8010".into(),
+/// #     token: Secret::new("token"),
+/// #     metadata: Vec::new(),
+/// #     preconnect: Vec::new(),
+/// #     user_agent: "example".into(),
+/// # };
+/// # let (mut outbox, mut gateway, mut block) = (Outbox::new(), ByteBuf::new(), Vec::new());
+/// let mut link = Link::new(now, Transport::plaintext(), identity.into(), None, 65_535);
+/// let mut seen = Vec::new();
+/// link.received(now, 0, true, &mut |event| {
+///     seen.push(matches!(event, LinkEvent::Ready));
+///     true
+/// })?;
+/// assert_eq!(seen, [true]);
+///
+/// // Ready: the stream of packets can be opened, and what the gateway needs to know is encrypted.
+/// link.open_stream()?;
+/// link.transmit(now, &mut outbox)?;
+/// assert!(link.has_stream() && link.pending().starts_with(frame::PREFACE));
+///
+/// // The gateway greets, and ends the stream with a status.
+/// let fields: [(&str, &[u8]); 3] =
+///     [(":status", b"200"), ("content-type", b"application/grpc"), ("grpc-status", b"14")];
+/// encode::encode(&fields, false, &mut block);
+/// frame::write(&mut gateway, FrameKind::SETTINGS, 0, 0, &[]);
+/// frame::write(&mut gateway, FrameKind::HEADERS, frame::END_HEADERS | frame::END_STREAM, 1, &block);
+/// link.read_buffer()[..gateway.len()].copy_from_slice(gateway.filled());
+/// link.received(now, gateway.len(), true, &mut |event| {
+///     seen.push(matches!(event, LinkEvent::StreamEnded(_)));
+///     true
+/// })?;
+/// assert!(seen == [true, true] && !link.has_stream());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Link {
     tunnel: Option<proxy::ProxyAnswer>,
     transport: Transport,
@@ -52,7 +94,7 @@ impl Link {
     pub fn new(
         now: Instant,
         transport: Transport,
-        identity: Rc<Identity>,
+        identity: Rc<AgentIdentity>,
         tunnel: Option<Vec<u8>>,
         credit: u32,
     ) -> Self {
@@ -90,7 +132,7 @@ impl Link {
     }
 
     /// How it presents itself.
-    pub fn identity(&self) -> Rc<Identity> {
+    pub fn identity(&self) -> Rc<AgentIdentity> {
         self.calls.identity()
     }
 
@@ -203,17 +245,17 @@ impl Link {
         self.gather.wait(now, credit_wanted)
     }
 
-    /// See [`Gather::waited`].
+    /// The deadline of [`Link::wait`] is over, and nothing has come for the last `silence` of it.
     pub fn waited(&mut self, silence: Duration) {
         self.gather.waited(silence);
     }
 
-    /// See [`Gather::answered`].
+    /// A target answered bulk data, for which its sender may have been waiting.
     pub fn answered(&mut self, now: Instant) {
         self.gather.answered(now);
     }
 
-    /// See [`Gather::interrupt`].
+    /// A target said something that was no answer to bulk data: somebody may be at work.
     pub fn interrupt(&mut self, now: Instant) {
         self.gather.interrupt(now);
     }

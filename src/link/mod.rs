@@ -15,11 +15,11 @@ pub mod proxy;
 mod transport;
 mod unary;
 
-pub use backoff::{Backoff, Cause};
+pub use backoff::{Backoff, LossCause};
 pub use error::LinkError;
 pub use event::{Answer, LinkEvent, NoAnswer};
 pub use gather::Wait;
-pub use identity::Identity;
+pub use identity::AgentIdentity;
 pub use link::Link;
 pub use transport::{Transport, TransportError};
 

@@ -5,7 +5,7 @@
 //! there is no `Debug`.
 
 use super::kind::Kind;
-use crate::wire::protobuf::{self, Fields, Value};
+use crate::wire::protobuf::{self, FieldReader, FieldValue, ProtobufError};
 use crate::wire::sink::{Count, Room, Sink};
 use crate::wire::varint;
 use std::fmt;
@@ -22,7 +22,7 @@ const ENTRY_VALUE: u32 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
     /// Not protobuf.
-    Wire(protobuf::Error),
+    Wire(ProtobufError),
     /// A type, component or spec key that is not UTF-8.
     NotText,
 }
@@ -36,8 +36,8 @@ impl fmt::Display for DecodeError {
     }
 }
 
-impl From<protobuf::Error> for DecodeError {
-    fn from(error: protobuf::Error) -> Self {
+impl From<ProtobufError> for DecodeError {
+    fn from(error: ProtobufError) -> Self {
         Self::Wire(error)
     }
 }
@@ -62,16 +62,16 @@ impl<'a> Packet<'a> {
     pub fn decode(message: &'a [u8]) -> Result<Self, DecodeError> {
         let mut kind_name = "";
         let mut payload: &[u8] = &[];
-        for field in Fields::new(message) {
+        for field in FieldReader::new(message) {
             match field? {
-                (FIELD_COMPONENT, Value::Bytes(bytes)) => {
+                (FIELD_COMPONENT, FieldValue::Bytes(bytes)) => {
                     text(bytes)?;
                 }
-                (FIELD_TYPE, Value::Bytes(bytes)) => kind_name = text(bytes)?,
-                (FIELD_SPEC, Value::Bytes(entry)) => {
+                (FIELD_TYPE, FieldValue::Bytes(bytes)) => kind_name = text(bytes)?,
+                (FIELD_SPEC, FieldValue::Bytes(entry)) => {
                     text(split_entry(entry)?.0)?;
                 }
-                (FIELD_PAYLOAD, Value::Bytes(bytes)) => payload = bytes,
+                (FIELD_PAYLOAD, FieldValue::Bytes(bytes)) => payload = bytes,
                 _ => {}
             }
         }
@@ -106,8 +106,8 @@ impl<'a> Packet<'a> {
 
     /// The spec in wire order; `decode` has seen that no entry is an error.
     fn entries(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        Fields::new(self.message).filter_map(|field| match field {
-            Ok((FIELD_SPEC, Value::Bytes(entry))) => split_entry(entry).ok(),
+        FieldReader::new(self.message).filter_map(|field| match field {
+            Ok((FIELD_SPEC, FieldValue::Bytes(entry))) => split_entry(entry).ok(),
             _ => None,
         })
     }
@@ -120,10 +120,10 @@ fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
 /// Key and value of a map entry; either may be left out when it is empty.
 pub(super) fn split_entry(entry: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
-    for field in Fields::new(entry) {
+    for field in FieldReader::new(entry) {
         match field? {
-            (ENTRY_KEY, Value::Bytes(bytes)) => key = bytes,
-            (ENTRY_VALUE, Value::Bytes(bytes)) => value = bytes,
+            (ENTRY_KEY, FieldValue::Bytes(bytes)) => key = bytes,
+            (ENTRY_VALUE, FieldValue::Bytes(bytes)) => value = bytes,
             _ => {}
         }
     }
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_broken_spec_entry_breaks_the_packet() {
         let error = Packet::decode(&field(3, &[0x0a, 5, b'k'])).err();
-        assert_eq!(error, Some(DecodeError::Wire(protobuf::Error::Truncated)));
+        assert_eq!(error, Some(DecodeError::Wire(ProtobufError::Truncated)));
     }
 
     type Spec = Vec<(String, Vec<u8>)>;

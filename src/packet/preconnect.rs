@@ -2,7 +2,7 @@
 //! agents wait to be wanted, and HealthCheck, which has an empty request.
 
 use super::packet::DecodeError;
-use crate::wire::protobuf::{self, Fields, Value};
+use crate::wire::protobuf::{self, FieldReader, FieldValue};
 
 /// Status of a PreConnect answer: open the stream now.
 pub const STATUS_CONNECT: &str = "CONNECT";
@@ -82,8 +82,8 @@ fn decode_texts<const N: usize>(
     numbers: [u32; N],
 ) -> Result<[&str; N], DecodeError> {
     let mut texts = [""; N];
-    for field in Fields::new(message) {
-        let (number, Value::Bytes(bytes)) = field? else {
+    for field in FieldReader::new(message) {
+        let (number, FieldValue::Bytes(bytes)) = field? else {
             continue;
         };
         for (text, wanted) in texts.iter_mut().zip(numbers) {
@@ -98,6 +98,7 @@ fn decode_texts<const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::protobuf::ProtobufError;
     use proptest::prelude::*;
 
     #[test]
@@ -158,7 +159,7 @@ mod tests {
         let bad_text = PreConnectResponse::decode(b"\x12\x01\xff");
         assert_eq!(bad_text, Err(DecodeError::NotText));
         let cut = PreConnectResponse::decode(b"\x0a\x02O");
-        assert_eq!(cut, Err(DecodeError::Wire(protobuf::Error::Truncated)));
+        assert_eq!(cut, Err(DecodeError::Wire(ProtobufError::Truncated)));
     }
 
     proptest! {

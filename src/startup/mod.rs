@@ -17,7 +17,7 @@ use crate::config::{
 };
 use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
 use crate::io::{health, log};
-use crate::link::{Identity, proxy};
+use crate::link::{AgentIdentity, proxy};
 use crate::os::notify::Notify;
 use crate::os::processes::Keeping;
 use crate::os::signal::Catch;
@@ -400,7 +400,7 @@ fn endpoint(
         port: dialled.port,
         place,
         tunnel,
-        identity: Identity {
+        identity: AgentIdentity {
             is_encrypted: tls.is_some(),
             authority: match has_other_name {
                 true => config.server_name().to_owned(),

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{huffman, table::Table};
-use crate::h2::fields::Fields;
+use super::{huffman, table::HeaderTable};
+use crate::h2::fields::FieldList;
 use crate::limits::{H2_HEADER_FIELDS_MAX, H2_TABLE_BYTES_MAX, H2_TABLE_UPDATES_MAX};
 
 /// Why a header block cannot be decoded. The table is out of step from there on, so the
@@ -46,7 +46,7 @@ impl fmt::Display for HpackError {
 
 /// Decoder of one connection: every block must pass through it, in order.
 pub struct Decoder {
-    table: Table,
+    table: HeaderTable,
     /// The field under way: its name, then its value. Empty between blocks.
     scratch: Vec<u8>,
 }
@@ -61,13 +61,13 @@ impl Decoder {
     /// A decoder with an empty table of [`H2_TABLE_BYTES_MAX`].
     pub fn new() -> Self {
         Self {
-            table: Table::new(TABLE_SIZE_MAX),
+            table: HeaderTable::new(TABLE_SIZE_MAX),
             scratch: Vec::new(),
         }
     }
 
     /// Decodes one whole block and appends its fields to `fields`, which keeps its own bound.
-    pub fn decode(&mut self, block: &[u8], fields: &mut Fields) -> Result<(), HpackError> {
+    pub fn decode(&mut self, block: &[u8], fields: &mut FieldList) -> Result<(), HpackError> {
         let mut reader = Reader { rest: block };
         let mut updates = 0;
         let mut count = 0;
@@ -95,7 +95,7 @@ impl Decoder {
         &mut self,
         first: u8,
         reader: &mut Reader<'_>,
-        fields: &mut Fields,
+        fields: &mut FieldList,
     ) -> Result<(), HpackError> {
         if first & 0x80 != 0 {
             let index = reader.integer(7)?;

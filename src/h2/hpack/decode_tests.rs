@@ -17,7 +17,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 fn decode_with(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(String, String)>, HpackError> {
-    let mut fields = Fields::new(1 << 20);
+    let mut fields = FieldList::new(1 << 20);
     decoder.decode(block, &mut fields)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(fields.iter().map(|(n, v)| (text(n), text(v))).collect())
@@ -261,7 +261,7 @@ fn hpack_bomb_of_many_tiny_fields_is_refused() {
     block.extend(bytes("7f 80 1e"));
     block.extend(vec![b'x'; 127 + 0x0f00]);
     block.extend(vec![0xbe; H2_HEADER_FIELDS_MAX]);
-    let mut fields = Fields::new(16_384);
+    let mut fields = FieldList::new(16_384);
     let mut decoder = Decoder::new();
     assert_eq!(
         decoder.decode(&block, &mut fields),
@@ -288,7 +288,7 @@ proptest! {
     ) {
         let mut decoder = Decoder::new();
         for block in blocks {
-            let mut fields = Fields::new(1000);
+            let mut fields = FieldList::new(1000);
             let result = decoder.decode(&block, &mut fields);
             prop_assert!(decoder.table.size() <= TABLE_SIZE_MAX);
             prop_assert!(fields.iter().count() <= 1000 / 32);

@@ -134,7 +134,7 @@ pub(crate) enum Seen {
     GoAway(u32, ErrorCode, Vec<u8>),
 }
 
-fn texts(fields: &Fields) -> Vec<(String, String)> {
+fn texts(fields: &FieldList) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     fields.iter().map(|(n, v)| (text(n), text(v))).collect()
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hoop_lite::agent::{Action, Agent, AgentSettings, Endpoint, LinkState, health, metrics};
 use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
-use hoop_lite::link::Identity;
+use hoop_lite::link::AgentIdentity;
 use hoop_lite::packet::{Kind, Packet, spec};
 use hoop_lite::session::{self, AgentEnvironment, Channel, Exit, Peer, Report, Sessions, TargetId};
 
@@ -89,7 +89,7 @@ impl World {
                 tunnel: (flags & 16 != 0)
                     .then(|| b"CONNECT gateway:8010 HTTP/1.1\r\n\r\n".to_vec()),
                 tls: None,
-                identity: Identity {
+                identity: AgentIdentity {
                     is_encrypted: false,
                     authority: "gateway:8010".to_owned(),
                     token: Secret::new(token.as_str()),

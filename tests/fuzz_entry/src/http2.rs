@@ -224,7 +224,7 @@ impl World {
     }
 }
 
-fn texts(fields: &hoop_lite::h2::Fields) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn texts(fields: &hoop_lite::h2::FieldList) -> Vec<(Vec<u8>, Vec<u8>)> {
     assert!(!fields.is_too_large());
     fields
         .iter()

@@ -5,7 +5,7 @@ use std::time::Instant;
 use hoop_lite::base::{Roots, Secret, Trust, Verify};
 use hoop_lite::config::authority;
 use hoop_lite::doctor::certificate::Certificate;
-use hoop_lite::link::{Identity, Link, Transport};
+use hoop_lite::link::{AgentIdentity, Link, Transport};
 use hoop_lite::tls::{Alpn, Client, Configuration, Versions};
 
 use crate::input::{pieces, split};
@@ -41,7 +41,7 @@ pub fn tls(bytes: &[u8]) -> bool {
     let client = Client::new(configuration, "gateway.example").expect("a name");
     let transport = Transport::tls(client).expect("a client");
     let now = Instant::now();
-    let identity = Identity {
+    let identity = AgentIdentity {
         is_encrypted: true,
         authority: "gateway.example:8443".to_owned(),
         token: Secret::new("s3cr3t"),
