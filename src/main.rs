@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
-use hoop_lite::admin::{self, AdminCommand, AgentMode, CreateAgent, Login, OutputForm};
+use hoop_lite::admin::{self, AdminCommand, AgentMode, CreateAgent, LoginCommand, OutputForm};
 use hoop_lite::cli::{self, Invocation};
 use hoop_lite::config::Surroundings;
 use hoop_lite::doctor;
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         }
         Invocation::AdminDeleteAgent { name } => administer(&AdminCommand::DeleteAgent(name)),
         Invocation::AdminLogin { api_url, email } => {
-            administer(&AdminCommand::Login(Login { email, api_url }))
+            administer(&AdminCommand::Login(LoginCommand { email, api_url }))
         }
     }
 }

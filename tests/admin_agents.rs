@@ -189,7 +189,7 @@ fn refusals_say_what_to_do() {
     fails(
         &create("dev"),
         response(500, &message("failed generating dsn\\u001b[2J")),
-        "the gateway failed (status 500: failed generating dsn?[2J): look into the gateway's log",
+        "the gateway failed (status 500: failed generating dsn[2J): look into the gateway's log",
     );
     fails(
         &create("dev"),

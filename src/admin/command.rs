@@ -33,7 +33,7 @@ pub struct CreateAgent {
 
 /// `login [EMAIL]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Login {
+pub struct LoginCommand {
     /// Asked for on a terminal when absent.
     pub email: Option<String>,
     /// The gateway; otherwise `HOOP_APIURL`, or the file of the last login.
@@ -52,5 +52,5 @@ pub enum AdminCommand {
     /// `delete agent NAME`; a name or an id.
     DeleteAgent(String),
     /// `login`.
-    Login(Login),
+    Login(LoginCommand),
 }

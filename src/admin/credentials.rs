@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 use super::error::{AdminError, Source};
-use super::toml::Table;
+use super::toml::TomlTable;
 use crate::base::{Roots, Secret, Trust, Verify};
 use crate::config::{Surroundings, Warning, authority};
 use crate::http::BaseUrl;
@@ -40,7 +40,7 @@ pub struct ConfigFile {
     /// Its path.
     pub path: String,
     /// Its content; empty when there is none.
-    pub table: Table,
+    pub table: TomlTable,
 }
 
 impl ConfigFile {
@@ -74,7 +74,7 @@ impl ConfigFile {
         // Editors of Windows put one there.
         let text = text.trim_start_matches('\u{feff}');
         let table =
-            Table::parse(text).map_err(|error| AdminError::FileToml(path.clone(), error))?;
+            TomlTable::parse(text).map_err(|error| AdminError::FileToml(path.clone(), error))?;
         Ok(Self { path, table })
     }
 
@@ -129,7 +129,7 @@ impl Credentials {
         let token = token.map(Secret::new);
         let of_variables = |api_url: &str, token, warnings: &mut Vec<String>| {
             let url = parse_url(api_url, "HOOP_APIURL")?;
-            let (source, nothing) = (Source::Environment, Table::default());
+            let (source, nothing) = (Source::Environment, TomlTable::default());
             Self::new(surroundings, source, url, token, &nothing, warnings)
         };
         if let (Some(api_url), Some(_), Some(_)) = (&api_url, &grpc_url, &token) {
@@ -191,7 +191,7 @@ impl Credentials {
         source: Source,
         api_url: BaseUrl,
         token: Option<Secret>,
-        table: &Table,
+        table: &TomlTable,
         warnings: &mut Vec<String>,
     ) -> Result<Self, AdminError> {
         let mut noticed = Vec::new();

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use super::dial::DialError;
 use super::toml::TomlError;
-use crate::config::{ConfigError, ProxyError};
+use crate::config::{ConfigError, ProxySettingError};
 use crate::http::{HttpError, UrlError};
 use crate::tls::TrustError;
 
@@ -44,7 +44,7 @@ pub enum AdminError {
     /// The answer points elsewhere.
     Redirect(String),
     /// The gateway refused; status and its words.
-    Refused(Refusal),
+    Refused(ApiRefusal),
     /// The answer is not what this route gives.
     NotJson(String),
     /// The name breaks the server's rule.
@@ -59,7 +59,7 @@ pub enum AdminError {
 
 /// An answer of the gateway that is no success.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct ApiRefusal {
     /// What was asked.
     pub what: What,
     /// The HTTP status.
@@ -221,7 +221,7 @@ fn fmt_file(f: &mut fmt::Formatter<'_>, error: &AdminError) -> fmt::Result {
 }
 
 /// The proxy's texts end in advice of their own.
-struct ProxyText(ProxyError);
+struct ProxyText(ProxySettingError);
 
 impl fmt::Display for ProxyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -252,7 +252,7 @@ fn fmt_http(f: &mut fmt::Formatter<'_>, url: &str, error: HttpError) -> fmt::Res
     })
 }
 
-fn fmt_refusal(f: &mut fmt::Formatter<'_>, refusal: &Refusal) -> fmt::Result {
+fn fmt_refusal(f: &mut fmt::Formatter<'_>, refusal: &ApiRefusal) -> fmt::Result {
     let status = refusal.status;
     match (status, &refusal.what) {
         (401, What::Login(email)) => {

@@ -18,13 +18,13 @@ pub mod table;
 pub mod toml;
 mod world;
 
-pub use command::{AdminCommand, AgentMode, CreateAgent, Login, OutputForm};
+pub use command::{AdminCommand, AgentMode, CreateAgent, LoginCommand, OutputForm};
 pub use error::AdminError;
 pub use world::Context;
 
 use credentials::Credentials;
 use rest::Api;
-use world::{Report, say, warn};
+use world::{CommandResult, say, warn};
 
 /// Runs a command and returns the exit code: 0 done, 1 failed, 2 asked for something that no
 /// gateway could do.
@@ -39,7 +39,7 @@ pub fn run(command: &AdminCommand, context: &mut Context<'_>) -> i32 {
     }
 }
 
-fn perform(command: &AdminCommand, context: &mut Context<'_>) -> Result<Report, AdminError> {
+fn perform(command: &AdminCommand, context: &mut Context<'_>) -> Result<CommandResult, AdminError> {
     match command {
         AdminCommand::CreateAgent(command) => {
             // Before credentials are looked for: the mistake would be in what was typed.
@@ -57,8 +57,8 @@ fn perform(command: &AdminCommand, context: &mut Context<'_>) -> Result<Report, 
 
 fn with_api(
     context: &mut Context<'_>,
-    ask: &dyn Fn(&Api<'_>) -> Result<Report, AdminError>,
-) -> Result<Report, AdminError> {
+    ask: &dyn Fn(&Api<'_>) -> Result<CommandResult, AdminError>,
+) -> Result<CommandResult, AdminError> {
     let mut warnings = Vec::new();
     let credentials = Credentials::find(context.surroundings, &mut warnings)?;
     warn(context.stderr, &warnings);

@@ -22,13 +22,13 @@ pub struct Context<'a> {
 
 /// What a command found out.
 #[derive(Default)]
-pub struct Report {
+pub struct CommandResult {
     /// The result, as it is written to stdout.
     pub(super) stdout: String,
     notes: Vec<String>,
 }
 
-impl Report {
+impl CommandResult {
     pub(super) fn of(stdout: String) -> Self {
         Self {
             stdout,

@@ -351,7 +351,7 @@ fn the_table_of_flags_is_consistent() {
             };
             let name = name.to_ascii_uppercase().replace('-', "_");
             assert_eq!(variable, format!("HOOP_LITE_{name}"));
-            let is_list = matches!(flag.value, flags::Value::Words(_));
+            let is_list = matches!(flag.value, flags::FlagValue::Words(_));
             assert!(is_list || settings::wanted(variable).is_some());
         }
     }

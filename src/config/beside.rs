@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::error::ConfigError;
 use super::key::{GRPC_URL, KEY_FILE, SPIFFE_KEY_FILE};
-use super::settings::{KEEP_GOING, KILL_AFTER, Reader, within};
+use super::settings::{KEEP_GOING, KILL_AFTER, SettingReader, within};
 use super::surroundings::Surroundings;
 use super::units;
 
@@ -22,7 +22,7 @@ impl BesideSettings {
     /// Reads both; they count also when the rest of the configuration is wrong.
     pub fn load(surroundings: Surroundings<'_>) -> Result<Self, ConfigError> {
         let mut settings = Self::default();
-        let read = Reader(surroundings);
+        let read = SettingReader(surroundings);
         read.value(KEEP_GOING, &mut settings.keep_going, units::switch)?;
         read.value(KILL_AFTER, &mut settings.kill_after, |text| {
             within(units::duration(text)?, KILL_AFTER_MIN, KILL_AFTER_MAX).map(Some)

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::dsn::{Dsn, DsnError, Mode, Scheme};
 use super::error::{ConfigError, Warning};
-use super::key::{Found, GRPC_URL, KEY_FILE, KeySource, SPIFFE_KEY_FILE, is_header_text};
+use super::key::{FoundKey, GRPC_URL, KEY_FILE, KeySource, SPIFFE_KEY_FILE, is_header_text};
 use super::surroundings::{Surroundings, is_true};
 use crate::base::Secret;
 use crate::base::address::GatewayAddress;
@@ -103,7 +103,7 @@ impl Credential {
             path,
         };
         match key_source.read(surroundings)? {
-            Some(Found {
+            Some(FoundKey {
                 token,
                 dsn: Some(dsn),
             }) => Ok(Self::of_dsn(dsn, token, key_source, warnings)),

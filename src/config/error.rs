@@ -92,7 +92,7 @@ pub enum ConfigError {
         /// Which variable.
         variable: &'static str,
         /// What is wrong with its value.
-        error: ProxyError,
+        error: ProxySettingError,
     },
     /// No TLS to an address on the open network, which a setting refuses.
     Plaintext(GatewayAddress),
@@ -299,7 +299,7 @@ impl fmt::Display for Warning {
 
 /// What is wrong with a proxy's address. Never quotes it: it may hold a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyError {
+pub enum ProxySettingError {
     /// TLS to the proxy, SOCKS or something unheard of.
     Scheme,
     /// The host or the port.
@@ -308,7 +308,7 @@ pub enum ProxyError {
     Escape,
 }
 
-impl fmt::Display for ProxyError {
+impl fmt::Display for ProxySettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Scheme => "only http:// proxies are supported; use http://HOST:PORT",

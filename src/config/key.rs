@@ -25,7 +25,7 @@ pub enum KeySource {
 }
 
 /// A key as it was found.
-pub(super) struct Found {
+pub(super) struct FoundKey {
     /// The text that is sent.
     pub token: Secret,
     /// What the text says, for keys that are URLs.
@@ -45,7 +45,7 @@ impl KeySource {
     pub(super) fn read(
         &self,
         surroundings: Surroundings<'_>,
-    ) -> Result<Option<Found>, ConfigError> {
+    ) -> Result<Option<FoundKey>, ConfigError> {
         match self {
             Self::Variable(_) => Ok(None),
             Self::DsnFile { variable, path } => {
@@ -55,7 +55,7 @@ impl KeySource {
                     path: path.clone(),
                     reason,
                 })?;
-                Ok(Some(Found {
+                Ok(Some(FoundKey {
                     token,
                     dsn: Some(dsn),
                 }))
@@ -66,7 +66,7 @@ impl KeySource {
                 if !is_jwt(text) || !is_header_text(text) {
                     return Err(ConfigError::FileNotJwt { path: path.clone() });
                 }
-                Ok(Some(Found { token, dsn: None }))
+                Ok(Some(FoundKey { token, dsn: None }))
             }
         }
     }

@@ -108,7 +108,7 @@ impl Settings {
     /// Reads every setting; what is unset keeps its default.
     pub fn load(surroundings: Surroundings<'_>) -> Result<Self, ConfigError> {
         let mut settings = Self::default();
-        let read = Reader(surroundings);
+        let read = SettingReader(surroundings);
         read.value(DRAIN_TIMEOUT, &mut settings.drain_timeout, |text| {
             within(units::duration(text)?, Duration::ZERO, DRAIN_TIMEOUT_MAX)
         })?;
@@ -201,9 +201,9 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
     })
 }
 
-pub(super) struct Reader<'a>(pub(super) Surroundings<'a>);
+pub(super) struct SettingReader<'a>(pub(super) Surroundings<'a>);
 
-impl Reader<'_> {
+impl SettingReader<'_> {
     pub(super) fn value<T>(
         &self,
         variable: &'static str,

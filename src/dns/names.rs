@@ -39,7 +39,7 @@ pub enum Asker {
 
 /// One who waits for addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct NameRequest {
     /// Its name for itself.
     pub number: u64,
     /// The port that it will dial.
@@ -47,9 +47,9 @@ pub struct Request {
 }
 
 /// What became of a name, for everybody who asked.
-pub struct Outcome {
+pub struct NameOutcome {
     /// As given to [`Names::ask`].
-    pub requests: VecDeque<Request>,
+    pub requests: VecDeque<NameRequest>,
     /// As [`Lookup::outcome`].
     pub result: Result<Vec<IpAddr>, LookupError>,
 }
@@ -59,7 +59,7 @@ struct Entry {
     asker: Asker,
     began: Instant,
     /// One for each that asks: bounded by the relays that there may be.
-    requests: VecDeque<Request>,
+    requests: VecDeque<NameRequest>,
     lookup: Lookup,
 }
 
@@ -90,7 +90,7 @@ impl Names {
         conf: &ResolvConf,
         name: &str,
         asker: Asker,
-        request: Request,
+        request: NameRequest,
     ) -> Result<Key, LookupError> {
         let is_link = asker == Asker::Link;
         if let Some(error) = self.refusal(now, name).filter(|_| !is_link) {
@@ -143,7 +143,7 @@ impl Names {
 
     /// When `asker` finds no place: gives up the look-up that has hung for the longest, one of the same
     /// user if that user's share is full.
-    pub fn make_room(&mut self, now: Instant, asker: Asker) -> Option<(Key, Outcome)> {
+    pub fn make_room(&mut self, now: Instant, asker: Asker) -> Option<(Key, NameOutcome)> {
         if asker == Asker::Link || !self.is_full(asker) {
             return None;
         }
@@ -185,7 +185,7 @@ impl Names {
     }
 
     /// The outcome of a look-up that has ended.
-    pub fn finish(&mut self, now: Instant, key: Key) -> Option<Outcome> {
+    pub fn finish(&mut self, now: Instant, key: Key) -> Option<NameOutcome> {
         let result = self.entries.get(key)?.lookup.outcome()?.clone();
         self.end(now, key, result)
     }
@@ -195,7 +195,7 @@ impl Names {
         now: Instant,
         key: Key,
         result: Result<Vec<IpAddr>, LookupError>,
-    ) -> Option<Outcome> {
+    ) -> Option<NameOutcome> {
         let entry = self.entries.remove(key)?;
         if let (Err(error), Asker::Target { .. }) = (&result, entry.asker) {
             self.refused.truncate(REFUSED_MAX - 1);
@@ -203,7 +203,7 @@ impl Names {
             self.refused.push_front((until, entry.name, *error));
         }
         let requests = entry.requests;
-        Some(Outcome { requests, result })
+        Some(NameOutcome { requests, result })
     }
 
     /// Servers have changed: what the old ones did not know is asked for again.

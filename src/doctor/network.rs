@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::calls::{CallError, Caller};
 use super::certificate::Certificate;
 use super::clock;
-use super::report::{Report, Verdict};
+use super::report::{CheckReport, CheckVerdict};
 use crate::admin::dial::{
     DialError, Duplex, TimedTcp, TlsStream, ask_for_tunnel, connect, connect_through, connect_to,
     handshake,
@@ -36,7 +36,7 @@ const USER_AGENT: &str = concat!("hoop-lite/", env!("CARGO_PKG_VERSION"));
 struct Stop(&'static str);
 
 /// Walks to the gateway and shows the key.
-pub fn check(report: &mut Report<'_>, config: &Config) {
+pub fn check(report: &mut CheckReport<'_>, config: &Config) {
     let mut walk = Walk { report, config };
     if let Err(Stop(failed)) = walk.all() {
         let rest = CHECKS.iter().position(|check| *check == failed);
@@ -48,7 +48,7 @@ pub fn check(report: &mut Report<'_>, config: &Config) {
 }
 
 struct Walk<'a, 'b> {
-    report: &'a mut Report<'b>,
+    report: &'a mut CheckReport<'b>,
     config: &'a Config,
 }
 
@@ -66,12 +66,12 @@ impl Walk<'_, '_> {
         accepted
     }
 
-    fn add(&mut self, check: &'static str, verdict: Verdict, start: Instant, text: &str) {
+    fn add(&mut self, check: &'static str, verdict: CheckVerdict, start: Instant, text: &str) {
         self.report.add(check, verdict, start.elapsed(), text);
     }
 
     fn fail<T>(&mut self, check: &'static str, start: Instant, text: &str) -> Result<T, Stop> {
-        self.add(check, Verdict::Fail, start, text);
+        self.add(check, CheckVerdict::Fail, start, text);
         Err(Stop(check))
     }
 
@@ -88,7 +88,7 @@ impl Walk<'_, '_> {
         let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
         let v4 = addresses.len() - v6;
         let text = format!("{}: {v4} IPv4, {v6} IPv6", gateway.host);
-        self.add("dns", Verdict::Ok, start, &text);
+        self.add("dns", CheckVerdict::Ok, start, &text);
         let far = addresses.iter().find(|address| !is_near(address.ip()));
         if let Some(far) = far.filter(|_| self.config.leaves_plaintext_to_lookup()) {
             let text = format!(
@@ -98,7 +98,7 @@ impl Walk<'_, '_> {
             if self.config.settings.refuse_plaintext {
                 return self.fail("dns", start, &text);
             }
-            self.add("dns", Verdict::Warn, start, &text);
+            self.add("dns", CheckVerdict::Warn, start, &text);
         }
 
         let tried: Vec<_> = addresses
@@ -115,14 +115,14 @@ impl Walk<'_, '_> {
             let (verdict, text) = match outcome {
                 Ok(stream) => {
                     first.get_or_insert(stream);
-                    (Verdict::Ok, address.to_string())
+                    (CheckVerdict::Ok, address.to_string())
                 }
                 Err(kind) => {
                     // The agent goes on to the next address.
                     let verdict = if reached_one {
-                        Verdict::Warn
+                        CheckVerdict::Warn
                     } else {
-                        Verdict::Fail
+                        CheckVerdict::Fail
                     };
                     (verdict, format!("{address}: {kind}: {}", advice(kind)))
                 }
@@ -132,7 +132,7 @@ impl Walk<'_, '_> {
         let stream = first.ok_or(Stop("tcp"))?;
         self.add(
             "proxy",
-            Verdict::Ok,
+            CheckVerdict::Ok,
             Instant::now(),
             "none for this gateway",
         );
@@ -153,7 +153,7 @@ impl Walk<'_, '_> {
         }
         self.add(
             "proxy",
-            Verdict::Ok,
+            CheckVerdict::Ok,
             start,
             &format!("tunnel through {address}"),
         );
@@ -172,7 +172,7 @@ impl Walk<'_, '_> {
         let TlsMode::Tls { trust, .. } = &self.config.tls else {
             self.add(
                 "tls",
-                Verdict::Ok,
+                CheckVerdict::Ok,
                 start,
                 "none: the key asks for plaintext",
             );
@@ -194,7 +194,7 @@ impl Walk<'_, '_> {
         self.add("tls", verdict, start, &text);
         let start = Instant::now();
         match stream.tls().alpn() {
-            Some(b"h2") => self.add("alpn", Verdict::Ok, start, "h2"),
+            Some(b"h2") => self.add("alpn", CheckVerdict::Ok, start, "h2"),
             _ => return self.fail("alpn", start, Subject::GATEWAY.no_protocol),
         }
         stream.set_deadline(start + TALK_TIMEOUT);
@@ -239,7 +239,7 @@ impl Walk<'_, '_> {
         let start = Instant::now();
         match Caller::start(stream, self.identity()) {
             Ok(caller) => {
-                self.add("http2", Verdict::Ok, start, "SETTINGS received");
+                self.add("http2", CheckVerdict::Ok, start, "SETTINGS received");
                 Ok(caller)
             }
             Err(error) => {
@@ -282,7 +282,7 @@ impl Walk<'_, '_> {
                 if status.code == Code::Unimplemented && status.http.is_none() =>
             {
                 let text = "the gateway is older than HealthCheck, which does no harm";
-                self.add("grpc", Verdict::Ok, start, text);
+                self.add("grpc", CheckVerdict::Ok, start, text);
                 return Ok(());
             }
             Err(error) => {
@@ -291,10 +291,10 @@ impl Walk<'_, '_> {
             }
         };
         match &answer.status[..] {
-            "OK" => self.add("grpc", Verdict::Ok, start, "HealthCheck OK"),
+            "OK" => self.add("grpc", CheckVerdict::Ok, start, "HealthCheck OK"),
             status => {
                 let text = format!("HealthCheck {status:?}: look into the gateway's log");
-                self.add("grpc", Verdict::Warn, start, &text);
+                self.add("grpc", CheckVerdict::Warn, start, &text);
             }
         }
         let now = clock::now();
@@ -302,7 +302,7 @@ impl Walk<'_, '_> {
         if let Some(other) = date.and_then(|date| clock::other_time(now, date)) {
             let here = clock::text(now);
             let text = format!("here it is {here}, at the gateway {other}: set this clock");
-            self.add("clock", Verdict::Warn, start, &text);
+            self.add("clock", CheckVerdict::Warn, start, &text);
         }
         Ok(())
     }
@@ -310,7 +310,12 @@ impl Walk<'_, '_> {
     fn key(&mut self, caller: &mut Caller) -> Result<(), Stop> {
         let start = Instant::now();
         match caller.ask_key() {
-            Ok(_) => self.add("auth", Verdict::Ok, start, "the gateway accepts the key"),
+            Ok(_) => self.add(
+                "auth",
+                CheckVerdict::Ok,
+                start,
+                "the gateway accepts the key",
+            ),
             Err(CallError::Status(status)) if status.http.is_none() => {
                 let (verdict, text) = explain_refusal(&status, self.config.mode);
                 self.add("auth", verdict, start, &text);
@@ -322,14 +327,14 @@ impl Walk<'_, '_> {
 }
 
 /// What an answer to the key means. Other's words are part of the text, the key is not.
-fn explain_refusal(status: &Status, mode: Mode) -> (Verdict, String) {
+fn explain_refusal(status: &Status, mode: Mode) -> (CheckVerdict, String) {
     match status.code {
         Code::Unauthenticated if status.message.contains("mismatch dsn") => (
-            Verdict::Fail,
+            CheckVerdict::Fail,
             format!("{status}: the key's name is not the agent's: use the key as it was printed"),
         ),
         Code::Unauthenticated => (
-            Verdict::Fail,
+            CheckVerdict::Fail,
             format!(
                 "{status}: the gateway does not know this key, it was deleted or is not complete: \
                  create one with `hoop-lite admin create agent NAME`"
@@ -341,18 +346,18 @@ fn explain_refusal(status: &Status, mode: Mode) -> (Verdict, String) {
                 Mode::Standard | Mode::Embedded => ", start it with `hoop-lite run`",
             };
             (
-                Verdict::Ok,
+                CheckVerdict::Ok,
                 format!("the gateway accepts the organisation's key{hint}"),
             )
         }
         Code::Unimplemented => (
-            Verdict::Warn,
+            CheckVerdict::Warn,
             "the gateway is older than PreConnect, so the key was not tried: start the agent to \
              see"
             .to_owned(),
         ),
         _ => (
-            Verdict::Fail,
+            CheckVerdict::Fail,
             format!("{status}: look into the gateway's log"),
         ),
     }
@@ -374,7 +379,7 @@ fn call_advice(error: &CallError) -> &'static str {
 }
 
 /// Protocol, cipher, chain and dates of a connection that was believed.
-fn describe(stream: &TlsStream, trust: &Trust) -> (Verdict, String) {
+fn describe(stream: &TlsStream, trust: &Trust) -> (CheckVerdict, String) {
     let (protocol, cipher) = stream.tls().describe().unwrap_or(("", "?"));
     let protocol = match protocol {
         "TLSv1_3" => "TLS 1.3",
@@ -383,14 +388,14 @@ fn describe(stream: &TlsStream, trust: &Trust) -> (Verdict, String) {
     let text = format!("{protocol} {cipher}; {}", chain(stream));
     if trust.verify == Verify::Nobody {
         let advice = "; NOT verified: set HOOP_TLSCA instead of HOOP_TLS_SKIP_VERIFY";
-        return (Verdict::Warn, text + advice);
+        return (CheckVerdict::Warn, text + advice);
     }
     let soon = clock::text(clock::now().saturating_add(RENEW_SECONDS));
     match certificates(stream).next() {
         Some(certificate) if certificate.not_after <= soon => {
-            (Verdict::Warn, text + "; it ends soon: renew it")
+            (CheckVerdict::Warn, text + "; it ends soon: renew it")
         }
-        _ => (Verdict::Ok, text),
+        _ => (CheckVerdict::Ok, text),
     }
 }
 

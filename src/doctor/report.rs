@@ -9,7 +9,7 @@ use crate::wire::json;
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckVerdict {
     /// Nothing to do.
     Ok,
     /// Works, but somebody should know.
@@ -20,7 +20,7 @@ pub enum Verdict {
     Skip,
 }
 
-impl Verdict {
+impl CheckVerdict {
     fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -32,7 +32,7 @@ impl Verdict {
 }
 
 /// Collects findings and writes them.
-pub struct Report<'a> {
+pub struct CheckReport<'a> {
     form: OutputForm,
     out: &'a mut dyn Write,
     /// The JSON objects so far.
@@ -41,7 +41,7 @@ pub struct Report<'a> {
     broken: Option<io::Error>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> CheckReport<'a> {
     /// An empty report.
     pub fn new(form: OutputForm, out: &'a mut dyn Write) -> Self {
         Self {
@@ -59,8 +59,8 @@ impl<'a> Report<'a> {
     }
 
     /// Adds a finding; `text` says what was found and, unless all is well, what to do.
-    pub fn add(&mut self, check: &'static str, verdict: Verdict, took: Duration, text: &str) {
-        self.failed |= verdict == Verdict::Fail;
+    pub fn add(&mut self, check: &'static str, verdict: CheckVerdict, took: Duration, text: &str) {
+        self.failed |= verdict == CheckVerdict::Fail;
         let text = plain(text);
         let word = verdict.word();
         let millis = took.as_millis();
@@ -83,7 +83,7 @@ impl<'a> Report<'a> {
     /// Adds checks that were left out.
     pub fn skip(&mut self, checks: &[&'static str], text: &str) {
         for check in checks {
-            self.add(check, Verdict::Skip, Duration::ZERO, text);
+            self.add(check, CheckVerdict::Skip, Duration::ZERO, text);
         }
     }
 
@@ -113,10 +113,10 @@ impl<'a> Report<'a> {
 mod tests {
     use super::*;
 
-    fn report(form: OutputForm, verdict: Verdict) -> (String, i32) {
+    fn report(form: OutputForm, verdict: CheckVerdict) -> (String, i32) {
         let mut out = Vec::new();
-        let mut report = Report::new(form, &mut out);
-        report.add("key", Verdict::Ok, Duration::from_millis(3), "fine");
+        let mut report = CheckReport::new(form, &mut out);
+        report.add("key", CheckVerdict::Ok, Duration::from_millis(3), "fine");
         report.add("dns", verdict, Duration::from_secs(5), "say \"x\"\n\x1b[2J");
         report.skip(&["tcp"], "no address");
         let code = report.finish().unwrap();
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn findings_are_lines_without_control_characters() {
-        let (text, code) = report(OutputForm::Text, Verdict::Fail);
+        let (text, code) = report(OutputForm::Text, CheckVerdict::Fail);
         assert_eq!(
             text,
             "ok    key          3 ms  fine\n\
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_warning_is_no_failure() {
-        let (text, code) = report(OutputForm::Json, Verdict::Warn);
+        let (text, code) = report(OutputForm::Json, CheckVerdict::Warn);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(code, 0);
         assert_eq!(value["ok"], true);

@@ -31,7 +31,7 @@ pub struct Keeping {
 /// A process that runs, and what it needs while it does.
 pub struct Spawned {
     /// Its descriptors.
-    pub streams: Streams,
+    pub streams: ProcessStreams,
     /// Removed when they are dropped.
     pub files: Vec<SecretFile>,
     /// Where its guardian is told what to do.
@@ -40,7 +40,7 @@ pub struct Spawned {
 }
 
 /// What a process reads and writes.
-pub enum Streams {
+pub enum ProcessStreams {
     /// With pipes.
     Pipes(child::PipedChild),
     /// On a terminal.
@@ -66,7 +66,7 @@ pub struct Processes {
 }
 
 /// A process that ended by itself.
-pub struct Ended {
+pub struct EndedProcess {
     /// Its target, as it was given to [`Processes::track`].
     pub owner: usize,
     /// The child that we had for it.
@@ -159,8 +159,8 @@ impl Processes {
             is_separate: self.keeping.is_separate,
         };
         let streams = match terminal {
-            None => child::spawn_pipes(spec, custody).map(Streams::Pipes),
-            Some(size) => pty::spawn_pty(spec, window(size), custody).map(Streams::Terminal),
+            None => child::spawn_pipes(spec, custody).map(ProcessStreams::Pipes),
+            Some(size) => pty::spawn_pty(spec, window(size), custody).map(ProcessStreams::Terminal),
         };
         let streams = streams.inspect_err(|_| self.control_groups.discard(&control_group))?;
         Ok(Spawned {
@@ -177,10 +177,10 @@ impl Processes {
         registry: &Registry,
         spawned: Spawned,
         owner: usize,
-    ) -> (Pid, Streams, Vec<SecretFile>, io::Result<()>) {
+    ) -> (Pid, ProcessStreams, Vec<SecretFile>, io::Result<()>) {
         let pid = match &spawned.streams {
-            Streams::Pipes(child) => child.pid,
-            Streams::Terminal(child) => child.pid,
+            ProcessStreams::Pipes(child) => child.pid,
+            ProcessStreams::Terminal(child) => child.pid,
         };
         self.children.insert(pid, owner);
         let control = mio::net::UnixStream::from_std(spawned.control);
@@ -195,15 +195,15 @@ impl Processes {
     }
 
     /// The process that ended, if the guardian of `token` says so.
-    pub fn heard(&mut self, token: Token) -> Option<Ended> {
+    pub fn heard(&mut self, token: Token) -> Option<EndedProcess> {
         let pid = Guardians::pid(token)?;
         let exit = self.guardians.report(pid)?;
         let owner = self.children.owner(pid)?;
-        Some(Ended { owner, pid, exit })
+        Some(EndedProcess { owner, pid, exit })
     }
 
     /// The next process that ended; call at every SIGCHLD until `None`.
-    pub fn poll_ended(&mut self) -> Option<Ended> {
+    pub fn poll_ended(&mut self) -> Option<EndedProcess> {
         loop {
             let exited = self.children.poll_exited()?;
             let (owner, pid) = (exited.owner, exited.pid);
@@ -214,7 +214,7 @@ impl Processes {
             };
             self.children.release(pid);
             if let Some(exit) = exit {
-                return Some(Ended { owner, pid, exit });
+                return Some(EndedProcess { owner, pid, exit });
             }
         }
     }

@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::child::{CommandSpec, Custody, Pid, SpawnError, spawn};
-use super::sys::{self, Place};
+use super::sys::{self, ChildPlace};
 
 /// The size of a terminal's window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub fn spawn_pty(spec: &CommandSpec, size: Size, custody: Custody) -> Result<Pty
     let pid = spawn(
         spec,
         [slave.into(), second.into(), third.into()],
-        Place::Terminal,
+        ChildPlace::Terminal,
         custody,
     )?;
     let master = Master(File::from(master));

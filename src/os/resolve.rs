@@ -16,8 +16,8 @@ use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::sys;
 use crate::base::Key;
-pub use crate::dns::{Asker, LookupError, Request};
-use crate::dns::{Lookup, NAME_BYTES_MAX, Names, Outcome, ResolvConf, Send, addresses_of};
+pub use crate::dns::{Asker, LookupError, NameRequest};
+use crate::dns::{Lookup, NAME_BYTES_MAX, NameOutcome, Names, ResolvConf, Send, addresses_of};
 
 /// No such file is longer, and a hostile one shall not keep us busy.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -80,7 +80,7 @@ impl Resolver {
         now: Instant,
         host: &str,
         asker: Asker,
-        request: Request,
+        request: NameRequest,
         registry: &Registry,
     ) -> Option<Addresses> {
         if let Some(addresses) = known(host) {
@@ -164,9 +164,9 @@ impl Resolver {
         }
     }
 
-    fn deliver(&mut self, key: Key, outcome: Outcome) {
+    fn deliver(&mut self, key: Key, outcome: NameOutcome) {
         self.close(key);
-        for Request { number, port } in outcome.requests {
+        for NameRequest { number, port } in outcome.requests {
             let addresses = outcome.result.as_ref();
             let addresses = addresses.map(|found| with_port(found, port));
             self.answered
@@ -299,7 +299,7 @@ pub fn resolve_now(host: &str, port: u16, deadline: Instant) -> Addresses {
     let mut poll = Poll::new().map_err(failed)?;
     let mut events = Events::with_capacity(PORTS);
     let mut now = Instant::now();
-    let request = Request { number: 0, port };
+    let request = NameRequest { number: 0, port };
     let answer = resolver.submit(now, host, Asker::Link, request, poll.registry());
     if let Some(addresses) = answer {
         return addresses;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 
 use super::error::StartError;
-use super::variables::Variables;
+use super::variables::StartVariables;
 use crate::cli::RunOptions;
 use crate::config::Surroundings;
 use crate::config::beside::{self, BesideSettings};
@@ -13,17 +13,17 @@ use crate::os::child::CommandSpec;
 use crate::os::foreground::Foreground;
 
 /// A program to be started beside the agent.
-pub struct Program {
+pub struct BesideProgram {
     spec: CommandSpec,
     settings: BesideSettings,
 }
 
-impl Program {
+impl BesideProgram {
     /// The program that `options` name, if any, with everything that we were started with but the
     /// key.
     pub fn new(
         options: &RunOptions,
-        variables: &Variables,
+        variables: &StartVariables,
         surroundings: Surroundings<'_>,
     ) -> Result<Option<Self>, StartError> {
         let Some((name, args)) = options.program.split_first() else {
@@ -50,7 +50,7 @@ impl Program {
     }
 
     /// Takes over what has become of our variables since, as when we became another user.
-    pub fn follow(&mut self, variables: &Variables) {
+    pub fn follow(&mut self, variables: &StartVariables) {
         for (name, value) in &mut self.spec.environment {
             if let Some((_, new)) = variables.iter().find(|(known, _)| known == name) {
                 value.clone_from(new);
@@ -93,13 +93,13 @@ impl Program {
 pub fn serve_health(
     reactor: &mut Reactor,
     address: &crate::io::health::Address,
-    program: Option<&Program>,
+    program: Option<&BesideProgram>,
 ) -> Result<(), StartError> {
     let Err(error) = reactor.serve_health(address) else {
         return Ok(());
     };
     let reason = StartError::Health(error);
-    match program.is_some_and(Program::keeps_going) {
+    match program.is_some_and(BesideProgram::keeps_going) {
         true => ::log::error!("{reason}; going on without it"),
         false => return Err(reason),
     }

@@ -26,9 +26,9 @@ use crate::session::{self, AgentEnvironment, Sessions};
 use crate::tls::{Alpn, Client, Configurations, Versions};
 pub use error::StartError;
 
-use beside::Program;
+use beside::BesideProgram;
 use publication::{ORGANISATION_AGENT, Publication};
-use variables::{Variables, wipe};
+use variables::{StartVariables, wipe};
 
 /// Our version, as the gateway's list and `hoop-lite version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -40,7 +40,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, StartError> {
     sys::prepare_process();
     sys::let_guardians_execute();
-    let mut variables: Variables = std::env::vars_os().collect();
+    let mut variables: StartVariables = std::env::vars_os().collect();
     wipe(&variables);
     let given = variables.clone();
     let variable = |wanted: &str| {
@@ -54,7 +54,7 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         read_file: &files::read_small,
     };
     let mut program = match beside {
-        Some(options) => Program::new(options, &variables, surroundings)?,
+        Some(options) => BesideProgram::new(options, &variables, surroundings)?,
         None => None,
     };
     let prepared = prepare(beside, surroundings, &mut variables).or_else(|reason| match &program {
@@ -104,7 +104,7 @@ fn published(
 struct Prepared {
     settings: Settings,
     is_embedded: bool,
-    published: Variables,
+    published: StartVariables,
     keeping: Keeping,
     open_network: OpenNetwork,
     /// Where to go, if anywhere.
@@ -115,7 +115,7 @@ impl Prepared {
     /// For a program that has to run all the same, probes included.
     fn without_agent(
         surroundings: Surroundings<'_>,
-        variables: &mut Variables,
+        variables: &mut StartVariables,
     ) -> Result<Self, StartError> {
         let settings = Settings::load(surroundings).unwrap_or_default();
         user::change(&settings, variables)?;
@@ -133,7 +133,7 @@ impl Prepared {
 fn prepare(
     beside: Option<&RunOptions>,
     surroundings: Surroundings<'_>,
-    variables: &mut Variables,
+    variables: &mut StartVariables,
 ) -> Result<Prepared, StartError> {
     let mut config = Config::load(surroundings)?;
     config.keep_what_pipes_gave(&files::is_readable);
@@ -175,9 +175,9 @@ fn prepare(
 /// Everything but the program beside the agent.
 fn assemble(
     prepared: Prepared,
-    variables: &Variables,
+    variables: &StartVariables,
     is_beside: bool,
-    program: Option<&Program>,
+    program: Option<&BesideProgram>,
 ) -> Result<Reactor, StartError> {
     let Prepared {
         settings,
@@ -243,7 +243,7 @@ fn assemble(
     Ok(reactor)
 }
 
-fn serve(mut reactor: Reactor, program: Option<&Program>) -> Result<u8, StartError> {
+fn serve(mut reactor: Reactor, program: Option<&BesideProgram>) -> Result<u8, StartError> {
     // Last, when signals are caught and nothing is left that could keep us from running.
     if let Some(Err(code)) = program.map(|program| program.start(&mut reactor)) {
         return Ok(code);

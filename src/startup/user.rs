@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::fs;
 
 use super::error::StartError;
-use super::variables::Variables;
+use super::variables::StartVariables;
 use crate::config::{Config, KEY_READABLE, Settings};
 use crate::os::{files, sys};
 
 /// Becomes the user that a setting names, and tells sessions so. Says when sessions can read the
 /// key's file all the same.
-pub fn settle(config: &Config, variables: &mut Variables) -> Result<(), StartError> {
+pub fn settle(config: &Config, variables: &mut StartVariables) -> Result<(), StartError> {
     sys::lock_memory(config.token.expose());
     change(&config.settings, variables)?;
     if let Some(path) = config.key_source.path()
@@ -22,14 +22,14 @@ pub fn settle(config: &Config, variables: &mut Variables) -> Result<(), StartErr
 }
 
 /// Becomes the user that a setting names.
-pub fn change(settings: &Settings, variables: &mut Variables) -> Result<(), StartError> {
+pub fn change(settings: &Settings, variables: &mut StartVariables) -> Result<(), StartError> {
     match &settings.user {
         Some(name) => become_named(name, variables),
         None => Ok(()),
     }
 }
 
-fn become_named(name: &str, variables: &mut Variables) -> Result<(), StartError> {
+fn become_named(name: &str, variables: &mut StartVariables) -> Result<(), StartError> {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let account = find(&accounts, name);
     let number = name.parse().ok().map(|number| (number, number));
@@ -77,7 +77,7 @@ fn find<'a>(accounts: &'a str, wanted: &str) -> Option<Account<'a>> {
 }
 
 /// Replaces a variable that is there; adds none.
-fn set(variables: &mut Variables, wanted: &str, value: &str) {
+fn set(variables: &mut StartVariables, wanted: &str, value: &str) {
     for (name, old) in variables {
         if name == wanted {
             *old = OsString::from(value);
