@@ -353,7 +353,7 @@ pub static FLAGS: &[Flag] = &[
         "health-listen",
         FlagValue::Text("ADDRESS"),
         settings::HEALTH_LISTEN,
-        "Serve /healthz, /readyz and /metrics on HOST:PORT or a unix socket's path (off).",
+        "Serve /livez, /readyz, /healthz and /metrics on HOST:PORT or a unix socket's path (off).",
     ),
     setting(
         "queue-budget",

@@ -20,7 +20,7 @@ use crate::base::Secret;
 use crate::config::beside::BesideSettings;
 use crate::config::{ConfigError, Settings, Surroundings, settings};
 use flags::{CommandEntry, Operand};
-use nearest::near;
+use nearest::{near, nearest};
 use typed::Typed;
 
 /// What the program is to do.
@@ -279,6 +279,14 @@ fn meaning(
         CommandName::Version => Invocation::Version { json },
         CommandName::Help => return help_about(&[]),
     })
+}
+
+/// For a variable `HOOP_LITE_...` that means nothing: the one that does and was probably meant, if any is
+/// near.
+pub fn misspelt(variable: &str) -> Option<Option<&'static str>> {
+    let known = || FLAGS.iter().filter_map(|flag| flag.variable);
+    let is_ours = variable.starts_with("HOOP_LITE_");
+    (is_ours && !known().any(|known| known == variable)).then(|| nearest(variable, known()))
 }
 
 fn agent_options(typed: &Typed) -> Result<AgentOptions, UsageError> {

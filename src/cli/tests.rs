@@ -29,6 +29,15 @@ fn run(line: &str) -> RunOptions {
 }
 
 #[test]
+fn a_misspelt_variable_finds_its_nearest() {
+    assert_eq!(misspelt("HOOP_LITE_STALL_MAX"), None);
+    assert_eq!(misspelt("HOOP_KEY"), None);
+    let near = Some("HOOP_LITE_STALL_MAX");
+    assert_eq!(misspelt("HOOP_LITE_STAL_MAX"), Some(near));
+    assert_eq!(misspelt("HOOP_LITE_NOTHING_OF_THE_KIND"), Some(None));
+}
+
+#[test]
 fn commands_mean_what_they_say() {
     let text = |text: &str| text.to_owned();
     for (line, command) in [

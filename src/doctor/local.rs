@@ -27,7 +27,7 @@ pub fn check(
     add("files", &open_files);
     add("shell", &|| shell(surroundings));
     add("pid", &process);
-    add("user", &user);
+    add("user", &|| user(config));
     if let Some(config) = config {
         add("apart", &|| apart(config));
         if config.key_source.path().is_some() {
@@ -139,8 +139,13 @@ fn process() -> (CheckVerdict, String) {
     (CheckVerdict::Ok, text.to_owned())
 }
 
-fn user() -> (CheckVerdict, String) {
+fn user(config: Option<&Config>) -> (CheckVerdict, String) {
+    let wanted = config.and_then(|config| config.settings.user.as_deref());
     match sys::effective_user() {
+        0 if let Some(name) = wanted => (
+            CheckVerdict::Ok,
+            format!("root, until the agent becomes {name} (HOOP_LITE_USER)"),
+        ),
         0 => (
             CheckVerdict::Warn,
             "root, and so is every session: give the agent a user of its own (User= in the unit, \

@@ -16,7 +16,7 @@ use crate::base::{Roots, Trust, Verify};
 use crate::config::{Config, Mode, Proxy, TlsMode};
 use crate::grpc::{Code, Status};
 use crate::io::dial::advice;
-use crate::link::{AgentIdentity, LinkError};
+use crate::link::{AgentIdentity, LinkError, proxy_advice};
 use crate::os::resolve::resolve_now;
 use crate::tls::{Alpn, Configuration, Subject, Versions};
 
@@ -320,7 +320,10 @@ impl Walk<'_, '_> {
                 let (verdict, text) = explain_refusal(&status, self.config.mode);
                 self.add("auth", verdict, start, &text);
             }
-            Err(error) => return self.fail("auth", start, &error.to_string()),
+            Err(error) => {
+                let text = format!("{error}: {}", call_advice(&error));
+                return self.fail("auth", start, &text);
+            }
         }
         Ok(())
     }
@@ -365,14 +368,13 @@ fn explain_refusal(status: &Status, mode: Mode) -> (CheckVerdict, String) {
 
 fn call_advice(error: &CallError) -> &'static str {
     match error {
-        CallError::Status(status) if status.http.is_some() => {
-            "check that the gateway's gRPC port (8010 unless changed) is behind this address, not its \
-             web page"
-        }
-        CallError::Status(status) if status.code == Code::Unavailable => {
-            "the proxy or load balancer in front does not reach the gateway"
-        }
-        CallError::Status(_) => "look into the gateway's log",
+        CallError::Status(status) => match (status.http, status.code) {
+            (Some(http), _) => proxy_advice(http),
+            (None, Code::Unavailable) => {
+                "the proxy or load balancer in front does not reach the gateway"
+            }
+            _ => "look into the gateway's log",
+        },
         CallError::Unreadable(LinkError::Packet(_)) => "check that this is a hoop gateway",
         _ => "check what stands between here and the gateway",
     }

@@ -16,7 +16,7 @@ mod transport;
 mod unary;
 
 pub use backoff::{Backoff, LossCause};
-pub use error::LinkError;
+pub use error::{LinkError, proxy_advice};
 pub use event::{Answer, LinkEvent, NoAnswer};
 pub use gather::Wait;
 pub use identity::AgentIdentity;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Outcome};
 use crate::base::Rng;
-use crate::cli::{AgentOptions, RunOptions};
+use crate::cli::{AgentOptions, RunOptions, misspelt};
 use crate::config::{
     Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
 };
@@ -49,6 +49,7 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         options.value(wanted).or_else(text)
     };
     log::start(log::Setup::for_stderr(&variable));
+    name_misspelt(&given);
     let surroundings = Surroundings {
         variable: &variable,
         read_file: &files::read_small,
@@ -76,6 +77,20 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
     };
     log::flush();
     result
+}
+
+/// Says which of our settings are none.
+fn name_misspelt(variables: &StartVariables) {
+    for (name, _) in variables {
+        let name = name.to_string_lossy();
+        match misspelt(&name) {
+            Some(Some(near)) => ::log::warn!("no setting is called {name}; did you mean {near}?"),
+            Some(None) => {
+                ::log::warn!("no setting is called {name}: `hoop-lite help start agent` lists them")
+            }
+            None => {}
+        }
+    }
 }
 
 /// What `run` publishes: something with an organisation key, nothing with an agent's own.
