@@ -331,7 +331,7 @@ impl Agent {
     pub fn second_connected(&mut self, now: Instant) {
         if let Phase::Live(link, check) = &mut self.phase {
             let identity = link.identity();
-            let news = check.second.connected(now, identity, &mut self.agenda);
+            let news = check.second().connected(now, identity, &mut self.agenda);
             self.hear_second(now, news);
         }
     }
@@ -339,9 +339,9 @@ impl Agent {
     /// The second socket could not be connected, or broke.
     pub fn second_failed(&mut self, reason: &str) {
         if let Phase::Live(_, check) = &mut self.phase
-            && !check.second.is_none()
+            && !check.second().is_none()
         {
-            check.second.close(&mut self.agenda);
+            check.second().close(&mut self.agenda);
             self.history.check_failed(reason);
         }
     }
@@ -349,7 +349,7 @@ impl Agent {
     /// Where to read the second socket into.
     pub fn second_read_buffer(&mut self) -> Option<&mut [u8]> {
         match &mut self.phase {
-            Phase::Live(_, check) => check.second.read_buffer(),
+            Phase::Live(_, check) => check.second().read_buffer(),
             _ => None,
         }
     }
@@ -357,7 +357,7 @@ impl Agent {
     /// `size` bytes were read into [`Agent::second_read_buffer`].
     pub fn second_received(&mut self, now: Instant, size: usize) {
         if let Phase::Live(_, check) = &mut self.phase {
-            let news = check.second.received(now, size);
+            let news = check.second().received(now, size);
             self.hear_second(now, news);
         }
     }
@@ -365,7 +365,7 @@ impl Agent {
     /// Encrypts what may leave over the second socket, and lends the bytes for it.
     pub fn second_encrypt(&mut self, now: Instant) -> &[u8] {
         match &mut self.phase {
-            Phase::Live(_, check) => check.second.encrypt(now),
+            Phase::Live(_, check) => check.second().encrypt(now),
             _ => &[],
         }
     }
@@ -373,7 +373,7 @@ impl Agent {
     /// The second socket took `size` of them.
     pub fn second_sent(&mut self, now: Instant, size: usize) {
         if let Phase::Live(_, check) = &mut self.phase {
-            check.second.sent(now, size);
+            check.second().sent(now, size);
         }
     }
 

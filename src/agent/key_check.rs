@@ -40,7 +40,7 @@ pub(super) struct KeyCheck {
     due: Instant,
     question: Option<Question>,
     /// The connection beside the link, for a question that the link can't carry.
-    pub(super) second: Second,
+    second: Second,
     /// It was told that this link carries one call at a time.
     is_limit_told: bool,
     /// How often, and when last, the gateway was seen to give credit on the stream.
@@ -61,6 +61,11 @@ impl KeyCheck {
         };
         check.put_off(now);
         check
+    }
+
+    /// The connection beside the link.
+    pub(super) fn second(&mut self) -> &mut Second {
+        &mut self.second
     }
 
     /// The next question is due an interval from `now`, jittered by a third.

@@ -64,11 +64,7 @@ impl Agent {
             Ok(transport) => {
                 let credit = self.sessions.credit_wanted();
                 let link = Link::new(now, transport, identity.into(), tunnel, credit);
-                self.phase = Phase::Connecting(Connecting {
-                    link: Box::new(link),
-                    timer: Some(timer),
-                    is_known: false,
-                });
+                self.phase = Phase::Connecting(Connecting::new(link, timer));
                 self.link_received(now, 0);
             }
             Err(error) => {
@@ -333,11 +329,11 @@ impl Agent {
         let Phase::Live(_, check) = &mut self.phase else {
             return;
         };
-        if !check.second.is_none() {
+        if !check.second().is_none() {
             return;
         }
         match (self.endpoints)() {
-            Ok(endpoint) => check.second.dial(now, endpoint, &mut self.agenda),
+            Ok(endpoint) => check.second().dial(now, endpoint, &mut self.agenda),
             Err(reason) => self.history.check_failed(&reason),
         }
     }
@@ -347,7 +343,7 @@ impl Agent {
             return;
         }
         if let Phase::Live(_, check) = &mut self.phase {
-            check.second.close(&mut self.agenda);
+            check.second().close(&mut self.agenda);
         }
         match news {
             SecondNews::None => {}

@@ -27,7 +27,7 @@ pub(super) enum Phase {
 pub(super) struct Connecting {
     pub(super) link: Box<Link>,
     /// Until when the next step has to be taken; none while nobody needs an embedded agent.
-    pub(super) timer: Option<TimerId>,
+    timer: Option<TimerId>,
     /// The gateway has told an embedded agent to wait: it knows the key.
     pub(super) is_known: bool,
 }
@@ -70,7 +70,7 @@ impl Phase {
             Self::Waiting | Self::Dialling(..) => None,
             Self::Connecting(Connecting { link, .. }) | Self::Closing(link) => Some(link),
             Self::Live(link, mut check) => {
-                check.second.close(agenda);
+                check.second().close(agenda);
                 Some(link)
             }
         }
@@ -78,6 +78,15 @@ impl Phase {
 }
 
 impl Connecting {
+    /// The socket is connected; the dial's deadline goes on.
+    pub(super) fn new(link: Link, timer: TimerId) -> Self {
+        Self {
+            link: Box::new(link),
+            timer: Some(timer),
+            is_known: false,
+        }
+    }
+
     /// The next step has to be taken in time; a deadline that stands goes on.
     pub(super) fn arm(&mut self, now: Instant, agenda: &mut Agenda) {
         self.timer.get_or_insert_with(|| arm_connect(now, agenda));

@@ -580,3 +580,26 @@ fn an_attempt_that_follows_at_once_is_not_forgotten_with_the_last_link() {
     world.agent.link_connected(world.now);
     assert_eq!(world.agent.link_state(), LinkState::Connecting);
 }
+
+#[test]
+fn a_link_that_is_given_up_says_its_last_words_and_hears_nothing() {
+    let mut world = World::live(&[]);
+    world.open_tcp("a");
+    world.sent();
+    world.agent.stop_now(world.now);
+    world.agent.stop_now(world.now);
+    let said = world.sent();
+    assert_eq!(said.last().map(|frame| frame.kind), Some(GOAWAY));
+    world.feed(&packet(
+        Kind::AgentSessionOpen,
+        "b",
+        &[(spec::CONNECTION_PARAMS, &vector("head-tcp"))],
+        b"",
+    ));
+    assert_eq!(world.agent.sessions().len(), 0);
+    world
+        .agent
+        .link_broke(world.now, "connection reset by peer");
+    assert!(world.closes_link());
+    assert_eq!(world.agent.counters().failures, 0);
+}
