@@ -403,6 +403,18 @@ fn a_proxy_is_gone_through() {
 }
 
 #[test]
+fn a_proxy_that_is_not_there_is_told() {
+    let seen = doctor(&[
+        ("HOOP_KEY", &key("grpcs", "gw.invalid:8010")),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+    ]);
+    seen.failed(
+        "proxy",
+        "127.0.0.1:1: connection refused: correct HTTPS_PROXY, or name the gateway's host in NO_PROXY",
+    );
+}
+
+#[test]
 fn a_proxy_that_refuses_is_told_without_its_password() {
     let (proxy, _) = proxy_to(None, b"HTTP/1.1 407 Authenticate\r\n\r\n");
     let seen = doctor(&[

@@ -2,7 +2,7 @@
 //! To what it happened is put in front of them: see `Agent::link_lost`.
 
 use crate::grpc::{Code, Status};
-use crate::link::{Link, LinkError, proxy_advice};
+use crate::link::{Link, LinkError, proxy, proxy_advice};
 
 /// The gateway's words for a key that another stream uses.
 const ALREADY_CONNECTED: &str = "agent already connected";
@@ -19,7 +19,7 @@ pub const ONE_CALL: &str = "a proxy in front of the gateway takes one call a con
 /// No address took the connection; `advice` is for an address of the gateway itself.
 pub fn unreachable(reason: &str, advice: &str, is_proxy: bool) -> String {
     let advice = match is_proxy {
-        true => "correct HTTPS_PROXY, or name the gateway's host in NO_PROXY",
+        true => proxy::UNREACHABLE_ADVICE,
         false => advice,
     };
     format!("{reason}: {advice}")

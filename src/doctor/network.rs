@@ -8,8 +8,8 @@ use super::certificate::Certificate;
 use super::clock;
 use super::report::{CheckReport, CheckVerdict};
 use crate::admin::dial::{
-    DialError, Duplex, TimedTcp, TlsStream, ask_for_tunnel, connect, connect_through, connect_to,
-    handshake,
+    DialError, Duplex, TimedTcp, TlsStream, ask_for_tunnel, connect_through, connect_to,
+    connect_to_proxy, handshake,
 };
 use crate::base::near::is_near;
 use crate::base::{Roots, Trust, Verify};
@@ -144,9 +144,9 @@ impl Walk<'_, '_> {
         self.report.skip(&["dns", "tcp"], is_left_to_proxy);
         let start = Instant::now();
         let address = &proxy.address;
-        let mut stream = match connect(address, start + TALK_TIMEOUT) {
+        let mut stream = match connect_to_proxy(proxy, start + TALK_TIMEOUT) {
             Ok(stream) => stream,
-            Err(error) => return self.fail("proxy", start, &format!("{address}: {error}")),
+            Err(error) => return self.fail("proxy", start, &error.to_string()),
         };
         if let Err(refusal) = ask_for_tunnel(&mut stream, proxy, &self.config.gateway) {
             return self.fail("proxy", start, &format!("{address}: {refusal}"));
