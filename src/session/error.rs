@@ -2,7 +2,9 @@
 
 use std::fmt;
 
+use super::command::CommandError;
 use super::shares::Full;
+use super::variable_error::VariableError;
 use crate::base::plain::beginning;
 use crate::limits;
 use crate::packet::Kind;
@@ -19,8 +21,12 @@ pub(super) enum SessionError {
     Params(ParamsError),
     /// The same, of the variables that the client sets.
     ClientVariables(ParamsError),
-    /// Sentences of whoever has looked at a part: variables, command, demands that can't be met.
-    Said(String),
+    /// It demands what this agent can't enforce; the sentence names it.
+    Demand(String),
+    /// Its variables can't be had.
+    Variables(VariableError),
+    /// Its command can't be started.
+    Command(CommandError),
     /// The type is not served.
     NotServed(&'static str),
     /// Something is not to be had.
@@ -58,6 +64,18 @@ pub(super) enum SessionError {
 pub const STALLED: &str =
     "the target stopped reading and held the memory that other sessions need; closed by the agent";
 
+impl From<VariableError> for SessionError {
+    fn from(error: VariableError) -> Self {
+        Self::Variables(error)
+    }
+}
+
+impl From<CommandError> for SessionError {
+    fn from(error: CommandError) -> Self {
+        Self::Command(error)
+    }
+}
+
 impl From<Full> for SessionError {
     fn from(full: Full) -> Self {
         Self::Full(full)
@@ -80,7 +98,9 @@ impl fmt::Display for SessionError {
             Self::ClientVariables(_) => {
                 f.write_str("internal error, failed decoding client env vars")
             }
-            Self::Said(text) => f.write_str(text),
+            Self::Demand(text) => f.write_str(text),
+            Self::Variables(error) => error.fmt(f),
+            Self::Command(error) => error.fmt(f),
             Self::NotServed(text) => f.write_str(text),
             Self::Full(full) => full.fmt(f),
             Self::TooManyUsers => f.write_str("too many users"),

@@ -47,6 +47,7 @@ mod targets;
 mod tests;
 mod to_target;
 mod turn;
+pub mod variable_error;
 mod verdict;
 
 pub use counters::Counters;
