@@ -165,9 +165,8 @@ impl World {
             .map(|(key, value)| (key.as_str(), &value[..]))
             .collect();
         self.receive(&packet(Kind::AgentSessionOpen, &entries, b""));
-        // The address check becomes the first connection's target.
-        self.target = self.dialled();
-        self.started(self.target);
+        let probe = self.dialled();
+        self.started(probe);
         self.receive(&packet(
             Kind::AgentTCPConnectionWrite,
             &[
@@ -177,6 +176,9 @@ impl World {
             ],
             b"",
         ));
+        // The connection that the address was checked by.
+        self.target = probe;
+        self.flush();
     }
 
     fn dialled(&mut self) -> TargetId {

@@ -14,6 +14,7 @@ use super::seam::Machine;
 use super::shares::{Shares, Table, UserKey};
 use crate::base::plain::cut;
 use crate::limits;
+use crate::login::Refusal;
 use crate::packet::{Kind, Outbox, spec};
 
 /// What is known about a session. Nothing of it changes but what it holds, and what a terminal adds.
@@ -55,11 +56,10 @@ impl About {
 
     /// A machine can be made of its variables.
     pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
-        match self.protocol.dialect {
-            Some(dialect) => self.machine(dialect, means).map(drop),
-            None => Ok(()),
+        if let Some(dialect) = self.protocol.dialect {
+            self.machine(dialect, means)?;
         }
-        .map_err(SessionError::Said)
+        Ok(())
     }
 
     /// What stands between a new client and its target.
@@ -67,7 +67,7 @@ impl About {
         &self,
         dialect: Dialect,
         means: &mut Means,
-    ) -> Result<Box<dyn Machine>, String> {
+    ) -> Result<Box<dyn Machine>, Refusal> {
         account::machine(dialect, self.environment.own(), means)
     }
 

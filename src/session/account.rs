@@ -5,14 +5,14 @@ use super::environment::Variables;
 use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
-use crate::login::{Account, Login, TlsMode};
+use crate::login::{Account, Login, Refusal, TlsMode};
 
 /// What stands between a new client and its server, or what is wrong with the variables.
 pub(super) fn machine(
     dialect: Dialect,
     own: &Variables,
     means: &mut Means,
-) -> Result<Box<dyn Machine>, String> {
+) -> Result<Box<dyn Machine>, Refusal> {
     let account = account(own)?;
     let login = match dialect {
         Dialect::Postgres => Login::postgres(account, means.random()?),
@@ -29,8 +29,8 @@ pub(super) fn machine(
     Ok(Box::new(Between::new(login, way)))
 }
 
-fn account(own: &Variables) -> Result<Account, String> {
-    let tls = TlsMode::parse(own.text("SSLMODE").trim()).map_err(|it| it.text.into_owned())?;
+fn account(own: &Variables) -> Result<Account, Refusal> {
+    let tls = TlsMode::parse(own.text("SSLMODE").trim())?;
     let user = own.get("USER").unwrap_or_default();
     let password = own.secret("PASS").cloned().unwrap_or_default();
     let is_plain = tls == TlsMode::Disable || is_here(host(own));

@@ -10,7 +10,7 @@ use loopback_gateway::postgres::{
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::{Security, mysql, postgres};
 
-use super::super::means::{Means, Sources, Way};
+use super::super::means::{AuthorityError, Means, Sources, Way};
 use super::super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::*;
 use crate::base::{ByteBuf, Secret};
@@ -31,7 +31,7 @@ impl Sources for Roots {
         true
     }
 
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, String> {
+    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
         assert_eq!(named, Some("of the connection"));
         Ok(self.0.clone().into_bytes())
     }

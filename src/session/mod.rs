@@ -51,13 +51,14 @@ mod targets;
 mod tests;
 mod to_target;
 mod turn;
+pub mod variable_error;
 mod verdict;
 mod wire;
 
 pub use counters::Counters;
 pub use environment::AgentEnvironment;
 pub use error::STALLED;
-pub use means::Sources;
+pub use means::{AuthorityError, Sources};
 pub use names::TargetId;
 pub use output::{End, Output, Program, Where};
 pub use report::{Channel, Exit, Peer, Report};

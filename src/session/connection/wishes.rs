@@ -5,6 +5,7 @@ use crate::base::ByteBuf;
 use crate::base::plain::Word;
 use crate::login::CancelKey;
 use crate::session::about::About;
+use crate::session::error::SessionError;
 use crate::session::middle::{Call, Ends, Middle};
 use crate::session::names::{SessionKey, TargetId};
 use crate::session::output::Where;
@@ -21,10 +22,9 @@ impl Connections {
         about: &About,
         id: &[u8],
         turn: &mut Turn<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), SessionError> {
         let machine = about.machine(dialect, turn.means)?;
-        let place = turn.shares.take(about.user, Table::Relays, 1);
-        place.map_err(|full| full.to_string())?;
+        turn.shares.take(about.user, Table::Relays, 1)?;
         self.insert(id, None, Some(Box::new(Middle::new(turn.now, machine))));
         Ok(())
     }
