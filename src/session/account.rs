@@ -5,7 +5,7 @@ use super::environment::Variables;
 use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
-use crate::login::{Account, Login, Refusal, TlsMode};
+use crate::login::{Account, Login, Refusal, SslMode};
 
 /// What stands between a new client and its server, or what is wrong with the variables.
 pub(super) fn machine(
@@ -30,10 +30,10 @@ pub(super) fn machine(
 }
 
 fn account(own: &Variables) -> Result<Account, Refusal> {
-    let tls = TlsMode::parse(own.text("SSLMODE").trim())?;
+    let tls = SslMode::parse(own.text("SSLMODE").trim())?;
     let user = own.get("USER").unwrap_or_default();
     let password = own.secret("PASS").cloned().unwrap_or_default();
-    let is_plain = tls == TlsMode::Disable || is_here(host(own));
+    let is_plain = tls == SslMode::Disable || is_here(host(own));
     Ok(Account::new(user, password)
         .with_database(own.get("DB").unwrap_or_default())
         .with_tls(tls)

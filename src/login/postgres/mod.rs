@@ -14,7 +14,7 @@ mod refusal;
 mod state;
 
 pub use cancel::Cancel;
-pub use state::Login;
+pub use state::PostgresLogin;
 
 #[cfg(test)]
 mod tests;
