@@ -1,7 +1,9 @@
 //! Whole connections through [`Between`]: a client, a simulated server with TLS, and every byte at which one of them
 //! may leave.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use loopback_gateway::postgres::{
@@ -16,6 +18,7 @@ use super::*;
 use crate::base::{ByteBuf, Secret};
 use crate::login::{Account, Login, SslMode};
 use crate::packet::{Kind, Outbox, Packet, SpecEntry, spec};
+use crate::tls::OwnTickets;
 
 const PASSWORD: &str = "s3cret";
 const VERSION: u32 = 3 << 16;
@@ -59,6 +62,15 @@ struct World {
 
 impl World {
     fn new(account: Account, conduct: Conduct, certificate: &Certificate) -> Self {
+        Self::of_session(Rc::default(), account, conduct, certificate)
+    }
+
+    fn of_session(
+        tickets: Rc<RefCell<OwnTickets>>,
+        account: Account,
+        conduct: Conduct,
+        certificate: &Certificate,
+    ) -> Self {
         let certificate = certificate.clone();
         let make = move || {
             let server = Server::new(conduct.clone());
@@ -66,15 +78,22 @@ impl World {
         };
         Self::with(
             Login::postgres(account, [7; 18]),
+            tickets,
             Box::new(make),
             "db.example",
         )
     }
 
-    fn with(login: Login, make: Box<dyn Fn() -> Secure>, host: &str) -> Self {
+    fn with(
+        login: Login,
+        tickets: Rc<RefCell<OwnTickets>>,
+        make: Box<dyn Fn() -> Secure>,
+        host: &str,
+    ) -> Self {
         let way = Way {
             host: host.to_owned(),
             authorities: Some("of the connection".to_owned()),
+            tickets,
         };
         Self {
             machine: Box::new(Between::new(login, way)),
@@ -541,6 +560,32 @@ fn a_login_says_so_much_without_room_and_then_waits_like_a_relay() {
 }
 
 #[test]
+fn tls_is_resumed_within_a_session_and_never_in_anothers() {
+    for security in [Security::Tls12, Security::Tls13] {
+        for mode in [SslMode::Require, SslMode::VerifyFull] {
+            let certificate = Certificate::with(&["db.example"], security);
+            // Answers whether it was resumed.
+            let connect = |means: &mut Means, tickets: &Rc<RefCell<OwnTickets>>| {
+                let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
+                let tickets = Rc::clone(tickets);
+                let mut world = World::of_session(tickets, account(mode), conduct, &certificate);
+                std::mem::swap(&mut world.means, means);
+                let mut world = world.login(usize::MAX);
+                assert_eq!(world.kinds(), b"RSNKNZ");
+                std::mem::swap(&mut world.means, means);
+                world.server.as_ref().unwrap().is_resumed()
+            };
+            let mut means = Means::new(Box::new(Roots(certificate.ca_pem.clone())));
+            let (one, other) = (Rc::default(), Rc::default());
+            assert!(!connect(&mut means, &one));
+            assert!(connect(&mut means, &one) && connect(&mut means, &one));
+            assert!(!connect(&mut means, &other));
+            assert!(connect(&mut means, &other) && connect(&mut means, &one));
+        }
+    }
+}
+
+#[test]
 fn an_end_that_was_meant_is_told_from_a_cut_and_ours_is_said() {
     let mut world = relaying(true);
     world.under_way = world.server.as_mut().unwrap().say_goodbye();
@@ -698,7 +743,7 @@ fn mysql_goes_the_same_way() {
             secure
         };
         let login = Login::mysql(account(mode));
-        let mut world = World::with(login, Box::new(make), "127.0.0.1");
+        let mut world = World::with(login, Rc::default(), Box::new(make), "127.0.0.1");
         world.say(b"");
         world.arrive(7, usize::MAX);
         let flags = 1 << 3 | 1 << 9 | 1 << 15 | 1 << 19 | 1 << 24;

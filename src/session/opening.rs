@@ -3,6 +3,7 @@
 //! Nothing here blocks, and nothing is done yet: the outcome is a session that can be admitted.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use super::about::About;
 use super::environment::{AgentEnvironment, Environment};
@@ -94,6 +95,7 @@ impl Wish {
             environment,
             held,
             is_warned: Cell::new(false),
+            tickets: Rc::default(),
         }))
     }
 }
