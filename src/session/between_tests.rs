@@ -671,8 +671,8 @@ fn a_server_that_is_not_there_hears_no_farewell() {
             let (server, _) = mysql::Server::accept(conduct.clone());
             Secure::new(Speaker::Mysql(server), &certificate_once())
         };
-        let login = Login::mysql(account(TlsMode::Prefer));
-        World::with(login, Box::new(make), "127.0.0.1")
+        let login = Login::mysql(account(SslMode::Prefer));
+        World::with(login, Rc::default(), Box::new(make), "127.0.0.1")
     };
     let mut unreachable = world();
     unreachable.say(b"");
