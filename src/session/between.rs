@@ -95,6 +95,7 @@ impl Machine for Between {
     }
 
     fn dialled(&mut self, sides: &mut Sides<'_>) -> Next {
+        self.note_target(true);
         self.drive(sides, &Login::step)
     }
 
@@ -104,6 +105,7 @@ impl Machine for Between {
     }
 
     fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next {
+        self.note_target(false);
         let text = ["the database server can't be reached: ", reason].concat();
         self.end(sides, Refusal::new(Cause::Unreachable, text))
     }
