@@ -1,6 +1,7 @@
 //! What is known about a session: everything that came with its opening.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use super::account;
 use super::command;
@@ -16,6 +17,7 @@ use crate::base::plain::cut;
 use crate::limits;
 use crate::login::Refusal;
 use crate::packet::{Kind, Outbox, spec};
+use crate::tls::OwnTickets;
 
 /// What is known about a session. Nothing of it changes but what it holds, and what a terminal adds.
 pub(super) struct About {
@@ -32,6 +34,8 @@ pub(super) struct About {
     pub(super) held: usize,
     /// Its machines' warning was given.
     pub(super) is_warned: Cell<bool>,
+    /// Of TLS with its server.
+    pub(super) tickets: Rc<RefCell<OwnTickets>>,
 }
 
 impl About {
@@ -68,7 +72,7 @@ impl About {
         dialect: Dialect,
         means: &mut Means,
     ) -> Result<Box<dyn Machine>, Refusal> {
-        account::machine(dialect, self.environment.own(), means)
+        account::machine(dialect, &self.environment, &self.tickets, means)
     }
 
     /// Packets of this kind bring something for it.

@@ -1,14 +1,16 @@
 //! What all logins of the program share, and what only the shell can give them.
 //!
 //! Promises: TLS believes whom the connection's own variables say; authorities are parsed again only when
-//! their text has changed. A program without [`Sources`] refuses what needs them.
+//! their text has changed; a TLS session is resumed within one of ours, and never in another's. A program without [`Sources`] refuses what needs them.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use super::wire::Scratch;
 use crate::base::{Roots, Trust, Verify};
 use crate::login::{Cause, Keys, Refusal, TlsWish};
-use crate::tls::{Alpn, Client, Configurations, TrustError, Versions};
+use crate::tls::{Alpn, Client, Configurations, OwnTickets, TrustError, Versions};
 
 /// What only the shell can give.
 pub trait Sources {
@@ -135,6 +137,7 @@ impl Means {
             TrustError::NoCertificate => AuthorityError::NoCertificate,
             other => AuthorityError::Build(other),
         })?;
+        let configuration = way.tickets.borrow_mut().configuration(configuration);
         Client::new(configuration, &way.host).map_err(|_| AuthorityError::Name)
     }
 }
@@ -146,4 +149,6 @@ pub struct Way {
     pub host: String,
     /// SSLROOTCERT.
     pub authorities: Option<String>,
+    /// The session's.
+    pub tickets: Rc<RefCell<OwnTickets>>,
 }
