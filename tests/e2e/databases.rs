@@ -208,7 +208,7 @@ fn a_variable_that_makes_no_sense_refuses_the_session() {
     let close = world.open(request).wait_refusal();
     assert_eq!(
         close.text,
-        "missing required secrets for postgres connection [HOST, USER, PASS]"
+        "missing required secrets for postgres connection [HOST, USER, PASS]: not set, or empty: USER PASS"
     );
 }
 
