@@ -150,6 +150,8 @@ pub enum Cause {
     Unsupported,
     /// We are leaving.
     Stopping,
+    /// We have no room.
+    Full,
     /// The server has said it to the client itself: there is nothing to add.
     Said,
 }

@@ -176,16 +176,22 @@ impl Machine for Between {
         self.over(next)
     }
 
-    fn refuse(&mut self, sides: &mut Sides<'_>, why: Why) {
+    fn refuse(&mut self, sides: &mut Sides<'_>, why: Why) -> Next {
         let (cause, text) = match why {
             Why::Stopping => (Cause::Stopping, "the agent is shutting down: connect again"),
             Why::Stalled => (Cause::Unreachable, super::STALLED),
-            Why::NoRoom => (
-                Cause::Unreachable,
-                "the agent has no room for another connection",
-            ),
+            Why::NoRoom => (Cause::Full, "the agent has no room for another connection"),
         };
-        self.end(sides, Refusal::new(cause, text));
+        let refusal = Refusal::new(cause, text);
+        // What a stalled one holds is needed at once by others.
+        if let Stage::Entering(login, _) = &mut self.stage
+            && why != Why::Stalled
+            && login.refuse_later(&refusal)
+        {
+            return Next::Go;
+        }
+        self.end(sides, refusal);
+        Next::Close(Farewell::Ended)
     }
 
     fn overdue(&mut self, sides: &mut Sides<'_>) -> Next {

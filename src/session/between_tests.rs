@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use loopback_gateway::postgres::{
-    Conduct, Method, RESULT, Server, TlsAnswer, messages as read_messages, startup,
+    Conduct, Method, RESULT, Server, TlsAnswer, messages as read_messages, opening, startup,
 };
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::{Security, mysql, postgres};
@@ -435,7 +435,7 @@ fn every_state_can_be_refused_at_every_byte_of_the_server() {
             break;
         }
         world.call(&mut |machine, sides| {
-            machine.refuse(sides, Why::Stopping);
+            let _ = machine.refuse(sides, Why::Stopping);
             Next::Go
         });
         assert!(world.error().contains("57P01"), "{at}");
@@ -443,6 +443,30 @@ fn every_state_can_be_refused_at_every_byte_of_the_server() {
         at += 1;
     }
     assert!(at > 1000, "{at}");
+}
+
+#[test]
+fn a_client_that_asks_for_encryption_hears_a_refusal_when_it_listens() {
+    let conduct = Conduct::new(Method::Scram(2));
+    for (why, code) in [(Why::Stopping, "57P01"), (Why::NoRoom, "53300")] {
+        let mut world = World::new(
+            account(SslMode::Prefer),
+            conduct.clone(),
+            &certificate_once(),
+        );
+        world.call(&mut |machine, sides| machine.refuse(sides, why));
+        assert!(world.end.is_none() && world.packets.is_empty());
+        world.say(&opening(80_877_103, b""));
+        assert_eq!(world.packets, [b"N"]);
+        assert!(world.machine.due().is_some());
+        world.say(&client_startup());
+        world.packets.remove(0);
+        assert!(world.error().contains(code));
+        assert!(world.end.is_some() && world.dials == 0);
+    }
+    let mut world = World::new(account(SslMode::Prefer), conduct, &certificate_once());
+    world.call(&mut |machine, sides| machine.refuse(sides, Why::Stalled));
+    assert!(world.end.is_some());
 }
 
 #[test]

@@ -198,6 +198,7 @@ pub fn error_response(refusal: &Refusal) -> Vec<u8> {
         Cause::Credentials => b"28P01",
         Cause::Unsupported => b"0A000",
         Cause::Stopping => b"57P01",
+        Cause::Full => b"53300",
     };
     let mut text = refusal.text.as_bytes().to_vec();
     text.retain(|byte| *byte != 0);

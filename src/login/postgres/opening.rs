@@ -20,6 +20,9 @@ impl ExpectStartup {
             }
             Opening::Cancel(key) => Ok(Next::Leave(Step::Errand(key))),
             Opening::Startup(startup) => {
+                if let Some(refusal) = self.refusal {
+                    return Err(refusal);
+                }
                 self.account.check()?;
                 let database = self.account.database.as_deref();
                 let startup = startup.rewritten(&self.account.user, database);
