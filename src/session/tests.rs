@@ -329,6 +329,21 @@ fn missing_settings_are_named() {
             "{told}"
         );
     }
+    let rsa = [
+        ("HOST", "h"),
+        ("USER", "u"),
+        ("PASS", "p"),
+        ("MYSQL_RSA", "yes"),
+    ];
+    let mut native = params("mysql", &rsa, &["mysql"]);
+    native.client_verb = "connect".into();
+    world.open("s", native);
+    assert!(
+        world
+            .one()
+            .payload
+            .starts_with("MYSQL_RSA of the connection is neither")
+    );
     world.open("s", params("ssh", &[], &[]));
     assert_eq!(
         world.one().payload,

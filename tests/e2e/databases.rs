@@ -201,7 +201,8 @@ fn a_variable_that_makes_no_sense_refuses_the_session() {
         (close.code, &close.text[..]),
         (
             Some(254),
-            "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]"
+            "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]; \
+             verify-full checks that authority, and the name"
         )
     );
     let request = SessionRequest::new("postgres", "connect").env("HOST", "127.0.0.1");

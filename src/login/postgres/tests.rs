@@ -607,7 +607,8 @@ fn modes_are_named_as_upstream_names_them() {
     assert_eq!(SslMode::parse("verify-full"), Ok(SslMode::VerifyFull));
     assert_eq!(
         SslMode::parse("verify-ca").unwrap_err().text,
-        "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]"
+        "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]; \
+         verify-full checks that authority, and the name"
     );
 }
 
