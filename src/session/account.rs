@@ -13,7 +13,7 @@ use crate::tls::OwnTickets;
 
 /// What stands between a new client and its server, or what is wrong with the variables.
 pub(super) fn machine(
-    dialect: Dialect,
+    (dialect, port): (Dialect, u16),
     environment: &Environment,
     tickets: &Rc<RefCell<OwnTickets>>,
     means: &mut Means,
@@ -34,6 +34,7 @@ pub(super) fn machine(
     let named = environment.own_or_file("SSLROOTCERT");
     let way = Way {
         host: host(own).to_owned(),
+        port,
         authorities: (!named.is_empty()).then(|| named.to_owned()),
         tickets: tickets.clone(),
     };

@@ -104,7 +104,14 @@ impl Machine for Between {
     }
 
     fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next {
-        let text = ["the database server can't be reached: ", reason].concat();
+        let (host, port) = match &self.stage {
+            Stage::Entering(_, entering) => (&entering.way.host[..], entering.way.port),
+            _ => ("", 0),
+        };
+        let text = format!(
+            "the database server at {host}:{port} can't be reached, {reason}: check HOST and PORT of the connection, \
+             and that the agent's host gets there"
+        );
         self.end(sides, Refusal::new(Cause::Unreachable, text))
     }
 
@@ -250,7 +257,7 @@ const TALKATIVE: &str =
     "the server says more than a login has: check HOST and PORT of the connection";
 const CUT: &str = "the server's connection was cut: its TLS has not ended as it should";
 const SILENT_SERVER: &str = "the database server did not answer within 15 s: its load, or a firewall on the \
-     way, may be the reason";
+     way, may be the reason, or it is no server of this kind: check PORT";
 const SILENT_CLIENT: &str = "the client did not say who it is within 60 s: connect again";
 
 #[cfg(test)]

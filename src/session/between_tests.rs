@@ -92,6 +92,7 @@ impl World {
     ) -> Self {
         let way = Way {
             host: host.to_owned(),
+            port: 5432,
             authorities: Some("of the connection".to_owned()),
             tickets,
         };
@@ -681,7 +682,7 @@ fn a_server_that_can_not_be_reached_is_named_to_the_client() {
     assert!(
         world
             .error()
-            .contains("can't be reached: connection refused")
+            .contains("db.example:5432 can't be reached, connection refused: check HOST")
     );
     assert!(world.because().contains("connection refused"));
 }

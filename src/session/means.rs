@@ -151,6 +151,8 @@ impl Means {
 pub struct Way {
     /// HOST.
     pub host: String,
+    /// PORT, as it was dialled.
+    pub port: u16,
     /// SSLROOTCERT.
     pub authorities: Option<String>,
     /// The session's.
