@@ -84,6 +84,15 @@ impl Login {
         }
     }
 
+    /// A client that asks for encryption first takes no error for an answer: it is told as soon as it has said
+    /// who it is, which ends the login. `false`: this client listens already.
+    pub fn refuse_later(&mut self, refusal: &Refusal) -> bool {
+        match self {
+            Self::Postgres(login) => login.refuse_later(refusal),
+            Self::Mysql(_) => false,
+        }
+    }
+
     /// What the server is to hear if the login is dropped before its end, by whatever happens outside
     /// of a step: the owner sends it, and then closes.
     pub fn farewell(&self, to_server: &mut dyn Sink) {

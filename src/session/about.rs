@@ -13,7 +13,7 @@ use super::place;
 use super::protocol::{Dialect, Protocol};
 use super::seam::Machine;
 use super::shares::{Shares, Table, UserKey};
-use crate::base::plain::cut;
+use crate::base::plain::{Word, cut};
 use crate::limits;
 use crate::login::Refusal;
 use crate::packet::{Kind, Outbox, spec};
@@ -62,6 +62,12 @@ impl About {
     pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
         if let Some(dialect) = self.protocol.dialect {
             self.machine(dialect, means)?;
+            if self.environment.own().text("PASS").ends_with('\n') {
+                log::warn!(
+                    "sid={} PASS of the connection ends in a line end, which counts: if logins fail, store it without",
+                    Word(&self.id)
+                );
+            }
         }
         Ok(())
     }
@@ -72,7 +78,11 @@ impl About {
         dialect: Dialect,
         means: &mut Means,
     ) -> Result<Box<dyn Machine>, Refusal> {
-        account::machine(dialect, &self.environment, &self.tickets, means)
+        let port = match self.place() {
+            Some(Where::Name { port, .. }) => port,
+            _ => 0,
+        };
+        account::machine((dialect, port), &self.environment, &self.tickets, means)
     }
 
     /// Packets of this kind bring something for it.

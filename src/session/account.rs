@@ -8,12 +8,12 @@ use super::environment::{Environment, Variables};
 use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
-use crate::login::{Account, Login, Refusal, SslMode};
+use crate::login::{Account, Cause, Login, Refusal, SslMode};
 use crate::tls::OwnTickets;
 
 /// What stands between a new client and its server, or what is wrong with the variables.
 pub(super) fn machine(
-    dialect: Dialect,
+    (dialect, port): (Dialect, u16),
     environment: &Environment,
     tickets: &Rc<RefCell<OwnTickets>>,
     means: &mut Means,
@@ -22,14 +22,19 @@ pub(super) fn machine(
     let account = account(own)?;
     let login = match dialect {
         Dialect::Postgres => Login::postgres(account, means.random()?),
-        Dialect::Mysql if own.text("MYSQL_RSA") == "true" => {
-            Login::mysql(account.with_rsa(means.random()?))
-        }
-        Dialect::Mysql => Login::mysql(account),
+        Dialect::Mysql => match own.text("MYSQL_RSA").trim() {
+            "true" => Login::mysql(account.with_rsa(means.random()?)),
+            "" | "false" => Login::mysql(account),
+            _ => {
+                let text = "MYSQL_RSA of the connection is neither true nor false";
+                return Err(Refusal::new(Cause::Unsupported, text));
+            }
+        },
     };
     let named = environment.own_or_file("SSLROOTCERT");
     let way = Way {
         host: host(own).to_owned(),
+        port,
         authorities: (!named.is_empty()).then(|| named.to_owned()),
         tickets: tickets.clone(),
     };

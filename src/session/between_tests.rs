@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use loopback_gateway::postgres::{
-    Conduct, Method, RESULT, Server, TlsAnswer, messages as read_messages, startup,
+    Conduct, Method, RESULT, Server, TlsAnswer, messages as read_messages, opening, startup,
 };
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::{Security, mysql, postgres};
@@ -92,6 +92,7 @@ impl World {
     ) -> Self {
         let way = Way {
             host: host.to_owned(),
+            port: 5432,
             authorities: Some("of the connection".to_owned()),
             tickets,
         };
@@ -435,7 +436,7 @@ fn every_state_can_be_refused_at_every_byte_of_the_server() {
             break;
         }
         world.call(&mut |machine, sides| {
-            machine.refuse(sides, Why::Stopping);
+            let _ = machine.refuse(sides, Why::Stopping);
             Next::Go
         });
         assert!(world.error().contains("57P01"), "{at}");
@@ -443,6 +444,30 @@ fn every_state_can_be_refused_at_every_byte_of_the_server() {
         at += 1;
     }
     assert!(at > 1000, "{at}");
+}
+
+#[test]
+fn a_client_that_asks_for_encryption_hears_a_refusal_when_it_listens() {
+    let conduct = Conduct::new(Method::Scram(2));
+    for (why, code) in [(Why::Stopping, "57P01"), (Why::NoRoom, "53300")] {
+        let mut world = World::new(
+            account(SslMode::Prefer),
+            conduct.clone(),
+            &certificate_once(),
+        );
+        world.call(&mut |machine, sides| machine.refuse(sides, why));
+        assert!(world.end.is_none() && world.packets.is_empty());
+        world.say(&opening(80_877_103, b""));
+        assert_eq!(world.packets, [b"N"]);
+        assert!(world.machine.due().is_some());
+        world.say(&client_startup());
+        world.packets.remove(0);
+        assert!(world.error().contains(code));
+        assert!(world.end.is_some() && world.dials == 0);
+    }
+    let mut world = World::new(account(SslMode::Prefer), conduct, &certificate_once());
+    world.call(&mut |machine, sides| machine.refuse(sides, Why::Stalled));
+    assert!(world.end.is_some());
 }
 
 #[test]
@@ -657,7 +682,7 @@ fn a_server_that_can_not_be_reached_is_named_to_the_client() {
     assert!(
         world
             .error()
-            .contains("can't be reached: connection refused")
+            .contains("db.example:5432 can't be reached, connection refused: check HOST")
     );
     assert!(world.because().contains("connection refused"));
 }

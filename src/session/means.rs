@@ -27,8 +27,8 @@ pub trait Sources {
 pub enum AuthorityError {
     /// The system has no bundle.
     NoBundle,
-    /// SSLROOTCERT is no text, and the file can't be read.
-    Unreadable(std::io::Error),
+    /// SSLROOTCERT is no text, and the file (of this path, if it is one) can't be read.
+    Unreadable(Option<String>, std::io::Error),
     /// It holds no certificate.
     NoCertificate,
     /// HOST is nobody's name.
@@ -41,7 +41,11 @@ impl fmt::Display for AuthorityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoBundle => f.write_str("this system has no bundle of authorities"),
-            Self::Unreadable(error) => write!(
+            Self::Unreadable(Some(path), error) => write!(
+                f,
+                "SSLROOTCERT of the connection: the agent can't read the file {path} on its host: {error}"
+            ),
+            Self::Unreadable(None, error) => write!(
                 f,
                 "SSLROOTCERT of the connection is no PEM text, and no file that can be read: {error}"
             ),
@@ -147,6 +151,8 @@ impl Means {
 pub struct Way {
     /// HOST.
     pub host: String,
+    /// PORT, as it was dialled.
+    pub port: u16,
     /// SSLROOTCERT.
     pub authorities: Option<String>,
     /// The session's.

@@ -92,7 +92,7 @@ mod verdict;
 mod wire;
 
 pub use counters::Counters;
-pub use environment::AgentEnvironment;
+pub use environment::{AgentEnvironment, Given};
 pub use error::STALLED;
 pub use means::{AuthorityError, Sources};
 pub use names::TargetId;

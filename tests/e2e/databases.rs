@@ -201,14 +201,15 @@ fn a_variable_that_makes_no_sense_refuses_the_session() {
         (close.code, &close.text[..]),
         (
             Some(254),
-            "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]"
+            "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]; \
+             verify-full checks that authority, and the name"
         )
     );
     let request = SessionRequest::new("postgres", "connect").env("HOST", "127.0.0.1");
     let close = world.open(request).wait_refusal();
     assert_eq!(
         close.text,
-        "missing required secrets for postgres connection [HOST, USER, PASS]"
+        "missing required secrets for postgres connection [HOST, USER, PASS]: not set, or empty: USER PASS"
     );
 }
 
@@ -339,6 +340,9 @@ fn while_the_agent_stops_a_new_client_is_told_so_and_the_others_go_on() {
     query(&mut session, "1");
     world.agent.signal(libc::SIGTERM);
     world.agent.wait_text("may finish");
+    // As libpq does it: an error in answer to its question for encryption would not be shown.
+    session.send_as("PG", "2", &opening(SSL_REQUEST, b""));
+    assert_eq!(session.receive("2", 1), b"N");
     session.send_as("PG", "2", &client_startup());
     let (_, body) = messages(&session.receive_to_end("2")).pop().unwrap();
     assert!(String::from_utf8(body).unwrap().contains("C57P01"));

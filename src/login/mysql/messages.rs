@@ -298,6 +298,7 @@ pub fn error(refusal: &Refusal, is_greeted: bool) -> Vec<u8> {
         Cause::Credentials => (1045, b"#28000"),
         Cause::Unsupported => (1251, b"#08004"),
         Cause::Stopping => (1053, b"#08S01"),
+        Cause::Full => (1040, b"#08004"),
     };
     let state = if is_greeted { state } else { b"" };
     [

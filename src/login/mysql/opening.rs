@@ -95,10 +95,10 @@ fn introduce(
         }
         Some(_) if account.tls != SslMode::Prefer => {
             exchange.to_server.put(messages::FAREWELL);
-            Err(Refusal::new(
-                Cause::Unreachable,
-                "SSL is not enabled on the MySQL server: enable it, or set SSLMODE to prefer",
-            ))
+            Err(account.tls.no_tls([
+                "SSL is not enabled on the server: enable it, or set SSLMODE to prefer",
+                "SSL is not enabled on the server: enable it there, or check HOST and PORT",
+            ]))
         }
         _ => Next::go(respond(account, &greeting, &response, false, exchange)),
     }
@@ -161,7 +161,7 @@ impl SecuringResponse {
             account.tls = SslMode::Disable;
             return dial(account, Some(response), exchange);
         }
-        let text = ["TLS with the MySQL server failed: ", reason].concat();
+        let text = ["TLS with the server failed: ", reason].concat();
         Err(Refusal::new(Cause::Unreachable, text))
     }
 }

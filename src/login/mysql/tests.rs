@@ -320,7 +320,7 @@ fn what_can_not_be_done_is_refused_by_name() {
             SslMode::Prefer,
             full,
             1251,
-            "#08004the MySQL server wants the password itself",
+            "#08004the server wants the password itself",
         ),
         (
             SslMode::Require,
@@ -332,7 +332,7 @@ fn what_can_not_be_done_is_refused_by_name() {
             SslMode::Disable,
             with_tls("mysql_clear_password"),
             1251,
-            "#08004the MySQL server wants",
+            "#08004the server wants",
         ),
         (
             SslMode::Prefer,

@@ -8,7 +8,12 @@ impl PostgresLogin {
     /// A client has connected. `nonce` is from a generator for keys, used once.
     pub fn new(account: Account, nonce: [u8; 18]) -> Self {
         let account = Box::new(account);
-        ExpectStartup { account, nonce }.into()
+        ExpectStartup {
+            account,
+            nonce,
+            refusal: None,
+        }
+        .into()
     }
 
     fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
@@ -81,6 +86,17 @@ impl PostgresLogin {
         match self {
             Self::ExpectReady(state) if state.is_within_message() => {}
             _ => say(refusal, to_client),
+        }
+    }
+
+    /// See [`crate::login::Login::refuse_later`].
+    pub fn refuse_later(&mut self, refusal: &Refusal) -> bool {
+        match self {
+            Self::ExpectStartup(state) => {
+                state.refusal = Some(refusal.clone());
+                true
+            }
+            _ => false,
         }
     }
 

@@ -20,6 +20,9 @@ impl ExpectStartup {
             }
             Opening::Cancel(key) => Ok(Next::Leave(Step::Errand(key))),
             Opening::Startup(startup) => {
+                if let Some(refusal) = self.refusal {
+                    return Err(refusal);
+                }
                 self.account.check()?;
                 let database = self.account.database.as_deref();
                 let startup = startup.rewritten(&self.account.user, database);
@@ -87,10 +90,10 @@ impl ExpectTlsAnswer {
                 exchange.from_server.consume(1);
                 Next::go(self.attempt.introduce(false, exchange))
             }
-            [b'N', ..] => Err(Refusal::new(
-                Cause::Unreachable,
+            [b'N', ..] => Err(self.attempt.account.tls.no_tls([
                 "SSL is not enabled on the postgres server: enable it, or set SSLMODE to prefer",
-            )),
+                "SSL is not enabled on the postgres server: enable it there, or check HOST and PORT",
+            ])),
             bytes @ [b'E', ..] => match messages::server_error(bytes, false) {
                 Some(error) => Err(first_error(error, exchange.to_client)),
                 None => Next::wait(self),
@@ -120,11 +123,11 @@ impl ExpectTlsAnswer {
         if self.attempt.is_tls_optional() {
             return self.attempt.dial(false, exchange);
         }
-        Err(Refusal::new(
-            Cause::Unreachable,
+        Err(self.attempt.account.tls.no_tls([
             "the server closed the connection when asked for TLS: check HOST and PORT, or set \
              SSLMODE to disable",
-        ))
+            "the server closed the connection when asked for TLS: check HOST and PORT",
+        ]))
     }
 }
 

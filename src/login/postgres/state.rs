@@ -16,7 +16,7 @@
 //! `authentication` and `ready`, in this order.
 
 use crate::base::Secret;
-use crate::login::{Account, Relay, next, scram};
+use crate::login::{Account, Refusal, Relay, next, scram};
 
 /// A login in one of its states.
 pub enum PostgresLogin {
@@ -49,6 +49,8 @@ pub(super) type Next = next::Next<PostgresLogin>;
 pub struct ExpectStartup {
     pub(super) account: Box<Account>,
     pub(super) nonce: [u8; 18],
+    /// What the client is told once it has said who it is: until then it does not listen.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// Who logs in where, and how.

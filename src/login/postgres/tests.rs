@@ -290,7 +290,13 @@ fn parameters_keep_their_order_and_the_stored_user_comes_first() {
         named(&full, "shop"),
         format!("user=app database=shop {rest}")
     );
-    assert_eq!(named(&full, ""), format!("user=app database=noop {rest}"));
+    assert_eq!(named(&full, ""), format!("user=app {rest}"));
+    // What libpq says for whoever names none.
+    let own = [("user", "alice"), ("database", "alice")];
+    assert_eq!(named(&own, "shop"), "user=app database=shop");
+    assert_eq!(named(&own, ""), "user=app database=alice");
+    let placeholder = [("user", "noop"), ("database", "noop")];
+    assert_eq!(named(&placeholder, ""), "user=app");
     let other = [("user", "noop"), ("database", "mine")];
     assert_eq!(named(&other, "shop"), "user=app database=mine");
     assert_eq!(named(&[("user", "noop")], "shop"), "user=app database=shop");
@@ -601,7 +607,8 @@ fn modes_are_named_as_upstream_names_them() {
     assert_eq!(SslMode::parse("verify-full"), Ok(SslMode::VerifyFull));
     assert_eq!(
         SslMode::parse("verify-ca").unwrap_err().text,
-        "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]"
+        "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]; \
+         verify-full checks that authority, and the name"
     );
 }
 
