@@ -129,6 +129,7 @@ impl Delivery {
         self.last = None;
         if matches!(form, Form::Live | Form::Events) {
             self.flush(outlet);
+            self.last = None;
         }
     }
 

@@ -19,8 +19,16 @@ const OF_THE_CONNECTION: &[&[u8]] = &[
 
 /// Whether the agent alone decides about the field of this name.
 pub fn is_framing(name: &[u8]) -> bool {
-    let mut known = OF_THE_CONNECTION.iter();
-    known.any(|known| known.eq_ignore_ascii_case(name))
+    OF_THE_CONNECTION.iter().any(|known| is_alike(known, name))
+}
+
+/// Whether two names are one, also to programs behind CGI and WSGI, which take `_` for `-`.
+pub fn is_alike(a: &[u8], b: &[u8]) -> bool {
+    let fold = |byte: &u8| match byte {
+        b'_' => b'-',
+        other => other.to_ascii_lowercase(),
+    };
+    a.len() == b.len() && a.iter().map(fold).eq(b.iter().map(fold))
 }
 
 /// Whether a field goes no further: one of the connection, or one that `Connection` names.

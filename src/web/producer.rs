@@ -18,14 +18,15 @@ pub enum Producer {
 impl Producer {
     /// By the first request of a connection, its view and the largest packet that brought it.
     pub fn of(view: &View, request: &Request, packet_bytes: usize) -> Self {
-        // Only what passes the listener has any of these.
+        // Only what passes the listener is one of these.
         let is_listener = request.is_http_2
-            || request.has_gateway_cookie
             || view.is_secure()
             || packet_bytes > limits::WEB_CLIENT_PACKET_BYTES_MAX;
         match (is_listener, view.is_loopback(), view.port()) {
             (false, true, Some(_)) => Self::Client,
-            (false, false, None) if view.is_dotted() => Self::Tunnel,
+            // A browser sends the cookies of one port of its own machine to all of them, but no name of the
+            // tunnel has this one.
+            (false, false, None) if view.is_dotted() && !request.has_gateway_cookie => Self::Tunnel,
             _ => Self::Listener,
         }
     }

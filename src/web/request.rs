@@ -105,13 +105,11 @@ pub fn read(head: &[u8], site: &Site, view: &mut View) -> Result<Request, Fault>
         has_gateway_cookie: false,
     };
     let out = &mut request.head;
-    for part in [
-        line.method,
-        b" ",
-        site.url.prefix.as_bytes(),
-        target,
-        b" HTTP/1.1\r\n",
-    ] {
+    let prefix: &[u8] = match target {
+        b"*" => b"",
+        _ => site.url.prefix.as_bytes(),
+    };
+    for part in [line.method, b" ", prefix, target, b" HTTP/1.1\r\n"] {
         out.extend_from_slice(part);
     }
     let host = site.value("host").unwrap_or(site.url.authority.as_bytes());

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::fields;
 use crate::base::{Secret, Verify, wipe};
 use crate::http::{BaseUrl, UrlError, lines};
 use crate::limits;
@@ -128,7 +129,7 @@ impl Site {
             if !lines::is_token(name.as_bytes()) {
                 return Err(fault("names no HTTP header: use letters, digits and _"));
             }
-            if super::fields::is_framing(name.as_bytes()) {
+            if fields::is_framing(name.as_bytes()) {
                 return Err(fault(
                     "can't be injected: the agent decides about this header; remove it",
                 ));
@@ -163,11 +164,11 @@ impl Site {
         Ok(())
     }
 
-    /// Whether a header of this name is injected. Programs behind CGI and WSGI take `_` for `-`.
+    /// Whether a header of this name is injected.
     pub(super) fn injects(&self, name: &[u8]) -> bool {
         self.injected
             .iter()
-            .any(|known| is_alike(known.name.as_bytes(), name))
+            .any(|known| fields::is_alike(known.name.as_bytes(), name))
     }
 
     /// The injected value of this name.
@@ -183,17 +184,6 @@ pub(super) fn is_value(value: &[u8]) -> bool {
     value
         .iter()
         .all(|byte| !byte.is_ascii_control() || *byte == b'\t')
-}
-
-fn is_alike(a: &[u8], b: &[u8]) -> bool {
-    let fold = |byte: &u8| {
-        if *byte == b'_' {
-            b'-'
-        } else {
-            byte.to_ascii_lowercase()
-        }
-    };
-    a.len() == b.len() && a.iter().map(fold).eq(b.iter().map(fold))
 }
 
 fn words(error: UrlError) -> Cow<'static, str> {
@@ -342,7 +332,7 @@ mod tests {
 
     #[test]
     fn headers_are_injected_under_their_names() {
-        let url = ("REMOTE_URL", "http://u%40x:p%3a%25@h/x@y");
+        let url = ("REMOTE_URL", "http://u%40x:p%3a%25@h/x");
         let site = site(
             &[
                 url,

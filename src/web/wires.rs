@@ -31,9 +31,11 @@ pub enum Step {
     },
     /// Close the connection to the service, drop what came of it, and step again.
     HangUp,
-    /// The id is over.
+    /// The exchange is over.
     Finished {
-        /// The user's side is to be closed as well.
+        /// The user's side is to be closed as well, and later packets of the id are to be dropped. Else
+        /// forget the id: another packet that may open a connection begins a new exchange, which heals a
+        /// wrong guess of who is asking.
         is_told: bool,
         /// The connection to the service may serve another request; else it is to be closed.
         is_kept: bool,

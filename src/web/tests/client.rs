@@ -285,6 +285,11 @@ fn who_asks_is_known_by_what_only_he_sends() {
         (
             "http://127.0.0.1:8081",
             get("/", "Cookie: a=b; hoop_proxy_token=x\r\n"),
+            Producer::Client,
+        ),
+        (
+            "http://web.hoop",
+            get("/", "Cookie: a=b; hoop_proxy_token=x\r\n"),
             Producer::Listener,
         ),
         ("https://127.0.0.1:8081", get("/", ""), Producer::Listener),

@@ -10,7 +10,7 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
         Just("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"),
         Just("POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"),
         Just(
-            "PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\nT: v\r\n\r\n"
+            "PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nvwxyz\r\n0\r\nT: v\r\n\r\n"
         ),
         Just("HEAD /d HTTP/1.1\r\nHost: h\r\nCookie: hoop_proxy_token=x; a=b\r\n\r\n"),
         Just("GET /e HTTP/1.0\r\n\r\n"),
