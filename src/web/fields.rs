@@ -65,8 +65,8 @@ pub fn push_number(out: &mut Vec<u8>, mut number: u64, base: u64) {
     let mut start = digits.len();
     loop {
         start -= 1;
-        // A digit's value is below 16.
-        digits[start] = b"0123456789abcdef"[(number % base) as usize];
+        let digit = usize::try_from(number % base).unwrap_or_default();
+        digits[start] = b"0123456789abcdef"[digit];
         number /= base;
         if number == 0 {
             break;

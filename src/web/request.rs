@@ -164,8 +164,9 @@ fn push_fields(
         }
     }
     for header in &site.injected {
-        let is_authorization = header.name.eq_ignore_ascii_case("authorization");
-        if !header.name.eq_ignore_ascii_case("host") && !(is_authorization && brought.is_some()) {
+        let is_said = header.name.eq_ignore_ascii_case("host");
+        let is_brought = brought.is_some() && header.name.eq_ignore_ascii_case("authorization");
+        if !is_said && !is_brought {
             fields::push(
                 &mut request.head,
                 header.name.as_bytes(),

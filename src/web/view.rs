@@ -137,7 +137,8 @@ pub fn outwards(url: &[u8], view: &View, site: &Site) -> Option<Vec<u8>> {
     if is_absolute || matches!(path, [b'/', b'/' | b'\\', ..]) {
         view.push_to(&mut out);
     }
-    if !path.starts_with(b"/") && !(path.is_empty() && is_absolute) {
+    let is_origin = is_absolute && path.is_empty();
+    if !is_origin && !path.starts_with(b"/") {
         out.push(b'/');
     }
     out.extend_from_slice(path);
