@@ -27,6 +27,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("packet", &["wire"]),
     ("link", &["h2", "grpc", "http", "packet", "tls", "wire"]),
     ("login", &["wire"]),
+    ("web", &["http", "wire"]),
     ("session", &["packet", "wire"]),
     ("agent", &["link", "session", "packet", "grpc", "tls"]),
     ("dns", &[]),

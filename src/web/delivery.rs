@@ -145,6 +145,7 @@ impl Delivery {
             return outlet.send(bytes, outlet.packet_bytes);
         }
         self.since.get_or_insert(outlet.now);
+        self.make_room(bytes.len());
         self.gathered.extend_from_slice(bytes);
         if self.form == Form::Undecided
             && self.gathered.len() - self.body_at > limits::WEB_HOLD_BYTES_MAX
@@ -155,6 +156,15 @@ impl Delivery {
             && self.gathered.len() >= exact_packet(length, outlet.packet_bytes)
         {
             self.flush(outlet);
+        }
+    }
+
+    /// Grows as a vector does, but by no more than a mebibyte: what waits may be large.
+    fn make_room(&mut self, bytes: usize) {
+        let room = self.gathered.capacity() - self.gathered.len();
+        if room < bytes {
+            let more = self.gathered.len().min(GROWTH_BYTES_MAX);
+            self.gathered.reserve_exact(bytes + more);
         }
     }
 
@@ -290,6 +300,8 @@ impl Default for Delivery {
 
 /// Bytes that rather go behind a head than into a packet of their own.
 const COPIED_BYTES_MAX: usize = 4096;
+/// Room that is taken ahead.
+const GROWTH_BYTES_MAX: usize = 1 << 20;
 /// Memory kept between two answers.
 const KEPT_BYTES_MAX: usize = 4096;
 
