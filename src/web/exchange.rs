@@ -85,6 +85,9 @@ pub(super) struct Asked {
 
 /// See the module.
 pub struct Exchange {
+    /// As the packets say it.
+    base: View,
+    /// As the user of the request at hand sees the service.
     pub(super) view: View,
     pub(super) producer: Option<Producer>,
     pub(super) packet_bytes_max: usize,
@@ -115,7 +118,8 @@ impl Exchange {
     /// The first packet of an id has come with this view: one without may not open a connection.
     pub fn new(view: View, now: Instant) -> Self {
         Self {
-            view,
+            view: view.clone(),
+            base: view,
             producer: None,
             packet_bytes_max: 0,
             is_full_slice: false,
@@ -276,13 +280,14 @@ impl Exchange {
             Err(_) => return self.refuse(&request::too_large(), wires),
         };
         let head = &wires.from_client.filled()[..len];
+        self.view.clone_from(&self.base);
         let read = request::read(head, wires.site, &mut self.view);
         wires.from_client.consume(len);
         let request = match read {
             Ok(request) => request,
             Err(fault) => return self.refuse(&fault, wires),
         };
-        let of_first = || Producer::of(&self.view, &request, self.packet_bytes_max);
+        let of_first = || Producer::of(&self.base, &request, self.packet_bytes_max);
         let producer = *self.producer.get_or_insert_with(of_first);
         if producer.is_listener() && request.is_http_2 && request.upgrade.is_some() {
             let text = "this needs HTTP/1.1, which your program does not speak to hoop now: a protocol can't be switched within HTTP/2";

@@ -22,7 +22,7 @@ impl Producer {
         let is_listener = request.is_http_2
             || view.is_secure()
             || packet_bytes > limits::WEB_CLIENT_PACKET_BYTES_MAX;
-        match (is_listener, view.is_loopback(), view.port()) {
+        match (is_listener, view.is_clients(), view.port()) {
             (false, true, Some(_)) => Self::Client,
             // A browser sends the cookies of one port of its own machine to all of them, but no name of the
             // tunnel has this one.

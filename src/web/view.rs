@@ -11,8 +11,8 @@ pub struct View {
     authority: Vec<u8>,
 }
 
-/// Three names of one's own machine.
-const LOOPBACK: [&[u8]; 3] = [b"127.0.0.1", b"localhost", b"[::1]"];
+/// Names of one's own machine; the first two are what the client calls its ports by.
+const LOOPBACK: [&[u8]; 4] = [b"127.0.0.1", b"0.0.0.0", b"localhost", b"[::1]"];
 
 impl View {
     /// Reads `httpproxy.base_url` of a packet.
@@ -37,9 +37,9 @@ impl View {
         self.is_secure
     }
 
-    /// Whether it is a port of the user's own machine.
-    pub fn is_loopback(&self) -> bool {
-        LOOPBACK.contains(&host_and_port(&self.authority).0)
+    /// Whether it has the host of a port of `hoop connect`.
+    pub fn is_clients(&self) -> bool {
+        LOOPBACK[..2].contains(&host_and_port(&self.authority).0)
     }
 
     /// The port, where it is written.
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_view_is_a_scheme_and_an_authority() {
         let view = view("https://hoop.example:8443/x");
-        assert!(view.is_secure() && view.is_dotted() && !view.is_loopback());
+        assert!(view.is_secure() && view.is_dotted() && !view.is_clients());
         assert_eq!(view.port(), Some(&b"8443"[..]));
         for bad in [
             "",
@@ -220,7 +220,7 @@ mod tests {
         }
         let long = format!("http://{}", "a".repeat(limits::WEB_VIEW_BYTES_MAX + 1));
         assert_eq!(View::parse(long.as_bytes()), None);
-        assert!(View::parse(b"http://[::1]:81").unwrap().is_loopback());
+        assert!(View::parse(b"http://0.0.0.0:81").unwrap().is_clients());
         assert_eq!(View::parse(b"http://[::1]").unwrap().port(), None);
     }
 

@@ -274,6 +274,29 @@ fn a_tunnel_is_served_as_a_client() {
 }
 
 #[test]
+fn each_request_has_its_own_view() {
+    let mut lab = Lab::client();
+    let redirect = "HTTP/1.1 302 Found\r\nLocation: http://app:3000/x\r\nContent-Length: 0\r\n\r\n";
+    for (request, seen) in [
+        (
+            "GET http://other:1/ HTTP/1.1\r\nHost: other\r\n\r\n",
+            "http://other:1/x",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: localhost:8081\r\n\r\n",
+            "http://localhost:8081/x",
+        ),
+        (
+            "GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+            "http://127.0.0.1:8081/x",
+        ),
+    ] {
+        lab.user(request).service(redirect);
+        assert!(lab.answer().contains(&format!("Location: {seen}\r\n")));
+    }
+}
+
+#[test]
 fn who_asks_is_known_by_what_only_he_sends() {
     for (base_url, request, producer) in [
         ("http://127.0.0.1:8081", get("/", ""), Producer::Client),
@@ -293,6 +316,23 @@ fn who_asks_is_known_by_what_only_he_sends() {
             Producer::Listener,
         ),
         ("https://127.0.0.1:8081", get("/", ""), Producer::Listener),
+        ("http://0.0.0.0:8081", get("/", ""), Producer::Client),
+        (
+            "http://127.0.0.1:8081",
+            "GET / HTTP/1.1\r\nHost: localhost:8081\r\n\r\n".to_owned(),
+            Producer::Client,
+        ),
+        (
+            "http://127.0.0.1:8081",
+            get("http://other/", ""),
+            Producer::Client,
+        ),
+        (
+            "http://web.hoop",
+            get("https://other:1/", ""),
+            Producer::Tunnel,
+        ),
+        ("http://localhost:18888", get("/", ""), Producer::Listener),
         (
             "http://hoop.example:18888",
             get("/", ""),
