@@ -1,7 +1,7 @@
 //! An exchange with its service: heads and bodies of answers, a switch of protocols, and every end.
 
 use super::bodies::{self, BodyCopy};
-use super::delivery::Form;
+use super::delivery::{Form, Outlet};
 use super::exchange::{Answering, Asking, Exchange, Remote, Turn};
 use super::fields;
 use super::framed;
@@ -312,6 +312,20 @@ impl Exchange {
                 .begin(&page, Form::Exact { length: 0 }, &mut wires.outlet);
         }
         self.leave(wires)
+    }
+
+    /// The owner goes no further, whatever was going on: the user hears why if he waits for an answer of
+    /// which he has seen nothing. The id is over; its sides are to be closed.
+    pub fn give_up(&mut self, why: &Fault, outlet: &mut Outlet<'_>) {
+        if let Some(asked) = &self.asked
+            && !self.delivery.has_begun()
+        {
+            let page = page(why, asked.request.is_head, true);
+            self.delivery.forget();
+            self.delivery
+                .begin(&page, Form::Exact { length: 0 }, outlet);
+        }
+        self.delivery.break_off(outlet);
     }
 
     /// The answer breaks off: what was said can't be taken back, so the user's side ends with it.

@@ -78,6 +78,7 @@ fn reason(status: u16) -> &'static [u8] {
         413 => b"Content Too Large",
         431 => b"Request Header Fields Too Large",
         501 => b"Not Implemented",
+        503 => b"Service Unavailable",
         504 => b"Gateway Timeout",
         505 => b"HTTP Version Not Supported",
         _ => b"Bad Gateway",

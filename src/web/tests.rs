@@ -142,6 +142,18 @@ impl Lab {
         }
     }
 
+    pub fn give_up(&mut self) -> &mut Self {
+        let mut outlet = Outlet {
+            packets: &mut self.packets,
+            packet_bytes: self.packet_bytes,
+            may_hold: self.may_hold,
+            now: self.now,
+        };
+        let why = Fault::new(503, "the hoop agent is being stopped");
+        self.exchange.give_up(&why, &mut outlet);
+        self
+    }
+
     fn dial(&mut self, is_fresh: bool) {
         assert!(!self.is_open, "one connection at a time");
         match self.failure.take() {

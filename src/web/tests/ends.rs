@@ -265,3 +265,30 @@ fn a_page_in_answer_to_head_has_no_body() {
     lab.user(get("/", "")).service(OK);
     assert_eq!(lab.answer(), OK);
 }
+
+/// Stopped at each byte, both ways: the user has a whole answer, one that visibly breaks off, or waits for none.
+#[test]
+fn an_exchange_can_be_given_up_at_any_byte() {
+    let request = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi";
+    let answer = "HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let head_end = request.len() - 2;
+    for (start, is_listener) in [(Lab::client as fn() -> Lab, false), (Lab::listener, true)] {
+        for len in 0..=request.len() {
+            let mut lab = start();
+            lab.user(&request[..len]).give_up();
+            let is_told = lab.answer().starts_with("HTTP/1.1 503 ");
+            assert_eq!(is_told, len >= head_end, "{len}");
+        }
+        for len in 0..answer.len() {
+            let mut lab = start();
+            lab.user(request).service(&answer[..len]).give_up();
+            let told = lab.answer();
+            let told = told
+                .strip_prefix("HTTP/1.1 103 Hints\r\n\r\n")
+                .unwrap_or(&told);
+            let is_page = told.starts_with("HTTP/1.1 503 ");
+            let is_cut = told.contains("chunked") && !told.ends_with("0\r\n\r\n");
+            assert!(is_page || (is_cut && !is_listener), "{len}: {told}");
+        }
+    }
+}

@@ -310,7 +310,7 @@ fn no_piece_of_an_event_is_taken_for_the_end() {
 
 #[test]
 fn large_answers_are_few_packets() {
-    for length in [10_usize, 3 << 20, 200 << 20] {
+    for length in [10_usize, 3 << 20, 100 << 20] {
         let mut lab = Lab::listener();
         lab.packet_bytes = 16 * 1024;
         lab.user(get("/", "")).service(format!(
@@ -340,25 +340,16 @@ fn large_answers_are_few_packets() {
 #[test]
 fn a_body_that_trickles_is_shown_in_time_and_in_few_packets() {
     let mut lab = answered("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
-    let (start, mut longest) = (lab.now, Duration::ZERO);
-    let mut shown = start;
     for _ in 0..999 {
         lab.wait(Duration::from_millis(100)).service("x");
-        if !lab.packets.is_empty() && lab.packets.concat().ends_with(b"x") {
-            longest = longest.max(lab.now - shown);
-        }
-        if let Some(deadline) = lab.exchange.deadline() {
-            assert!(deadline <= lab.now + limits::WEB_TRICKLE_LAST);
-        } else {
-            shown = lab.now;
-        }
+        let deadline = lab.exchange.deadline();
+        assert!(deadline.is_none_or(|at| at <= lab.now + limits::WEB_TRICKLE_LAST));
     }
     lab.service("x");
     assert!(
         lab.packets.len() <= 100,
-        "{} packets in {:?}",
-        lab.packets.len(),
-        lab.now - start
+        "{} packets in 100 s",
+        lab.packets.len()
     );
     assert_eq!(parts(&lab.packets).1.len(), 1000);
 }
