@@ -151,3 +151,63 @@ proptest! {
         }
     }
 }
+
+/// The answer of this kind to this path, the bytes behind it that are none of it, and whether the service ends.
+fn answer_to(path: &str, kind: u8) -> (String, &'static str, bool) {
+    let length = path.len();
+    let with = |fields: &str, body: &str| format!("HTTP/1.1 200 OK\r\n{fields}\r\n{body}");
+    let of_length = with(&format!("Content-Length: {length}\r\n"), path);
+    match kind {
+        0 => (of_length, "", false),
+        1 => (
+            of_length,
+            "HTTP/1.1 200 EVIL\r\nContent-Length: 0\r\n\r\n",
+            false,
+        ),
+        2 => (of_length, "", true),
+        3 => {
+            let chunks = format!("{length:x};x\r\n{path}\r\n0\r\nT: v\r\n\r\n");
+            (with("Transfer-Encoding: chunked\r\n", &chunks), "", false)
+        }
+        4 => {
+            let fields = format!("Connection: close\r\nContent-Length: {length}\r\n");
+            (with(&fields, path), "EVIL", true)
+        }
+        _ => (with("", path), "", true),
+    }
+}
+
+proptest! {
+    /// Each request gets the answer to it, and nobody a byte of what was not asked for.
+    #[test]
+    fn answers_are_never_mixed(kinds in proptest::collection::vec(0..6u8, 1..6), size in 1..40usize) {
+        let mut lab = Lab::client();
+        let paths: Vec<String> = (0..kinds.len()).map(|number| format!("/path-{number}")).collect();
+        let all: Vec<String> = paths.iter().map(|path| get(path, "")).collect();
+        lab.user(all.concat());
+        for (path, kind) in paths.iter().zip(&kinds) {
+            let asked = String::from_utf8(lab.sent.last().unwrap().clone()).unwrap();
+            let question = format!("GET {path} HTTP/1.1\r\nHost: app:3000\r\n\r\n");
+            prop_assert!(asked.ends_with(&question), "{}", asked);
+            let (answer, surplus, ends) = answer_to(path, *kind);
+            let connection = lab.sent.len();
+            let bytes = answer.as_bytes();
+            let last = bytes.len().saturating_sub(size);
+            for piece in bytes[..last].chunks(size) {
+                lab.service(piece);
+            }
+            lab.service([&bytes[last..], surplus.as_bytes()].concat());
+            // The next request may be on another connection by now.
+            if ends && connection == lab.sent.len() && lab.is_open() && lab.finished.is_none() {
+                lab.service_ends(false);
+            }
+            let told = lab.answer();
+            prop_assert!(told.contains(path.as_str()) && !told.contains("EVIL"), "{}", told);
+            let is_last = *kind == 5;
+            prop_assert_eq!(lab.finished.is_some(), is_last);
+            if is_last {
+                break;
+            }
+        }
+    }
+}
