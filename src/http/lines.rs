@@ -136,12 +136,14 @@ pub fn lines(head: &[u8], sender: Sender, bounds: HeadBounds) -> Result<Lines<'_
 
 /// Makes each folded line of a whole head one line again (RFC 9112, section 5.2), in place.
 pub fn unfold(head: &mut [u8]) {
-    for at in 1..head.len() {
-        let is_fold = head[at - 1] == b'\n' && matches!(head[at], b' ' | b'\t');
-        // Not behind the first line: that would be a field without a name.
-        if is_fold && head[..at - 1].contains(&b'\n') {
+    // Not behind the first line: that would be a field without a name.
+    let Some(first_end) = head.iter().position(|byte| *byte == b'\n') else {
+        return;
+    };
+    for at in first_end + 2..head.len() {
+        if head[at - 1] == b'\n' && matches!(head[at], b' ' | b'\t') {
             head[at - 1] = b' ';
-            if at >= 2 && head[at - 2] == b'\r' {
+            if head[at - 2] == b'\r' {
                 head[at - 2] = b' ';
             }
         }

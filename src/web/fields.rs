@@ -1,6 +1,6 @@
 //! What both directions do with fields.
 
-use crate::http::lines::{Field, Lines, has_word};
+use crate::http::lines::{Field, Lines};
 
 /// Fields that are about one connection, or that say where a body ends: never passed on as they are.
 const OF_THE_CONNECTION: &[&[u8]] = &[
@@ -31,13 +31,30 @@ pub fn is_alike(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().map(fold).eq(b.iter().map(fold))
 }
 
-/// Whether a field goes no further: one of the connection, or one that `Connection` names.
-pub fn ends_here(head: &Lines<'_>, name: &[u8]) -> bool {
-    let is_named = |list: &[u8]| has_word(list, name);
-    is_framing(name)
-        || head
-            .fields()
-            .any(|field| field.is("connection") && is_named(field.value))
+/// The fields that `Connection` names. So many that it would cost to look are no honest head's.
+pub struct Named<'a>(Vec<&'a [u8]>);
+
+const NAMED_COUNT_MAX: usize = 32;
+
+impl<'a> Named<'a> {
+    /// Those of this head; `None` when there are too many.
+    pub fn of(head: &Lines<'a>) -> Option<Self> {
+        let mut names = Vec::new();
+        for field in head.fields().filter(|field| field.is("connection")) {
+            for name in field.value.split(|byte| *byte == b',') {
+                names.push(name.trim_ascii());
+                if names.len() > NAMED_COUNT_MAX {
+                    return None;
+                }
+            }
+        }
+        Some(Self(names))
+    }
+
+    /// Whether a field goes no further: one of the connection, or one that `Connection` names.
+    pub fn end_here(&self, name: &[u8]) -> bool {
+        is_framing(name) || self.0.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
 }
 
 /// Whether it offers no protocol for a WebSocket, over which some programs stumble.

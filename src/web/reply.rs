@@ -1,6 +1,6 @@
 //! An answer's head as the service sent it -> as the user gets it, but for its framing.
 
-use super::fields;
+use super::fields::{self, Named};
 use super::page::Fault;
 use super::request::{self, HEAD, is_gateway_cookie};
 use super::site::Site;
@@ -49,7 +49,7 @@ pub fn read(head: &mut [u8], is_for_head: bool, site: &Site, view: &View) -> Res
     let mut out = b"HTTP/1.1".to_vec();
     out.extend_from_slice(&head.first[b"HTTP/1.x".len()..]);
     out.extend_from_slice(b"\r\n");
-    push_fields(&mut out, &head, site, view);
+    push_fields(&mut out, &head, site, view).map_err(|error| broken(authority, error.into()))?;
     let length = framing::length(&head).map_err(|error| broken(authority, error))?;
     let demands = head
         .fields()
@@ -103,10 +103,16 @@ fn status(line: &[u8]) -> Option<(u16, bool)> {
         .then_some((status, is_http_1_0))
 }
 
-fn push_fields(out: &mut Vec<u8>, head: &Lines<'_>, site: &Site, view: &View) {
+fn push_fields(
+    out: &mut Vec<u8>,
+    head: &Lines<'_>,
+    site: &Site,
+    view: &View,
+) -> Result<(), HeadError> {
+    let named = Named::of(head).ok_or(HeadError::TooLarge)?;
     for field in head.fields() {
         // What a service offers on other ports is not offered where the user is.
-        let is_dropped = fields::ends_here(head, field.name) || fields::is_empty_offer(field);
+        let is_dropped = named.end_here(field.name) || fields::is_empty_offer(field);
         if is_dropped || field.is("alt-svc") {
             continue;
         }
@@ -120,6 +126,7 @@ fn push_fields(out: &mut Vec<u8>, head: &Lines<'_>, site: &Site, view: &View) {
             fields::push(out, field.name, field.value);
         }
     }
+    Ok(())
 }
 
 /// A cookie for the place where the user sees the service. The gateway's own is nobody else's to set.

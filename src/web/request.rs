@@ -3,7 +3,7 @@
 //! What stays bytes: the target, the order and the repetition of fields. What goes: everything about
 //! the connection, the user's key to the gateway, and whatever a header of ours replaces.
 
-use super::fields;
+use super::fields::{self, Named};
 use super::page::Fault;
 use super::site::Site;
 use super::view::{self, View};
@@ -140,6 +140,7 @@ fn push_fields(
     request: &mut Request,
 ) -> Result<(), Fault> {
     let brought = brought_authorization(head, site)?;
+    let named = Named::of(head).ok_or_else(too_large)?;
     for field in head.fields() {
         let replaced = field.is("authorization") && brought.is_some();
         // `Proxy` would become a variable of CGI programs that names a proxy.
@@ -147,7 +148,7 @@ fn push_fields(
             || field.is("host")
             || field.is("proxy")
             || (field.is(UPSTREAM_AUTHORIZATION) && site.takes_authorization);
-        if replaced || is_ours || fields::ends_here(head, field.name) || site.injects(field.name) {
+        if replaced || is_ours || named.end_here(field.name) || site.injects(field.name) {
             // The cookie tells who sent it even where ours replaces it.
             request.has_gateway_cookie |= field.is("cookie") && names_gateway_cookie(field.value);
             continue;

@@ -86,6 +86,14 @@ fn heads_are_bounded_on_both_sides() {
     lab.user(get("/", &long));
     assert!(lab.answer().starts_with("HTTP/1.1 431 "));
     assert_eq!(lab.finished, Some((true, false)));
+    let named = format!("Connection: {}\r\n", "x,".repeat(40));
+    let mut lab = Lab::client();
+    lab.user(get("/", &named));
+    assert!(lab.answer().starts_with("HTTP/1.1 431 "));
+    let mut lab = Lab::client();
+    lab.user(get("/", ""))
+        .service(format!("HTTP/1.1 200 OK\r\n{named}\r\n"));
+    assert!(lab.answer().contains("headers that are too large"));
     // What single sign-on needs fits.
     let cookies = format!("Cookie: {}\r\n", "c".repeat(60_000));
     let mut lab = Lab::client();
