@@ -26,6 +26,8 @@ pub const GATHER_BEGIN_RATE: u128 = 8_000;
 pub const GATHER_KEEP_RATE: u128 = 2_000;
 /// What flows this fast makes each read large by itself.
 pub const GATHER_END_RATE: u128 = 128_000;
+/// So much ends a wait: two large reads, which at 70 MB/s have gathered after the longest wait.
+pub const GATHER_BYTES: usize = 2 * LINK_READ_BYTES_MAX;
 /// The rate is taken over this long.
 pub const GATHER_STRETCH: Duration = Duration::from_millis(32);
 /// A flow that has lasted this many times as long as a wait may be held up by it.
@@ -39,6 +41,9 @@ pub const GATHER_WAIT_MAX: Duration = Duration::from_millis(7);
 pub const GATHER_PAUSE: Duration = Duration::from_millis(250);
 /// With less credit than this wanted, the gateway could not send on while bytes gather.
 pub const GATHER_CREDIT_MIN: u32 = 4 * 1024 * 1024;
+/// A flow from which nothing has come for so long within a wait has stopped. Some kernels tell this
+/// time in steps of 4 ms only, so one step says nothing.
+pub const GATHER_STOPPED: Duration = Duration::from_millis(5);
 /// A target that was sent this much since it last said something answers bulk data; nobody types so
 /// much between two echoes.
 pub const GATHER_ANSWERED_BYTES: usize = 16 * 1024;
@@ -388,7 +393,7 @@ const _: () = assert!(PRESSURE_RUSH.as_millis() < STALL_MAX.as_millis());
 const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
 const _: () = assert!(GATHER_KEEP_RATE < GATHER_BEGIN_RATE && GATHER_BEGIN_RATE < GATHER_END_RATE);
 const _: () = assert!(GATHER_WAIT_MIN.as_millis() < GATHER_WAIT_MAX.as_millis());
-const _: () = assert!(LINK_READ_BYTES_MAX < GATHER_CREDIT_MIN as usize);
+const _: () = assert!(GATHER_BYTES < GATHER_CREDIT_MIN as usize);
 const _: () = assert!(
     TARGET_PROBE_AFTER.as_secs() + TARGET_PROBE_EVERY.as_secs() * TARGET_PROBES_MAX as u64
         == TARGET_SILENCE_MAX.as_secs()

@@ -10,9 +10,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hoop_lite::agent::{Agent, Endpoint, Output, Settings};
+use hoop_lite::agent::{Action, Agent, AgentSettings, Endpoint};
 use hoop_lite::base::{Rng, Roots, Secret, Trust, Verify};
-use hoop_lite::link::Identity;
+use hoop_lite::link::AgentIdentity;
 use hoop_lite::packet::{Kind, Outbox, spec};
 use hoop_lite::session::{
     AgentEnvironment, Channel, Output as SessionOutput, Report, Sessions, TargetId,
@@ -114,7 +114,7 @@ impl World {
                 identity: identity(),
             })
         });
-        let settings = Settings {
+        let settings = AgentSettings {
             is_embedded: false,
             key_check_interval: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(10),
@@ -123,7 +123,7 @@ impl World {
         };
         let sessions = Sessions::new(Default::default(), AgentEnvironment::default());
         let mut agent = Agent::new(now, settings, sessions, endpoints, Rng::new(1));
-        assert!(matches!(agent.poll_output(), Some(Output::DialLink { .. })));
+        assert!(matches!(agent.poll_output(), Some(Action::DialLink { .. })));
         agent.link_connected(now);
         let mut world = Self {
             now,
@@ -182,7 +182,7 @@ impl World {
 
     fn dialled(&mut self) -> TargetId {
         loop {
-            if let Output::Session(SessionOutput::Dial { target, .. }) =
+            if let Action::Session(SessionOutput::Dial { target, .. }) =
                 self.agent.poll_output().expect("a dial")
             {
                 return target;
@@ -245,7 +245,7 @@ impl World {
             ..
         } = self;
         loop {
-            let pending = counted(allocations, || agent.link_pending(*now));
+            let pending = counted(allocations, || agent.grant_and_encrypt(*now));
             if pending.is_empty() {
                 return;
             }
@@ -325,8 +325,8 @@ impl World {
     }
 }
 
-fn identity() -> Identity {
-    Identity {
+fn identity() -> AgentIdentity {
+    AgentIdentity {
         is_encrypted: true,
         authority: "gateway.test:8010".to_owned(),
         token: Secret::new(b"token".to_vec()),

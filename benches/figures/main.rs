@@ -307,6 +307,7 @@ impl Bench {
         let [at_once, late, ours] =
             all.map(|transfers| Transfer::best(&transfers).cpu_per_byte * GIGABYTE);
         self.tail();
+        self.requests();
         self.table.add(
             "client to target at 38 MB/s, CPU s/GB",
             ours,
@@ -351,6 +352,30 @@ impl Bench {
             worst.as_secs_f64() * 1e3,
             String::new(),
             Budget::AtMost(9.0, 8.0),
+        );
+    }
+
+    /// Who sends much and waits for its answer flows fast, too, and is not to wait for bytes to gather.
+    fn requests(&mut self) {
+        const REQUEST_BYTES: usize = 2 * CLIENT_PAYLOAD_BYTES;
+        let echo = Echo::start();
+        let (_agent, mut gateway) = self.start_agent(Core::Own);
+        gateway.open_tcp(echo.port);
+        gateway.connect(1);
+        let payload = vec![0; CLIENT_PAYLOAD_BYTES];
+        let mut answer = Vec::new();
+        let mut trips = clocked(300, || {
+            for _ in 0..REQUEST_BYTES / payload.len() {
+                gateway.write(1, &payload);
+            }
+            answer.clear();
+            gateway.read(&mut answer, REQUEST_BYTES);
+        });
+        self.table.add(
+            "round trip of 64 KiB, one after the other, p50, ms",
+            percentile_us(&mut trips, 50) / 1e3,
+            format!("p99 {}", short(percentile_us(&mut trips, 99) / 1e3)),
+            Budget::AtMost(3.0, 1.0),
         );
     }
 

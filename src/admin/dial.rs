@@ -203,7 +203,7 @@ pub fn ask_for_tunnel(
     let request = proxy::request(&target.authority, proxy.login.as_ref());
     stream.write_all(&request).map_err(broken)?;
     stream.flush().map_err(broken)?;
-    let mut answer = proxy::Answer::to(&request);
+    let mut answer = proxy::ProxyAnswer::to(&request);
     let mut incoming = ByteBuf::new();
     let mut stands = false;
     while !stands {

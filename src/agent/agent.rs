@@ -1,30 +1,36 @@
 //! The root machine: one link at a time, all sessions, and when to leave.
 //!
 //! ```text
-//!              dialled           TLS + HTTP/2            stream open
+//!              dialled           TLS + HTTP/2            stream accepted
 //!  Waiting --------> Dialling --------> Connecting ----------------> Live
-//!     ^                 |                   |  ^ embedded: asks until |
-//!     |                 |                   |  | somebody waits       |
-//!     +---- back-off ---+-------------------+--+----------------------+
+//!     ^                 |                   |  ^ embedded: asks until  |
+//!     |                 |                   |  | somebody waits        |
+//!     |                 |                   +--+---> Closing <---------+
+//!     +---- back-off ---+-------------------------------+
 //! ```
 //!
 //! Every mutation is followed by a drain of [`Agent::poll_output`] and of [`Agent::poll_dirty`]. What happens
 //! to a target comes in by [`Agent::handle_report`], and by nothing else.
+//!
+//! The life of the link is in `linking.rs`; its parts are the phase, the key check (`key_check.rs`), what is
+//! remembered from link to link (`history.rs`) and what the shell is asked for (`agenda.rs`).
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::checking::Second;
-use super::endpoint::{Endpoint, EndpointSource};
-use super::trouble;
-use crate::base::{Rng, TimerId, Timers};
-use crate::link::{Backoff, Cause, Link};
+use super::agenda::{Action, Agenda, Deadline, Outcome};
+use super::endpoint::EndpointSource;
+use super::history::{History, LinkCounters};
+use super::leaving::Leaving;
+use super::phase::Phase;
+use crate::base::Rng;
+use crate::limits;
+use crate::link::Link;
 use crate::packet::{Kind, Outbox};
-use crate::session::{self, Channel, Report, Sessions, TargetId};
+use crate::session::{Channel, Report, Sessions, TargetId};
 
 /// What an operator may set, beside the sessions' own settings.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct AgentSettings {
     /// Ask for the stream only while somebody waits for it.
     pub is_embedded: bool,
     /// How often the gateway is asked whether the key still stands.
@@ -35,43 +41,6 @@ pub struct Settings {
     pub reconnect_max: Duration,
     /// End the program when the gateway refuses the key.
     pub exit_on_revoked: bool,
-}
-
-/// Why the program ends.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Exit {
-    /// It was asked to, and drained.
-    Stopped,
-    /// The key was refused, and the operator wants to know by the exit code.
-    KeyRefused,
-}
-
-/// What the reactor shall do.
-pub enum Output {
-    /// Resolve and connect the link's socket.
-    DialLink {
-        /// Name or address.
-        host: String,
-        /// Port.
-        port: u16,
-        /// The last link worked, or there was none: no address of the name is worse than the others.
-        is_afresh: bool,
-    },
-    /// Send what is pending, then close the link's socket.
-    CloseLink,
-    /// Resolve and connect a second socket, for one key check.
-    DialSecond {
-        /// Name or address.
-        host: String,
-        /// Port.
-        port: u16,
-    },
-    /// Close the second socket.
-    CloseSecond,
-    /// A session's request.
-    Session(session::Output),
-    /// Send what is pending, then end the program.
-    Exit(Exit),
 }
 
 /// What people and probes want to know about the link.
@@ -87,93 +56,89 @@ pub enum LinkState {
     Live,
 }
 
-/// Totals of the link; for logs and metrics.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct LinkCounters {
-    /// Streams that the gateway accepted.
-    pub connects: u64,
-    /// Attempts that failed and links that ended.
-    pub failures: u64,
-    /// Key checks that were not answered or failed for another reason than the key.
-    pub check_failures: u64,
-}
-
-pub(super) enum Phase {
-    Waiting,
-    Dialling(Box<Endpoint>),
-    Connected(Box<Link>),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deadline {
-    Retry,
-    Connect,
-    KeepAlive,
-    Ask,
-    Second,
-    Drain,
-    Leave,
-}
-
 /// See the module.
+///
+/// ```
+/// # use std::time::{Duration, Instant};
+/// # use hoop_lite::{agent::*, base::{Rng, Secret}, link::AgentIdentity, session::Sessions};
+/// # let settings = AgentSettings {
+/// #     is_embedded: false,
+/// #     key_check_interval: Duration::from_secs(15),
+/// #     drain_timeout: Duration::ZERO,
+/// #     reconnect_max: Duration::from_secs(30),
+/// #     exit_on_revoked: false,
+/// # };
+/// # let identity = || AgentIdentity {
+/// #     is_encrypted: false,
+/// #     authority: "gateway:8010".into(),
+/// #     token: Secret::new("token"),
+/// #     metadata: Vec::new(),
+/// #     preconnect: Vec::new(),
+/// #     user_agent: "example".into(),
+/// # };
+/// # let endpoints = Box::new(move || {
+/// #     Ok(Endpoint {
+/// #         host: "gateway".into(),
+/// #         port: 8010,
+/// #         place: "gateway:8010".into(),
+/// #         tunnel: None,
+/// #         tls: None,
+/// #         identity: identity(),
+/// #     })
+/// # });
+/// # let sessions = Sessions::new(Default::default(), Default::default());
+/// # let now = Instant::now();
+/// let mut agent = Agent::new(now, settings, sessions, endpoints, Rng::new(1));
+/// assert!(matches!(agent.poll_output(), Some(Action::DialLink { port: 8010, .. })));
+/// assert_eq!(agent.link_state(), LinkState::Dialling);
+///
+/// // The socket is connected, and breaks: what is left to be said, then the end of the socket.
+/// agent.link_connected(now);
+/// assert_eq!(agent.link_state(), LinkState::Connecting);
+/// agent.link_broke(now, "connection reset by peer");
+/// assert!(matches!(agent.poll_output(), Some(Action::CloseLink)));
+/// agent.link_closed();
+/// assert_eq!(agent.link_state(), LinkState::Waiting);
+///
+/// // After a while it is dialled anew, until somebody asks the agent to stop.
+/// let retry = agent.poll_timeout().expect("a deadline");
+/// agent.handle_timeout(retry);
+/// assert!(matches!(agent.poll_output(), Some(Action::DialLink { .. })));
+/// agent.stop(retry);
+/// let last = std::iter::from_fn(|| agent.poll_output()).last();
+/// assert!(matches!(last, Some(Action::Exit(Outcome::Stopped))));
+/// ```
 pub struct Agent {
-    pub(super) settings: Settings,
+    pub(super) settings: AgentSettings,
     pub(super) endpoints: EndpointSource,
     pub(super) phase: Phase,
     pub(super) sessions: Sessions,
     pub(super) outbox: Outbox,
-    pub(super) backoff: Backoff,
+    pub(super) agenda: Agenda,
+    pub(super) history: History,
+    pub(super) leaving: Leaving,
     pub(super) rng: Rng,
-    pub(super) timers: Timers<Deadline>,
-    pub(super) connect_timer: Option<TimerId>,
-    pub(super) outputs: VecDeque<Output>,
-    pub(super) check_due: Instant,
-    pub(super) check_asked: Option<Instant>,
-    /// The last check failed, which has been told.
-    pub(super) has_check_failed: bool,
-    /// When an unanswered check is judged.
-    pub(super) check_timer: Option<TimerId>,
-    /// The connection beside the link, for a key check that the link can't carry.
-    pub(super) second: Second,
-    /// It was told that this link carries one call at a time.
-    pub(super) is_limit_told: bool,
-    /// How often, and when last, the gateway was seen to give credit on the stream.
-    pub(super) credit_seen: (u32, Instant),
-    /// Where the link leads, for people.
-    pub(super) place: String,
-    pub(super) is_accepted: bool,
-    /// The gateway has taken the stream, or told an embedded agent to wait, on this link.
-    pub(super) is_known: bool,
-    /// It had done so on the last link, or there was none.
-    pub(super) was_known: bool,
-    /// It has done so on any link.
-    pub(super) has_worked: bool,
+    /// The gateway has a view for the agent's log lines.
     pub(super) has_log_view: bool,
-    pub(super) stopping: bool,
-    /// Every session is closed; only the gateway's confirmation is waited for.
-    pub(super) is_leaving: bool,
-    pub(super) exit: Option<Exit>,
-    pub(super) counters: LinkCounters,
 }
 
 impl Agent {
     /// Dials at once.
     pub fn new(
         now: Instant,
-        settings: Settings,
+        settings: AgentSettings,
         sessions: Sessions,
         endpoints: EndpointSource,
         rng: Rng,
     ) -> Self {
-        let mut agent = Self::idle(now, settings, sessions, endpoints, rng);
+        let mut agent = Self::idle(settings, sessions, endpoints, rng);
         agent.dial(now);
         agent
     }
 
     /// Never dials: there is nowhere to go, but a reason to be here.
     pub fn idle(
-        now: Instant,
-        settings: Settings,
+        settings: AgentSettings,
         sessions: Sessions,
         endpoints: EndpointSource,
         rng: Rng,
@@ -184,44 +149,27 @@ impl Agent {
             phase: Phase::Waiting,
             sessions,
             outbox: Outbox::new(),
-            backoff: Backoff::new(settings.reconnect_max),
+            agenda: Agenda::default(),
+            history: History::new(settings.reconnect_max),
+            leaving: Leaving::NotYet,
             rng,
-            timers: Timers::default(),
-            connect_timer: None,
-            outputs: VecDeque::new(),
-            check_due: now,
-            check_asked: None,
-            has_check_failed: false,
-            check_timer: None,
-            second: Second::None,
-            is_limit_told: false,
-            credit_seen: (0, now),
-            place: String::new(),
-            is_accepted: false,
-            is_known: false,
-            was_known: true,
-            has_worked: false,
             has_log_view: false,
-            stopping: false,
-            is_leaving: false,
-            exit: None,
-            counters: LinkCounters::default(),
         }
     }
 
     /// The next request to the reactor.
     #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
-        if let Some(output) = self.outputs.pop_front() {
-            return Some(output);
+    pub fn poll_output(&mut self) -> Option<Action> {
+        if let Some(action) = self.agenda.pop() {
+            return Some(action);
         }
-        self.sessions.poll_output().map(Output::Session)
+        self.sessions.poll_output().map(Action::Session)
     }
 
     /// When [`Agent::handle_timeout`] wants to be called.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match (self.timers.next(), self.sessions.poll_timeout()) {
+        match (self.agenda.next_deadline(), self.sessions.poll_timeout()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -230,39 +178,38 @@ impl Agent {
     /// The state of the link.
     pub fn link_state(&self) -> LinkState {
         match &self.phase {
-            Phase::Waiting => LinkState::Waiting,
-            Phase::Dialling(_) => LinkState::Dialling,
-            Phase::Connected(_) if self.is_accepted => LinkState::Live,
-            Phase::Connected(_) => LinkState::Connecting,
+            Phase::Waiting | Phase::Closing(_) => LinkState::Waiting,
+            Phase::Dialling(..) => LinkState::Dialling,
+            Phase::Connecting(_) => LinkState::Connecting,
+            Phase::Live(..) => LinkState::Live,
         }
+    }
+
+    /// Where the link leads, for people; empty while that is not known.
+    pub fn place(&self) -> &str {
+        self.history.place()
     }
 
     /// It was asked to stop.
     pub fn is_stopping(&self) -> bool {
-        self.stopping
+        self.leaving.is_asked()
     }
 
     /// When the gateway was last heard.
     pub fn last_received(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::Connected(link) => Some(link.last_received()),
-            _ => None,
-        }
+        Some(self.phase.link()?.last_received())
     }
 
     /// How long the gateway has given no credit, though packets wait for it: it waits itself, as a rule
     /// for a client that does not read.
     pub fn without_credit(&self, now: Instant) -> Duration {
-        let since = match &self.phase {
-            Phase::Connected(link) => link.blocked_since(),
-            _ => None,
-        };
+        let since = self.phase.link().and_then(|link| link.blocked_since());
         since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
     /// The gateway has a view for the agent's log lines.
     pub fn has_log_view(&self) -> bool {
-        self.has_log_view && self.is_accepted
+        self.has_log_view && matches!(self.phase, Phase::Live(..))
     }
 
     /// Sends log lines (a JSON array) to the gateway's view.
@@ -274,7 +221,7 @@ impl Agent {
 
     /// Totals of the link.
     pub fn counters(&self) -> LinkCounters {
-        self.counters
+        self.history.counters()
     }
 
     /// All sessions, to be looked at.
@@ -336,24 +283,179 @@ impl Agent {
     /// Carries out what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.sessions.handle_timeout(now, &mut self.outbox);
-        while let Some(deadline) = self.timers.fire(now) {
+        while let Some(deadline) = self.agenda.fire(now) {
             match deadline {
                 Deadline::Retry => self.dial(now),
-                Deadline::Connect => {
-                    self.connect_timer = None;
-                    let reason = trouble::silent(match &self.phase {
-                        Phase::Connected(link) => Some(link),
-                        _ => None,
-                    });
-                    self.link_lost(now, &reason, Cause::Passing);
-                }
+                Deadline::Connect => self.not_connected_in_time(now),
                 Deadline::KeepAlive => self.keep_alive(now),
-                Deadline::Ask => self.ask(now),
+                Deadline::Ask => self.ask_for_users(now),
+                Deadline::Judge => self.judge_silence(now),
+                Deadline::Second => {
+                    self.second_failed("no answer in time over a second connection");
+                }
                 Deadline::Drain => self.drain_over(now),
-                Deadline::Leave => self.farewell(now),
-                Deadline::Second => self.second_overdue(),
+                Deadline::Farewell => self.say_farewell(now),
             }
         }
         self.leave_when_drained(now);
+    }
+
+    /// Targets may be read: the link takes more.
+    pub fn has_room(&self) -> bool {
+        let link = self.phase.link();
+        link.is_some_and(|link| link.has_room(&self.outbox))
+    }
+
+    /// The largest payload worth reading now.
+    pub fn payload_max(&self) -> usize {
+        let link = self.phase.link();
+        link.map_or(limits::PAYLOAD_BYTES_MIN, Link::payload_max)
+    }
+
+    /// A burst has left memory behind that is worth a wake-up to give back.
+    pub fn holds_burst_memory(&mut self) -> bool {
+        let link = self.phase.link_mut();
+        link.is_some_and(Link::holds_burst_memory)
+            || self.outbox.capacity() > limits::LINK_BUFFER_BYTES_IDLE
+    }
+
+    /// Nothing has moved for a while: gives memory back.
+    pub fn release_idle(&mut self) {
+        self.outbox.release_idle();
+        if let Some(link) = self.phase.link_mut() {
+            link.release_idle();
+        }
+    }
+
+    /// The second socket is connected.
+    pub fn second_connected(&mut self, now: Instant) {
+        if let Phase::Live(link, check) = &mut self.phase {
+            let identity = link.identity();
+            let news = check.second().connected(now, identity, &mut self.agenda);
+            self.hear_second(now, news);
+        }
+    }
+
+    /// The second socket could not be connected, or broke.
+    pub fn second_failed(&mut self, reason: &str) {
+        if let Phase::Live(_, check) = &mut self.phase
+            && !check.second().is_none()
+        {
+            check.second().close(&mut self.agenda);
+            self.history.check_failed(reason);
+        }
+    }
+
+    /// Where to read the second socket into.
+    pub fn second_read_buffer(&mut self) -> Option<&mut [u8]> {
+        match &mut self.phase {
+            Phase::Live(_, check) => check.second().read_buffer(),
+            _ => None,
+        }
+    }
+
+    /// `size` bytes were read into [`Agent::second_read_buffer`].
+    pub fn second_received(&mut self, now: Instant, size: usize) {
+        if let Phase::Live(_, check) = &mut self.phase {
+            let news = check.second().received(now, size);
+            self.hear_second(now, news);
+        }
+    }
+
+    /// Encrypts what may leave over the second socket, and lends the bytes for it.
+    pub fn second_encrypt(&mut self, now: Instant) -> &[u8] {
+        match &mut self.phase {
+            Phase::Live(_, check) => check.second().encrypt(now),
+            _ => &[],
+        }
+    }
+
+    /// The second socket took `size` of them.
+    pub fn second_sent(&mut self, now: Instant, size: usize) {
+        if let Phase::Live(_, check) = &mut self.phase {
+            check.second().sent(now, size);
+        }
+    }
+
+    /// Asked to stop: no new sessions; running ones may finish within the drain time-out. Asked a
+    /// second time: leaves at once.
+    pub fn stop(&mut self, now: Instant) {
+        if self.leaving != Leaving::NotYet {
+            return self.leave(now);
+        }
+        self.leaving = Leaving::Draining;
+        self.sessions.stop_opening();
+        if !self.sessions.is_empty() {
+            log::info!(
+                "stopping: {} sessions may finish, for {:.1} s",
+                self.sessions.len(),
+                self.settings.drain_timeout.as_secs_f32()
+            );
+        }
+        self.agenda
+            .arm(now + self.settings.drain_timeout, Deadline::Drain);
+        self.leave_when_drained(now);
+    }
+
+    /// Leaves at once: closes what is open, waits for nobody's work.
+    pub fn stop_now(&mut self, now: Instant) {
+        self.sessions.stop_opening();
+        self.leave(now);
+    }
+
+    /// The sessions' time to finish is over.
+    fn drain_over(&mut self, now: Instant) {
+        if !self.sessions.is_empty() {
+            log::warn!(
+                "stopping: the time to finish is over, closing {} sessions",
+                self.sessions.len()
+            );
+        }
+        self.leave(now);
+    }
+
+    pub(super) fn leave_when_drained(&mut self, now: Instant) {
+        if self.leaving == Leaving::Draining && self.sessions.is_empty() {
+            self.leave(now);
+        }
+    }
+
+    /// Closes sessions by packet and gives the gateway a moment to confirm: what it has not read
+    /// when the stream ends is lost on it. Called again, leaves at once.
+    fn leave(&mut self, now: Instant) {
+        self.sessions
+            .close_all(now, "the agent was stopped", &mut self.outbox);
+        let has_stream = self.phase.link().is_some_and(|link| link.has_stream());
+        let is_first = matches!(self.leaving, Leaving::NotYet | Leaving::Draining);
+        if !is_first || !has_stream || !self.sessions.awaits_confirmation() {
+            return self.say_farewell(now);
+        }
+        self.leaving = Leaving::Confirming;
+        self.agenda
+            .arm(now + limits::FAREWELL_MAX, Deadline::Farewell);
+    }
+
+    /// Ends the stream, then the link, then the program.
+    pub(super) fn say_farewell(&mut self, now: Instant) {
+        if let Phase::Dialling(..) = self.phase {
+            self.agenda.push(Action::CloseLink);
+        }
+        if let Some(mut link) = self.phase.give_link_up(&mut self.agenda) {
+            link.close(now, &mut self.outbox);
+            self.phase = Phase::Closing(link);
+        }
+        self.exit(Outcome::Stopped);
+    }
+
+    pub(super) fn exit(&mut self, outcome: Outcome) {
+        if matches!(self.leaving, Leaving::Over(_)) {
+            return;
+        }
+        self.leaving = Leaving::Over(outcome);
+        self.agenda.clear_deadlines();
+        if outcome == Outcome::Stopped {
+            log::info!("stopped");
+        }
+        self.agenda.push(Action::Exit(outcome));
     }
 }

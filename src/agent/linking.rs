@@ -1,161 +1,156 @@
 //! The life of the link, seen from the agent: dial, accept, check, lose.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::agent::{Agent, Deadline, Exit, Output, Phase};
-use super::endpoint::Endpoint;
+use super::agenda::{Action, Deadline, Outcome};
+use super::agent::Agent;
+use super::endpoint::{Endpoint, transport};
+use super::key_check::{KeyCheck, Verdict};
+use super::leaving::Leaving;
+use super::news::{News, takes_packets};
+use super::phase::{Connecting, Phase, arm_connect};
+use super::second::SecondNews;
 use super::trouble;
+use crate::base::Rng;
 use crate::grpc::{Code, Status};
 use crate::limits;
-use crate::link::{Answer, Cause, Event, Link, LinkError, Transport, TransportError, Wait};
-use crate::packet::{Kind, Outbox};
-use crate::tls::Client;
+use crate::link::{Answer, Link, LinkError, LossCause, Wait};
+use crate::packet::Kind;
+use crate::session::Said;
 
 impl Agent {
     pub(super) fn dial(&mut self, now: Instant) {
+        // Should the last link's socket not be closed yet, it has had its time.
+        self.phase = Phase::Waiting;
         match (self.endpoints)() {
             Ok(endpoint) => {
-                self.place.clone_from(&endpoint.place);
-                // An attempt after a failure was announced with it.
-                let level = match self.counters.failures {
-                    0 => log::Level::Info,
-                    _ => log::Level::Debug,
-                };
-                log::log!(level, "connecting to {}", self.place);
-                self.outputs.push_back(Output::DialLink {
+                self.history.dialling(&endpoint.place);
+                self.agenda.push(Action::DialLink {
                     host: endpoint.host.clone(),
                     port: endpoint.port,
-                    is_afresh: self.was_known,
+                    is_afresh: self.history.was_known(),
                 });
-                self.phase = Phase::Dialling(Box::new(endpoint));
-                self.connect_timer = Some(
-                    self.timers
-                        .arm(now + limits::CONNECT_TIMEOUT, Deadline::Connect),
-                );
+                let timer = arm_connect(now, &mut self.agenda);
+                self.phase = Phase::Dialling(Box::new(endpoint), timer);
             }
             Err(reason) => {
-                self.place.clear();
-                self.link_lost(now, &reason, Cause::Passing);
+                self.history.lost_the_way();
+                self.link_lost(now, &reason, LossCause::Passing);
             }
         }
     }
 
+    pub(super) fn not_connected_in_time(&mut self, now: Instant) {
+        let reason = trouble::silent(self.phase.link());
+        self.link_lost(now, &reason, LossCause::Passing);
+    }
+
     /// The socket is connected.
     pub fn link_connected(&mut self, now: Instant) {
-        let phase = std::mem::replace(&mut self.phase, Phase::Waiting);
-        let Phase::Dialling(endpoint) = phase else {
-            self.phase = phase;
-            return;
+        let (endpoint, timer) = match self.phase.take() {
+            Phase::Dialling(endpoint, timer) => (*endpoint, timer),
+            phase => {
+                self.phase = phase;
+                return;
+            }
         };
         let Endpoint {
             tunnel,
             tls,
             identity,
             ..
-        } = *endpoint;
+        } = endpoint;
         match transport(tls) {
             Ok(transport) => {
                 let credit = self.sessions.credit_wanted();
                 let link = Link::new(now, transport, identity.into(), tunnel, credit);
-                self.phase = Phase::Connected(Box::new(link));
+                self.phase = Phase::Connecting(Connecting::new(link, timer));
                 self.link_received(now, 0);
             }
-            Err(error) => self.link_failed(now, &LinkError::Transport(error)),
+            Err(error) => {
+                self.agenda.push(Action::CloseLink);
+                let reason = LinkError::Transport(error).to_string();
+                self.link_lost(now, &reason, LossCause::Passing);
+            }
         }
     }
 
     /// No address of the gateway took the connection.
     pub fn link_unreachable(&mut self, now: Instant, reason: &str, advice: &str) {
-        if let Phase::Dialling(endpoint) = &self.phase {
+        if let Phase::Dialling(endpoint, _) = &self.phase {
             let reason = trouble::unreachable(reason, advice, endpoint.tunnel.is_some());
-            self.link_lost(now, &reason, Cause::Passing);
+            self.link_lost(now, &reason, LossCause::Passing);
         }
     }
 
     /// The socket ended or broke.
     pub fn link_broke(&mut self, now: Instant, reason: &str) {
-        if let Phase::Connected(link) = &self.phase {
+        if let Some(link) = self.phase.link() {
             let reason = trouble::broken(reason, link);
-            self.link_lost(now, &reason, Cause::Passing);
+            self.link_lost(now, &reason, LossCause::Passing);
+        } else if let Phase::Closing(_) = &self.phase {
+            self.agenda.push(Action::CloseLink);
         }
     }
 
     /// Where to read the socket into; `None` without a connection.
     pub fn link_read_buffer(&mut self) -> Option<&mut [u8]> {
-        match &mut self.phase {
-            Phase::Connected(link) => Some(link.read_buffer()),
-            _ => None,
-        }
+        self.phase.last_link().map(Link::read_buffer)
     }
 
     /// How the link's socket is to be waited for; asked when a turn is over.
     pub fn link_wait(&mut self, now: Instant) -> Wait {
-        let is_at_work = self.sessions.take_is_at_work();
-        match &mut self.phase {
-            Phase::Connected(link) => link.wait(now, self.sessions.credit_wanted(), is_at_work),
-            _ => Wait::AT_ONCE,
+        let said = self.sessions.take_said();
+        let Some(link) = self.phase.link_mut() else {
+            return Wait::AT_ONCE;
+        };
+        match said {
+            Said::Nothing => {}
+            Said::Answer => link.answered(now),
+            Said::Word => link.interrupt(now),
+        }
+        link.wait(now, self.sessions.credit_wanted())
+    }
+
+    /// The deadline of [`Agent::link_wait`] is over; nothing has come for the last `silence` of it.
+    pub fn link_waited(&mut self, silence: Duration) {
+        if let Some(link) = self.phase.link_mut() {
+            link.waited(silence);
         }
     }
 
     /// `size` bytes were read into [`Agent::link_read_buffer`]. Frames are always handled, or the
-    /// credit that empties the outbox would not be seen; packets wait while it is full.
+    /// credit that empties the outbox would not be seen; packets wait while it is full. A link that is
+    /// given up is not heard any more.
     pub fn link_received(&mut self, now: Instant, size: usize) {
-        let Phase::Connected(link) = &mut self.phase else {
+        let Self {
+            phase,
+            sessions,
+            outbox,
+            ..
+        } = self;
+        let Some(link) = phase.link_mut() else {
             return;
         };
-        let Self {
-            sessions, outbox, ..
-        } = self;
-        let mut news = News::default();
-        let takes_packets = takes_packets(link, outbox);
-        let result = link.received(now, size, takes_packets, &mut |event| {
-            match event {
-                Event::Packet(packet) => {
-                    news.packet_seen = true;
-                    match packet.kind {
-                        Some(Kind::AgentGatewayConnectOK) => {}
-                        Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
-                        _ => sessions.handle_packet(now, &packet, outbox),
-                    }
-                }
-                Event::Buffer(buffer, payload) => {
-                    sessions.keep_payload(now, buffer, payload, outbox);
-                }
-                Event::Oversized(packet, len) => {
-                    sessions.handle_oversized(now, &packet, len, outbox)
-                }
-                Event::Ready => news.is_ready = true,
-                Event::StreamEnded(status) => news.ended = Some(status),
-                Event::Answered(answer) => news.answer = Some(answer),
-                Event::GoAway(code, debug) => {
-                    log::info!(
-                        "the gateway, or a proxy in front of it, says goodbye ({code}, {}): sessions go on, and \
-                         without any the link is made anew; the key is checked over a second connection",
-                        debug.escape_ascii()
-                    );
-                }
-            }
-            outbox.len() < limits::OUTBOX_BYTES_MAX
-        });
-        news.is_broken = result.is_err();
-        self.digest(now, news);
-        match (result, &self.phase) {
-            (Err(error), Phase::Connected(_)) => self.link_failed(now, &error),
-            _ => self.leave_when_drained(now),
+        let (news, result) = News::read(now, size, link, sessions, outbox);
+        self.act_on(now, news);
+        match result {
+            Err(error) => self.link_failed(now, &error),
+            Ok(()) => self.leave_when_drained(now),
         }
     }
 
     /// Carries out what a read brought, in the order of consequence.
-    fn digest(&mut self, now: Instant, news: News) {
+    fn act_on(&mut self, now: Instant, news: News) {
         if news.is_ready {
             self.link_ready(now);
         }
-        if news.packet_seen && !self.is_accepted {
-            self.accepted(now);
+        if news.packet_seen {
+            self.accept(now);
         }
         self.has_log_view |= news.flags_seen;
-        if self.is_leaving && !self.sessions.awaits_confirmation() {
-            self.farewell(now);
+        if self.leaving == Leaving::Confirming && !self.sessions.awaits_confirmation() {
+            self.say_farewell(now);
         }
         if let Some(answer) = news.answer {
             self.answered(now, answer);
@@ -169,75 +164,191 @@ impl Agent {
 
     /// A gateway that said goodbye is left when nobody needs this link any more: no session, no target
     /// that is still given its rest, no word of ours on its way.
-    pub(super) fn follow_goodbye(&mut self, now: Instant) {
-        if let Phase::Connected(link) = &self.phase
+    fn follow_goodbye(&mut self, now: Instant) {
+        if let Some(link) = self.phase.link()
             && link.goes_away()
-            && !self.stopping
+            && self.leaving == Leaving::NotYet
             && self.sessions.is_empty()
             && self.sessions.target_count() == 0
             && self.outbox.is_empty()
             && link.pending().is_empty()
         {
-            self.link_lost(now, "the gateway asked us to reconnect", Cause::Passing);
+            self.link_lost(now, "the gateway asked us to reconnect", LossCause::Passing);
         }
     }
 
     fn link_ready(&mut self, now: Instant) {
-        let Phase::Connected(link) = &mut self.phase else {
+        let Phase::Connecting(connecting) = &mut self.phase else {
             return;
         };
-        if let Some((version, suite)) = link.describe() {
+        if let Some((version, suite)) = connecting.link.describe() {
             log::debug!("TLS established, {version} {suite}");
         }
         if self.settings.is_embedded {
-            self.disarm_connect();
-            self.ask(now);
+            connecting.disarm(&mut self.agenda);
+            self.ask_for_users(now);
         } else {
             self.open_stream(now);
         }
     }
 
-    pub(super) fn open_stream(&mut self, now: Instant) {
-        let Phase::Connected(link) = &mut self.phase else {
+    /// Embedded and unused: asks whether somebody waits.
+    pub(super) fn ask_for_users(&mut self, now: Instant) {
+        let Phase::Connecting(connecting) = &mut self.phase else {
             return;
         };
-        if link.open_stream().is_err() {
-            return self.link_lost(now, "the gateway takes no further stream", Cause::Passing);
+        let link = &mut connecting.link;
+        if link.has_stream() || link.is_asking() {
+            return;
         }
-        if self.connect_timer.is_none() {
-            self.connect_timer = Some(
-                self.timers
-                    .arm(now + limits::CONNECT_TIMEOUT, Deadline::Connect),
+        if link.ask().is_err() {
+            return self.link_lost(now, "the gateway takes no further call", LossCause::Passing);
+        }
+        connecting.arm(now, &mut self.agenda);
+    }
+
+    fn open_stream(&mut self, now: Instant) {
+        let Phase::Connecting(connecting) = &mut self.phase else {
+            return;
+        };
+        if connecting.link.open_stream().is_err() {
+            return self.link_lost(
+                now,
+                "the gateway takes no further stream",
+                LossCause::Passing,
             );
         }
+        connecting.arm(now, &mut self.agenda);
         self.outbox.clear();
         self.outbox.push(Kind::GatewayKeepAlive, &[], b"");
     }
 
     /// The first packet shows that the gateway knows us.
-    fn accepted(&mut self, now: Instant) {
-        self.disarm_connect();
-        self.is_accepted = true;
-        self.is_limit_told = false;
-        self.got_through(now);
-        self.counters.connects += 1;
-        log::info!("connected with success to {}", self.place);
-        self.timers
+    fn accept(&mut self, now: Instant) {
+        let mut connecting = match self.phase.take() {
+            Phase::Connecting(connecting) => connecting,
+            phase => {
+                self.phase = phase;
+                return;
+            }
+        };
+        connecting.disarm(&mut self.agenda);
+        self.history.accepted(now);
+        self.agenda
             .arm(now + limits::KEEPALIVE_INTERVAL, Deadline::KeepAlive);
-        self.check_due = now + self.check_interval();
-        self.check_asked = None;
+        let rng = Rng::new(self.rng.next_u64());
+        let check = KeyCheck::new(now, self.settings.key_check_interval, rng);
+        self.phase = Phase::Live(connecting.link, Box::new(check));
     }
 
-    /// The gateway knows this agent.
-    pub(super) fn got_through(&mut self, now: Instant) {
-        self.is_known = true;
-        self.has_worked = true;
-        self.backoff.connected(now);
+    /// One wake-up: the keep-alive packet, and with it the key check when that is due.
+    pub(super) fn keep_alive(&mut self, now: Instant) {
+        // A gateway that does not confirm closes has had time enough for it.
+        self.follow_goodbye(now);
+        let Phase::Live(link, check) = &mut self.phase else {
+            return;
+        };
+        self.outbox.push(Kind::GatewayKeepAlive, &[], b"");
+        self.agenda
+            .arm(now + limits::KEEPALIVE_INTERVAL, Deadline::KeepAlive);
+        let unconfirmed_since = self.sessions.unconfirmed_since();
+        let verdict = check.keep_alive(now, link, unconfirmed_since, &mut self.agenda);
+        self.follow(now, verdict);
     }
 
-    pub(super) fn disarm_connect(&mut self) {
-        if let Some(timer) = self.connect_timer.take() {
-            self.timers.cancel(timer);
+    pub(super) fn judge_silence(&mut self, now: Instant) {
+        if let Phase::Live(link, check) = &mut self.phase {
+            let verdict = check.judge(now, link, &mut self.history, &mut self.agenda);
+            self.follow(now, verdict);
+        }
+    }
+
+    fn follow(&mut self, now: Instant, verdict: Verdict) {
+        match verdict {
+            Verdict::Fine => {}
+            Verdict::AskElsewhere => self.dial_second(now),
+            Verdict::Dead(reason) => self.link_lost(now, reason, LossCause::Passing),
+        }
+    }
+
+    /// `PreConnect` was answered: the key stands, or somebody waits, or neither.
+    fn answered(&mut self, now: Instant, answer: Result<Answer, Status>) {
+        match &mut self.phase {
+            Phase::Live(_, check) => {
+                check.answered(now, &mut self.agenda);
+                self.judge_key(now, answer);
+            }
+            Phase::Connecting(connecting) => {
+                connecting.disarm(&mut self.agenda);
+                self.told_of_users(now, answer);
+            }
+            Phase::Waiting | Phase::Dialling(..) | Phase::Closing(_) => {}
+        }
+    }
+
+    /// Whether somebody waits for an embedded agent.
+    fn told_of_users(&mut self, now: Instant, answer: Result<Answer, Status>) {
+        match answer {
+            Err(status) if status.code == Code::Unauthenticated => self.key_refused(now, &status),
+            Err(status) => self.link_lost(
+                now,
+                &trouble::ended("PreConnect", &status),
+                LossCause::Passing,
+            ),
+            Ok(answer) if answer.connect => self.open_stream(now),
+            Ok(answer) => {
+                if let Phase::Connecting(connecting) = &mut self.phase {
+                    connecting.is_known = true;
+                }
+                self.history.got_through(now);
+                if !answer.message.is_empty() {
+                    log::info!(
+                        "the gateway has no use for this agent yet: {}",
+                        answer.message
+                    );
+                }
+                self.agenda
+                    .arm(now + limits::PRECONNECT_INTERVAL, Deadline::Ask);
+            }
+        }
+    }
+
+    /// Only the gateway's own word, a gRPC status, says that the key is no longer good.
+    fn judge_key(&mut self, now: Instant, answer: Result<Answer, Status>) {
+        match answer {
+            Err(status) if status.code == Code::Unauthenticated => self.key_refused(now, &status),
+            Err(status) => {
+                let reason = trouble::ended("the key check", &status);
+                self.history.check_failed(&reason);
+            }
+            Ok(_) => self.history.check_passed(),
+        }
+    }
+
+    fn dial_second(&mut self, now: Instant) {
+        let Phase::Live(_, check) = &mut self.phase else {
+            return;
+        };
+        if !check.second().is_none() {
+            return;
+        }
+        match (self.endpoints)() {
+            Ok(endpoint) => check.second().dial(now, endpoint, &mut self.agenda),
+            Err(reason) => self.history.check_failed(&reason),
+        }
+    }
+
+    pub(super) fn hear_second(&mut self, now: Instant, news: SecondNews) {
+        if let SecondNews::None = news {
+            return;
+        }
+        if let Phase::Live(_, check) = &mut self.phase {
+            check.second().close(&mut self.agenda);
+        }
+        match news {
+            SecondNews::None => {}
+            SecondNews::Failed(reason) => self.history.check_failed(&reason),
+            SecondNews::Answered(answer) => self.judge_key(now, answer),
         }
     }
 
@@ -245,107 +356,92 @@ impl Agent {
         if status.code == Code::Unauthenticated {
             return self.key_refused(now, status);
         }
-        self.link_lost(now, &trouble::ended("the stream", status), Cause::Passing);
+        self.link_lost(
+            now,
+            &trouble::ended("the stream", status),
+            LossCause::Passing,
+        );
     }
 
-    pub(super) fn key_refused(&mut self, now: Instant, status: &Status) {
-        self.link_lost(now, &trouble::refused(status), Cause::Refused);
+    fn key_refused(&mut self, now: Instant, status: &Status) {
+        self.link_lost(now, &trouble::refused(status), LossCause::Refused);
     }
 
+    /// The link says that it can't go on; nothing, if it was given up already.
     fn link_failed(&mut self, now: Instant, error: &LinkError) {
-        let reason = match &mut self.phase {
-            Phase::Connected(link) => {
-                link.abort(now);
-                trouble::misunderstood(error, link)
-            }
-            _ => error.to_string(),
-        };
-        self.link_lost(now, &reason, Cause::Passing);
+        if let Some(link) = self.phase.link_mut() {
+            link.abort(now);
+            let reason = trouble::misunderstood(error, link);
+            self.link_lost(now, &reason, LossCause::Passing);
+        }
     }
 
-    /// The link is over: so is every session behind it. Dialled anew after a while.
-    pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: Cause) {
+    /// The link, or an attempt at one, is over: so is every session behind it. Dialled anew after a while.
+    pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: LossCause) {
+        let (has_socket, was_known) = match &self.phase {
+            Phase::Waiting => (false, false),
+            Phase::Dialling(..) => (true, false),
+            Phase::Connecting(connecting) => (true, connecting.is_known),
+            Phase::Live(..) => (true, true),
+            Phase::Closing(_) => return,
+        };
         match cause {
-            Cause::Passing => self.sessions.end_all(),
-            Cause::Refused => self.sessions.revoke_all(),
+            LossCause::Passing => self.sessions.end_all(),
+            LossCause::Refused => self.sessions.revoke_all(),
         }
-        if !matches!(self.phase, Phase::Waiting) {
-            self.outputs.push_back(Output::CloseLink);
+        if has_socket {
+            self.agenda.push(Action::CloseLink);
         }
-        self.close_second();
-        self.counters.failures += 1;
-        self.is_accepted = false;
-        let was_known = std::mem::take(&mut self.is_known);
-        self.was_known = was_known;
-        self.check_asked = None;
-        self.timers.clear();
-        self.check_timer = None;
-        self.connect_timer = None;
-        if self.stopping {
-            return self.exit(Exit::Stopped);
+        if let Some(link) = self.phase.give_link_up(&mut self.agenda) {
+            self.phase = Phase::Closing(link);
         }
-        if cause == Cause::Refused && self.settings.exit_on_revoked {
-            self.tell_loss(was_known, reason, "ending, as --exit-on-revoked asks");
-            return self.exit(Exit::KeyRefused);
+        self.agenda.clear_deadlines();
+        self.history.lost(was_known);
+        if self.leaving.is_asked() {
+            return self.exit(Outcome::Stopped);
         }
-        let wait = self.backoff.next_wait(now, cause, &mut self.rng);
+        if cause == LossCause::Refused && self.settings.exit_on_revoked {
+            self.history
+                .tell_loss(reason, "ending, as --exit-on-revoked asks");
+            return self.exit(Outcome::KeyRefused);
+        }
+        let wait = self.history.next_wait(now, cause, &mut self.rng);
         let next = format!("next attempt in {:.1} s", wait.as_secs_f32());
-        self.tell_loss(was_known, reason, &next);
-        self.timers.arm(now + wait, Deadline::Retry);
-        // The old link must still be able to send what it has to say: see `link_pending`.
-        if let Phase::Dialling(_) = self.phase {
+        self.history.tell_loss(reason, &next);
+        self.agenda.arm(now + wait, Deadline::Retry);
+    }
+
+    /// Forgets the link after the reactor carried out [`Action::CloseLink`].
+    pub fn link_closed(&mut self) {
+        if let Phase::Closing(_) = self.phase {
             self.phase = Phase::Waiting;
         }
-    }
-
-    fn tell_loss(&self, was_known: bool, reason: &str, next: &str) {
-        let what = match was_known {
-            true => "disconnected from",
-            false => "no connection to",
-        };
-        let place = if self.place.is_empty() {
-            "the gateway"
-        } else {
-            &self.place
-        };
-        log::warn!("{what} {place}: {reason}; {next}");
-        if !self.has_worked && self.counters.failures == FAILURES_BEFORE_ADVICE {
-            log::info!(
-                "no attempt has worked yet: 'hoop-lite doctor', with the same variables, looks at \
-                 every step of the way"
-            );
-        }
-    }
-
-    /// Forgets the link after the reactor carried out [`Output::CloseLink`].
-    pub fn link_closed(&mut self) {
-        self.phase = Phase::Waiting;
         self.outbox.clear();
     }
 
-    /// Bytes for the link's socket.
-    pub fn link_pending(&mut self, now: Instant) -> &[u8] {
-        let Phase::Connected(link) = &mut self.phase else {
-            return &[];
-        };
-        self.sessions.forgot(link.take_passed_over());
-        let missing = link.missing_credit(self.sessions.credit_wanted());
-        if missing > 0 && takes_packets(link, &self.outbox) {
-            link.grant(self.sessions.take_credit(now, missing));
-        }
-        if let Err(error) = link.transmit(now, &mut self.outbox) {
-            self.link_failed(now, &error);
+    /// Gives the gateway the credit that it lacks, encrypts what may leave, and lends the bytes for the
+    /// link's socket.
+    pub fn grant_and_encrypt(&mut self, now: Instant) -> &[u8] {
+        if let Some(link) = self.phase.link_mut() {
+            self.sessions.forgot(link.take_passed_over());
+            let missing = link.missing_credit(self.sessions.credit_wanted());
+            if missing > 0 && takes_packets(link, &self.outbox) {
+                link.grant(self.sessions.take_credit(now, missing));
+            }
+            if let Err(error) = link.transmit(now, &mut self.outbox) {
+                self.link_failed(now, &error);
+            }
+        } else if let Phase::Closing(link) = &mut self.phase {
+            // What can't be encrypted any more would not have been heard either.
+            let _ = link.transmit(now, &mut self.outbox);
         }
         self.sessions.note_room(now, self.has_room());
-        match &self.phase {
-            Phase::Connected(link) => link.pending(),
-            _ => &[],
-        }
+        self.phase.last_link().map_or(&[], |link| link.pending())
     }
 
     /// The socket took `size` of them. That may make room for packets that are held.
     pub fn link_sent(&mut self, now: Instant, size: usize) {
-        if let Phase::Connected(link) = &mut self.phase {
+        if let Some(link) = self.phase.last_link() {
             link.sent(now, size, &self.outbox);
             if link.holds_packets() && takes_packets(link, &self.outbox) {
                 self.link_received(now, 0);
@@ -353,69 +449,4 @@ impl Agent {
         }
         self.sessions.note_room(now, self.has_room());
     }
-
-    /// Targets may be read: the link takes more.
-    pub fn has_room(&self) -> bool {
-        match &self.phase {
-            Phase::Connected(link) => link.has_room(&self.outbox),
-            _ => false,
-        }
-    }
-
-    /// The largest payload worth reading now.
-    pub fn payload_max(&self) -> usize {
-        match &self.phase {
-            Phase::Connected(link) => link.payload_max(),
-            _ => limits::PAYLOAD_BYTES_MIN,
-        }
-    }
-
-    /// A burst has left memory behind that is worth a wake-up to give back.
-    pub fn holds_burst_memory(&mut self) -> bool {
-        let is_held = match &mut self.phase {
-            Phase::Connected(link) => link.holds_burst_memory(),
-            _ => false,
-        };
-        is_held || self.outbox.capacity() > limits::LINK_BUFFER_BYTES_IDLE
-    }
-
-    /// Nothing has moved for a while: gives memory back.
-    pub fn release_idle(&mut self) {
-        self.outbox.release_idle();
-        if let Phase::Connected(link) = &mut self.phase {
-            link.release_idle();
-        }
-    }
-}
-
-/// What carries a connection to an endpoint.
-pub(super) fn transport(tls: Option<Client>) -> Result<Transport, TransportError> {
-    match tls {
-        None => Ok(Transport::plaintext()),
-        Some(client) => Transport::tls(client),
-    }
-}
-
-/// There is room for what packets make us say. Once some had to wait, there has to be plenty.
-fn takes_packets(link: &Link, outbox: &Outbox) -> bool {
-    let most = match link.holds_packets() {
-        true => limits::OUTBOX_BYTES_MAX / 2,
-        false => limits::OUTBOX_BYTES_MAX,
-    };
-    outbox.len() < most
-}
-
-/// Who never got through is told of `doctor` after this many attempts: one may be bad luck.
-const FAILURES_BEFORE_ADVICE: u64 = 3;
-
-/// What one read of the link's socket brought, gathered while the link is borrowed.
-#[derive(Default)]
-struct News {
-    is_ready: bool,
-    packet_seen: bool,
-    flags_seen: bool,
-    answer: Option<Result<Answer, Status>>,
-    ended: Option<Status>,
-    /// The link broke, which has a reason of its own.
-    is_broken: bool,
 }

@@ -1,18 +1,25 @@
 //! The root machine: link, sessions and shutdown, sans-IO. Start reading at [`Agent`].
 
+mod agenda;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod agent;
-mod checking;
 mod endpoint;
+mod history;
+mod key_check;
 mod leaving;
 mod linking;
+mod news;
+mod phase;
 mod report;
+mod second;
 #[cfg(test)]
 mod tests;
 mod trouble;
 
-pub use agent::{Agent, Exit, LinkCounters, LinkState, Output, Settings};
+pub use agenda::{Action, Outcome};
+pub use agent::{Agent, AgentSettings, LinkState};
 pub use endpoint::{Endpoint, EndpointSource};
+pub use history::LinkCounters;
 pub use report::{Health, health, health_text, log_state, metrics};
 
 pub use crate::link::Wait;

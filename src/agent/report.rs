@@ -189,7 +189,7 @@ pub fn log_state(agent: &Agent, now: Instant, processes: usize) {
         LinkState::Connecting => "dialled, without a stream yet",
         LinkState::Live => "up",
     };
-    log::info!("state: the link to {} is {state}", agent.place);
+    log::info!("state: the link to {} is {state}", agent.place());
     let figures = metrics(agent, now, processes);
     let figures = figures
         .lines()

@@ -9,12 +9,12 @@ use crate::base::{Rng, Secret};
 use crate::h2::ErrorCode;
 use crate::h2::tests::*;
 use crate::limits;
-use crate::link::Identity;
+use crate::link::AgentIdentity;
 use crate::packet::{Kind, SpecEntry, encode, spec};
 use crate::session::{self, AgentEnvironment, Sessions};
 use crate::wire::gob::vectors::vector;
 
-const SETTINGS_OF_AGENT: Settings = Settings {
+const SETTINGS_OF_AGENT: AgentSettings = AgentSettings {
     is_embedded: false,
     key_check_interval: Duration::from_secs(15),
     drain_timeout: Duration::from_secs(10),
@@ -29,7 +29,7 @@ fn endpoint() -> Endpoint {
         place: "gateway:8010".to_owned(),
         tunnel: None,
         tls: None,
-        identity: Identity {
+        identity: AgentIdentity {
             is_encrypted: false,
             authority: "gateway:8010".to_owned(),
             token: Secret::new("token"),
@@ -52,14 +52,14 @@ impl World {
         let sessions = Sessions::new(settings, AgentEnvironment::default());
         let endpoints = Box::new(|| Ok(endpoint()));
         let mut agent = Agent::new(now, SETTINGS_OF_AGENT, sessions, endpoints, Rng::new(1));
-        assert!(matches!(agent.poll_output(), Some(Output::DialLink { .. })));
+        assert!(matches!(agent.poll_output(), Some(Action::DialLink { .. })));
         agent.link_connected(now);
         Self { agent, now }
     }
 
     /// Everything that the agent has to say, as frames; the preface is left out.
     fn sent(&mut self) -> Vec<Sent> {
-        let bytes = self.agent.link_pending(self.now).to_vec();
+        let bytes = self.agent.grant_and_encrypt(self.now).to_vec();
         self.agent.link_sent(self.now, bytes.len());
         read_frames(
             bytes
@@ -141,7 +141,7 @@ impl World {
         ));
         let probe = loop {
             match self.agent.poll_output() {
-                Some(Output::Session(session::Output::Dial { target, .. })) => break target,
+                Some(Action::Session(session::Output::Dial { target, .. })) => break target,
                 Some(_) => {}
                 None => panic!("nothing is dialled"),
             }
@@ -153,7 +153,7 @@ impl World {
     /// The reactor is asked to close the socket.
     fn closes_link(&mut self) -> bool {
         std::iter::from_fn(|| self.agent.poll_output())
-            .any(|output| matches!(output, Output::CloseLink))
+            .any(|output| matches!(output, Action::CloseLink))
     }
 
     /// Feeds what must end the link, stream first, then the connection, with these codes.
@@ -544,4 +544,62 @@ fn silence_is_found_in_time_whatever_came_behind_the_key_check() {
         });
         assert_eq!(lost_after, Some(15), "{said_after} s behind the check");
     }
+}
+
+#[test]
+fn a_link_that_ends_twice_in_one_read_is_lost_once() {
+    let mut world = World::live(&[]);
+    let ended = headers(1, &[("grpc-status", "14")], true);
+    world.feed(&[ended, frame(PING, 0, 1, &[0; 8])].concat());
+    let closes = std::iter::from_fn(|| world.agent.poll_output())
+        .filter(|action| matches!(action, Action::CloseLink));
+    assert_eq!(closes.count(), 1);
+    assert_eq!(world.agent.counters().failures, 1);
+}
+
+#[test]
+fn an_attempt_that_follows_at_once_is_not_forgotten_with_the_last_link() {
+    let mut world = World::live(&[]);
+    let settings = AgentSettings {
+        reconnect_max: Duration::ZERO,
+        ..SETTINGS_OF_AGENT
+    };
+    let sessions = Sessions::new(session::Settings::default(), AgentEnvironment::default());
+    let endpoints = Box::new(|| Ok(endpoint()));
+    world.agent = Agent::new(world.now, settings, sessions, endpoints, Rng::new(1));
+    assert!(world.agent.poll_output().is_some());
+    world.agent.link_connected(world.now);
+    world.pass(limits::CONNECT_TIMEOUT.as_secs());
+    let actions: Vec<_> = std::iter::from_fn(|| world.agent.poll_output()).collect();
+    assert!(matches!(
+        actions[..],
+        [Action::CloseLink, Action::DialLink { .. }]
+    ));
+    world.agent.link_closed();
+    assert_eq!(world.agent.link_state(), LinkState::Dialling);
+    world.agent.link_connected(world.now);
+    assert_eq!(world.agent.link_state(), LinkState::Connecting);
+}
+
+#[test]
+fn a_link_that_is_given_up_says_its_last_words_and_hears_nothing() {
+    let mut world = World::live(&[]);
+    world.open_tcp("a");
+    world.sent();
+    world.agent.stop_now(world.now);
+    world.agent.stop_now(world.now);
+    let said = world.sent();
+    assert_eq!(said.last().map(|frame| frame.kind), Some(GOAWAY));
+    world.feed(&packet(
+        Kind::AgentSessionOpen,
+        "b",
+        &[(spec::CONNECTION_PARAMS, &vector("head-tcp"))],
+        b"",
+    ));
+    assert_eq!(world.agent.sessions().len(), 0);
+    world
+        .agent
+        .link_broke(world.now, "connection reset by peer");
+    assert!(world.closes_link());
+    assert_eq!(world.agent.counters().failures, 0);
 }

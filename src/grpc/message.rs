@@ -1,13 +1,13 @@
-//! Length-prefixed messages: one octet of flags, four of length, then the message.
+//! Length-prefixed messages: one byte of flags, four of length, then the message.
 
 use std::fmt;
 
 use crate::limits::{GRPC_MESSAGE_BYTES_MAX, GRPC_REASSEMBLY_KEEP_BYTES};
 
-/// Octets in front of each message.
+/// Bytes in front of each message.
 pub const PREFIX_LEN: usize = 5;
 
-/// The prefix of an uncompressed message of `len` octets, which must be below 2^32.
+/// The prefix of an uncompressed message of `len` bytes, which must be below 2^32.
 pub fn write_prefix(len: usize) -> [u8; PREFIX_LEN] {
     debug_assert!(u32::try_from(len).is_ok());
     let [a, b, c, d] = u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
@@ -91,7 +91,7 @@ impl Reassembly {
 
     /// Takes a prefix of `bytes` and returns its length with a message when one is complete. To
     /// be called with the rest until all is taken and no message comes: a message may be empty
-    /// and so come without octets. After an error the call is lost.
+    /// and so come without bytes. After an error the call is lost.
     pub fn feed<'a>(
         &'a mut self,
         bytes: &'a [u8],
@@ -143,11 +143,6 @@ impl Reassembly {
             used + part.len(),
             Some(Piece::Oversized { part, len, is_last }),
         )
-    }
-
-    /// Whether the stream's end here would cut a message.
-    pub fn is_within_message(&self) -> bool {
-        self.prefix_len > 0
     }
 
     /// Memory held.
@@ -268,12 +263,10 @@ mod tests {
     fn whole_message_behind_a_cut_prefix_is_lent_without_a_copy() {
         let mut reassembly = Reassembly::new();
         assert_eq!(reassembly.feed(&[0, 0]), Ok((2, None)));
-        assert!(reassembly.is_within_message());
         assert_eq!(
             reassembly.feed(&[0, 0, 2, 7, 8, 9]),
             Ok((5, Some(Piece::Message(&[7, 8]))))
         );
-        assert!(!reassembly.is_within_message());
         assert_eq!(reassembly.buffered_bytes(), 0);
     }
 

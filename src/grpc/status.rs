@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::base::plain::beginning;
-use crate::h2::{ErrorCode, Fields};
+use crate::h2::{ErrorCode, FieldList};
 use crate::limits::GRPC_STATUS_MESSAGE_BYTES_MAX;
 
 /// The name and version of a proxy, as it says them.
@@ -92,7 +92,7 @@ pub struct Status {
 impl Status {
     /// Reads the header list of a response. `None` when it heads a gRPC response whose status is
     /// still to come; otherwise the call has ended, be it before the stream.
-    pub fn from_headers(fields: &Fields, end_stream: bool) -> Option<Self> {
+    pub fn from_headers(fields: &FieldList, end_stream: bool) -> Option<Self> {
         if end_stream && let Some(status) = Self::from_fields(fields) {
             return Some(status);
         }
@@ -120,7 +120,7 @@ impl Status {
     }
 
     /// Reads the trailers of a response.
-    pub fn from_trailers(fields: &Fields) -> Self {
+    pub fn from_trailers(fields: &FieldList) -> Self {
         Self::from_fields(fields).unwrap_or_else(Self::missing)
     }
 
@@ -138,7 +138,7 @@ impl Status {
         Self::new(code, format!("stream reset with {}", reset.name()))
     }
 
-    fn from_fields(fields: &Fields) -> Option<Self> {
+    fn from_fields(fields: &FieldList) -> Option<Self> {
         let digits = fields.get("grpc-status")?;
         let text = fields.get("grpc-message").unwrap_or_default();
         let code = Code::from_digits(digits).unwrap_or(Code::Unknown);
@@ -190,19 +190,19 @@ fn percent_decode(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, behind)) = rest.split_first() {
-        let octet = match behind {
+        let byte = match behind {
             [high, low, ..] if first == b'%' => hex_pair(*high, *low),
             _ => None,
         };
-        decoded.push(octet.unwrap_or(first));
-        let taken = if octet.is_some() { 3 } else { 1 };
+        decoded.push(byte.unwrap_or(first));
+        let taken = if byte.is_some() { 3 } else { 1 };
         rest = rest.get(taken..).unwrap_or_default();
     }
     decoded
 }
 
 fn hex_pair(high: u8, low: u8) -> Option<u8> {
-    let digit = |octet| char::from(octet).to_digit(16);
+    let digit = |byte| char::from(byte).to_digit(16);
     u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
@@ -231,11 +231,11 @@ mod tests {
     use crate::h2::hpack::{Decoder, encode};
     use proptest::prelude::*;
 
-    fn list(fields: &[(&str, &str)]) -> Fields {
+    fn list(fields: &[(&str, &str)]) -> FieldList {
         let fields: Vec<(&str, &[u8])> = fields.iter().map(|(n, v)| (*n, v.as_bytes())).collect();
         let mut block = Vec::new();
         encode::encode(&fields, false, &mut block);
-        let mut list = Fields::new(16_384);
+        let mut list = FieldList::new(16_384);
         Decoder::new().decode(&block, &mut list).unwrap();
         list
     }

@@ -9,144 +9,75 @@
 //! control output before the next DATA head, and what the content means. It never sends a PING
 //! (the gateway counts them as abuse) and never accepts a push.
 //!
-//! [`Connection::handle_input`] is in `receive.rs`.
+//! Its parts: `receive.rs` turns bytes into events, `ledger.rs` keeps what both directions go by.
 
 use std::time::Instant;
 
-use super::error::{ConnectionError, ErrorCode, Initiator, OpenError};
-use super::fields::Fields;
-use super::flow::{RecvWindow, SendWindow, WINDOW_DEFAULT};
-use super::frame::{self, HEAD_LEN, Head, Kind};
-use super::hpack::{self, encode};
-use super::nuisance::Nuisances;
-use super::receive::{Block, Reading};
-use super::settings::{self, LocalSettings, PeerSettings};
-use super::stream::{Recv, Stream, StreamId, Streams};
+use super::error::{ConnectionError, ErrorCode, OpenError};
+use super::event::Event;
+use super::flow::{RecvWindow, SendWindow};
+use super::frame::{self, FrameKind, HEAD_LEN, Head};
+use super::hpack::encode;
+use super::ledger::Ledger;
+use super::receive::Receiver;
+use super::settings::LocalSettings;
+use super::stream::{Recv, Stream, StreamId};
 use crate::base::ByteBuf;
 use crate::limits::{
     H2_CONTROL_BYTES_HIGH, H2_DATA_TINY_BYTES, H2_FRAME_BYTES_MAX, H2_NUISANCES_PER_DATA_SENT,
     H2_STREAMS_MAX, H2_TABLE_BYTES_MAX,
 };
 
-/// What the peer did.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// Its SETTINGS were taken over; the first ones show that it speaks HTTP/2.
-    Settings,
-    /// A response has begun; informational ones are not reported.
-    Headers {
-        /// Whose response.
-        stream: StreamId,
-        /// Valid: `:status` first, the rest in order.
-        fields: Fields,
-        /// Nothing follows.
-        end_stream: bool,
-    },
-    /// A piece of content. May be empty, at the end only.
-    Data {
-        /// Whose content.
-        stream: StreamId,
-        /// A part of the input.
-        bytes: &'a [u8],
-        /// Nothing follows.
-        end_stream: bool,
-    },
-    /// The response has ended with these fields.
-    Trailers {
-        /// Whose response.
-        stream: StreamId,
-        /// Valid, without pseudo-header fields.
-        fields: Fields,
-    },
-    /// The stream is closed for both sides, perhaps after its response had ended.
-    Reset {
-        /// Which one.
-        stream: StreamId,
-        /// [`ErrorCode::REFUSED_STREAM`] means that the peer did not look at the request.
-        code: ErrorCode,
-        /// Who closed it.
-        initiator: Initiator,
-        /// For logs; empty when the peer did it.
-        detail: &'static str,
-    },
-    /// No new streams; those above `last_stream` follow as refused, the others go on.
-    GoAway {
-        /// The last stream that the peer will handle.
-        last_stream: u32,
-        /// Why.
-        code: ErrorCode,
-        /// The peer's words, the first [`crate::limits::H2_DEBUG_BYTES_MAX`] octets.
-        debug: Vec<u8>,
-    },
-}
-
 /// The state machine of one connection.
+///
+/// ```
+/// # use hoop_lite::{base::ByteBuf, h2::{*, frame::{self, FrameKind}}};
+/// # let now = std::time::Instant::now();
+/// # let settings = LocalSettings {
+/// #     stream_window: 65_535,
+/// #     connection_window: 65_535,
+/// #     header_list_bytes_max: 8_192,
+/// # };
+/// # let mut peer = ByteBuf::new();
+/// let mut connection = Connection::new(&settings);
+/// assert!(connection.control_output().filled().starts_with(frame::PREFACE));
+/// frame::write(&mut peer, FrameKind::SETTINGS, 0, 0, &[]);
+/// let (used, event) = connection.handle_input(now, peer.filled())?;
+/// assert!(matches!(event, Some(Event::Settings)) && connection.is_greeted());
+/// # peer.consume(used);
+///
+/// // Open. What the request is about follows in a frame, whose head the connection writes.
+/// let stream = connection.open_stream(&[(":method", b"POST"), (":path", b"/")], false)?;
+/// assert!(connection.send_room(stream) >= 5);
+/// let mut head = [0; frame::HEAD_LEN];
+/// connection.write_data_head(stream, 5, true, &mut head);
+///
+/// // Half-closed. The response (`:status: 200` is 0x88 in HPACK) closes it for both sides.
+/// frame::write(&mut peer, FrameKind::HEADERS, frame::END_HEADERS | frame::END_STREAM, 1, &[0x88]);
+/// let (_, event) = connection.handle_input(now, peer.filled())?;
+/// assert!(matches!(event, Some(Event::Headers { end_stream: true, .. })));
+/// assert_eq!(connection.send_room(stream), 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Connection {
-    pub(super) local: LocalSettings,
-    pub(super) peer: PeerSettings,
-
-    pub(super) reading: Reading,
-    /// The payload of a frame other than DATA that has come in part.
-    pub(super) payload: Vec<u8>,
-    /// A header block whose CONTINUATION frames are to come.
-    pub(super) block: Option<Block>,
-    pub(super) decoder: hpack::Decoder,
-    pub(super) streams: Streams,
-    pub(super) send_window: SendWindow,
-    pub(super) recv_window: RecvWindow,
-    pub(super) settings_seen: bool,
-    /// SETTINGS of ours that the peer has not answered yet.
-    pub(super) settings_unanswered: u32,
-    /// The last stream of the peer's GOAWAY.
-    pub(super) peer_last_stream: Option<u32>,
-    /// Streams above this are still to be reported as refused.
-    pub(super) refuse_above: Option<u32>,
+    ledger: Ledger,
+    receiver: Receiver,
+    /// We said goodbye.
     going_away: bool,
     failed: Option<ConnectionError>,
-
     /// What the peer's header table may hold as far as we have told it.
     table_size: u32,
-    output: ByteBuf,
-    /// Answers that are due: SETTINGS by number, PINGs by content.
-    pub(super) settings_acks: usize,
-    pub(super) ping_acks: Vec<[u8; 8]>,
-    pub(super) nuisances: Nuisances,
 }
 
 impl Connection {
     /// A new connection; preface, SETTINGS and the connection's credit are in the control output.
     pub fn new(settings: &LocalSettings) -> Self {
-        let local = settings.bounded();
-        let mut output = ByteBuf::new();
-        output.extend(frame::PREFACE);
-        frame::write(&mut output, Kind::SETTINGS, 0, 0, &local.payload());
-        let mut recv_window = RecvWindow::new(WINDOW_DEFAULT);
-        recv_window.grant(local.connection_window - WINDOW_DEFAULT);
-        if let Some(increment) = recv_window.tell() {
-            frame::write_window_update(&mut output, 0, increment);
-        }
-        let peer = PeerSettings::default();
         Self {
-            local,
-            peer,
-            reading: Reading::START,
-            payload: Vec::new(),
-            block: None,
-            decoder: hpack::Decoder::new(),
-            streams: Streams::new(),
-            send_window: SendWindow::new(WINDOW_DEFAULT),
-            recv_window,
-            settings_seen: false,
-            settings_unanswered: 1,
-            peer_last_stream: None,
-            refuse_above: None,
+            ledger: Ledger::new(settings.bounded()),
+            receiver: Receiver::new(),
             going_away: false,
             failed: None,
             table_size: H2_TABLE_BYTES_MAX,
-            output,
-            settings_acks: 0,
-            ping_acks: Vec::new(),
-            nuisances: Nuisances::default(),
         }
     }
 
@@ -157,21 +88,25 @@ impl Connection {
         fields: &[(&str, &[u8])],
         end_stream: bool,
     ) -> Result<StreamId, OpenError> {
-        if self.going_away || self.failed.is_some() || self.peer_last_stream.is_some() {
+        if self.is_going_away() {
             return Err(OpenError::GoingAway);
         }
-        let open = self.streams.len();
-        if open >= H2_STREAMS_MAX || open >= self.peer.streams_max as usize {
+        let open = self.ledger.streams.len();
+        if open >= H2_STREAMS_MAX || open >= self.ledger.peer.streams_max as usize {
             return Err(OpenError::TooManyStreams);
         }
-        let id = self.streams.next_id().ok_or(OpenError::NumbersExhausted)?;
+        let id = self
+            .ledger
+            .streams
+            .next_id()
+            .ok_or(OpenError::NumbersExhausted)?;
         self.write_headers(id, fields, end_stream);
-        self.streams.open(Stream {
+        self.ledger.streams.open(Stream {
             id,
             recv: Recv::Head { informational: 0 },
             send_open: !end_stream,
-            send_window: SendWindow::new(self.peer.stream_window),
-            recv_window: RecvWindow::new(self.local.stream_window),
+            send_window: SendWindow::new(self.ledger.peer.stream_window),
+            recv_window: RecvWindow::new(self.ledger.local.stream_window),
             credit_count: 0,
         });
         Ok(StreamId(id))
@@ -179,32 +114,32 @@ impl Connection {
 
     /// HEADERS and as many CONTINUATION frames as the block takes.
     fn write_headers(&mut self, id: u32, fields: &[(&str, &[u8])], end_stream: bool) {
-        let table_shrunk = self.peer.table_size < self.table_size;
+        let table_shrunk = self.ledger.peer.table_size < self.table_size;
         if table_shrunk {
             self.table_size = 0;
         }
         let mut block = Vec::new();
         encode::encode(fields, table_shrunk, &mut block);
         let mut rest = block.as_slice();
-        let mut kind = Kind::HEADERS;
+        let mut kind = FrameKind::HEADERS;
         let mut flags = if end_stream { frame::END_STREAM } else { 0 };
         loop {
             let (part, behind) = rest.split_at(rest.len().min(H2_FRAME_BYTES_MAX as usize));
             if behind.is_empty() {
                 flags |= frame::END_HEADERS;
             }
-            frame::write(&mut self.output, kind, flags, id, part);
+            frame::write(&mut self.ledger.output, kind, flags, id, part);
             if behind.is_empty() {
                 return;
             }
-            (rest, kind, flags) = (behind, Kind::CONTINUATION, 0);
+            (rest, kind, flags) = (behind, FrameKind::CONTINUATION, 0);
         }
     }
 
-    /// Gives a stream credit for `bytes` more octets; the WINDOW_UPDATE is in the next control
+    /// Gives a stream credit for so many more `bytes`; the WINDOW_UPDATE is in the next control
     /// output. Nothing happens when the peer has ended the stream.
     pub fn grant(&mut self, stream: StreamId, bytes: u32) {
-        if let Some(stream) = self.streams.get_mut(stream.0)
+        if let Some(stream) = self.ledger.streams.get_mut(stream.0)
             && stream.recv != Recv::Closed
         {
             stream.recv_window.grant(bytes);
@@ -213,30 +148,31 @@ impl Connection {
 
     /// Credit of a stream, granted or initial, that the peer has not used.
     pub fn outstanding_credit(&self, stream: StreamId) -> u32 {
-        self.streams
+        self.ledger
+            .streams
             .get(stream.0)
             .map_or(0, |stream| stream.recv_window.outstanding())
     }
 
     /// How often the peer has given credit on a stream; more of it means that somebody reads there.
     pub fn credit_count(&self, stream: StreamId) -> u32 {
-        let stream = self.streams.get(stream.0);
+        let stream = self.ledger.streams.get(stream.0);
         stream.map_or(0, |stream| stream.credit_count)
     }
 
     /// The longest DATA payload that may be sent on a stream now, 0 when blocked or not open.
     pub fn send_room(&self, stream: StreamId) -> usize {
-        match self.streams.get(stream.0) {
+        match self.ledger.streams.get(stream.0) {
             Some(stream) if stream.send_open && self.failed.is_none() => stream
                 .send_window
                 .room()
-                .min(self.send_window.room())
-                .min(self.peer.frame_bytes_max as usize),
+                .min(self.ledger.send_window.room())
+                .min(self.ledger.peer.frame_bytes_max as usize),
             _ => 0,
         }
     }
 
-    /// Writes the head of a DATA frame whose `len` octets, at most [`Connection::send_room`], the
+    /// Writes the head of a DATA frame whose `len` bytes, at most [`Connection::send_room`], the
     /// owner puts behind it. With `end_stream` our side of the stream ends.
     pub fn write_data_head(
         &mut self,
@@ -249,46 +185,28 @@ impl Connection {
         let len = u32::try_from(len).unwrap_or(0);
         *head = Head {
             len,
-            kind: Kind::DATA,
+            kind: FrameKind::DATA,
             flags: if end_stream { frame::END_STREAM } else { 0 },
             stream: stream.0,
         }
-        .to_octets();
-        self.send_window.consume(len);
-        // Less is what a peer gets that gives credit by the octet.
+        .to_bytes();
+        self.ledger.send_window.consume(len);
+        // Less is what a peer gets that gives credit by the byte.
         if len >= H2_DATA_TINY_BYTES {
-            self.nuisances.earn(H2_NUISANCES_PER_DATA_SENT);
+            self.ledger.nuisances.earn(H2_NUISANCES_PER_DATA_SENT);
         }
-        if let Some(stream) = self.streams.get_mut(stream.0) {
+        if let Some(stream) = self.ledger.streams.get_mut(stream.0) {
             stream.send_window.consume(len);
             stream.send_open &= !end_stream;
         }
-        self.streams.close_if_ended(stream.0);
-    }
-
-    /// Ends our side of a stream with an empty DATA frame, which needs no window. All earlier
-    /// DATA heads of the stream must be on their way.
-    pub fn end(&mut self, stream: StreamId) {
-        if let Some(active) = self.streams.get_mut(stream.0)
-            && active.send_open
-        {
-            active.send_open = false;
-            frame::write(
-                &mut self.output,
-                Kind::DATA,
-                frame::END_STREAM,
-                stream.0,
-                &[],
-            );
-            self.streams.close_if_ended(stream.0);
-        }
+        self.ledger.streams.close_if_ended(stream.0);
     }
 
     /// Closes a stream at once; no event follows, and what the peer still sends on it is dropped.
     /// A stream that is closed already stays so.
     pub fn reset(&mut self, stream: StreamId, code: ErrorCode) {
-        if self.streams.close_by_us(stream.0) && self.failed.is_none() {
-            frame::write_reset(&mut self.output, stream.0, code);
+        if self.ledger.streams.close_by_us(stream.0) && self.failed.is_none() {
+            frame::write_reset(&mut self.ledger.output, stream.0, code);
         }
     }
 
@@ -299,7 +217,7 @@ impl Connection {
             let debug = debug
                 .get(..H2_FRAME_BYTES_MAX as usize / 2)
                 .unwrap_or(debug);
-            frame::write_go_away(&mut self.output, code, debug);
+            frame::write_go_away(&mut self.ledger.output, code, debug);
         }
     }
 
@@ -307,62 +225,50 @@ impl Connection {
     /// PINGs, nobody counts them as abuse.
     pub fn probe(&mut self) {
         if self.failed.is_none() {
-            self.settings_unanswered += 1;
-            frame::write(&mut self.output, Kind::SETTINGS, 0, 0, &[]);
+            self.ledger.probe();
         }
     }
 
     /// The peer has not answered all SETTINGS of ours.
     pub fn is_probed(&self) -> bool {
-        self.settings_unanswered > 0
+        self.ledger.is_probed()
     }
 
     /// Everything to be sent but DATA payload and its heads, in whole frames. The owner sends it,
     /// consumes it, and asks again after each input.
     pub fn control_output(&mut self) -> &mut ByteBuf {
-        if self.failed.is_none() && self.output.len() < H2_CONTROL_BYTES_HIGH {
-            self.write_answers();
+        if self.failed.is_none() && self.ledger.output.len() < H2_CONTROL_BYTES_HIGH {
+            self.ledger.write_answers();
         }
-        &mut self.output
+        &mut self.ledger.output
     }
 
     /// Streams that are not closed.
-    pub fn streams_open(&self) -> usize {
-        self.streams.len()
+    #[cfg(test)]
+    pub(crate) fn streams_open(&self) -> usize {
+        self.ledger.streams.len()
+    }
+
+    /// The next stream gets this number.
+    #[cfg(test)]
+    pub(super) fn set_next_stream(&mut self, next: u32) {
+        self.ledger.streams.set_next(next);
+    }
+
+    /// Bytes of a frame that has come in part.
+    #[cfg(test)]
+    pub(super) fn gathered(&self) -> usize {
+        self.receiver.gathered()
     }
 
     /// The peer's SETTINGS have come: it does speak HTTP/2.
     pub fn is_greeted(&self) -> bool {
-        self.settings_seen
+        self.ledger.is_greeted()
     }
 
     /// Whether [`Connection::open_stream`] will never succeed again.
     pub fn is_going_away(&self) -> bool {
-        self.going_away || self.failed.is_some() || self.peer_last_stream.is_some()
-    }
-
-    /// Turns what is due into frames: SETTINGS and PING answers, credit.
-    fn write_answers(&mut self) {
-        while self.settings_acks > 0 {
-            self.settings_acks -= 1;
-            settings::write_ack(&mut self.output);
-        }
-        for content in self.ping_acks.drain(..) {
-            frame::write(&mut self.output, Kind::PING, frame::ACK, 0, &content);
-        }
-        // At half, so that not every frame is answered by one of ours.
-        if self.recv_window.untold() >= self.local.connection_window / 2
-            && let Some(increment) = self.recv_window.tell()
-        {
-            frame::write_window_update(&mut self.output, 0, increment);
-        }
-        for stream in self.streams.iter_mut() {
-            if stream.recv != Recv::Closed
-                && let Some(increment) = stream.recv_window.tell()
-            {
-                frame::write_window_update(&mut self.output, stream.id, increment);
-            }
-        }
+        self.going_away || self.failed.is_some() || self.ledger.is_left()
     }
 
     /// Feeds what came from the peer. Takes a prefix of `input`, with at most one event; to be
@@ -375,38 +281,21 @@ impl Connection {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let result = self.receive(now, input);
+        let result = self.receiver.receive(&mut self.ledger, now, input);
         if let Err(error) = result {
             self.failed = Some(error);
-            frame::write_go_away(&mut self.output, error.code, error.detail.as_bytes());
+            frame::write_go_away(&mut self.ledger.output, error.code, error.detail.as_bytes());
         }
         self.check_invariants();
         result
     }
 
-    /// Closes a stream for a fault of the peer.
-    pub(super) fn close_for_fault(
-        &mut self,
-        id: u32,
-        code: ErrorCode,
-        detail: &'static str,
-    ) -> Option<Event<'static>> {
-        self.streams.close_by_us(id).then(|| {
-            frame::write_reset(&mut self.output, id, code);
-            Event::Reset {
-                stream: StreamId(id),
-                code,
-                initiator: Initiator::Us,
-                detail,
-            }
-        })
-    }
-
     fn check_invariants(&self) {
         // No credit of the connection is ever lost.
         debug_assert!(
-            self.failed.is_some() || self.recv_window.outstanding() == self.local.connection_window
+            self.failed.is_some()
+                || self.ledger.recv_window.outstanding() == self.ledger.local.connection_window
         );
-        debug_assert!(self.streams.len() <= H2_STREAMS_MAX);
+        debug_assert!(self.ledger.streams.len() <= H2_STREAMS_MAX);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::hpack::table::ENTRY_OVERHEAD;
 
-/// Where one field ends in [`Fields::bytes`]; it starts where the one before ends.
+/// Where one field ends in [`FieldList::bytes`]; it starts where the one before ends.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     name_end: u32,
@@ -11,7 +11,7 @@ struct Span {
 
 /// The fields of one header block in their order, in one piece of memory.
 #[derive(Debug, Default)]
-pub struct Fields {
+pub struct FieldList {
     bytes: Vec<u8>,
     spans: Vec<Span>,
     /// As RFC 9113 section 6.5.2 counts, with fields that did not fit.
@@ -19,7 +19,7 @@ pub struct Fields {
     size_max: usize,
 }
 
-impl Fields {
+impl FieldList {
     /// An empty list for `size_max` accounted bytes: names, values and 32 for each field.
     pub fn new(size_max: u32) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl Fields {
         }
     }
 
-    /// Fields are missing because the list exceeds its bound.
+    /// FieldList are missing because the list exceeds its bound.
     pub fn is_too_large(&self) -> bool {
         self.size > self.size_max
     }
@@ -115,11 +115,11 @@ fn check_field(name: &[u8], value: &[u8]) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("header field without a name");
     }
-    let bad_in_name = |octet: &u8| matches!(octet, 0..=b' ' | b'A'..=b'Z' | b':' | 0x7f..);
+    let bad_in_name = |byte: &u8| matches!(byte, 0..=b' ' | b'A'..=b'Z' | b':' | 0x7f..);
     if name.iter().any(bad_in_name) {
         return Err("header field with an invalid name");
     }
-    if value.iter().any(|octet| matches!(octet, 0 | b'\r' | b'\n')) {
+    if value.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
         return Err("header field with an invalid value");
     }
     if CONNECTION_NAMES.contains(&name) || (name == b"te" && value != b"trailers") {
@@ -139,11 +139,11 @@ const CONNECTION_NAMES: [&[u8]; 5] = [
 /// RFC 9113 calls a value with blanks around it malformed; grpc-go sends status messages so when
 /// an error text ends in a blank, and losing the status would hide why a call failed.
 fn trim(value: &[u8]) -> &[u8] {
-    let blank = |octet: &u8| matches!(octet, b' ' | b'\t');
-    let Some(start) = value.iter().position(|octet| !blank(octet)) else {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let Some(start) = value.iter().position(|byte| !blank(byte)) else {
         return &[];
     };
-    let end = value.iter().rposition(|octet| !blank(octet));
+    let end = value.iter().rposition(|byte| !blank(byte));
     value.get(start..=end.unwrap_or(start)).unwrap_or_default()
 }
 
@@ -151,8 +151,8 @@ fn trim(value: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn list(fields: &[(&str, &str)]) -> Fields {
-        let mut list = Fields::new(4096);
+    fn list(fields: &[(&str, &str)]) -> FieldList {
+        let mut list = FieldList::new(4096);
         for (name, value) in fields {
             list.push(name.as_bytes(), value.as_bytes());
         }
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn list_keeps_its_bound() {
-        let mut list = Fields::new(100);
+        let mut list = FieldList::new(100);
         list.push(b"name", b"value");
         assert!(!list.is_too_large());
         list.push(b"name", &[b'v'; 40]);

@@ -15,17 +15,17 @@ pub struct WindowError;
 pub struct SendWindow(i64);
 
 impl SendWindow {
-    /// A window of `size` octets.
+    /// A window of `size` bytes.
     pub fn new(size: u32) -> Self {
         Self(i64::from(size))
     }
 
-    /// Octets that may be sent now.
+    /// Bytes that may be sent now.
     pub fn room(self) -> usize {
         usize::try_from(self.0).unwrap_or(0)
     }
 
-    /// `len` octets of DATA go out; the owner keeps within [`SendWindow::room`].
+    /// `len` bytes of DATA go out; the owner keeps within [`SendWindow::room`].
     pub fn consume(&mut self, len: u32) {
         self.0 -= i64::from(len);
     }
@@ -51,7 +51,7 @@ pub struct RecvWindow {
 }
 
 impl RecvWindow {
-    /// A window of `size` octets that the peer knows of.
+    /// A window of `size` bytes that the peer knows of.
     pub fn new(size: u32) -> Self {
         Self {
             told: i64::from(size).min(WINDOW_MAX),
@@ -64,7 +64,7 @@ impl RecvWindow {
         u32::try_from(self.told + self.untold).unwrap_or(0)
     }
 
-    /// A DATA frame of `len` octets arrives.
+    /// A DATA frame of `len` bytes arrives.
     pub fn receive(&mut self, len: u32) -> Result<(), WindowError> {
         let left = self.told - i64::from(len);
         if left < 0 {

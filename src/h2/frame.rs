@@ -9,7 +9,7 @@
 use super::error::{ErrorCode, Fault};
 use crate::base::ByteBuf;
 
-/// Octets of a frame's head.
+/// Bytes of a frame's head.
 pub const HEAD_LEN: usize = 9;
 
 /// What a client sends before its first frame (RFC 9113 section 3.4).
@@ -17,10 +17,10 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The type of a frame; unknown ones are to be ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind(pub u8);
+pub struct FrameKind(pub u8);
 
 #[allow(missing_docs)] // The names are those of RFC 9113 section 6.
-impl Kind {
+impl FrameKind {
     pub const DATA: Self = Self(0x0);
     pub const HEADERS: Self = Self(0x1);
     pub const PRIORITY: Self = Self(0x2);
@@ -41,16 +41,16 @@ pub const ACK: u8 = 0x1;
 pub const END_HEADERS: u8 = 0x4;
 /// Flag of DATA and HEADERS: a padding length in front, padding behind.
 pub const PADDED: u8 = 0x8;
-/// Flag of HEADERS: five octets of priority, without meaning now.
+/// Flag of HEADERS: five bytes of priority, without meaning now.
 pub const PRIORITY: u8 = 0x20;
 
 /// The head of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Octets of payload, below 2^24.
+    /// Bytes of payload, below 2^24.
     pub len: u32,
     /// Type.
-    pub kind: Kind,
+    pub kind: FrameKind,
     /// Meaning depends on the type; unknown ones are to be ignored.
     pub flags: u8,
     /// Stream, 0 for the connection, below 2^31.
@@ -58,19 +58,19 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads a head; every nine octets are one. The reserved bit is dropped.
-    pub fn parse(octets: &[u8; HEAD_LEN]) -> Self {
-        let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = *octets;
+    /// Reads a head; every nine bytes are one. The reserved bit is dropped.
+    pub fn parse(bytes: &[u8; HEAD_LEN]) -> Self {
+        let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = *bytes;
         Self {
             len: u32::from_be_bytes([0, l0, l1, l2]),
-            kind: Kind(kind),
+            kind: FrameKind(kind),
             flags,
             stream: u32::from_be_bytes([s0, s1, s2, s3]) & STREAM_MASK,
         }
     }
 
     /// Writes the head.
-    pub fn to_octets(self) -> [u8; HEAD_LEN] {
+    pub fn to_bytes(self) -> [u8; HEAD_LEN] {
         debug_assert!(self.len < 1 << 24 && self.stream <= STREAM_MASK);
         let [_, l0, l1, l2] = self.len.to_be_bytes();
         let [s0, s1, s2, s3] = self.stream.to_be_bytes();
@@ -86,27 +86,27 @@ impl Head {
 const STREAM_MASK: u32 = 0x7fff_ffff;
 
 /// Appends one frame.
-pub fn write(out: &mut ByteBuf, kind: Kind, flags: u8, stream: u32, payload: &[u8]) {
+pub fn write(out: &mut ByteBuf, kind: FrameKind, flags: u8, stream: u32, payload: &[u8]) {
     let head = Head {
         len: u32::try_from(payload.len()).unwrap_or(0),
         kind,
         flags,
         stream,
     };
-    out.extend(&head.to_octets());
+    out.extend(&head.to_bytes());
     out.extend(payload);
 }
 
 /// Appends RST_STREAM.
 pub fn write_reset(out: &mut ByteBuf, stream: u32, code: ErrorCode) {
-    write(out, Kind::RST_STREAM, 0, stream, &code.0.to_be_bytes());
+    write(out, FrameKind::RST_STREAM, 0, stream, &code.0.to_be_bytes());
 }
 
 /// Appends WINDOW_UPDATE; `stream` 0 is the connection's window.
 pub fn write_window_update(out: &mut ByteBuf, stream: u32, increment: u32) {
     write(
         out,
-        Kind::WINDOW_UPDATE,
+        FrameKind::WINDOW_UPDATE,
         0,
         stream,
         &increment.to_be_bytes(),
@@ -119,7 +119,7 @@ pub fn write_go_away(out: &mut ByteBuf, code: ErrorCode, debug: &[u8]) {
     payload.extend_from_slice(&0u32.to_be_bytes());
     payload.extend_from_slice(&code.0.to_be_bytes());
     payload.extend_from_slice(debug);
-    write(out, Kind::GOAWAY, 0, 0, &payload);
+    write(out, FrameKind::GOAWAY, 0, 0, &payload);
 }
 
 /// The payload of frames that are one number: RST_STREAM, WINDOW_UPDATE.
@@ -175,7 +175,7 @@ mod tests {
     fn header_fragment_leaves_padding_and_priority_out() {
         let head = |flags| Head {
             len: 0,
-            kind: Kind::HEADERS,
+            kind: FrameKind::HEADERS,
             flags,
             stream: 1,
         };
@@ -194,13 +194,13 @@ mod tests {
     proptest! {
         #[test]
         fn head_survives(len in 0u32..1 << 24, kind: u8, flags: u8, stream in 0u32..1 << 31) {
-            let head = Head { len, kind: Kind(kind), flags, stream };
-            prop_assert_eq!(Head::parse(&head.to_octets()), head);
+            let head = Head { len, kind: FrameKind(kind), flags, stream };
+            prop_assert_eq!(Head::parse(&head.to_bytes()), head);
         }
 
         #[test]
         fn arbitrary_payloads_never_panic(flags: u8, payload in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let head = Head { len: 0, kind: Kind::HEADERS, flags, stream: 1 };
+            let head = Head { len: 0, kind: FrameKind::HEADERS, flags, stream: 1 };
             let _ = header_fragment(head, &payload);
             let _ = parse_go_away(&payload);
             let _ = parse_u32(&payload);

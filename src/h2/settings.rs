@@ -17,9 +17,9 @@ const MAX_HEADER_LIST_SIZE: u16 = 0x6;
 /// What we let the peer do. Windows above 2^31-1 are cut to it.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalSettings {
-    /// Octets that may come on a new stream before the owner grants more.
+    /// Bytes that may come on a new stream before the owner grants more.
     pub stream_window: u32,
-    /// Octets under way on all streams; not below the protocol's 65,535.
+    /// Bytes under way on all streams; not below the protocol's 65,535.
     pub connection_window: u32,
     /// Header list bound, at most [`H2_HEADER_LIST_BYTES_MAX`].
     pub header_list_bytes_max: u32,
@@ -130,7 +130,13 @@ const FRAME_BYTES_LEAST: u32 = 16_384;
 
 /// Appends the frame that answers SETTINGS.
 pub(super) fn write_ack(out: &mut ByteBuf) {
-    super::frame::write(out, super::frame::Kind::SETTINGS, super::frame::ACK, 0, &[]);
+    super::frame::write(
+        out,
+        super::frame::FrameKind::SETTINGS,
+        super::frame::ACK,
+        0,
+        &[],
+    );
 }
 
 #[cfg(test)]

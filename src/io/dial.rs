@@ -25,7 +25,7 @@ pub struct Dial {
 }
 
 /// Where a dial stands.
-pub enum Dialled {
+pub enum DialProgress {
     /// Not yet.
     Pending,
     /// The socket is connected and registered under the dial's token.
@@ -58,13 +58,13 @@ impl Dial {
     }
 
     /// Looks at the sockets, and starts the next address where one failed or time is up.
-    pub fn advance(&mut self, now: Instant, registry: &Registry) -> Dialled {
+    pub fn advance(&mut self, now: Instant, registry: &Registry) -> DialProgress {
         for _ in 0..self.racing.len() {
             let Some(socket) = self.racing.pop_front() else {
                 break;
             };
             match connected_peer(&socket) {
-                Ok(Some(peer)) => return Dialled::Connected(socket, peer),
+                Ok(Some(peer)) => return DialProgress::Connected(socket, peer),
                 Ok(None) => self.racing.push_back(socket),
                 Err(error) => self.failed(error),
             }
@@ -87,10 +87,10 @@ impl Dial {
             self.next_at = None;
             if self.racing.is_empty() {
                 let error = io::Error::from(io::ErrorKind::AddrNotAvailable);
-                return Dialled::Failed(std::mem::replace(&mut self.last_error, error));
+                return DialProgress::Failed(std::mem::replace(&mut self.last_error, error));
             }
         }
-        Dialled::Pending
+        DialProgress::Pending
     }
 
     /// One address is out, and the next one's turn has come. That a family has no route here says less

@@ -5,7 +5,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 
-use crate::io::dial::{Dial, Dialled};
+use crate::io::dial::{Dial, DialProgress};
 use crate::limits;
 
 /// An address that lets nobody in and says nothing: its queue is full, and the kernel drops what comes.
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    fn advance(&mut self) -> Dialled {
+    fn advance(&mut self) -> DialProgress {
         self.dial.advance(self.now, self.poll.registry())
     }
 
@@ -60,9 +60,9 @@ impl World {
     fn end(&mut self) -> Result<TcpStream, std::io::Error> {
         loop {
             match self.advance() {
-                Dialled::Pending => crate::os::tests::wait(&mut self.poll, &mut self.events),
-                Dialled::Connected(socket, _) => return Ok(socket),
-                Dialled::Failed(error) => return Err(error),
+                DialProgress::Pending => crate::os::tests::wait(&mut self.poll, &mut self.events),
+                DialProgress::Connected(socket, _) => return Ok(socket),
+                DialProgress::Failed(error) => return Err(error),
             }
         }
     }
@@ -78,7 +78,7 @@ fn an_address_that_fails_costs_no_time() {
     let mut world = World::new(&[closed(), unreachable]);
     let failed = world.advance();
     // Some machines have a way to anywhere.
-    if let Dialled::Failed(error) = failed {
+    if let DialProgress::Failed(error) = failed {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
     }
 }
@@ -89,11 +89,11 @@ fn a_silent_address_gets_a_companion_after_a_moment_and_keeps_its_place() {
     let address = good.local_addr().unwrap();
     let hole = Hole::new();
     let mut world = World::new(&[hole.address, address]);
-    assert!(matches!(world.advance(), Dialled::Pending));
+    assert!(matches!(world.advance(), DialProgress::Pending));
     let at = world.dial.next_at().unwrap();
     assert_eq!(at, world.now + Duration::from_millis(250));
     world.now = at - Duration::from_millis(1);
-    assert!(matches!(world.advance(), Dialled::Pending));
+    assert!(matches!(world.advance(), DialProgress::Pending));
     assert_eq!(
         world.dial.next_at(),
         Some(at),
@@ -109,7 +109,7 @@ fn few_addresses_are_under_way_side_by_side() {
     let count = limits::CONNECTS_AT_ONCE_MAX * 2;
     let mut world = World::new(&vec![hole.address; count]);
     for started in 1..=count {
-        assert!(matches!(world.advance(), Dialled::Pending));
+        assert!(matches!(world.advance(), DialProgress::Pending));
         assert_eq!(world.dial.racing(), started.min(count / 2));
         match world.dial.next_at() {
             Some(at) => world.now = at,

@@ -56,7 +56,7 @@ struct Client {
 
 /// What was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Question {
+pub enum HealthQuestion {
     /// The loop turns.
     Live,
     /// The gateway is heard.
@@ -108,7 +108,7 @@ impl HealthServer {
         now: Instant,
         token: Token,
         registry: &Registry,
-        answer: &mut dyn FnMut(Question) -> (u16, String),
+        answer: &mut dyn FnMut(HealthQuestion) -> (u16, String),
     ) {
         match token.0.checked_sub(self.first_token + 1) {
             None => self.accept(now, registry, answer),
@@ -120,7 +120,7 @@ impl HealthServer {
         &mut self,
         now: Instant,
         registry: &Registry,
-        answer: &mut dyn FnMut(Question) -> (u16, String),
+        answer: &mut dyn FnMut(HealthQuestion) -> (u16, String),
     ) {
         loop {
             let socket = match &self.listener {
@@ -166,7 +166,7 @@ impl HealthServer {
         oldest.map_or(0, |(place, _)| place)
     }
 
-    fn advance(&mut self, place: usize, answer: &mut dyn FnMut(Question) -> (u16, String)) {
+    fn advance(&mut self, place: usize, answer: &mut dyn FnMut(HealthQuestion) -> (u16, String)) {
         let Some(slot) = self.clients.get_mut(place) else {
             return;
         };
@@ -181,7 +181,10 @@ impl HealthServer {
 
 impl Client {
     /// Reads, answers, writes as far as it goes; `true` when it is over.
-    fn advance(&mut self, answer: &mut dyn FnMut(Question) -> (u16, String)) -> io::Result<bool> {
+    fn advance(
+        &mut self,
+        answer: &mut dyn FnMut(HealthQuestion) -> (u16, String),
+    ) -> io::Result<bool> {
         let mut chunk = [0; 512];
         while self.answer.is_empty() {
             let size = match self.socket.read(&mut chunk) {
@@ -209,7 +212,7 @@ impl Client {
 /// Status and body for a request; `None` while it is not whole.
 pub fn respond(
     request: &[u8],
-    answer: &mut dyn FnMut(Question) -> (u16, String),
+    answer: &mut dyn FnMut(HealthQuestion) -> (u16, String),
 ) -> Option<(u16, String)> {
     let head = match head::request(request, REQUEST) {
         Ok(None) => return None,
@@ -226,10 +229,10 @@ pub fn respond(
         _ => target,
     };
     Some(answer(match path.split('?').next() {
-        Some("/livez") => Question::Live,
-        Some("/healthz") => Question::Health,
-        Some("/readyz") => Question::Ready,
-        Some("/metrics") => Question::Metrics,
+        Some("/livez") => HealthQuestion::Live,
+        Some("/healthz") => HealthQuestion::Health,
+        Some("/readyz") => HealthQuestion::Ready,
+        Some("/metrics") => HealthQuestion::Metrics,
         _ => {
             return Some((
                 404,

@@ -3,54 +3,50 @@
 //! A turn: wait; note what the kernel says; read the link; write to targets; read targets in
 //! rotation while the link has room; write the link. Cost follows what is ready. Nothing blocks
 //! but the wait.
+//!
+//! The work is its parts': the link's socket and the one beside it, the targets, the health server, the
+//! program beside us, the service manager. Each is lent the common ground (`ground.rs`); what the agent asks for is
+//! handed to whom it concerns in here alone.
 
 use std::ffi::OsString;
 use std::io::{self};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Interest, Poll, Token};
+use mio::event::Event;
+use mio::{Events, Interest, Token};
 
-use super::health::{self, HealthServer, Question};
+use super::announcer::Announcer;
+use super::companion::Companion;
+use super::ground::Ground;
+use super::health::{self, HealthQuestion, HealthServer};
 use super::link_socket::LinkSocket;
-use super::log;
-use super::targets::{Port, TOKEN_BASE, Targets};
-use crate::agent::{Agent, Exit, Health, LinkState, Output};
-use crate::base::near::is_near;
+use super::second_socket::SecondSocket;
+use super::serving::Serving;
+use super::{log, tokens};
+use crate::agent::{Action, Agent, Health, Outcome};
 use crate::os::foreground::Foreground;
 use crate::os::guardians;
 use crate::os::notify::Notify;
-use crate::os::processes::{Keeping, Processes};
-use crate::os::resolve::Resolver;
+use crate::os::processes::{Ended, Keeping, Processes};
 use crate::os::signal::{Catch, Signal, Signals};
-use crate::session::Channel;
 
-pub(super) const TOKEN_LINK: Token = Token(0);
-const TOKEN_SIGNALS: Token = Token(1);
-pub(super) const TOKEN_SECOND: Token = Token(2);
-const TOKEN_HEALTH: usize = 3;
-/// Sockets to name servers begin here, behind those of more targets than there may be.
-const TOKEN_NAMES: usize = 1 << (usize::BITS - 2);
-
-/// Stands for the foreground program among the owners of processes.
-const FOREGROUND_OWNER: usize = usize::MAX;
-
-const _: () = assert!(TOKEN_HEALTH + HealthServer::TOKENS <= TOKEN_BASE);
+pub use super::ground::OpenNetwork;
+pub use super::serving::Keepalive;
 
 /// Events taken from the kernel at once; more are ready at the next turn.
 const EVENTS_PER_TURN: usize = 1024;
 
-/// Request number of the link at the resolver; targets use their keys, which are never this.
-pub(super) const LINK_REQUEST: u64 = u64::MAX;
+/// Reads of the link in one turn, so that targets are served in between.
+const LINK_READS_PER_TURN: usize = 4;
 
-/// The same of the connection beside the link.
-pub(super) const SECOND_REQUEST: u64 = u64::MAX - 1;
+/// Reads of all targets together in one turn, so that the link is written in between.
+const TARGET_READS_PER_TURN: usize = 64;
 
-/// Without traffic for this long, the memory of the last burst is given back.
-const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// Before these, reads of targets that nobody listens to.
+const FORGOTTEN_READS_PER_TURN: usize = 4;
 
-/// Bytes that nobody wants are read into this.
-const DISCARD_BYTES: usize = 16 * 1024;
+/// After a goodbye: how long the socket may take the last bytes.
+const LAST_WRITE_MAX: Duration = Duration::from_secs(1);
 
 /// What the reactor offers beside relaying.
 pub struct Options {
@@ -70,126 +66,67 @@ pub struct Options {
     pub ships_logs: bool,
 }
 
-/// TCP keep-alive: seconds of silence before the first probe, between probes, and how many of them may go
-/// unanswered.
-#[derive(Clone, Copy, Debug)]
-pub struct Keepalive {
-    /// Before the first.
-    pub after_s: i32,
-    /// Between two.
-    pub every_s: i32,
-    /// How many.
-    pub probes: i32,
-}
-
-/// What to do when the gateway's name turns out to lie on the open network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpenNetwork {
-    /// Nothing: the way is encrypted, or it was judged before.
-    Fine,
-    /// Say once that everybody on the way can read along.
-    Warn,
-    /// Do not go there.
-    Refuse,
-}
-
 /// See the module.
 pub struct Reactor {
-    pub(super) poll: Poll,
-    pub(super) agent: Agent,
-    pub(super) link: LinkSocket,
-    /// Addresses that took a connection since the last link that worked.
-    pub(super) suspects: Vec<SocketAddr>,
+    ground: Ground,
+    link: LinkSocket,
     /// Beside the link, for a key check that it can't carry.
-    pub(super) second: LinkSocket,
-    pub(super) targets: Targets,
-    pub(super) processes: Processes,
-    pub(super) resolver: Resolver,
+    second: SecondSocket,
+    serving: Serving,
     signals: Signals,
-    pub(super) discard: Box<[u8]>,
     health: Option<HealthServer>,
-    notify: Notify,
-    has_said_ready: bool,
-    open_network: OpenNetwork,
-    notified: Option<LinkState>,
-    pub(super) foreground: Option<Foreground>,
-    foreground_exit: Option<u8>,
-    /// How the agent ended before the foreground program did.
-    agent_exit: Option<Exit>,
-    pub(super) keepalive: Keepalive,
+    companion: Companion,
+    announcer: Announcer,
     ships_logs: bool,
-    watchdog_at: Option<Instant>,
-    last_traffic: Instant,
-    has_released: bool,
-    exit: Option<Exit>,
+    outcome: Option<Outcome>,
 }
 
 impl Reactor {
     /// A reactor for `agent`.
     pub fn new(agent: Agent, options: Options) -> io::Result<Self> {
-        let Options {
-            search_path,
-            catch,
-            notify,
-            keeping,
-            keepalive,
-            open_network,
-            ships_logs,
-        } = options;
-        let poll = Poll::new()?;
-        let mut signals = Signals::new(catch)?;
-        poll.registry()
-            .register(&mut signals, TOKEN_SIGNALS, Interest::READABLE)?;
-        let watchdog_at = notify.watchdog().map(|every| Instant::now() + every);
+        let ground = Ground::new(agent, options.open_network)?;
+        let mut signals = Signals::new(options.catch)?;
+        ground
+            .registry()
+            .register(&mut signals, tokens::SIGNALS, Interest::READABLE)?;
+        let processes = Processes::new(options.search_path, options.keeping);
         Ok(Self {
-            poll,
-            agent,
-            link: LinkSocket::None,
-            suspects: Vec::new(),
-            second: LinkSocket::None,
-            targets: Targets::default(),
-            processes: Processes::new(search_path, keeping),
-            resolver: Resolver::new(TOKEN_NAMES),
+            ground,
+            link: LinkSocket::new(),
+            second: SecondSocket::new(),
+            serving: Serving::new(processes, options.keepalive),
             signals,
-            discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
             health: None,
-            notify,
-            has_said_ready: false,
-            open_network,
-            notified: None,
-            foreground: None,
-            foreground_exit: None,
-            agent_exit: None,
-            keepalive,
-            ships_logs,
-            watchdog_at,
-            last_traffic: Instant::now(),
-            has_released: true,
-            exit: None,
+            companion: Companion::default(),
+            announcer: Announcer::new(options.notify),
+            ships_logs: options.ships_logs,
+            outcome: None,
         })
     }
 
     /// Serves probes and metrics at `address`.
     pub fn serve_health(&mut self, address: &health::Address) -> io::Result<()> {
-        let server = HealthServer::new(address, self.poll.registry(), TOKEN_HEALTH)?;
+        let server = HealthServer::new(address, self.ground.registry(), tokens::HEALTH)?;
         self.health = Some(server);
         Ok(())
     }
 
-    /// The program beside which we run, started when signals were caught already.
+    /// From now on a program runs in the foreground beside us. Signals had to be caught before it was
+    /// started.
     pub fn accompany(&mut self, program: Foreground) {
-        self.processes.track(program.pid(), FOREGROUND_OWNER);
-        self.foreground = Some(program);
+        self.serving.track(program.pid(), tokens::FOREGROUND_OWNER);
+        self.companion.accompany(program);
     }
 
     /// Runs until the agent is done, or the foreground program has ended.
-    pub fn run(&mut self) -> io::Result<(Exit, Option<u8>)> {
+    pub fn run(&mut self) -> io::Result<(Outcome, Option<u8>)> {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
-        self.settle(Instant::now());
-        self.tell_manager(Instant::now());
+        let now = Instant::now();
+        self.settle(now);
+        self.announcer.keep_current(now, &self.ground.agent);
         loop {
             let timeout = self.timeout(Instant::now());
-            match self.poll.poll(&mut events, timeout) {
+            match self.ground.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
@@ -198,200 +135,180 @@ impl Reactor {
                 self.note(now, event);
             }
             self.turn(now);
-            if let Some(exit) = self.exit {
+            if let Some(outcome) = self.outcome {
                 self.last_words(&mut events);
-                return Ok((exit, self.foreground_exit));
-            }
-        }
-    }
-
-    /// Waits while leaving: for events, a signal or the end of `left`. `false` when waiting fails.
-    pub(super) fn wait_at_most(&mut self, left: Duration, events: &mut Events) -> bool {
-        match self.poll.poll(events, Some(left)) {
-            Ok(()) => true,
-            Err(error) => {
-                // The events are those of the wait before.
-                events.clear();
-                error.kind() == io::ErrorKind::Interrupted
+                return Ok((outcome, self.companion.exit_code()));
             }
         }
     }
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        let has_work = self.targets.has_ready(self.agent.has_room());
+        let has_work = self.serving.has_ready(self.ground.agent.has_room());
         if has_work || self.link.is_readable() || self.second.is_readable() {
             return Some(Duration::ZERO);
         }
-        let idle = (!self.has_released).then(|| self.last_traffic + IDLE_AFTER);
         let deadlines = [
-            self.agent.poll_timeout(),
-            self.processes.next_kill(),
-            self.next_dial(),
-            self.gathered_at(),
-            self.resolver.poll_timeout(),
-            idle,
-            self.watchdog_at,
-            self.foreground.as_ref().and_then(Foreground::kill_at),
+            self.ground.agent.poll_timeout(),
+            self.serving.poll_timeout(),
+            self.link.next_dial(),
+            self.second.next_dial(),
+            self.link.gathered_at(),
+            self.ground.resolver.poll_timeout(),
+            self.ground.idle_at(),
+            self.announcer.poll_timeout(),
+            self.companion.poll_timeout(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(now))
     }
 
-    fn note(&mut self, now: Instant, event: &mio::event::Event) {
+    fn note(&mut self, now: Instant, event: &Event) {
         match event.token() {
-            TOKEN_LINK => self.link.note(event),
-            TOKEN_SECOND => self.second.note(event),
-            TOKEN_SIGNALS => self.signalled(now),
-            token if (TOKEN_HEALTH..TOKEN_BASE).contains(&token.0) => self.probed(now, token),
-            token if token.0 >= TOKEN_NAMES => {
-                self.resolver.note(now, token, self.poll.registry());
-                self.resolved(now);
+            tokens::LINK => self.link.note(event),
+            tokens::SECOND => self.second.note(event),
+            tokens::SIGNALS => self.signalled(now),
+            token if (tokens::HEALTH..tokens::TARGETS).contains(&token.0) => {
+                self.answer_probe(now, token);
             }
-            token if token.0 >= guardians::TOKEN_BASE => self.note_guardian(now, token),
-            token => {
-                let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-                let writable = event.is_writable() || event.is_write_closed() || event.is_error();
-                match self.targets.port(token) {
-                    Some(Port::Output(id)) => self.note_target(now, id, readable, writable),
-                    Some(Port::Error(id)) => self.targets.mark_readable(id, Channel::Error),
-                    Some(Port::Input(id)) => {
-                        if let Some(entry) = self.targets.get(id) {
-                            entry.mark_writable();
-                        }
-                        self.flush_target(now, id);
-                    }
-                    None => {}
+            token if token.0 >= tokens::NAMES => {
+                let Ground { resolver, poll, .. } = &mut self.ground;
+                resolver.note(now, token, poll.registry());
+                self.hand_on_addresses(now);
+            }
+            token if token.0 >= guardians::TOKEN_BASE => {
+                if let Some(ended) = self.serving.heard_guardian(token) {
+                    self.process_ended(now, &ended);
                 }
             }
+            _ => self.serving.note(now, &mut self.ground, event),
         }
     }
 
     fn turn(&mut self, now: Instant) {
-        self.resolver.handle_timeout(now, self.poll.registry());
-        self.resolved(now);
-        self.advance_dials(now);
-        self.serve_second(now);
-        self.end_gathering(now);
+        let Ground { resolver, poll, .. } = &mut self.ground;
+        resolver.handle_timeout(now, poll.registry());
+        self.hand_on_addresses(now);
+        self.link.advance_dial(now, &mut self.ground);
+        self.serving.advance_dials(now, &mut self.ground);
+        self.second.serve(now, &mut self.ground);
+        self.settle(now);
+        self.link.end_gathering(now, &mut self.ground);
         // Before the deadlines: after a suspension all are overdue, and what came meanwhile counts.
         self.read_link(now);
-        self.agent.handle_timeout(now);
-        self.processes.kill_overdue(now);
-        if let Some(program) = &mut self.foreground {
-            program.kill_overdue(now);
-        }
+        self.ground.agent.handle_timeout(now);
+        self.serving.kill_overdue(now);
+        self.companion.kill_overdue(now);
         self.settle(now);
         self.read_targets(now);
         log::catch_up(now);
         self.ship_logs();
         self.write_link(now);
-        self.tell_manager(now);
-        self.gather_link(now);
-        if !self.has_released && now >= self.last_traffic + IDLE_AFTER {
-            self.has_released = true;
-            self.agent.release_idle();
-        }
-    }
-
-    /// Answers a probe, or takes a step towards it.
-    fn probed(&mut self, now: Instant, token: Token) {
-        let Some(server) = &mut self.health else {
-            return;
-        };
-        let (agent, processes) = (&self.agent, self.processes.len());
-        server.serve(now, token, self.poll.registry(), &mut |question| {
-            let health = crate::agent::health(agent, now);
-            let is_well = match question {
-                Question::Metrics => return (200, crate::agent::metrics(agent, now, processes)),
-                Question::Live => true,
-                Question::Health => matches!(health, Health::Connected | Health::Stopping),
-                Question::Ready => health == Health::Connected,
-            };
-            let status = if is_well { 200 } else { 503 };
-            (status, crate::agent::health_text(agent, now))
-        });
-    }
-
-    /// Keeps the service manager's idea of us current.
-    fn tell_manager(&mut self, now: Instant) {
-        if !self.has_said_ready {
-            self.has_said_ready = self.notify.send("READY=1");
-        }
-        let state = self.agent.link_state();
-        if self.notified != Some(state) {
-            let is_said = self.notify.send(match state {
-                LinkState::Waiting => "STATUS=not connected, will try again",
-                LinkState::Dialling => "STATUS=connecting",
-                LinkState::Connecting => "STATUS=reached the gateway",
-                LinkState::Live => "STATUS=connected",
-            });
-            self.notified = is_said.then_some(state);
-        }
-        if let (Some(at), Some(every)) = (self.watchdog_at, self.notify.watchdog())
-            && now >= at
-        {
-            self.notify.send("WATCHDOG=1");
-            self.watchdog_at = Some(now + every);
-        }
+        self.announcer.keep_current(now, &self.ground.agent);
+        self.link.gather(now, &mut self.ground);
+        self.ground.release_when_idle(now);
     }
 
     /// Carries out everything that the core asks for, until it asks for nothing more.
-    pub(super) fn settle(&mut self, now: Instant) {
+    fn settle(&mut self, now: Instant) {
         loop {
-            if let Some(output) = self.agent.poll_output() {
-                self.carry_out(now, output);
+            if let Some(action) = self.ground.agent.poll_output() {
+                self.carry_out(now, action);
                 continue;
             }
-            match self.agent.poll_dirty() {
-                Some(id) => self.flush_target(now, id),
+            match self.ground.agent.poll_dirty() {
+                Some(id) => self.serving.flush(now, &mut self.ground, id),
                 None => return,
             }
         }
     }
 
-    fn carry_out(&mut self, now: Instant, output: Output) {
-        match output {
-            Output::DialLink {
+    fn carry_out(&mut self, now: Instant, action: Action) {
+        let ground = &mut self.ground;
+        match action {
+            Action::DialLink {
                 host,
                 port,
                 is_afresh,
-            } => self.dial_link(now, &host, port, is_afresh),
-            Output::CloseLink => self.close_link(now),
-            Output::DialSecond { host, port } => self.dial_second(now, &host, port),
-            Output::CloseSecond => self.close_second(),
-            Output::Session(output) => self.carry_out_session(now, output),
-            Output::Exit(exit) => self.agent_ended(now, exit),
+            } => self.link.dial(now, ground, (&host, port), is_afresh),
+            Action::CloseLink => self.link.close(now, ground),
+            Action::DialSecond { host, port } => self.second.dial(now, ground, &host, port),
+            Action::CloseSecond => self.second.close(ground),
+            Action::Session(output) => self.serving.carry_out(now, ground, output),
+            Action::Exit(outcome) => self.outcome = self.companion.agent_ended(now, outcome),
         }
+        // A question to the resolver may have ended another.
+        self.hand_on_addresses(now);
     }
 
     /// Hands on what the resolver has found.
-    pub(super) fn resolved(&mut self, now: Instant) {
-        for (number, addresses) in self.resolver.take_answers() {
+    fn hand_on_addresses(&mut self, now: Instant) {
+        let ground = &mut self.ground;
+        for (number, addresses) in ground.resolver.take_answers() {
             match number {
-                LINK_REQUEST => self.link_resolved(now, addresses),
-                SECOND_REQUEST => self.second_resolved(now, addresses),
-                number => self.target_resolved(now, number, addresses),
+                tokens::LINK_REQUEST => self.link.resolved(now, ground, addresses),
+                tokens::SECOND_REQUEST => self.second.resolved(now, ground, addresses),
+                number => self.serving.resolved(now, ground, number, addresses),
             }
         }
     }
 
-    /// Why these addresses are not to be dialled, if what they are forbids it; what it makes
-    /// dangerous is said once.
-    pub(super) fn forbids(&mut self, addresses: &[SocketAddr]) -> Option<String> {
-        let far = addresses.iter().find(|address| !is_near(address.ip()))?;
-        match self.open_network {
-            OpenNetwork::Fine => None,
-            OpenNetwork::Refuse => {
-                Some(format!("{far} is on the open network, and there is no TLS"))
+    fn read_link(&mut self, now: Instant) {
+        for _ in 0..LINK_READS_PER_TURN {
+            if !self.link.read(now, &mut self.ground) {
+                return;
             }
-            OpenNetwork::Warn => {
-                ::log::warn!(
-                    "no TLS to {far}: the key and all sessions cross the network readable by \
-                     anybody on the way; use a grpcs:// key"
-                );
-                self.open_network = OpenNetwork::Fine;
-                None
-            }
+            self.settle(now);
         }
+    }
+
+    fn write_link(&mut self, now: Instant) {
+        self.link.write(now, &mut self.ground);
+        self.settle(now);
+    }
+
+    /// Reads ready targets in rotation while the link takes more. What a target says to a client who
+    /// has left costs no room: it is taken in any case, or the target might not take the rest of its own.
+    fn read_targets(&mut self, now: Instant) {
+        for _ in 0..FORGOTTEN_READS_PER_TURN {
+            if !self.serving.read_forgotten(now, &mut self.ground) {
+                break;
+            }
+            self.settle(now);
+        }
+        for _ in 0..TARGET_READS_PER_TURN {
+            if !self.ground.agent.has_room() {
+                // The link may have been waiting for exactly this.
+                self.write_link(now);
+                if !self.ground.agent.has_room() {
+                    return;
+                }
+            }
+            if !self.serving.read_next(now, &mut self.ground) {
+                return;
+            }
+            self.settle(now);
+        }
+    }
+
+    /// Answers a probe, or takes a step towards it.
+    fn answer_probe(&mut self, now: Instant, token: Token) {
+        let Some(server) = &mut self.health else {
+            return;
+        };
+        let (agent, processes) = (&self.ground.agent, self.serving.process_count());
+        server.serve(now, token, self.ground.registry(), &mut |question| {
+            let health = crate::agent::health(agent, now);
+            let is_well = match question {
+                HealthQuestion::Metrics => {
+                    return (200, crate::agent::metrics(agent, now, processes));
+                }
+                HealthQuestion::Live => true,
+                HealthQuestion::Health => matches!(health, Health::Connected | Health::Stopping),
+                HealthQuestion::Ready => health == Health::Connected,
+            };
+            let status = if is_well { 200 } else { 503 };
+            (status, crate::agent::health_text(agent, now))
+        });
     }
 
     fn signalled(&mut self, now: Instant) {
@@ -399,39 +316,37 @@ impl Reactor {
             if received.signal == Signal::Child {
                 self.reap(now);
             }
-            match (&mut self.foreground, received.signal) {
-                (Some(program), _) => program.signal(now, received),
-                (None, Signal::Report) => {
-                    crate::agent::log_state(&self.agent, now, self.processes.len());
+            if self.companion.take_signal(now, received) {
+                continue;
+            }
+            match received.signal {
+                Signal::Report => {
+                    let processes = self.serving.process_count();
+                    crate::agent::log_state(&self.ground.agent, now, processes);
                 }
-                (None, Signal::Terminate | Signal::Interrupt | Signal::Quit | Signal::Hangup) => {
-                    self.notify.send("STOPPING=1");
-                    self.agent.stop(now);
+                Signal::Terminate | Signal::Interrupt | Signal::Quit | Signal::Hangup => {
+                    self.announcer.say_stopping();
+                    self.ground.agent.stop(now);
                 }
-                (None, _) => {}
+                _ => {}
             }
         }
     }
 
-    /// The foreground program has ended, and with it the reason to be here.
-    pub(super) fn foreground_ended(&mut self, now: Instant, code: u16) {
-        self.foreground = None;
-        if self.agent_exit.is_some() {
-            self.exit = self.agent_exit;
-            return;
+    /// Finds out which processes have ended.
+    fn reap(&mut self, now: Instant) {
+        while let Some(ended) = self.serving.poll_ended() {
+            self.process_ended(now, &ended);
         }
-        self.foreground_exit = Some(u8::try_from(code).unwrap_or(u8::MAX));
-        self.agent.stop_now(now);
     }
 
-    /// The agent is done. A program beside it that still runs is asked to end, and waited for.
-    fn agent_ended(&mut self, now: Instant, exit: Exit) {
-        match &mut self.foreground {
-            Some(program) => {
-                self.agent_exit = Some(exit);
-                program.terminate(now);
-            }
-            None => self.exit = Some(exit),
+    fn process_ended(&mut self, now: Instant, ended: &Ended) {
+        if self.companion.pid() != Some(ended.pid) {
+            return self.serving.process_ended(now, &mut self.ground, ended);
+        }
+        self.outcome = self.companion.ended(ended.exit.code());
+        if self.outcome.is_none() {
+            self.ground.agent.stop_now(now);
         }
     }
 
@@ -439,15 +354,29 @@ impl Reactor {
     /// wake-ups, never for their own sake.
     fn ship_logs(&mut self) {
         if self.ships_logs
-            && self.agent.has_log_view()
+            && self.ground.agent.has_log_view()
             && let Some(lines) = log::take_shipment()
         {
-            self.agent.ship_logs(&lines);
+            self.ground.agent.ship_logs(&lines);
         }
     }
 
-    pub(super) fn saw_traffic(&mut self, now: Instant) {
-        self.last_traffic = now;
-        self.has_released = !self.agent.holds_burst_memory();
+    /// Gives the socket a moment to take the goodbye, then ends every process.
+    fn last_words(&mut self, events: &mut Events) {
+        let until = Instant::now() + LAST_WRITE_MAX;
+        loop {
+            let now = Instant::now();
+            self.write_link(now);
+            let is_done = !self.link.has_pending(now, &mut self.ground);
+            let left = until.saturating_duration_since(now);
+            if is_done || left.is_zero() || !self.ground.wait_at_most(left, events) {
+                break;
+            }
+            let of_link = events.iter().filter(|event| event.token() == tokens::LINK);
+            of_link.for_each(|event| self.link.note(event));
+        }
+        self.link.close(Instant::now(), &mut self.ground);
+        self.settle(Instant::now());
+        self.serving.end_processes(&mut self.ground, events);
     }
 }

@@ -1,128 +1,149 @@
-//! The reactor's half that serves the connection beside the link: it lives for one key check, a few
-//! hundred bytes each way, so that all that is ready is read and written at once.
+//! The socket of the connection beside the link: it lives for one key check, a few hundred bytes each
+//! way, so that all that is ready is read and written at once.
 
 use std::io::{self, Read, Write};
 use std::time::Instant;
 
-use super::dial::{self, Dial, Dialled};
-use super::link_socket::LinkSocket;
-use super::reactor::{Reactor, SECOND_REQUEST, TOKEN_SECOND};
-use crate::agent::Wait;
+use super::dial::{self, Dial, DialProgress};
+use super::gateway_socket::{GatewaySocket, OpenSocket};
+use super::ground::Ground;
+use super::tokens;
 use crate::os::resolve::{Addresses, Asker, Request};
 
 /// Reads in one turn; a key check takes three or four.
 const READS_PER_TURN: usize = 16;
 
-impl Reactor {
-    pub(super) fn dial_second(&mut self, now: Instant, host: &str, port: u16) {
-        self.second = LinkSocket::Resolving;
-        let (number, asker) = (SECOND_REQUEST, Asker::Link);
-        if let Some(addresses) = self.look_up(now, host, asker, Request { number, port }) {
-            self.second_resolved(now, addresses);
+/// See the module.
+pub(super) struct SecondSocket {
+    socket: GatewaySocket,
+}
+
+impl SecondSocket {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        Self {
+            socket: GatewaySocket::None,
         }
     }
 
-    pub(super) fn second_resolved(&mut self, now: Instant, addresses: Addresses) {
-        if !matches!(self.second, LinkSocket::Resolving) {
-            return;
+    /// What the kernel says of it.
+    pub(super) fn note(&mut self, event: &mio::event::Event) {
+        self.socket.note(event);
+    }
+
+    /// A read is worth trying.
+    pub(super) fn is_readable(&self) -> bool {
+        self.socket.is_readable()
+    }
+
+    /// When the next address is to be tried.
+    pub(super) fn next_dial(&self) -> Option<Instant> {
+        self.socket.next_dial()
+    }
+
+    pub(super) fn dial(&mut self, now: Instant, ground: &mut Ground, host: &str, port: u16) {
+        self.socket = GatewaySocket::Resolving;
+        let number = tokens::SECOND_REQUEST;
+        if let Some(addresses) = ground.look_up(now, host, Asker::Link, Request { number, port }) {
+            self.resolved(now, ground, addresses);
         }
+    }
+
+    /// The name's addresses have come.
+    pub(super) fn resolved(&mut self, now: Instant, ground: &mut Ground, addresses: Addresses) {
+        let GatewaySocket::Resolving = self.socket else {
+            return;
+        };
         match addresses {
             Ok(addresses) => {
-                if let Some(reason) = self.forbids(&addresses) {
-                    return self.agent.second_failed(&reason);
+                if let Some(reason) = ground.forbids(&addresses) {
+                    return ground.agent.second_failed(&reason);
                 }
-                self.second = LinkSocket::Dialling(Dial::new(TOKEN_SECOND, addresses));
-                self.advance_second_dial(now);
+                self.socket = GatewaySocket::Dialling(Dial::new(tokens::SECOND, addresses));
+                self.advance_dial(now, ground);
             }
-            Err(error) => self.agent.second_failed(&error.to_string()),
+            Err(error) => ground.agent.second_failed(&error.to_string()),
         }
     }
 
     /// Connects, reads and writes as far as that goes without waiting.
-    pub(super) fn serve_second(&mut self, now: Instant) {
-        self.advance_second_dial(now);
+    pub(super) fn serve(&mut self, now: Instant, ground: &mut Ground) {
+        self.advance_dial(now, ground);
         for _ in 0..READS_PER_TURN {
-            self.write_second(now);
-            if !self.second.is_readable() || !self.read_second(now) {
+            self.write(now, ground);
+            if !self.socket.is_readable() || !self.read(now, ground) {
                 break;
             }
         }
-        self.settle(now);
     }
 
-    fn advance_second_dial(&mut self, now: Instant) {
-        let LinkSocket::Dialling(dial) = &mut self.second else {
+    fn advance_dial(&mut self, now: Instant, ground: &mut Ground) {
+        let GatewaySocket::Dialling(dial) = &mut self.socket else {
             return;
         };
-        match dial.advance(now, self.poll.registry()) {
-            Dialled::Pending => {}
-            Dialled::Connected(socket, _) => {
-                self.second = LinkSocket::Open {
-                    socket,
-                    is_readable: true,
-                    is_writable: true,
-                    wait: Wait::AT_ONCE,
-                };
-                self.agent.second_connected(now);
+        match dial.advance(now, ground.registry()) {
+            DialProgress::Pending => {}
+            DialProgress::Connected(stream, _) => {
+                self.socket = GatewaySocket::open(stream);
+                ground.agent.second_connected(now);
             }
-            Dialled::Failed(error) => self.agent.second_failed(&dial::outcome(&error)),
+            DialProgress::Failed(error) => ground.agent.second_failed(&dial::outcome(&error)),
         }
     }
 
     /// `false` when the connection is of no use any more.
-    fn read_second(&mut self, now: Instant) -> bool {
-        let LinkSocket::Open {
-            socket,
+    fn read(&mut self, now: Instant, ground: &mut Ground) -> bool {
+        let Some(OpenSocket {
+            stream,
             is_readable,
             ..
-        } = &mut self.second
+        }) = self.socket.opened()
         else {
             return false;
         };
-        let Some(buffer) = self.agent.second_read_buffer() else {
+        let agent = &mut ground.agent;
+        let Some(buffer) = agent.second_read_buffer() else {
             return false;
         };
-        match socket.read(buffer) {
-            Ok(0) => self
-                .agent
-                .second_failed("a second connection was closed by the other side"),
+        match stream.read(buffer) {
+            Ok(0) => agent.second_failed("a second connection was closed by the other side"),
             Ok(size) => {
-                self.agent.second_received(now, size);
+                agent.second_received(now, size);
                 return true;
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => *is_readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
-            Err(error) => self.agent.second_failed(&error.to_string()),
+            Err(error) => agent.second_failed(&error.to_string()),
         }
         false
     }
 
-    fn write_second(&mut self, now: Instant) {
-        let LinkSocket::Open {
-            socket,
-            is_writable,
+    fn write(&mut self, now: Instant, ground: &mut Ground) {
+        let Some(OpenSocket {
+            stream,
+            is_writable: is_writable @ true,
             ..
-        } = &mut self.second
+        }) = self.socket.opened()
         else {
             return;
         };
-        let pending = self.agent.second_pending(now);
-        if pending.is_empty() || !*is_writable {
+        let pending = ground.agent.second_encrypt(now);
+        if pending.is_empty() {
             return;
         }
-        match socket.write(pending) {
+        match stream.write(pending) {
             Ok(size) => {
                 // Less than there was: the socket is full, and room makes a new event.
                 *is_writable = size == pending.len();
-                self.agent.second_sent(now, size);
+                ground.agent.second_sent(now, size);
             }
             // A broken socket says so when it is read.
             Err(error) => *is_writable = error.kind() == io::ErrorKind::Interrupted,
         }
     }
 
-    pub(super) fn close_second(&mut self) {
-        self.resolver.cancel(SECOND_REQUEST);
-        self.second = LinkSocket::None;
+    pub(super) fn close(&mut self, ground: &mut Ground) {
+        ground.resolver.cancel(tokens::SECOND_REQUEST);
+        self.socket = GatewaySocket::None;
     }
 }

@@ -1,27 +1,22 @@
-//! The reactor's half that serves targets: dial, spawn, read, write, reap.
+//! The targets' side of a turn: dial, spawn, read, write, reap.
 
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::{Events, Token};
 
-use super::dial::{self, Dial, Dialled};
-use super::reactor::{Keepalive, Reactor};
-use super::targets::{Endpoint, Entry, Targets};
+use super::dial::{self, Dial, DialProgress};
+use super::ground::Ground;
+use super::targets::{Descriptors, Entry, Port, Targets};
 use crate::base::Key;
 use crate::limits;
-use crate::os::foreground::Foreground;
-use crate::os::processes::{self, Ended, Spawned, Streams};
+use crate::os::child::Pid;
+use crate::os::processes::{self, Ended, Processes, Spawned, Streams};
 use crate::os::resolve::{Addresses, Asker, Request};
 use crate::os::sys;
 use crate::session::{Channel, End, Output, Report, TargetId};
-
-/// Reads of all targets together in one turn, so that the link is written in between.
-const READS_PER_TURN: usize = 64;
-
-/// Before these, reads of targets that nobody listens to.
-const FORGOTTEN_READS_PER_TURN: usize = 4;
 
 /// Parts of a queue in one write, of 64 KiB each: what one read of the link brings at most.
 const WRITE_PARTS_MAX: usize = 4;
@@ -29,8 +24,63 @@ const WRITE_PARTS_MAX: usize = 4;
 /// After the goodbye, processes get this long before they are killed.
 const LAST_GRACE: Duration = Duration::from_millis(500);
 
-impl Reactor {
-    pub(super) fn carry_out_session(&mut self, now: Instant, output: Output) {
+/// Bytes that nobody wants are read into this.
+const DISCARD_BYTES: usize = 16 * 1024;
+
+/// TCP keep-alive: seconds of silence before the first probe, between probes, and how many of them may go
+/// unanswered.
+#[derive(Clone, Copy, Debug)]
+pub struct Keepalive {
+    /// Before the first.
+    pub after_s: i32,
+    /// Between two.
+    pub every_s: i32,
+    /// How many.
+    pub probes: i32,
+}
+
+/// See the module.
+pub(super) struct Serving {
+    targets: Targets,
+    processes: Processes,
+    keepalive: Keepalive,
+    discard: Box<[u8]>,
+}
+
+impl Serving {
+    /// No target yet.
+    pub(super) fn new(processes: Processes, keepalive: Keepalive) -> Self {
+        Self {
+            targets: Targets::default(),
+            processes,
+            keepalive,
+            discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
+        }
+    }
+
+    /// Processes that are ours to wait for.
+    pub(super) fn process_count(&self) -> usize {
+        self.processes.len()
+    }
+
+    /// Some target can be read; one that somebody listens to only if the link has room.
+    pub(super) fn has_ready(&self, link_has_room: bool) -> bool {
+        self.targets.has_ready(link_has_room)
+    }
+
+    /// When the next dial goes on to its next address, or a process has had its time to end.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let all = [self.targets.next_dial(), self.processes.next_kill()];
+        all.into_iter().flatten().min()
+    }
+
+    /// A process of somebody else's is ours to wait for as well.
+    pub(super) fn track(&mut self, pid: Pid, owner: usize) {
+        self.processes.track(pid, owner);
+    }
+
+    /// Carries out what a session asks for.
+    pub(super) fn carry_out(&mut self, now: Instant, ground: &mut Ground, output: Output) {
         match output {
             Output::Dial {
                 target,
@@ -41,19 +91,19 @@ impl Reactor {
                 let asker = Asker::Target {
                     user: user.number(),
                 };
-                self.dial(now, target, asker, &host, port);
+                self.dial(now, ground, target, asker, (&host, port));
             }
             Output::Spawn { target, command } => match self.processes.spawn(*command) {
-                Ok(spawned) => self.started(now, target, spawned),
+                Ok(spawned) => self.started(now, ground, target, spawned),
                 Err(failure) => {
                     let (code, text) = (failure.code, &failure.text[..]);
                     let report = Report::NotSpawned { code, text };
-                    self.agent.handle_report(now, target, report);
+                    ground.agent.handle_report(now, target, report);
                 }
             },
             Output::Resize { target, size } => {
                 if let Some(Entry {
-                    endpoint: Endpoint::Terminal(master, _),
+                    descriptors: Descriptors::Terminal(master, _),
                     ..
                 }) = self.targets.get(target)
                 {
@@ -66,70 +116,76 @@ impl Reactor {
                     .get(target)
                     .map_or(0, |entry| entry.held_by_kernel());
                 let report = Report::InKernel { size };
-                self.agent.handle_report(now, target, report);
+                ground.agent.handle_report(now, target, report);
             }
             Output::HastenEnds => self.processes.revoke(now),
-            Output::Close { target, reset, end } => self.close_target(now, target, reset, end),
+            Output::Close { target, reset, end } => self.close(now, ground, target, reset, end),
             Output::AskPeer { target } => {
                 if let Some(peer) = self.targets.get(target).map(|entry| entry.peer()) {
-                    self.agent.handle_report(now, target, Report::Peer(peer));
+                    ground.agent.handle_report(now, target, Report::Peer(peer));
                 }
             }
         }
     }
 
-    fn dial(&mut self, now: Instant, target: TargetId, asker: Asker, host: &str, port: u16) {
-        self.targets.insert(target, Endpoint::Resolving, Vec::new());
+    fn dial(
+        &mut self,
+        now: Instant,
+        ground: &mut Ground,
+        target: TargetId,
+        asker: Asker,
+        (host, port): (&str, u16),
+    ) {
+        self.targets
+            .insert(target, Descriptors::Resolving, Vec::new());
         let number = target.0.to_bits();
-        if let Some(addresses) = self.look_up(now, host, asker, Request { number, port }) {
-            self.target_resolved(now, number, addresses);
+        if let Some(addresses) = ground.look_up(now, host, asker, Request { number, port }) {
+            self.resolved(now, ground, number, addresses);
         }
     }
 
-    pub(super) fn target_resolved(&mut self, now: Instant, number: u64, addresses: Addresses) {
+    /// The addresses of a target's name have come.
+    pub(super) fn resolved(
+        &mut self,
+        now: Instant,
+        ground: &mut Ground,
+        number: u64,
+        addresses: Addresses,
+    ) {
         let target = TargetId(Key::from_bits(number));
         let Some(entry) = self.targets.get(target) else {
             return;
         };
         match addresses {
             Ok(addresses) => {
-                entry.endpoint = Endpoint::Dialling(Dial::new(Targets::token(target), addresses));
-                self.advance_dial(now, target);
+                entry.descriptors =
+                    Descriptors::Dialling(Dial::new(Targets::token(target), addresses));
+                self.advance_dial(now, ground, target);
             }
-            Err(error) => self.target_failed(now, target, &error.to_string()),
+            Err(error) => failed(now, ground, target, &error.to_string()),
         }
     }
 
-    /// Goes on where an address does not answer, for the link and for every target that is dialled.
-    pub(super) fn advance_dials(&mut self, now: Instant) {
-        self.advance_link_dial(now);
+    /// Goes on where an address does not answer.
+    pub(super) fn advance_dials(&mut self, now: Instant, ground: &mut Ground) {
         while let Some(target) = self.targets.overdue_dial(now) {
-            self.advance_dial(now, target);
+            self.advance_dial(now, ground, target);
         }
     }
 
-    pub(super) fn next_dial(&self) -> Option<Instant> {
-        let all = [
-            self.link.next_dial(),
-            self.second.next_dial(),
-            self.targets.next_dial(),
-        ];
-        all.into_iter().flatten().min()
-    }
-
-    fn advance_dial(&mut self, now: Instant, target: TargetId) {
+    fn advance_dial(&mut self, now: Instant, ground: &mut Ground, target: TargetId) {
         let Some(entry) = self.targets.get(target) else {
             return;
         };
-        let Endpoint::Dialling(dial) = &mut entry.endpoint else {
+        let Descriptors::Dialling(dial) = &mut entry.descriptors else {
             return;
         };
-        match dial.advance(now, self.poll.registry()) {
-            Dialled::Pending => {
+        match dial.advance(now, ground.registry()) {
+            DialProgress::Pending => {
                 let at = dial.next_at();
                 self.targets.watch_dial(target, at);
             }
-            Dialled::Connected(socket, peer) => {
+            DialProgress::Connected(socket, peer) => {
                 // Interactive protocols suffer from delayed small writes; nothing else would.
                 let _ = socket.set_nodelay(true);
                 // Without it a stall shows later.
@@ -140,69 +196,83 @@ impl Reactor {
                     probes,
                 } = self.keepalive;
                 let _ = sys::set_keepalive(socket.as_fd(), after_s, every_s, probes);
-                entry.endpoint = Endpoint::Socket(socket);
+                entry.descriptors = Descriptors::Socket(socket);
                 entry.mark_writable();
                 let report = Report::Started { peer: Some(peer) };
-                self.agent.handle_report(now, target, report);
+                ground.agent.handle_report(now, target, report);
                 self.targets.mark_readable(target, Channel::Output);
             }
-            Dialled::Failed(error) => self.target_failed(now, target, &dial::reason(&error)),
+            DialProgress::Failed(error) => failed(now, ground, target, &dial::reason(&error)),
         }
     }
 
-    fn target_failed(&mut self, now: Instant, target: TargetId, reason: &str) {
-        let report = Report::Failed { reason };
-        self.agent.handle_report(now, target, report);
-    }
-
-    fn started(&mut self, now: Instant, target: TargetId, spawned: Spawned) {
-        let registry = self.poll.registry();
+    fn started(&mut self, now: Instant, ground: &mut Ground, target: TargetId, spawned: Spawned) {
+        let registry = ground.registry();
         let owner = target.0.index();
         let (pid, streams, files, kept) = self.processes.keep(registry, spawned, owner);
-        let endpoint = kept.and_then(|()| match streams {
+        let descriptors = kept.and_then(|()| match streams {
             Streams::Pipes(child) => Entry::pipes(child, target, registry),
             Streams::Terminal(child) => Entry::terminal(child, target, registry),
         });
-        match endpoint {
-            Ok(endpoint) => {
-                self.targets.insert(target, endpoint, files);
+        match descriptors {
+            Ok(descriptors) => {
+                self.targets.insert(target, descriptors, files);
                 let report = Report::Started { peer: None };
-                self.agent.handle_report(now, target, report);
+                ground.agent.handle_report(now, target, report);
             }
             Err(error) => {
                 self.processes.end(now, pid, End::Forced);
                 let text = &format!("failed starting command, reason={error}");
                 let report = Report::NotSpawned { code: 1, text };
-                self.agent.handle_report(now, target, report);
+                ground.agent.handle_report(now, target, report);
             }
         }
     }
 
-    pub(super) fn note_target(
+    /// The kernel says something of a target's source.
+    pub(super) fn note(&mut self, now: Instant, ground: &mut Ground, event: &Event) {
+        let is_readable = event.is_readable() || event.is_read_closed() || event.is_error();
+        let is_writable = event.is_writable() || event.is_write_closed() || event.is_error();
+        match self.targets.port(event.token()) {
+            Some(Port::Output(id)) => self.note_main(now, ground, id, is_readable, is_writable),
+            Some(Port::Error(id)) => self.targets.mark_readable(id, Channel::Error),
+            Some(Port::Input(id)) => {
+                if let Some(entry) = self.targets.get(id) {
+                    entry.mark_writable();
+                }
+                self.flush(now, ground, id);
+            }
+            None => {}
+        }
+    }
+
+    /// The socket, the terminal or the output.
+    fn note_main(
         &mut self,
         now: Instant,
+        ground: &mut Ground,
         id: TargetId,
-        readable: bool,
-        writable: bool,
+        is_readable: bool,
+        is_writable: bool,
     ) {
         let Some(entry) = self.targets.get(id) else {
             return;
         };
-        if matches!(entry.endpoint, Endpoint::Dialling(_)) {
-            return self.advance_dial(now, id);
+        if matches!(entry.descriptors, Descriptors::Dialling(_)) {
+            return self.advance_dial(now, ground, id);
         }
-        if writable {
+        if is_writable {
             entry.mark_writable();
-            self.flush_target(now, id);
+            self.flush(now, ground, id);
         }
-        if readable {
+        if is_readable {
             self.targets.mark_readable(id, Channel::Output);
         }
     }
 
     /// Writes what waits for a target, as far as it takes it.
-    pub(super) fn flush_target(&mut self, now: Instant, id: TargetId) {
-        if !self.agent.is_heard(id) {
+    pub(super) fn flush(&mut self, now: Instant, ground: &mut Ground, id: TargetId) {
+        if !ground.agent.is_heard(id) {
             self.targets.forget(id);
         }
         let Some(entry) = self.targets.get(id) else {
@@ -211,7 +281,7 @@ impl Reactor {
         while entry.is_writable() {
             let mut slices = [IoSlice::new(&[]); WRITE_PARTS_MAX];
             let mut count = 0;
-            for (slice, part) in slices.iter_mut().zip(self.agent.pending_parts(id)) {
+            for (slice, part) in slices.iter_mut().zip(ground.agent.pending_parts(id)) {
                 *slice = IoSlice::new(part);
                 count += 1;
             }
@@ -220,55 +290,47 @@ impl Reactor {
             }
             match entry.write(&slices[..count]) {
                 Ok(0) => break,
-                Ok(size) => self.agent.handle_report(now, id, Report::Wrote { size }),
+                Ok(size) => ground.agent.handle_report(now, id, Report::Wrote { size }),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
-                    self.agent.handle_report(now, id, Report::Broke);
+                    ground.agent.handle_report(now, id, Report::Broke);
                     break;
                 }
             }
         }
-        if self.agent.take_shutdown(id) {
+        if ground.agent.take_shutdown(id) {
             entry.shut_write();
         }
     }
 
-    /// Reads ready targets in rotation while the link takes more. What a target says to a client who
-    /// has left costs no room: it is taken in any case, or the target might not take the rest of its own.
-    pub(super) fn read_targets(&mut self, now: Instant) {
-        for _ in 0..FORGOTTEN_READS_PER_TURN {
-            let Some((id, channel)) = self.targets.next_forgotten() else {
-                break;
-            };
-            self.read_target(now, id, channel);
-            self.settle(now);
-        }
-        for _ in 0..READS_PER_TURN {
-            if !self.agent.has_room() {
-                // The link may have been waiting for exactly this.
-                self.write_link(now);
-                if !self.agent.has_room() {
-                    return;
-                }
-            }
-            let Some((id, channel)) = self.targets.next_ready() else {
-                return;
-            };
-            self.read_target(now, id, channel);
-            self.settle(now);
-        }
+    /// One read of a target that nobody listens to; `false` when none is ready.
+    pub(super) fn read_forgotten(&mut self, now: Instant, ground: &mut Ground) -> bool {
+        let next = self.targets.next_forgotten();
+        next.is_some_and(|(id, channel)| {
+            self.read(now, ground, id, channel);
+            true
+        })
     }
 
-    fn read_target(&mut self, now: Instant, id: TargetId, channel: Channel) {
-        let size_max = self.agent.payload_max();
+    /// One read of the target whose turn it is; `false` when none is ready.
+    pub(super) fn read_next(&mut self, now: Instant, ground: &mut Ground) -> bool {
+        let next = self.targets.next_ready();
+        next.is_some_and(|(id, channel)| {
+            self.read(now, ground, id, channel);
+            true
+        })
+    }
+
+    fn read(&mut self, now: Instant, ground: &mut Ground, id: TargetId, channel: Channel) {
+        let size_max = ground.agent.payload_max();
         let Some(entry) = self.targets.get(id) else {
             return;
         };
-        if !self.agent.wants_read(id, channel) {
+        if !ground.agent.wants_read(id, channel) {
             return;
         }
-        let result = match self.agent.read_slot(id, channel, size_max) {
+        let result = match ground.agent.read_slot(id, channel, size_max) {
             Some(slot) => entry.read(channel, slot),
             // Nobody listens any more, but the end must be seen.
             None => match entry.read(channel, &mut self.discard) {
@@ -280,11 +342,13 @@ impl Reactor {
             },
         };
         match result {
-            Ok(0) => self.agent.handle_report(now, id, Report::Ended { channel }),
+            Ok(0) => ground
+                .agent
+                .handle_report(now, id, Report::Ended { channel }),
             Ok(size) => {
                 let report = Report::Received { size };
-                self.agent.handle_report(now, id, report);
-                self.saw_traffic(now);
+                ground.agent.handle_report(now, id, report);
+                ground.saw_traffic(now);
                 self.targets.queue_read(id, channel);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -292,18 +356,20 @@ impl Reactor {
                 self.targets.queue_read(id, channel);
             }
             Err(_) => {
-                self.agent.handle_report(now, id, Report::Ended { channel });
-                self.agent.handle_report(now, id, Report::Broke);
+                ground
+                    .agent
+                    .handle_report(now, id, Report::Ended { channel });
+                ground.agent.handle_report(now, id, Report::Broke);
             }
         }
     }
 
-    fn close_target(&mut self, now: Instant, id: TargetId, reset: bool, end: End) {
+    fn close(&mut self, now: Instant, ground: &mut Ground, id: TargetId, reset: bool, end: End) {
         let Some(entry) = self.targets.remove(id) else {
             return;
         };
-        if let Endpoint::Resolving = entry.endpoint {
-            self.resolver.cancel(id.0.to_bits());
+        if let Descriptors::Resolving = entry.descriptors {
+            ground.resolver.cancel(id.0.to_bits());
         }
         if reset {
             entry.arm_reset();
@@ -316,39 +382,36 @@ impl Reactor {
         }
     }
 
-    /// Tells the core which processes have ended.
-    pub(super) fn reap(&mut self, now: Instant) {
-        while let Some(ended) = self.processes.poll_ended() {
-            self.process_ended(now, &ended);
-        }
+    /// A process that has ended; call until `None`.
+    pub(super) fn poll_ended(&mut self) -> Option<Ended> {
+        self.processes.poll_ended()
     }
 
-    /// A guardian has something to say.
-    pub(super) fn note_guardian(&mut self, now: Instant, token: Token) {
-        if let Some(ended) = self.processes.heard(token) {
-            self.process_ended(now, &ended);
-        }
+    /// A guardian has something to say: perhaps that its process has ended.
+    pub(super) fn heard_guardian(&mut self, token: Token) -> Option<Ended> {
+        self.processes.heard(token)
     }
 
-    fn process_ended(&mut self, now: Instant, ended: &Ended) {
-        let program = self.foreground.as_ref().map(Foreground::pid);
-        if program == Some(ended.pid) {
-            return self.foreground_ended(now, ended.exit.code());
-        }
+    /// Tells the core which of its processes that was.
+    pub(super) fn process_ended(&mut self, now: Instant, ground: &mut Ground, ended: &Ended) {
         // Nobody asks any more how the leader of an ended session ended.
         let found = self.targets.by_index(ended.owner);
         let found = found.filter(|entry| entry.pid() == Some(ended.pid));
         if let Some(id) = found.map(|entry| entry.id) {
             // What it said last may be unread still, and the read finds out that it was the last.
             let report = Report::Exited(ended.exit);
-            self.agent.handle_report(now, id, report);
+            ground.agent.handle_report(now, id, report);
         }
     }
 
+    /// Kills processes that had their time to end.
+    pub(super) fn kill_overdue(&mut self, now: Instant) {
+        self.processes.kill_overdue(now);
+    }
+
     /// The program is leaving: every process of every session gets a moment, then none is left.
-    pub(super) fn end_processes(&mut self, events: &mut Events) {
+    pub(super) fn end_processes(&mut self, ground: &mut Ground, events: &mut Events) {
         let start = Instant::now();
-        self.settle(start);
         self.processes.end_all(start, LAST_GRACE);
         // Whoever can't be killed now, since the kernel holds it, is killed without us.
         let until = start + 2 * LAST_GRACE;
@@ -358,10 +421,16 @@ impl Reactor {
             self.processes.kill_overdue(now);
             let next = self.processes.next_kill().unwrap_or(until).min(until);
             let left = next.saturating_duration_since(now);
-            if self.processes.is_empty() || now >= until || !self.wait_at_most(left, events) {
+            if self.processes.is_empty() || now >= until || !ground.wait_at_most(left, events) {
                 break;
             }
         }
         self.processes.clear();
     }
+}
+
+/// The target could not be reached.
+fn failed(now: Instant, ground: &mut Ground, target: TargetId, reason: &str) {
+    let report = Report::Failed { reason };
+    ground.agent.handle_report(now, target, report);
 }

@@ -14,20 +14,19 @@ use mio::unix::pipe::{Receiver, Sender};
 use mio::{Interest, Registry, Token};
 
 use super::dial::Dial;
+use super::tokens::TARGETS;
 use crate::os::child::{Pid, PipedChild};
 use crate::os::pty::{Master, PtyChild};
 use crate::os::secret_files::SecretFile;
 use crate::os::sys;
 use crate::session::{Channel, Peer, TargetId};
 
-/// Tokens of targets begin here; below are the reactor's own sources.
-pub(super) const TOKEN_BASE: usize = 16;
 /// Sources that one target can have: output (or everything), errors, input.
 const PORTS: usize = 4;
 const PORT_INPUT: usize = 2;
 
 /// What a target's descriptors are.
-pub enum Endpoint {
+pub enum Descriptors {
     /// Its name is being resolved.
     Resolving,
     /// One of its addresses is being connected.
@@ -53,9 +52,13 @@ pub struct Entry {
     /// Whose.
     pub id: TargetId,
     /// Its descriptors.
-    pub endpoint: Endpoint,
-    /// Files that its process reads; removed with it.
-    pub files: Vec<SecretFile>,
+    pub descriptors: Descriptors,
+    /// Files that its process reads.
+    #[expect(
+        dead_code,
+        reason = "held, since they are removed when this is dropped"
+    )]
+    files: Vec<SecretFile>,
     is_writable: bool,
     is_readable: [bool; 2],
     is_queued: [bool; 2],
@@ -87,12 +90,12 @@ pub enum Port {
 impl Targets {
     /// The token of a target's main source.
     pub fn token(id: TargetId) -> Token {
-        Token(TOKEN_BASE + id.0.index() * PORTS)
+        Token(TARGETS + id.0.index() * PORTS)
     }
 
     /// The target of a token, unless it is gone.
     pub fn port(&self, token: Token) -> Option<Port> {
-        let number = token.0.checked_sub(TOKEN_BASE)?;
+        let number = token.0.checked_sub(TARGETS)?;
         let id = self.entries.get(number / PORTS)?.as_ref()?.id;
         Some(match number % PORTS {
             0 => Port::Output(id),
@@ -102,14 +105,14 @@ impl Targets {
     }
 
     /// Adds a target.
-    pub fn insert(&mut self, id: TargetId, endpoint: Endpoint, files: Vec<SecretFile>) {
+    pub fn insert(&mut self, id: TargetId, descriptors: Descriptors, files: Vec<SecretFile>) {
         let index = id.0.index();
         if self.entries.len() <= index {
             self.entries.resize_with(index + 1, || None);
         }
         self.entries[index] = Some(Box::new(Entry {
             id,
-            endpoint,
+            descriptors,
             files,
             is_writable: false,
             is_readable: [false; 2],
@@ -181,7 +184,7 @@ impl Targets {
     pub fn forget(&mut self, id: TargetId) {
         let Some(entry) = self.get(id) else { return };
         if !std::mem::replace(&mut entry.is_forgotten, true) {
-            // Its place among the others, if it has one, is passed over.
+            // If it waits in the other line already, it is skipped there when its turn comes.
             entry.is_queued = [false; 2];
             self.queue_read(id, Channel::Output);
         }
@@ -232,19 +235,19 @@ impl Entry {
 
     /// The process behind it.
     pub fn pid(&self) -> Option<Pid> {
-        match &self.endpoint {
-            Endpoint::Pipes(Pipes { pid, .. }) | Endpoint::Terminal(_, pid) => Some(*pid),
+        match &self.descriptors {
+            Descriptors::Pipes(Pipes { pid, .. }) | Descriptors::Terminal(_, pid) => Some(*pid),
             _ => None,
         }
     }
 
     /// Reads a channel; `WouldBlock` is remembered.
     pub fn read(&mut self, channel: Channel, buffer: &mut [u8]) -> io::Result<usize> {
-        let result = match (&mut self.endpoint, channel) {
-            (Endpoint::Socket(socket), Channel::Output) => socket.read(buffer),
-            (Endpoint::Terminal(master, _), Channel::Output) => master.read(buffer),
-            (Endpoint::Pipes(pipes), Channel::Output) => pipes.output.read(buffer),
-            (Endpoint::Pipes(pipes), Channel::Error) => pipes.error.read(buffer),
+        let result = match (&mut self.descriptors, channel) {
+            (Descriptors::Socket(socket), Channel::Output) => socket.read(buffer),
+            (Descriptors::Terminal(master, _), Channel::Output) => master.read(buffer),
+            (Descriptors::Pipes(pipes), Channel::Output) => pipes.output.read(buffer),
+            (Descriptors::Pipes(pipes), Channel::Error) => pipes.error.read(buffer),
             _ => Ok(0),
         };
         let is_exhausted = match &result {
@@ -257,10 +260,10 @@ impl Entry {
 
     /// Writes, a terminal only the first part; `WouldBlock` is remembered.
     pub fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let result = match &mut self.endpoint {
-            Endpoint::Socket(socket) => socket.write_vectored(parts),
-            Endpoint::Terminal(master, _) => master.write_vectored(parts),
-            Endpoint::Pipes(Pipes {
+        let result = match &mut self.descriptors {
+            Descriptors::Socket(socket) => socket.write_vectored(parts),
+            Descriptors::Terminal(master, _) => master.write_vectored(parts),
+            Descriptors::Pipes(Pipes {
                 input: Some(pipe), ..
             }) => pipe.write_vectored(parts),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
@@ -273,20 +276,23 @@ impl Entry {
 
     /// Bytes that were written and that the target has not taken yet, as far as the kernel tells.
     pub fn held_by_kernel(&self) -> usize {
-        let descriptor = match &self.endpoint {
-            Endpoint::Socket(socket) => socket.as_fd(),
-            Endpoint::Pipes(Pipes {
+        let descriptor = match &self.descriptors {
+            Descriptors::Socket(socket) => socket.as_fd(),
+            Descriptors::Pipes(Pipes {
                 input: Some(pipe), ..
             }) => pipe.as_fd(),
             _ => return 0,
         };
-        sys::bytes_in_flight(descriptor, matches!(self.endpoint, Endpoint::Pipes(_)))
+        sys::bytes_in_flight(
+            descriptor,
+            matches!(self.descriptors, Descriptors::Pipes(_)),
+        )
     }
 
     /// What the kernel knows about the machine that it is on.
     pub fn peer(&self) -> Peer {
-        match &self.endpoint {
-            Endpoint::Socket(socket) if self.held_by_kernel() > 0 => {
+        match &self.descriptors {
+            Descriptors::Socket(socket) if self.held_by_kernel() > 0 => {
                 sys::unanswered_for(socket.as_fd()).map_or(Peer::Answers, Peer::Silent)
             }
             _ => Peer::Settled,
@@ -295,26 +301,26 @@ impl Entry {
 
     /// Tells the target that nothing more will come. A terminal has no such notion.
     pub fn shut_write(&mut self) {
-        match &mut self.endpoint {
-            Endpoint::Socket(socket) => {
+        match &mut self.descriptors {
+            Descriptors::Socket(socket) => {
                 // A peer that is gone needs no telling.
                 let _ = socket.shutdown(Shutdown::Write);
             }
-            Endpoint::Pipes(pipes) => pipes.input = None,
+            Descriptors::Pipes(pipes) => pipes.input = None,
             _ => {}
         }
     }
 
     /// Lets the peer see a reset when the descriptor closes.
     pub fn arm_reset(&self) {
-        if let Endpoint::Socket(socket) = &self.endpoint {
+        if let Descriptors::Socket(socket) = &self.descriptors {
             // Without it the end is merely more polite.
             let _ = sys::reset_on_close(socket.as_fd());
         }
     }
 
     /// Registers the pipes of a new process.
-    pub fn pipes(child: PipedChild, id: TargetId, registry: &Registry) -> io::Result<Endpoint> {
+    pub fn pipes(child: PipedChild, id: TargetId, registry: &Registry) -> io::Result<Descriptors> {
         let PipedChild {
             pid,
             mut stdin,
@@ -325,7 +331,7 @@ impl Entry {
         registry.register(&mut stdout, Token(base), Interest::READABLE)?;
         registry.register(&mut stderr, Token(base + 1), Interest::READABLE)?;
         registry.register(&mut stdin, Token(base + PORT_INPUT), Interest::WRITABLE)?;
-        Ok(Endpoint::Pipes(Pipes {
+        Ok(Descriptors::Pipes(Pipes {
             input: Some(stdin),
             output: stdout,
             error: stderr,
@@ -334,10 +340,10 @@ impl Entry {
     }
 
     /// Registers the terminal of a new process.
-    pub fn terminal(child: PtyChild, id: TargetId, registry: &Registry) -> io::Result<Endpoint> {
+    pub fn terminal(child: PtyChild, id: TargetId, registry: &Registry) -> io::Result<Descriptors> {
         let PtyChild { pid, mut master } = child;
         let interest = Interest::READABLE | Interest::WRITABLE;
         registry.register(&mut master, Targets::token(id), interest)?;
-        Ok(Endpoint::Terminal(master, pid))
+        Ok(Descriptors::Terminal(master, pid))
     }
 }

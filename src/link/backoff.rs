@@ -15,7 +15,7 @@ pub struct Backoff {
 
 /// Why the link is down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cause {
+pub enum LossCause {
     /// The network, the gateway, or another agent with our key: will pass.
     Passing,
     /// The gateway refused the key: somebody has to act.
@@ -38,12 +38,12 @@ impl Backoff {
     }
 
     /// The wait before the next attempt.
-    pub fn next_wait(&mut self, now: Instant, cause: Cause, rng: &mut Rng) -> Duration {
+    pub fn next_wait(&mut self, now: Instant, cause: LossCause, rng: &mut Rng) -> Duration {
         let connected_at = self.connected_at.take();
         if connected_at.is_some_and(|at| now.duration_since(at) >= limits::BACKOFF_RESET_AFTER) {
             self.ceiling = limits::BACKOFF_FIRST.min(self.wait_max);
         }
-        if cause == Cause::Refused {
+        if cause == LossCause::Refused {
             return draw(limits::BACKOFF_REFUSED, rng) / 2 + limits::BACKOFF_REFUSED / 2;
         }
         let wait = draw(self.ceiling, rng);
@@ -70,7 +70,7 @@ mod tests {
             let mut backoff = Backoff::new(limits::BACKOFF_MAX);
             let mut rng = Rng::new(seed);
             for attempt in 0..10 {
-                let wait = backoff.next_wait(now, Cause::Passing, &mut rng);
+                let wait = backoff.next_wait(now, LossCause::Passing, &mut rng);
                 let ceiling = limits::BACKOFF_FIRST * 2u32.pow(u32::try_from(attempt).unwrap());
                 assert!(wait <= ceiling.min(limits::BACKOFF_MAX));
                 longest[attempt] = wait.max(longest[attempt]);
@@ -91,7 +91,7 @@ mod tests {
         let mut rng = Rng::new(2);
         let mut backoff = Backoff::new(wait_max);
         for _ in 0..100 {
-            assert!(backoff.next_wait(now, Cause::Passing, &mut rng) <= wait_max);
+            assert!(backoff.next_wait(now, LossCause::Passing, &mut rng) <= wait_max);
             backoff.connected(now);
             now += limits::BACKOFF_RESET_AFTER;
         }
@@ -103,15 +103,15 @@ mod tests {
         let mut rng = Rng::new(1);
         let mut backoff = Backoff::new(limits::BACKOFF_MAX);
         for _ in 0..10 {
-            backoff.next_wait(now, Cause::Passing, &mut rng);
+            backoff.next_wait(now, LossCause::Passing, &mut rng);
         }
         backoff.connected(now);
         now += Duration::from_secs(1);
-        backoff.next_wait(now, Cause::Passing, &mut rng);
+        backoff.next_wait(now, LossCause::Passing, &mut rng);
         assert_eq!(backoff.ceiling, limits::BACKOFF_MAX);
         backoff.connected(now);
         now += limits::BACKOFF_RESET_AFTER;
-        assert!(backoff.next_wait(now, Cause::Passing, &mut rng) <= limits::BACKOFF_FIRST);
+        assert!(backoff.next_wait(now, LossCause::Passing, &mut rng) <= limits::BACKOFF_FIRST);
     }
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
         let mut rng = Rng::new(3);
         let mut backoff = Backoff::new(limits::BACKOFF_MAX);
         for _ in 0..100 {
-            let wait = backoff.next_wait(Instant::now(), Cause::Refused, &mut rng);
+            let wait = backoff.next_wait(Instant::now(), LossCause::Refused, &mut rng);
             assert!(wait >= limits::BACKOFF_REFUSED / 2 && wait <= limits::BACKOFF_REFUSED);
         }
     }

@@ -8,13 +8,15 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::error::LinkError;
-use super::link::{Answer, Event, Identity};
-use crate::base::{Chunks, Pieces, Secret};
-use crate::grpc::{self, Call, Code, MessageError, Piece, Reassembly, Status};
+use super::event::LinkEvent;
+use super::identity::AgentIdentity;
+use super::unary::Unary;
+use crate::base::{ByteBuf, Chunks, Pieces, Secret};
+use crate::grpc::{self, Call, Piece, Reassembly, Status};
 use crate::h2::{self, Connection, StreamId};
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
-use crate::packet::{DecodeError, Oversized, Packet, PreConnectResponse};
+use crate::packet::{DecodeError, Oversized, Packet};
 
 const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
 const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
@@ -29,36 +31,27 @@ fn local_settings(credit: u32) -> h2::LocalSettings {
     }
 }
 
-/// The HTTP/2 half, apart from the transport so that both can be borrowed at once.
+/// See the module. Apart from the transport, so that both can be borrowed at once.
 pub(super) struct Calls {
-    pub(super) http2: Connection,
-    pub(super) identity: Rc<Identity>,
+    http2: Connection,
+    identity: Rc<AgentIdentity>,
     /// The stream of packets.
-    pub(super) stream: Option<StreamId>,
+    stream: Option<StreamId>,
     reassembly: Reassembly,
     /// What is known of the packet that is just passed over.
     oversized: Oversized,
     /// Bytes of such packets since this was last asked for.
-    pub(super) passed_over: usize,
+    passed_over: usize,
     /// The receiver has room for what the next packet makes it say.
     takes_packets: bool,
     /// Bytes of the stream that came while it had none: no more than there was credit for.
     held: Chunks,
-    pub(super) unary: Option<Unary>,
-}
-
-/// A unary call under way.
-pub(super) struct Unary {
-    stream: StreamId,
-    /// The request has left; it waits while the peer's windows do not hold it.
-    is_sent: bool,
-    reassembly: Reassembly,
-    answer: Option<Answer>,
+    unary: Option<Unary>,
 }
 
 impl Calls {
     /// No call yet.
-    pub(super) fn new(identity: Rc<Identity>, credit: u32) -> Self {
+    pub(super) fn new(identity: Rc<AgentIdentity>, credit: u32) -> Self {
         Self {
             http2: Connection::new(&local_settings(credit)),
             identity,
@@ -84,12 +77,7 @@ impl Calls {
     /// Begins the unary call.
     pub(super) fn ask(&mut self) -> Result<(), h2::OpenError> {
         let stream = self.open(PRECONNECT_PATH, false)?;
-        self.unary = Some(Unary {
-            stream,
-            is_sent: false,
-            reassembly: Reassembly::new(),
-            answer: None,
-        });
+        self.unary = Some(Unary::new(stream));
         self.send_request();
         Ok(())
     }
@@ -97,7 +85,7 @@ impl Calls {
     /// Gives the unary call up.
     pub(super) fn stop_asking(&mut self) {
         if let Some(call) = self.unary.take() {
-            self.http2.reset(call.stream, h2::ErrorCode::CANCEL);
+            self.http2.reset(call.stream(), h2::ErrorCode::CANCEL);
         }
     }
 
@@ -128,26 +116,110 @@ impl Calls {
         self.http2.open_stream(&fields, false)
     }
 
-    /// The whole request of the unary call, in one frame, as soon as the peer's windows hold it: it
-    /// is a few bytes long, but bulk on the stream of packets may have used the connection's up.
-    pub(super) fn send_request(&mut self) {
-        let Some(call) = self.unary.as_mut().filter(|call| !call.is_sent) else {
-            return;
-        };
-        let request = &self.identity.preconnect;
-        let prefix = grpc::write_prefix(request.len());
-        let size = prefix.len() + request.len();
-        if self.http2.send_room(call.stream) < size {
-            return;
+    fn send_request(&mut self) {
+        if let Some(call) = &mut self.unary {
+            call.send(&self.identity.preconnect, &mut self.http2);
         }
-        call.is_sent = true;
+    }
+
+    /// The stream is open as far as we are concerned.
+    pub(super) fn has_stream(&self) -> bool {
+        self.stream.is_some()
+    }
+
+    /// A unary call is under way.
+    pub(super) fn is_asking(&self) -> bool {
+        self.unary.is_some()
+    }
+
+    /// How calls present themselves.
+    pub(super) fn identity(&self) -> Rc<AgentIdentity> {
+        Rc::clone(&self.identity)
+    }
+
+    /// No further call can be made.
+    pub(super) fn goes_away(&self) -> bool {
+        self.http2.is_going_away()
+    }
+
+    /// The peer has shown that it speaks HTTP/2.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.http2.is_greeted()
+    }
+
+    /// Demands a sign of life.
+    pub(super) fn probe(&mut self) {
+        self.http2.probe();
+    }
+
+    /// It has not been given.
+    pub(super) fn is_probed(&self) -> bool {
+        self.http2.is_probed()
+    }
+
+    /// The credit that the stream lacks to `wanted`, when it is worth a frame.
+    pub(super) fn missing_credit(&self, wanted: u32) -> u32 {
+        let Some(stream) = self.stream else {
+            return 0;
+        };
+        let missing = wanted.saturating_sub(self.http2.outstanding_credit(stream));
+        if missing >= wanted.div_ceil(2) {
+            missing
+        } else {
+            0
+        }
+    }
+
+    /// Gives the peer credit on the stream.
+    pub(super) fn grant(&mut self, bytes: u32) {
+        if let Some(stream) = self.stream
+            && bytes > 0
+        {
+            self.http2.grant(stream, bytes);
+        }
+    }
+
+    /// How often the peer has given us credit on the stream.
+    pub(super) fn credit_count(&self) -> u32 {
+        let stream = self.stream;
+        stream.map_or(0, |stream| self.http2.credit_count(stream))
+    }
+
+    /// Bytes of packets that were passed over, since the last call.
+    pub(super) fn take_passed_over(&mut self) -> usize {
+        std::mem::take(&mut self.passed_over)
+    }
+
+    /// Whole frames to be sent before the next packet, a request that has become possible among them.
+    pub(super) fn control_output(&mut self) -> &mut ByteBuf {
+        self.send_request();
+        self.http2.control_output()
+    }
+
+    /// Bytes of packets that may be sent now; `None` without a stream.
+    pub(super) fn send_room(&self) -> Option<usize> {
+        self.stream.map(|stream| self.http2.send_room(stream))
+    }
+
+    /// The head for so many of them.
+    pub(super) fn data_head(&mut self, size: usize) -> [u8; FRAME_HEAD_BYTES] {
         let mut head = [0; FRAME_HEAD_BYTES];
-        self.http2
-            .write_data_head(call.stream, size, true, &mut head);
-        let control = self.http2.control_output();
-        control.extend(&head);
-        control.extend(&prefix);
-        control.extend(request);
+        if let Some(stream) = self.stream {
+            self.http2.write_data_head(stream, size, false, &mut head);
+        }
+        head
+    }
+
+    /// Gives the stream of packets up.
+    pub(super) fn end_stream(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.http2.reset(stream, h2::ErrorCode::CANCEL);
+        }
+    }
+
+    /// Says goodbye; what is open goes on.
+    pub(super) fn go_away(&mut self) {
+        self.http2.go_away(h2::ErrorCode::NO_ERROR, b"");
     }
 
     /// Packets wait that have come already.
@@ -159,7 +231,7 @@ impl Calls {
     pub(super) fn take_packets(
         &mut self,
         takes_packets: bool,
-        on_event: &mut dyn FnMut(Event<'_>) -> bool,
+        on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) -> Result<(), LinkError> {
         self.takes_packets = takes_packets;
         let mut held = std::mem::take(&mut self.held);
@@ -178,7 +250,7 @@ impl Calls {
         &mut self,
         now: Instant,
         mut bytes: &[u8],
-        on_event: &mut dyn FnMut(Event<'_>) -> bool,
+        on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) -> Result<(), LinkError> {
         loop {
             let (used, event) = self
@@ -198,12 +270,12 @@ impl Calls {
     fn dispatch(
         &mut self,
         event: h2::Event<'_>,
-        on_event: &mut dyn FnMut(Event<'_>) -> bool,
+        on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) -> Result<(), LinkError> {
         let (id, data, status) = match event {
             h2::Event::Settings => return Ok(()),
             h2::Event::GoAway { code, debug, .. } => {
-                on_event(Event::GoAway(code, debug));
+                on_event(LinkEvent::GoAway(code, debug));
                 return Ok(());
             }
             h2::Event::Data {
@@ -236,7 +308,7 @@ impl Calls {
         &mut self,
         data: &[u8],
         status: Option<Status>,
-        on_event: &mut dyn FnMut(Event<'_>) -> bool,
+        on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) -> Result<(), LinkError> {
         let used = match self.held.is_empty() {
             true => self.read_packets(data, on_event)?,
@@ -246,7 +318,7 @@ impl Calls {
         self.held.extend(rest, &mut Pieces::default());
         if let Some(status) = status {
             self.stream = None;
-            on_event(Event::StreamEnded(status));
+            on_event(LinkEvent::StreamEnded(status));
         }
         Ok(())
     }
@@ -256,7 +328,7 @@ impl Calls {
     fn read_packets(
         &mut self,
         data: &[u8],
-        on_event: &mut dyn FnMut(Event<'_>) -> bool,
+        on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) -> Result<usize, LinkError> {
         let mut taken = 0;
         while self.takes_packets && taken < data.len() {
@@ -267,7 +339,7 @@ impl Calls {
                     match piece {
                         None => Ok(true),
                         Some(Piece::Message(message)) => Packet::decode(message)
-                            .map(|packet| on_event(Event::Packet(packet)))
+                            .map(|packet| on_event(LinkEvent::Packet(packet)))
                             .map_err(LinkError::Packet),
                         Some(Piece::Joined(message)) => {
                             offer(message, on_event).map_err(LinkError::Packet)
@@ -277,7 +349,7 @@ impl Calls {
                             self.passed_over += part.len();
                             Ok(!is_last || {
                                 let oversized = std::mem::take(&mut self.oversized);
-                                on_event(Event::Oversized(oversized, len))
+                                on_event(LinkEvent::Oversized(oversized, len))
                             })
                         }
                     }
@@ -288,7 +360,7 @@ impl Calls {
                 Ok(takes_packets) => self.takes_packets = takes_packets,
                 Err(error) => {
                     if let Some(id) = self.stream {
-                        self.http2.reset(id, reset_code(&error));
+                        self.http2.reset(id, error.reset_code());
                     }
                     return Err(error);
                 }
@@ -303,77 +375,28 @@ impl Calls {
         id: StreamId,
         data: &[u8],
         status: Option<Status>,
-        on_event: &mut dyn FnMut(Event<'_>) -> bool,
+        on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) {
-        let Some(call) = self.unary.as_mut().filter(|call| call.stream == id) else {
+        let Some(call) = self.unary.as_mut().filter(|call| call.stream() == id) else {
             return;
         };
-        let Unary {
-            reassembly, answer, ..
-        } = call;
-        let result = feed(reassembly, data, &mut |message| {
-            let PreConnectResponse { status, message } = PreConnectResponse::decode(message)?;
-            *answer = Some(Answer {
-                connect: status == "CONNECT",
-                message: message.to_owned(),
-            });
-            Ok(())
-        });
-        let (outcome, code) = match (result, status) {
-            (Err(error), _) => {
-                let status = Status::new(Code::Internal, error.to_string());
-                (Err(status), reset_code(&error))
-            }
-            (Ok(()), None) => return,
-            (Ok(()), Some(status)) => {
-                let answer = answer.take().filter(|_| status.code == Code::Ok);
-                (answer.ok_or(status), h2::ErrorCode::CANCEL)
-            }
-        };
-        // A call may fail before its stream ends, and nobody waits for that.
-        self.http2.reset(id, code);
-        self.unary = None;
-        on_event(Event::Answered(outcome));
+        if let Some((outcome, code)) = call.receive(data, status) {
+            // A call may fail before its stream ends, and nobody waits for that.
+            self.http2.reset(id, code);
+            self.unary = None;
+            on_event(LinkEvent::Answered(outcome));
+        }
     }
 }
 
-/// What a stream is reset with whose messages can't be read.
 /// A packet in a buffer of its own, which the receiver may keep.
 fn offer(
     message: &mut Vec<u8>,
-    on_event: &mut dyn FnMut(Event<'_>) -> bool,
+    on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
 ) -> Result<bool, DecodeError> {
     let mut packet = Packet::decode(message)?;
     packet.can_be_kept = true;
     let range = packet.payload_range();
-    on_event(Event::Packet(packet));
-    Ok(on_event(Event::Buffer(message, range)))
-}
-
-fn reset_code(error: &LinkError) -> h2::ErrorCode {
-    match error {
-        LinkError::Message(MessageError::TooLarge(_)) => h2::ErrorCode::ENHANCE_YOUR_CALM,
-        _ => h2::ErrorCode::PROTOCOL_ERROR,
-    }
-}
-
-/// All messages of a unary call.
-fn feed(
-    reassembly: &mut Reassembly,
-    mut data: &[u8],
-    on_message: &mut dyn FnMut(&[u8]) -> Result<(), DecodeError>,
-) -> Result<(), LinkError> {
-    while !data.is_empty() {
-        let (used, piece) = reassembly.feed(data).map_err(LinkError::Message)?;
-        data = &data[used..];
-        match piece {
-            None => {}
-            Some(Piece::Message(message)) => on_message(message).map_err(LinkError::Packet)?,
-            Some(Piece::Joined(message)) => on_message(message).map_err(LinkError::Packet)?,
-            Some(Piece::Oversized { len, .. }) => {
-                return Err(LinkError::Message(MessageError::TooLarge(len)));
-            }
-        }
-    }
-    Ok(())
+    on_event(LinkEvent::Packet(packet));
+    Ok(on_event(LinkEvent::Buffer(message, range)))
 }

@@ -24,11 +24,23 @@ pub enum LinkError {
     Closed,
 }
 
+impl LinkError {
+    /// What a stream is reset with whose messages can't be read.
+    pub(super) fn reset_code(&self) -> h2::ErrorCode {
+        match self {
+            Self::Message(MessageError::TooLarge(_)) => h2::ErrorCode::ENHANCE_YOUR_CALM,
+            _ => h2::ErrorCode::PROTOCOL_ERROR,
+        }
+    }
+}
+
 impl From<TransportError> for LinkError {
     fn from(error: TransportError) -> Self {
         Self::Transport(error)
     }
 }
+
+impl std::error::Error for LinkError {}
 
 impl std::fmt::Display for LinkError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -8,10 +8,10 @@
 //!
 //! Promises: a mark above one byte comes with a deadline, at most [`limits::GATHER_WAIT_MAX`] after
 //! the last read; a flow of some length is held up by at most a sixteenth of that length when it
-//! stops; who waits for an answer never waits for a deadline twice. Where the system has no such
-//! mark, the owner may ignore the rule altogether.
+//! stops; who waits for an answer waits for a deadline once, and then not again for a while. Where the
+//! system has no such mark, the owner may ignore the rule altogether.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::limits;
 
@@ -44,6 +44,8 @@ pub struct Gather {
     last_read: Instant,
     /// When somebody was last seen at work.
     interrupted: Option<Instant>,
+    /// The flow had stopped before the last deadline came.
+    is_stopped: bool,
 }
 
 impl Gather {
@@ -56,6 +58,7 @@ impl Gather {
             burst_start: None,
             last_read: now,
             interrupted: None,
+            is_stopped: false,
         }
     }
 
@@ -78,6 +81,19 @@ impl Gather {
         };
         self.stretch_start = now;
         self.stretch_bytes = 0;
+    }
+
+    /// A deadline is over, and nothing has come for the last `silence` of it.
+    pub fn waited(&mut self, silence: Duration) {
+        self.is_stopped = silence >= limits::GATHER_STOPPED;
+    }
+
+    /// A target answered bulk data. Where that had stopped before, its sender was waiting for the
+    /// answer, and we have made it wait longer.
+    pub fn answered(&mut self, now: Instant) {
+        if std::mem::take(&mut self.is_stopped) {
+            self.interrupt(now);
+        }
     }
 
     /// A target said something that was no answer to bulk data: somebody may be at work.
@@ -106,7 +122,7 @@ impl Gather {
             return Wait::AT_ONCE;
         }
         Wait {
-            low_water: limits::LINK_READ_BYTES_MAX,
+            low_water: limits::GATHER_BYTES,
             until: Some(until),
         }
     }
@@ -114,8 +130,6 @@ impl Gather {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use proptest::prelude::*;
 
@@ -139,7 +153,7 @@ mod tests {
         assert_eq!(gather.wait(now, CREDIT), Wait::AT_ONCE);
         flow(&mut gather, &mut now, 38_000, 500 * MS);
         let wait = gather.wait(now, CREDIT);
-        assert_eq!(wait.low_water, limits::LINK_READ_BYTES_MAX);
+        assert_eq!(wait.low_water, limits::GATHER_BYTES);
         assert_eq!(wait.until, Some(now + limits::GATHER_WAIT_MAX));
         // The read at the deadline brought nothing: no further wait without a byte.
         now += limits::GATHER_WAIT_MAX;
@@ -159,6 +173,23 @@ mod tests {
         flow(&mut gather, &mut now, 38_000, limits::GATHER_PAUSE - MS);
         assert_eq!(gather.wait(now, CREDIT), Wait::AT_ONCE);
         flow(&mut gather, &mut now, 38_000, MS);
+        assert!(gather.wait(now, CREDIT).until.is_some());
+    }
+
+    #[test]
+    fn an_answer_counts_only_where_the_flow_had_stopped_for_it() {
+        let mut now = Instant::now();
+        let mut gather = Gather::new(now);
+        flow(&mut gather, &mut now, 38_000, 500 * MS);
+        gather.waited(Duration::ZERO);
+        gather.answered(now);
+        assert!(gather.wait(now, CREDIT).until.is_some());
+        gather.waited(limits::GATHER_STOPPED);
+        assert!(gather.wait(now, CREDIT).until.is_some());
+        gather.answered(now);
+        assert_eq!(gather.wait(now, CREDIT), Wait::AT_ONCE);
+        flow(&mut gather, &mut now, 38_000, limits::GATHER_PAUSE);
+        gather.answered(now);
         assert!(gather.wait(now, CREDIT).until.is_some());
     }
 

@@ -7,72 +7,73 @@
 //! Sans-IO: socket bytes in, packets out by callback; the outbox in, socket bytes out. Carries the
 //! agent's one `Connect` stream and one unary `PreConnect` at a time. Knows nothing of sessions.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::calls::Calls;
 use super::error::LinkError;
+use super::event::LinkEvent;
 use super::gather::{Gather, Wait};
+use super::identity::AgentIdentity;
 use super::pace::Pace;
 use super::proxy;
 use super::transport::Transport;
-use crate::base::{ByteBuf, Secret};
-use crate::grpc::Status;
+use crate::base::ByteBuf;
 use crate::h2;
 use crate::limits;
+use crate::packet::Outbox;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
-use crate::packet::{Outbox, Oversized, Packet};
 use crate::tls::{Progress, RECORD_PLAINTEXT_MAX};
 
 /// A frame that fills one TLS record.
 const FRAME_PAYLOAD_MAX: usize = RECORD_PLAINTEXT_MAX - FRAME_HEAD_BYTES;
 
-/// How calls present themselves.
-pub struct Identity {
-    /// The calls go over TLS.
-    pub is_encrypted: bool,
-    /// `host:port`, or the TLS server name that was asked for.
-    pub authority: String,
-    /// The token, sent as it was configured.
-    pub token: Secret,
-    /// Further metadata of `Connect` (name and value).
-    pub metadata: Vec<(&'static str, String)>,
-    /// Request message of `PreConnect`.
-    pub preconnect: Vec<u8>,
-    /// `user-agent` of every call.
-    pub user_agent: String,
-}
-
-/// What `PreConnect` said.
-pub struct Answer {
-    /// Somebody waits for this agent: open the stream.
-    pub connect: bool,
-    /// A sentence for the operator, often empty.
-    pub message: String,
-}
-
-/// What came in.
-pub enum Event<'a> {
-    /// The transport stands: calls can be made.
-    Ready,
-    /// A packet of the stream.
-    Packet(Packet<'a>),
-    /// The buffer of that packet, if it can be kept, and where its payload lies.
-    Buffer(&'a mut Vec<u8>, Range<usize>),
-    /// A packet of the stream that is too large, and its length; its bytes were passed over.
-    Oversized(Oversized, u32),
-    /// The stream is over.
-    StreamEnded(Status),
-    /// The unary call was answered.
-    Answered(Result<Answer, Status>),
-    /// The gateway asks us to leave, and why.
-    GoAway(h2::ErrorCode, Vec<u8>),
-}
-
 /// See the module.
+///
+/// ```
+/// # use hoop_lite::base::{ByteBuf, Secret};
+/// # use hoop_lite::h2::{frame::{self, FrameKind}, hpack::encode};
+/// # use hoop_lite::{link::*, packet::Outbox};
+/// # let now = std::time::Instant::now();
+/// # let identity = AgentIdentity {
+/// #     is_encrypted: false,
+/// #     authority: "gateway:8010".into(),
+/// #     token: Secret::new("token"),
+/// #     metadata: Vec::new(),
+/// #     preconnect: Vec::new(),
+/// #     user_agent: "example".into(),
+/// # };
+/// # let (mut outbox, mut gateway, mut block) = (Outbox::new(), ByteBuf::new(), Vec::new());
+/// let mut link = Link::new(now, Transport::plaintext(), identity.into(), None, 65_535);
+/// let mut seen = Vec::new();
+/// link.received(now, 0, true, &mut |event| {
+///     seen.push(matches!(event, LinkEvent::Ready));
+///     true
+/// })?;
+/// assert_eq!(seen, [true]);
+///
+/// // Ready: the stream of packets can be opened, and what the gateway needs to know is encrypted.
+/// link.open_stream()?;
+/// link.transmit(now, &mut outbox)?;
+/// assert!(link.has_stream() && link.pending().starts_with(frame::PREFACE));
+///
+/// // The gateway greets, and ends the stream with a status.
+/// let fields: [(&str, &[u8]); 3] =
+///     [(":status", b"200"), ("content-type", b"application/grpc"), ("grpc-status", b"14")];
+/// encode::encode(&fields, false, &mut block);
+/// frame::write(&mut gateway, FrameKind::SETTINGS, 0, 0, &[]);
+/// frame::write(&mut gateway, FrameKind::HEADERS, frame::END_HEADERS | frame::END_STREAM, 1, &block);
+/// link.read_buffer()[..gateway.len()].copy_from_slice(gateway.filled());
+/// link.received(now, gateway.len(), true, &mut |event| {
+///     seen.push(matches!(event, LinkEvent::StreamEnded(_)));
+///     true
+/// })?;
+/// assert!(seen == [true, true] && !link.has_stream());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Link {
-    tunnel: Option<proxy::Answer>,
+    tunnel: Option<proxy::ProxyAnswer>,
     transport: Transport,
     outgoing: ByteBuf,
     calls: Calls,
@@ -92,7 +93,7 @@ impl Link {
     pub fn new(
         now: Instant,
         transport: Transport,
-        identity: Rc<Identity>,
+        identity: Rc<AgentIdentity>,
         tunnel: Option<Vec<u8>>,
         credit: u32,
     ) -> Self {
@@ -101,7 +102,7 @@ impl Link {
             outgoing.extend(request);
         }
         Self {
-            tunnel: tunnel.map(|request| proxy::Answer::to(&request)),
+            tunnel: tunnel.map(|request| proxy::ProxyAnswer::to(&request)),
             transport,
             outgoing,
             calls: Calls::new(identity, credit),
@@ -121,32 +122,32 @@ impl Link {
 
     /// The stream is open as far as we are concerned.
     pub fn has_stream(&self) -> bool {
-        self.calls.stream.is_some()
+        self.calls.has_stream()
     }
 
     /// A unary call is under way.
     pub fn is_asking(&self) -> bool {
-        self.calls.unary.is_some()
+        self.calls.is_asking()
     }
 
     /// How it presents itself.
-    pub fn identity(&self) -> Rc<Identity> {
-        Rc::clone(&self.calls.identity)
+    pub fn identity(&self) -> Rc<AgentIdentity> {
+        self.calls.identity()
     }
 
     /// The gateway, or a proxy, has said goodbye: what is open goes on, no call can be made.
     pub fn goes_away(&self) -> bool {
-        self.calls.http2.is_going_away()
+        self.calls.goes_away()
     }
 
     /// Demands a sign of life where no call can be made.
     pub fn probe(&mut self) {
-        self.calls.http2.probe();
+        self.calls.probe();
     }
 
     /// The sign of life has not been given.
     pub fn is_probed(&self) -> bool {
-        self.calls.http2.is_probed()
+        self.calls.is_probed()
     }
 
     /// Since when the gateway has given no credit, though packets wait.
@@ -161,7 +162,7 @@ impl Link {
 
     /// The other side has shown that it speaks HTTP/2.
     pub fn is_greeted(&self) -> bool {
-        self.calls.http2.is_greeted()
+        self.calls.is_greeted()
     }
 
     /// There is TLS, or will be.
@@ -188,7 +189,7 @@ impl Link {
         now: Instant,
         size: usize,
         takes_packets: bool,
-        on_event: &mut dyn FnMut(Event<'_>) -> bool,
+        on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) -> Result<(), LinkError> {
         self.transport.incoming().advance(size);
         if size > 0 {
@@ -230,7 +231,7 @@ impl Link {
         let progress = progress?;
         if self.transport.is_open() && !self.is_ready {
             self.is_ready = true;
-            on_event(Event::Ready);
+            on_event(LinkEvent::Ready);
         }
         match progress {
             Progress::PeerClosed => Err(LinkError::Closed),
@@ -238,13 +239,24 @@ impl Link {
         }
     }
 
-    /// How the socket is to be waited for, when the gateway should have `credit_wanted` and a
-    /// target may have shown that somebody is at work.
-    pub fn wait(&mut self, now: Instant, credit_wanted: u32, is_at_work: bool) -> Wait {
-        if is_at_work {
-            self.gather.interrupt(now);
-        }
+    /// How the socket is to be waited for, when the gateway should have `credit_wanted`.
+    pub fn wait(&self, now: Instant, credit_wanted: u32) -> Wait {
         self.gather.wait(now, credit_wanted)
+    }
+
+    /// The deadline of [`Link::wait`] is over, and nothing has come for the last `silence` of it.
+    pub fn waited(&mut self, silence: Duration) {
+        self.gather.waited(silence);
+    }
+
+    /// A target answered bulk data, for which its sender may have been waiting.
+    pub fn answered(&mut self, now: Instant) {
+        self.gather.answered(now);
+    }
+
+    /// A target said something that was no answer to bulk data: somebody may be at work.
+    pub fn interrupt(&mut self, now: Instant) {
+        self.gather.interrupt(now);
     }
 
     /// Opens the agent's stream.
@@ -257,42 +269,29 @@ impl Link {
         self.calls.ask()
     }
 
-    /// Gives the call up; no [`Event::Answered`] follows.
+    /// Gives the call up; no [`LinkEvent::Answered`] follows.
     pub fn stop_asking(&mut self) {
         self.calls.stop_asking();
     }
 
     /// The credit that is missing to `wanted`, when it is worth a frame.
     pub fn missing_credit(&self, wanted: u32) -> u32 {
-        let Some(stream) = self.calls.stream else {
-            return 0;
-        };
-        let missing = wanted.saturating_sub(self.calls.http2.outstanding_credit(stream));
-        if missing >= wanted.div_ceil(2) {
-            missing
-        } else {
-            0
-        }
+        self.calls.missing_credit(wanted)
     }
 
     /// Bytes of messages that were too large, since the last call: nothing is left of them.
     pub fn take_passed_over(&mut self) -> usize {
-        std::mem::take(&mut self.calls.passed_over)
+        self.calls.take_passed_over()
     }
 
     /// Gives the gateway credit on the stream.
     pub fn grant(&mut self, bytes: u32) {
-        if let Some(stream) = self.calls.stream
-            && bytes > 0
-        {
-            self.calls.http2.grant(stream, bytes);
-        }
+        self.calls.grant(bytes);
     }
 
     /// How often the gateway has given us credit on the stream.
     pub fn credit_count(&self) -> u32 {
-        let stream = self.calls.stream;
-        stream.map_or(0, |stream| self.calls.http2.credit_count(stream))
+        self.calls.credit_count()
     }
 
     /// More payload may be put into the outbox: what waits is less than the line takes soon.
@@ -311,17 +310,15 @@ impl Link {
             return Ok(());
         }
         loop {
-            self.calls.send_request();
-            let control = self.calls.http2.control_output();
+            let control = self.calls.control_output();
             if !control.is_empty() {
                 self.transport.send(control.filled(), &mut self.outgoing)?;
                 control.clear();
                 control.shrink(limits::LINK_BUFFER_BYTES_IDLE);
             }
-            let Some(stream) = self.calls.stream else {
+            let Some(room) = self.calls.send_room() else {
                 return Ok(());
             };
-            let room = self.calls.http2.send_room(stream);
             self.blocked_since = match room {
                 0 if !outbox.is_empty() => self.blocked_since.or(Some(now)),
                 _ => None,
@@ -330,10 +327,7 @@ impl Link {
             if size == 0 || self.outgoing.len() >= limits::LINK_WRITE_BYTES {
                 return Ok(());
             }
-            let mut head = [0; FRAME_HEAD_BYTES];
-            self.calls
-                .http2
-                .write_data_head(stream, size, false, &mut head);
+            let head = self.calls.data_head(size);
             self.transport
                 .send(outbox.frame(&head, size), &mut self.outgoing)?;
         }
@@ -370,10 +364,8 @@ impl Link {
 
     /// Says goodbye: end of the stream, GOAWAY, close_notify.
     pub fn close(&mut self, now: Instant, outbox: &mut Outbox) {
-        if let Some(stream) = self.calls.stream.take() {
-            self.calls.http2.reset(stream, h2::ErrorCode::CANCEL);
-        }
-        self.calls.http2.go_away(h2::ErrorCode::NO_ERROR, b"");
+        self.calls.end_stream();
+        self.calls.go_away();
         // What can't be encrypted any more would not have been heard either.
         let _ = self.transmit(now, outbox);
         self.transport.close(&mut self.outgoing);
@@ -381,7 +373,7 @@ impl Link {
 
     /// After an error: tells the peer which, as far as that is possible.
     pub fn abort(&mut self, now: Instant) {
-        self.calls.http2.go_away(h2::ErrorCode::NO_ERROR, b"");
+        self.calls.go_away();
         let _ = self.transmit(now, &mut Outbox::new());
         self.transport.close(&mut self.outgoing);
     }

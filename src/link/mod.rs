@@ -5,15 +5,20 @@
 mod backoff;
 mod calls;
 mod error;
+mod event;
 mod gather;
+mod identity;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod link;
 mod pace;
 pub mod proxy;
 mod transport;
+mod unary;
 
-pub use backoff::{Backoff, Cause};
+pub use backoff::{Backoff, LossCause};
 pub use error::LinkError;
+pub use event::{Answer, LinkEvent};
 pub use gather::Wait;
-pub use link::{Answer, Event, Identity, Link};
+pub use identity::AgentIdentity;
+pub use link::Link;
 pub use transport::{Transport, TransportError};

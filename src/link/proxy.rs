@@ -55,7 +55,7 @@ impl fmt::Display for ProxyError {
 
 /// Waits for the proxy's answer to [`request`].
 #[derive(Default)]
-pub struct Answer {
+pub struct ProxyAnswer {
     /// The request had user and password.
     has_login: bool,
     seen: Vec<u8>,
@@ -76,7 +76,7 @@ pub fn request(authority: &str, login: Option<&(String, Secret)>) -> Vec<u8> {
     out
 }
 
-impl Answer {
+impl ProxyAnswer {
     /// To this request.
     pub fn to(request: &[u8]) -> Self {
         let mut lines = request.split(|byte| *byte == b'\n');
@@ -149,7 +149,7 @@ mod tests {
         fn the_answer_may_come_in_any_pieces_and_the_rest_is_kept(piece in 1usize..60) {
             let bytes = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nx: y\r\n\r\n\
                 HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nhello";
-            let mut answer = Answer::default();
+            let mut answer = ProxyAnswer::default();
             let mut incoming = ByteBuf::new();
             let mut stands = false;
             let mut rest = Vec::new();
@@ -171,7 +171,7 @@ mod tests {
         fn arbitrary_answers_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..10_000)) {
             let mut incoming = ByteBuf::new();
             incoming.extend(&bytes);
-            let mut answer = Answer::default();
+            let mut answer = ProxyAnswer::default();
             let _ = answer.receive(&mut incoming);
         }
     }
@@ -200,7 +200,7 @@ mod tests {
         ] {
             let mut incoming = ByteBuf::new();
             incoming.extend(format!("HTTP/1.1 407 Login\r\n{offers}\r\n").as_bytes());
-            let outcome = Answer::default().receive(&mut incoming);
+            let outcome = ProxyAnswer::default().receive(&mut incoming);
             assert_eq!(outcome, Err(want), "{offers}");
         }
     }
@@ -214,7 +214,7 @@ mod tests {
         ] {
             let mut incoming = ByteBuf::new();
             incoming.extend(b"HTTP/1.1 407 Login\r\n\r\n");
-            let outcome = Answer::to(&request("gw:443", login)).receive(&mut incoming);
+            let outcome = ProxyAnswer::to(&request("gw:443", login)).receive(&mut incoming);
             assert_eq!(outcome, Err(want));
         }
     }
@@ -225,7 +225,7 @@ mod tests {
         for _ in 0..1000 {
             incoming.extend(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
-        let outcome = Answer::default().receive(&mut incoming);
+        let outcome = ProxyAnswer::default().receive(&mut incoming);
         assert_eq!(outcome, Err(ProxyError::NotHttp));
     }
 
@@ -234,14 +234,14 @@ mod tests {
         let mut incoming = ByteBuf::new();
         incoming.extend(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
         assert_eq!(
-            Answer::default().receive(&mut incoming),
+            ProxyAnswer::default().receive(&mut incoming),
             Err(ProxyError::Status(407))
         );
         let mut incoming = ByteBuf::new();
         incoming.extend(b"HTTP/1.1 200 OK\r\nx: ");
         incoming.extend(&[b'y'; ANSWER_BYTES_MAX]);
         assert_eq!(
-            Answer::default().receive(&mut incoming),
+            ProxyAnswer::default().receive(&mut incoming),
             Err(ProxyError::NotHttp)
         );
     }

@@ -38,8 +38,8 @@ pub use signals::{
     SIGNAL_NUMBER_MAX, catch_signal, leads_session, stop_by, take_signals, wake_on_signals,
 };
 pub use sockets::{
-    bytes_in_flight, listen_everywhere, reset_on_close, set_keepalive, set_low_water,
-    set_unsent_max, set_user_timeout, unanswered_for,
+    bytes_in_flight, listen_everywhere, nothing_received_for, reset_on_close, set_keepalive,
+    set_low_water, set_unsent_max, set_user_timeout, unanswered_for,
 };
 pub use terminal::{open_terminal, set_echo, set_utf8_input, set_window_size};
 

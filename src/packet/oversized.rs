@@ -8,7 +8,7 @@ use super::kind::Kind;
 use super::packet::{FIELD_SPEC, FIELD_TYPE, split_entry};
 use super::spec;
 use crate::limits::ID_BYTES_MAX;
-use crate::wire::protobuf::{self, Fields, Value};
+use crate::wire::protobuf::{self, FieldReader, FieldValue, ProtobufError};
 
 /// A field that may matter: the session id's entry with its key and lengths. All types are shorter.
 const FIELD_BYTES_MAX: u64 = ID_BYTES_MAX as u64 + 32;
@@ -54,19 +54,19 @@ impl Oversized {
     }
 
     fn look_at_field(&mut self) {
-        match Fields::new(&self.field).next() {
-            Some(Ok((FIELD_TYPE, Value::Bytes(name)))) => {
+        match FieldReader::new(&self.field).next() {
+            Some(Ok((FIELD_TYPE, FieldValue::Bytes(name)))) => {
                 let name = std::str::from_utf8(name).unwrap_or_default();
                 self.kind = Kind::from_name(name);
             }
-            Some(Ok((FIELD_SPEC, Value::Bytes(entry)))) => {
+            Some(Ok((FIELD_SPEC, FieldValue::Bytes(entry)))) => {
                 if let Ok((key, value)) = split_entry(entry)
                     && key == spec::SESSION_ID.as_bytes()
                 {
                     self.session = Some(value.to_vec());
                 }
             }
-            Some(Err(protobuf::Error::Truncated)) => match protobuf::bytes_missing(&self.field) {
+            Some(Err(ProtobufError::Truncated)) => match protobuf::bytes_missing(&self.field) {
                 Some(missing) if missing > FIELD_BYTES_MAX => self.skip = missing,
                 Some(missing) => {
                     self.missing = usize::try_from(missing).unwrap_or_default();

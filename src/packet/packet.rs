@@ -5,7 +5,7 @@
 //! there is no `Debug`.
 
 use super::kind::Kind;
-use crate::wire::protobuf::{self, Fields, Value};
+use crate::wire::protobuf::{self, FieldReader, FieldValue, ProtobufError};
 use crate::wire::sink::{Count, Room, Sink};
 use crate::wire::varint;
 use std::fmt;
@@ -18,14 +18,11 @@ const FIELD_PAYLOAD: u32 = 4;
 const ENTRY_KEY: u32 = 1;
 const ENTRY_VALUE: u32 = 2;
 
-/// Payloads that [`write_payload_len`] can announce are shorter than this.
-pub const PAYLOAD_LEN_LIMIT: usize = varint::PADDED_LIMIT;
-
 /// Why a message is no packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecodeError {
     /// Not protobuf.
-    Wire(protobuf::Error),
+    Wire(ProtobufError),
     /// A type, component or spec key that is not UTF-8.
     NotText,
 }
@@ -39,8 +36,8 @@ impl fmt::Display for DecodeError {
     }
 }
 
-impl From<protobuf::Error> for DecodeError {
-    fn from(error: protobuf::Error) -> Self {
+impl From<ProtobufError> for DecodeError {
+    fn from(error: ProtobufError) -> Self {
         Self::Wire(error)
     }
 }
@@ -65,16 +62,16 @@ impl<'a> Packet<'a> {
     pub fn decode(message: &'a [u8]) -> Result<Self, DecodeError> {
         let mut kind_name = "";
         let mut payload: &[u8] = &[];
-        for field in Fields::new(message) {
+        for field in FieldReader::new(message) {
             match field? {
-                (FIELD_COMPONENT, Value::Bytes(bytes)) => {
+                (FIELD_COMPONENT, FieldValue::Bytes(bytes)) => {
                     text(bytes)?;
                 }
-                (FIELD_TYPE, Value::Bytes(bytes)) => kind_name = text(bytes)?,
-                (FIELD_SPEC, Value::Bytes(entry)) => {
+                (FIELD_TYPE, FieldValue::Bytes(bytes)) => kind_name = text(bytes)?,
+                (FIELD_SPEC, FieldValue::Bytes(entry)) => {
                     text(split_entry(entry)?.0)?;
                 }
-                (FIELD_PAYLOAD, Value::Bytes(bytes)) => payload = bytes,
+                (FIELD_PAYLOAD, FieldValue::Bytes(bytes)) => payload = bytes,
                 _ => {}
             }
         }
@@ -99,7 +96,7 @@ impl<'a> Packet<'a> {
     /// The value of a spec key. An empty value and an absent key are different things.
     pub fn spec(&self, key: &str) -> Option<&'a [u8]> {
         let mut found = None;
-        for (name, value) in self.raw_entries() {
+        for (name, value) in self.entries() {
             if name == key.as_bytes() {
                 found = Some(value);
             }
@@ -107,16 +104,10 @@ impl<'a> Packet<'a> {
         found
     }
 
-    /// The spec in wire order. Of keys that occur twice the last counts.
-    pub fn spec_entries(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
-        self.raw_entries()
-            .filter_map(|(key, value)| Some((text(key).ok()?, value)))
-    }
-
-    /// The entries again; `decode` has seen that none of them is an error.
-    fn raw_entries(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        Fields::new(self.message).filter_map(|field| match field {
-            Ok((FIELD_SPEC, Value::Bytes(entry))) => split_entry(entry).ok(),
+    /// The spec in wire order; `decode` has seen that no entry is an error.
+    fn entries(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        FieldReader::new(self.message).filter_map(|field| match field {
+            Ok((FIELD_SPEC, FieldValue::Bytes(entry))) => split_entry(entry).ok(),
             _ => None,
         })
     }
@@ -129,10 +120,10 @@ fn text(bytes: &[u8]) -> Result<&str, DecodeError> {
 /// Key and value of a map entry; either may be left out when it is empty.
 pub(super) fn split_entry(entry: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
     let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
-    for field in Fields::new(entry) {
+    for field in FieldReader::new(entry) {
         match field? {
-            (ENTRY_KEY, Value::Bytes(bytes)) => key = bytes,
-            (ENTRY_VALUE, Value::Bytes(bytes)) => value = bytes,
+            (ENTRY_KEY, FieldValue::Bytes(bytes)) => key = bytes,
+            (ENTRY_VALUE, FieldValue::Bytes(bytes)) => value = bytes,
             _ => {}
         }
     }
@@ -163,7 +154,7 @@ pub fn write_header(out: &mut [u8], kind: Kind, spec: &[(&str, &[u8])]) {
 }
 
 /// Announces in a `header` by [`write_header`] that so many bytes behind it complete the message;
-/// fewer than [`PAYLOAD_LEN_LIMIT`].
+/// fewer than [`varint::PADDED_LIMIT`].
 pub fn write_payload_len(header: &mut [u8], payload_len: usize) {
     if let Some(place) = header.last_chunk_mut::<{ varint::PADDED_LEN }>() {
         varint::write_padded(&mut Room::new(place), payload_len);
@@ -265,7 +256,7 @@ mod tests {
         assert_eq!(packet.spec("k"), Some(b"2".as_slice()));
         assert_eq!(packet.kind, Some(Kind::AgentSessionClose));
         assert_eq!(packet.payload, b"new");
-        assert_eq!(packet.spec_entries().count(), 2);
+        assert_eq!(packet.entries().count(), 2);
     }
 
     #[test]
@@ -274,7 +265,7 @@ mod tests {
         message.extend([0x10, 7, 0x18, 1, 0x20, 1, 0x7a, 1, 0]);
         let packet = decode(&message);
         assert_eq!(packet.kind, Some(Kind::AgentSessionOpen));
-        assert_eq!(packet.spec_entries().count(), 0);
+        assert_eq!(packet.entries().count(), 0);
         assert!(packet.payload.is_empty());
     }
 
@@ -292,7 +283,7 @@ mod tests {
     #[test]
     fn a_broken_spec_entry_breaks_the_packet() {
         let error = Packet::decode(&field(3, &[0x0a, 5, b'k'])).err();
-        assert_eq!(error, Some(DecodeError::Wire(protobuf::Error::Truncated)));
+        assert_eq!(error, Some(DecodeError::Wire(ProtobufError::Truncated)));
     }
 
     type Spec = Vec<(String, Vec<u8>)>;
@@ -311,6 +302,11 @@ mod tests {
             .collect()
     }
 
+    fn entries<'a>(packet: &Packet<'a>) -> Vec<(&'a str, &'a [u8])> {
+        let checked = |(key, value)| (text(key).expect("a key is text"), value);
+        packet.entries().map(checked).collect()
+    }
+
     proptest! {
         #[test]
         fn what_is_encoded_is_decoded((kind, spec, payload) in any_packet()) {
@@ -319,7 +315,7 @@ mod tests {
             let packet = decode(&out);
             prop_assert_eq!(packet.kind, Some(kind));
             prop_assert_eq!(packet.payload, &payload);
-            prop_assert_eq!(packet.spec_entries().collect::<Vec<_>>(), lend(&spec));
+            prop_assert_eq!(entries(&packet), lend(&spec));
             for (key, _) in &spec {
                 let last = spec.iter().rfind(|(other, _)| other == key);
                 prop_assert_eq!(packet.spec(key), last.map(|(_, value)| value.as_slice()));
@@ -337,14 +333,14 @@ mod tests {
             let packet = decode(&message);
             prop_assert_eq!(packet.kind, Some(kind));
             prop_assert_eq!(packet.payload, &payload);
-            prop_assert_eq!(packet.spec_entries().collect::<Vec<_>>(), spec);
+            prop_assert_eq!(entries(&packet), spec);
         }
 
         #[test]
         fn arbitrary_bytes_never_panic(message: Vec<u8>) {
             if let Ok(packet) = Packet::decode(&message) {
                 prop_assert!(packet.payload.len() <= message.len());
-                for (key, _) in packet.spec_entries() {
+                for (key, _) in entries(&packet) {
                     prop_assert!(packet.spec(key).is_some());
                 }
             }
@@ -362,7 +358,7 @@ mod tests {
                 message[place] = byte;
             }
             if let Ok(packet) = Packet::decode(&message) {
-                prop_assert!(packet.spec_entries().count() <= message.len());
+                prop_assert!(packet.entries().count() <= message.len());
             }
         }
     }

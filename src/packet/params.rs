@@ -168,11 +168,6 @@ impl ConnectionParams {
     }
 }
 
-/// Reads a gob `[]string`, such as the value of [`super::spec::CLIENT_ARGS`].
-pub fn decode_string_slice(bytes: &[u8]) -> Result<Vec<Vec<u8>>, ParamsError> {
-    arguments(&gob::decode(bytes)?).ok_or_else(|| ParamsError::kind(b"[]string"))
-}
-
 /// Reads a gob `map[string]string`, such as the value of [`super::spec::CLIENT_ENV_VARS`].
 pub fn decode_string_map(bytes: &[u8]) -> Result<EnvVars, ParamsError> {
     let wrong_kind = || ParamsError::kind(b"map[string]string");
@@ -426,11 +421,6 @@ mod tests {
             "tab\tand\nnewline",
         ];
         assert_eq!(words(&params.client_args), args);
-        let input = with(&vector("args-one"), b"--posix", b"--p\xffsix");
-        assert_eq!(
-            decode_string_slice(&input),
-            Ok(vec![b"--p\xffsix".to_vec()])
-        );
     }
 
     #[test]
@@ -481,10 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn client_arguments_and_environment_are_read() {
-        let args = decode_string_slice(&vector("args-many")).unwrap();
-        assert_eq!(words(&args)[..3], ["-c", "echo \"$HOME\"", ""]);
-        assert_eq!(decode_string_slice(&vector("args-empty")), Ok(Vec::new()));
+    fn the_clients_environment_is_read() {
         let env = decode_string_map(&vector("envs-three")).unwrap();
         let expected = [
             ("envvar:A", "MQ=="),
@@ -499,15 +486,13 @@ mod tests {
     }
 
     #[test]
-    fn arguments_and_environment_of_another_kind_are_refused() {
-        let wrong = decode_string_slice(&vector("envs-one"));
-        assert_eq!(wrong, Err(ParamsError::Kind("[]string".into())));
+    fn an_environment_of_another_kind_is_refused() {
         for name in ["args-one", "map-any-strings"] {
             let wrong = decode_string_map(&vector(name));
             assert_eq!(wrong, Err(ParamsError::Kind("map[string]string".into())));
         }
         assert_eq!(
-            decode_string_slice(b""),
+            decode_string_map(b""),
             Err(ParamsError::Gob(gob::Error::Empty))
         );
     }

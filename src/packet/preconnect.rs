@@ -2,12 +2,10 @@
 //! agents wait to be wanted, and HealthCheck, which has an empty request.
 
 use super::packet::DecodeError;
-use crate::wire::protobuf::{self, Fields, Value};
+use crate::wire::protobuf::{self, FieldReader, FieldValue};
 
 /// Status of a PreConnect answer: open the stream now.
 pub const STATUS_CONNECT: &str = "CONNECT";
-/// Status of a PreConnect answer: nobody waits for this agent.
-pub const STATUS_BACKOFF: &str = "BACKOFF";
 
 const REQUEST_NAME: u32 = 1;
 const REQUEST_TYPE: u32 = 2;
@@ -64,7 +62,7 @@ impl PreConnectRequest<'_> {
 /// The gateway's answer to PreConnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreConnectResponse<'a> {
-    /// [`STATUS_CONNECT`], [`STATUS_BACKOFF`] or something newer.
+    /// [`STATUS_CONNECT`], `BACKOFF` (nobody waits for this agent) or something newer.
     pub status: &'a str,
     /// Why; may be empty.
     pub message: &'a str,
@@ -99,8 +97,8 @@ fn decode_texts<const N: usize>(
     numbers: [u32; N],
 ) -> Result<[&str; N], DecodeError> {
     let mut texts = [""; N];
-    for field in Fields::new(message) {
-        let (number, Value::Bytes(bytes)) = field? else {
+    for field in FieldReader::new(message) {
+        let (number, FieldValue::Bytes(bytes)) = field? else {
             continue;
         };
         for (text, wanted) in texts.iter_mut().zip(numbers) {
@@ -115,6 +113,7 @@ fn decode_texts<const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::protobuf::ProtobufError;
     use proptest::prelude::*;
 
     #[test]
@@ -152,7 +151,7 @@ mod tests {
     fn answers_are_read() {
         let answer = PreConnectResponse::decode(b"\x0a\x07BACKOFF\x12\x03why\x1a\x01?");
         let expected = PreConnectResponse {
-            status: STATUS_BACKOFF,
+            status: "BACKOFF",
             message: "why",
         };
         assert_eq!(answer, Ok(expected));
@@ -172,7 +171,7 @@ mod tests {
         let bad_text = PreConnectResponse::decode(b"\x12\x01\xff");
         assert_eq!(bad_text, Err(DecodeError::NotText));
         let cut = HealthCheckResponse::decode(b"\x0a\x02O");
-        assert_eq!(cut, Err(DecodeError::Wire(protobuf::Error::Truncated)));
+        assert_eq!(cut, Err(DecodeError::Wire(ProtobufError::Truncated)));
     }
 
     proptest! {

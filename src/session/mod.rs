@@ -32,7 +32,7 @@ pub use output::{Command, End, Output, Size};
 pub use pressure::STALLED;
 pub use report::{Peer, Report};
 pub use sessions::{EXIT_INTERNAL, Sessions, Settings};
-pub use target::{Channel, Exit, TargetId};
+pub use target::{Channel, Exit, Said, TargetId};
 
 /// What happened since the start; for logs and metrics.
 #[derive(Clone, Copy, Default, Debug)]

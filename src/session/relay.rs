@@ -122,7 +122,8 @@ impl Sessions {
         if self.relaying(id).is_some() {
             outbox.fill(size);
             self.counters.bytes_to_gateway += size as u64;
-            self.is_at_work |= self.target_mut(id).is_some_and(Target::said);
+            let said = self.target_mut(id).map(Target::said);
+            self.said = self.said.max(said.unwrap_or_default());
         }
     }
 

@@ -13,7 +13,7 @@ use super::environment::AgentEnvironment;
 use super::output::{Output, Size};
 use super::protocol::Protocol;
 use super::shares::{Full, Shares, Table, UserKey};
-use super::target::{ConnectionId, Kind as TargetKind, Phase, SessionKey, Target, TargetId};
+use super::target::{ConnectionId, Kind as TargetKind, Phase, Said, SessionKey, Target, TargetId};
 use super::{Counters, environment::Environment};
 use crate::base::plain::{Word, beginning};
 use crate::base::{Pieces, Slab, Timers};
@@ -116,8 +116,8 @@ pub struct Sessions {
     /// Targets whose queue holds memory.
     pub(super) warm: Vec<TargetId>,
     is_closing: bool,
-    /// A target said something that was no answer to bulk data.
-    pub(super) is_at_work: bool,
+    /// What targets have said since that was last asked for.
+    pub(super) said: Said,
     /// Whose queue gets the buffer of the packet that was just handled.
     pub(super) keeping: Option<TargetId>,
     pub(super) counters: Counters,
@@ -155,7 +155,7 @@ impl Sessions {
             pieces: Pieces::default(),
             warm: Vec::new(),
             is_closing: false,
-            is_at_work: false,
+            said: Said::Nothing,
             keeping: None,
             counters: Counters::default(),
         }
@@ -186,10 +186,9 @@ impl Sessions {
         self.buffered
     }
 
-    /// Somebody may have been at work since the last time: a target said something, and not because
-    /// much was sent to it.
-    pub fn take_is_at_work(&mut self) -> bool {
-        std::mem::take(&mut self.is_at_work)
+    /// The most telling of what targets have said since the last time.
+    pub fn take_said(&mut self) -> Said {
+        std::mem::take(&mut self.said)
     }
 
     /// What the parameters of all sessions take of the heap.

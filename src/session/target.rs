@@ -77,6 +77,19 @@ impl Kind {
     }
 }
 
+/// What targets have said to their clients of late, and what that tells of these.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub enum Said {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Something behind bulk data, as a server does that confirms what it has got: its client may wait
+    /// for it, or send on all the while.
+    Answer,
+    /// Something else: somebody may be at work.
+    Word,
+}
+
 /// Where in its life a target is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
@@ -179,10 +192,12 @@ impl Target {
         self.unanswered = self.unanswered.saturating_add(size);
     }
 
-    /// It said something; `true` unless that answers bulk data, as a server does that confirms
-    /// what it has got.
-    pub fn said(&mut self) -> bool {
-        std::mem::take(&mut self.unanswered) < limits::GATHER_ANSWERED_BYTES
+    /// It said something.
+    pub fn said(&mut self) -> Said {
+        match std::mem::take(&mut self.unanswered) < limits::GATHER_ANSWERED_BYTES {
+            true => Said::Word,
+            false => Said::Answer,
+        }
     }
 
     /// `size` bytes left.

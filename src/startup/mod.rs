@@ -8,7 +8,7 @@ mod variables;
 use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::agent::{self, Agent, Endpoint, EndpointSource, Exit};
+use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Outcome};
 use crate::base::Rng;
 use crate::cli::{AgentOptions, RunOptions};
 use crate::config::{
@@ -16,7 +16,7 @@ use crate::config::{
 };
 use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
 use crate::io::{health, log};
-use crate::link::{Identity, proxy};
+use crate::link::{AgentIdentity, proxy};
 use crate::os::notify::Notify;
 use crate::os::processes::Keeping;
 use crate::os::signal::Catch;
@@ -223,7 +223,7 @@ fn assemble(
         ships_logs: settings.log_ship,
     };
     log::ship(settings.log_ship);
-    let of_agent = agent::Settings {
+    let of_agent = AgentSettings {
         is_embedded,
         key_check_interval: settings.key_check_interval,
         drain_timeout: settings.drain_timeout,
@@ -235,7 +235,7 @@ fn assemble(
         Some(endpoints) => Agent::new(now, of_agent, sessions, endpoints, rng),
         None => {
             let nowhere = Box::new(|| Err(String::new()));
-            Agent::idle(now, of_agent, sessions, nowhere, rng)
+            Agent::idle(of_agent, sessions, nowhere, rng)
         }
     };
     let mut reactor =
@@ -255,8 +255,8 @@ fn serve(mut reactor: Reactor, program: Option<&Program>) -> Result<u8, String> 
         .run()
         .map_err(|error| format!("the event loop failed: {error}"))?;
     Ok(program_code.unwrap_or(match exit {
-        Exit::Stopped => 0,
-        Exit::KeyRefused => EXIT_KEY_REFUSED,
+        Outcome::Stopped => 0,
+        Outcome::KeyRefused => EXIT_KEY_REFUSED,
     }))
 }
 
@@ -407,7 +407,7 @@ fn endpoint(
         port: dialled.port,
         place,
         tunnel,
-        identity: Identity {
+        identity: AgentIdentity {
             is_encrypted: tls.is_some(),
             authority: match has_other_name {
                 true => config.server_name().to_owned(),

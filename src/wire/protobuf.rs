@@ -18,7 +18,7 @@ const NUMBER_MAX: u64 = (1 << 29) - 1;
 
 /// Why bytes are not a protobuf message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
+pub enum ProtobufError {
     /// The bytes end within a field.
     Truncated,
     /// A tag or length that is no varint of 64 bits.
@@ -29,7 +29,7 @@ pub enum Error {
     WireType,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for ProtobufError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Truncated => "message cut short",
@@ -40,18 +40,18 @@ impl fmt::Display for Error {
     }
 }
 
-impl From<varint::Error> for Error {
-    fn from(error: varint::Error) -> Self {
+impl From<varint::VarintError> for ProtobufError {
+    fn from(error: varint::VarintError) -> Self {
         match error {
-            varint::Error::Truncated => Self::Truncated,
-            varint::Error::TooLong => Self::Varint,
+            varint::VarintError::Truncated => Self::Truncated,
+            varint::VarintError::TooLong => Self::Varint,
         }
     }
 }
 
 /// A field's value by wire type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value<'a> {
+pub enum FieldValue<'a> {
     /// Integers, booleans, enums.
     Varint(u64),
     /// Eight bytes, little-endian.
@@ -64,50 +64,50 @@ pub enum Value<'a> {
 
 /// The fields of a message, `(number, value)` in wire order. Ends after the first error.
 #[derive(Clone)]
-pub struct Fields<'a> {
+pub struct FieldReader<'a> {
     rest: &'a [u8],
 }
 
-impl<'a> Fields<'a> {
+impl<'a> FieldReader<'a> {
     /// Reads the fields of `message`.
     pub fn new(message: &'a [u8]) -> Self {
         Self { rest: message }
     }
 
-    fn field(&mut self) -> Result<(u32, Value<'a>), Error> {
+    fn field(&mut self) -> Result<(u32, FieldValue<'a>), ProtobufError> {
         let (tag, rest) = varint::read(self.rest)?;
         let number = match u32::try_from(tag >> 3) {
             Ok(number) if (1..=NUMBER_MAX).contains(&(tag >> 3)) => number,
-            _ => return Err(Error::Number),
+            _ => return Err(ProtobufError::Number),
         };
         let (value, rest) = match tag & 7 {
             WIRE_VARINT => {
                 let (value, rest) = varint::read(rest)?;
-                (Value::Varint(value), rest)
+                (FieldValue::Varint(value), rest)
             }
             WIRE_FIXED64 => {
-                let (bytes, rest) = rest.split_first_chunk().ok_or(Error::Truncated)?;
-                (Value::Fixed64(u64::from_le_bytes(*bytes)), rest)
+                let (bytes, rest) = rest.split_first_chunk().ok_or(ProtobufError::Truncated)?;
+                (FieldValue::Fixed64(u64::from_le_bytes(*bytes)), rest)
             }
             WIRE_BYTES => {
                 let (len, rest) = varint::read(rest)?;
-                let len = usize::try_from(len).map_err(|_| Error::Truncated)?;
-                let (bytes, rest) = rest.split_at_checked(len).ok_or(Error::Truncated)?;
-                (Value::Bytes(bytes), rest)
+                let len = usize::try_from(len).map_err(|_| ProtobufError::Truncated)?;
+                let (bytes, rest) = rest.split_at_checked(len).ok_or(ProtobufError::Truncated)?;
+                (FieldValue::Bytes(bytes), rest)
             }
             WIRE_FIXED32 => {
-                let (bytes, rest) = rest.split_first_chunk().ok_or(Error::Truncated)?;
-                (Value::Fixed32(u32::from_le_bytes(*bytes)), rest)
+                let (bytes, rest) = rest.split_first_chunk().ok_or(ProtobufError::Truncated)?;
+                (FieldValue::Fixed32(u32::from_le_bytes(*bytes)), rest)
             }
-            _ => return Err(Error::WireType),
+            _ => return Err(ProtobufError::WireType),
         };
         self.rest = rest;
         Ok((number, value))
     }
 }
 
-impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u32, Value<'a>), Error>;
+impl<'a> Iterator for FieldReader<'a> {
+    type Item = Result<(u32, FieldValue<'a>), ProtobufError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
@@ -158,8 +158,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(message: &[u8]) -> Vec<Result<(u32, Value<'_>), Error>> {
-        Fields::new(message).collect()
+    fn read(message: &[u8]) -> Vec<Result<(u32, FieldValue<'_>), ProtobufError>> {
+        FieldReader::new(message).collect()
     }
 
     #[test]
@@ -168,10 +168,10 @@ mod tests {
             0x08, 0x96, 0x01, 0x11, 1, 0, 0, 0, 0, 0, 0, 0, 0x1a, 2, b'h', b'i', 0x25, 2, 0, 0, 0,
         ];
         let expected = [
-            (1, Value::Varint(150)),
-            (2, Value::Fixed64(1)),
-            (3, Value::Bytes(b"hi")),
-            (4, Value::Fixed32(2)),
+            (1, FieldValue::Varint(150)),
+            (2, FieldValue::Fixed64(1)),
+            (3, FieldValue::Bytes(b"hi")),
+            (4, FieldValue::Fixed32(2)),
         ];
         assert_eq!(read(&message), expected.map(Ok));
     }
@@ -179,19 +179,19 @@ mod tests {
     #[test]
     fn groups_and_undefined_wire_types_are_refused() {
         for wire_type in [3, 4, 6, 7] {
-            assert_eq!(read(&[0x08 | wire_type]), [Err(Error::WireType)]);
+            assert_eq!(read(&[0x08 | wire_type]), [Err(ProtobufError::WireType)]);
         }
     }
 
     #[test]
     fn field_numbers_outside_the_range_are_refused() {
-        assert_eq!(read(&[0x00, 0x00]), [Err(Error::Number)]);
+        assert_eq!(read(&[0x00, 0x00]), [Err(ProtobufError::Number)]);
         assert_eq!(
             read(&[0x80, 0x80, 0x80, 0x80, 0x10, 0]),
-            [Err(Error::Number)]
+            [Err(ProtobufError::Number)]
         );
         let highest = [0xf8, 0xff, 0xff, 0xff, 0x0f, 0];
-        assert_eq!(read(&highest), [Ok((536_870_911, Value::Varint(0)))]);
+        assert_eq!(read(&highest), [Ok((536_870_911, FieldValue::Varint(0)))]);
     }
 
     #[test]
@@ -199,8 +199,8 @@ mod tests {
         let mut huge = vec![0x12];
         varint::write(&mut huge, u64::MAX);
         huge.push(0);
-        assert_eq!(read(&huge), [Err(Error::Truncated)]);
-        assert_eq!(read(&[0x12, 2, 0]), [Err(Error::Truncated)]);
+        assert_eq!(read(&huge), [Err(ProtobufError::Truncated)]);
+        assert_eq!(read(&[0x12, 2, 0]), [Err(ProtobufError::Truncated)]);
     }
 
     #[test]
@@ -208,15 +208,15 @@ mod tests {
         let mut message = Vec::new();
         write_bytes_head_padded(&mut message, 4, 3);
         message.extend(b"abc");
-        assert_eq!(read(&message), [Ok((4, Value::Bytes(b"abc")))]);
+        assert_eq!(read(&message), [Ok((4, FieldValue::Bytes(b"abc")))]);
     }
 
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic_and_values_stay_inside(message: Vec<u8>) {
             let mut lent = 0;
-            for (_, value) in Fields::new(&message).flatten() {
-                if let Value::Bytes(bytes) = value {
+            for (_, value) in FieldReader::new(&message).flatten() {
+                if let FieldValue::Bytes(bytes) = value {
                     lent += bytes.len();
                 }
             }
@@ -232,7 +232,7 @@ mod tests {
                 write_bytes(&mut message, *number, bytes);
             }
             let expected: Vec<_> =
-                fields.iter().map(|(number, bytes)| Ok((*number, Value::Bytes(bytes)))).collect();
+                fields.iter().map(|(number, bytes)| Ok((*number, FieldValue::Bytes(bytes)))).collect();
             prop_assert_eq!(read(&message), expected);
         }
     }

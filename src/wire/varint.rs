@@ -13,14 +13,14 @@ pub const PADDED_LIMIT: usize = 1 << (7 * PADDED_LEN);
 
 /// Why there is no varint at the start of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
+pub enum VarintError {
     /// The bytes end within it.
     Truncated,
     /// Over [`LEN_MAX`] bytes, or a value over 64 bits.
     TooLong,
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for VarintError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Truncated => "number cut short",
@@ -30,24 +30,24 @@ impl fmt::Display for Error {
 }
 
 /// The varint at the start of `bytes` and what follows it. Padded encodings are accepted.
-pub fn read(bytes: &[u8]) -> Result<(u64, &[u8]), Error> {
+pub fn read(bytes: &[u8]) -> Result<(u64, &[u8]), VarintError> {
     let mut value = 0;
     let mut rest = bytes;
     for place in 0..LEN_MAX {
         let Some((&byte, after)) = rest.split_first() else {
-            return Err(Error::Truncated);
+            return Err(VarintError::Truncated);
         };
         rest = after;
         // The tenth byte has room for the 64th bit only.
         if place == LEN_MAX - 1 && byte > 1 {
-            return Err(Error::TooLong);
+            return Err(VarintError::TooLong);
         }
         value |= u64::from(byte & 0x7f) << (7 * place);
         if byte & 0x80 == 0 {
             return Ok((value, rest));
         }
     }
-    Err(Error::TooLong)
+    Err(VarintError::TooLong)
 }
 
 /// Writes `value` in its shortest form.
@@ -100,12 +100,12 @@ mod tests {
 
     #[test]
     fn too_long_and_cut_short_are_told_apart() {
-        assert_eq!(read(&[]), Err(Error::Truncated));
-        assert_eq!(read(&[0x80; 9]), Err(Error::Truncated));
-        assert_eq!(read(&[0x80; 10]), Err(Error::TooLong));
+        assert_eq!(read(&[]), Err(VarintError::Truncated));
+        assert_eq!(read(&[0x80; 9]), Err(VarintError::Truncated));
+        assert_eq!(read(&[0x80; 10]), Err(VarintError::TooLong));
         let mut overflow = [0xff; 10];
         overflow[9] = 2;
-        assert_eq!(read(&overflow), Err(Error::TooLong));
+        assert_eq!(read(&overflow), Err(VarintError::TooLong));
         let mut zero_in_ten = [0x80; 10];
         zero_in_ten[9] = 0;
         assert_eq!(read(&zero_in_ten), Ok((0, [].as_slice())));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hoop_lite::agent::Exit;
+use hoop_lite::agent::Outcome;
 use hoop_lite::limits;
 
 use crate::content::{Content, MARKER};
@@ -295,14 +295,14 @@ impl World {
     }
 
     /// The agent is done: its last words are heard, and nothing is promised any more.
-    pub fn leave_for_good(&mut self, exit: Exit) {
+    pub fn leave_for_good(&mut self, exit: Outcome) {
         self.exit = Some(exit);
         let is_confirmed = self
             .left_at
             .is_some_and(|at| self.now < at + limits::FAREWELL_MAX);
         let link = self.model.owing.link();
         while let Some(socket) = &mut self.link {
-            let pending = self.agent.link_pending(self.now);
+            let pending = self.agent.grant_and_encrypt(self.now);
             let size = pending.len().min(socket.to_gateway.room());
             if size == 0 {
                 break;

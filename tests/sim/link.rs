@@ -123,7 +123,7 @@ impl World {
 
     /// Puts the reads and writes that can be done on the agenda.
     pub fn schedule_link(&mut self) {
-        let has_pending = !self.agent.link_pending(self.now).is_empty();
+        let has_pending = !self.agent.grant_and_encrypt(self.now).is_empty();
         let can_read = self.agent.link_read_buffer().is_some();
         let delays = [self.delay() / 8, self.delay() / 8];
         let wait = self.agent.link_wait(self.now);
@@ -219,7 +219,7 @@ impl World {
         let (delay, is_blocked) = (self.delay(), self.dice.chance(self.weather.blocks));
         let Some(socket) = &mut self.link else { return };
         socket.is_write_due = false;
-        let pending = self.agent.link_pending(self.now);
+        let pending = self.agent.grant_and_encrypt(self.now);
         if pending.is_empty() || is_blocked {
             return;
         }
@@ -302,7 +302,7 @@ impl World {
         self.model.link_lost(latest == Some(Event::Timeout));
         self.users.link_lost();
         if let Some(mut socket) = self.link.take() {
-            let pending = self.agent.link_pending(self.now);
+            let pending = self.agent.grant_and_encrypt(self.now);
             socket.to_gateway.write(self.now, Duration::ZERO, pending);
             self.last_words(link, socket);
         }

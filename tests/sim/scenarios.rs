@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hoop_lite::agent::{Exit, LinkState};
+use hoop_lite::agent::{LinkState, Outcome};
 use hoop_lite::limits;
 
 use crate::net::End;
@@ -437,7 +437,7 @@ fn term_waits_for_sessions_that_end_in_time() {
     world.stop();
     world.open(4, Service::Command, Mood::Echo);
     world.run_for(DRAIN_TIMEOUT * 2);
-    assert_eq!(world.exit, Some(Exit::Stopped));
+    assert_eq!(world.exit, Some(Outcome::Stopped));
     assert!(world.now < asked + DRAIN_TIMEOUT, "it waited for nobody");
     let relay = &world.model.relays[0];
     assert!(relay.exit.is_some() && relay.written == 50_000, "{relay:?}");
@@ -458,7 +458,7 @@ fn term_closes_what_does_not_end_and_a_second_one_does_so_at_once() {
             world.stop();
         }
         world.run_for(DRAIN_TIMEOUT * 2);
-        assert_eq!(world.exit, Some(Exit::Stopped));
+        assert_eq!(world.exit, Some(Outcome::Stopped));
         assert!(world.model.sessions.is_empty() && world.users.sessions.is_empty());
         let took = world.now - asked;
         assert_eq!(took < DRAIN_TIMEOUT, is_impatient, "it took {took:?}");

@@ -35,7 +35,7 @@ impl World {
             self.second = Some((Peer::new(Habits::plain(), server), 0));
             self.agent.second_connected(self.now);
         }
-        let pending = self.agent.second_pending(self.now).to_vec();
+        let pending = self.agent.second_encrypt(self.now).to_vec();
         let size = self
             .weather
             .cut(&mut self.dice, self.weather.short_writes, pending.len());
@@ -73,7 +73,7 @@ impl World {
         }
         let is_over = peer.out.is_empty() && size == 0 && pending.is_empty();
         self.agent.second_received(self.now, size);
-        if !is_over || !self.agent.second_pending(self.now).is_empty() {
+        if !is_over || !self.agent.second_encrypt(self.now).is_empty() {
             self.second_goes_on();
         }
     }
@@ -85,7 +85,7 @@ impl World {
             && self.model.sessions.is_empty()
             && self.model.live.is_empty()
             && self.agent.outbox().is_empty()
-            && self.agent.link_pending(self.now).is_empty();
+            && self.agent.grant_and_encrypt(self.now).is_empty();
         if !is_unused {
             self.unused_since = None;
             return;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hoop_lite::agent::{Agent, Endpoint, Settings};
+use hoop_lite::agent::{Agent, AgentSettings, Endpoint};
 use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
-use hoop_lite::link::Identity;
+use hoop_lite::link::AgentIdentity;
 use hoop_lite::session::{self, AgentEnvironment, Sessions};
 use hoop_lite::tls::Client;
 use rustls::ServerConfig;
@@ -80,7 +80,7 @@ impl Setup {
 
 /// The agent of such a world.
 pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>) -> Agent {
-    let settings = Settings {
+    let settings = AgentSettings {
         is_embedded: setup.is_embedded,
         key_check_interval: setup.key_check_interval,
         drain_timeout: DRAIN_TIMEOUT,
@@ -105,7 +105,7 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
             place: "gateway.example:8010".into(),
             tunnel: None,
             tls: client.clone(),
-            identity: Identity {
+            identity: AgentIdentity {
                 is_encrypted: client.is_some(),
                 authority: "gateway.example:8010".into(),
                 token: Secret::new(format!("grpcs://sim:xagt-{MARKER}@gateway.example:8010")),

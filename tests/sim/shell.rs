@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use hoop_lite::agent::Output;
+use hoop_lite::agent::Action;
 use hoop_lite::session::{self, Channel, Command, Exit, Peer, Report, Size, TargetId};
 
 use crate::content::{Content, MARKER};
@@ -28,8 +28,8 @@ impl World {
     /// Carries out everything that the agent asks for, until it asks for nothing more.
     pub fn drain(&mut self) {
         loop {
-            if let Some(output) = self.agent.poll_output() {
-                self.carry_out(output);
+            if let Some(action) = self.agent.poll_output() {
+                self.carry_out(action);
                 continue;
             }
             match self.agent.poll_dirty() {
@@ -43,7 +43,7 @@ impl World {
             self.schedule_link();
             // What the link has to say may have shown that it is lost.
             match self.agent.poll_output() {
-                Some(output) => self.carry_out(output),
+                Some(action) => self.carry_out(action),
                 None => break,
             }
         }
@@ -56,14 +56,14 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::DialLink { .. } => self.dial_link(),
-            Output::CloseLink => self.close_link(),
-            Output::DialSecond { .. } => self.dial_second(),
-            Output::CloseSecond => self.close_second(),
-            Output::Exit(exit) => self.leave_for_good(exit),
-            Output::Session(session::Output::Dial { target, .. }) => {
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::DialLink { .. } => self.dial_link(),
+            Action::CloseLink => self.close_link(),
+            Action::DialSecond { .. } => self.dial_second(),
+            Action::CloseSecond => self.close_second(),
+            Action::Exit(exit) => self.leave_for_good(exit),
+            Action::Session(session::Output::Dial { target, .. }) => {
                 let relay = self.model.asked_to_start(target, true);
                 self.insert(target, relay, false);
                 if self.model.relays[relay].mood != Mood::Hangs {
@@ -71,22 +71,22 @@ impl World {
                     self.after(delay, Event::Dialled(target));
                 }
             }
-            Output::Session(session::Output::Spawn { target, command }) => {
+            Action::Session(session::Output::Spawn { target, command }) => {
                 self.spawn(target, &command);
             }
             // A simulated process ends when its descriptor closes.
-            Output::Session(session::Output::HastenEnds) => {}
-            Output::Session(session::Output::Resize { target, size }) => {
+            Action::Session(session::Output::HastenEnds) => {}
+            Action::Session(session::Output::Resize { target, size }) => {
                 self.model.asked_to_resize(target, size);
             }
-            Output::Session(session::Output::Examine { target }) => {
+            Action::Session(session::Output::Examine { target }) => {
                 if let Some(entry) = self.targets.get(&target) {
                     let size = entry.input.held();
                     self.model.examined(self.now, entry.relay, size);
                     self.report(target, Report::InKernel { size });
                 }
             }
-            Output::Session(session::Output::AskPeer { target }) => {
+            Action::Session(session::Output::AskPeer { target }) => {
                 let is_owed = |entry: &Target| entry.input.held() > 0;
                 let peer = match self.targets.get(&target).is_some_and(is_owed) {
                     true => Peer::Answers,
@@ -94,7 +94,7 @@ impl World {
                 };
                 self.report(target, Report::Peer(peer));
             }
-            Output::Session(session::Output::Close { target, reset, .. }) => {
+            Action::Session(session::Output::Close { target, reset, .. }) => {
                 self.model.asked_to_close(self.now, target, reset);
                 let entry = self.targets.remove(&target).expect("an open descriptor");
                 if !reset && !entry.is_process {

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use hoop_lite::agent::{Agent, Exit};
+use hoop_lite::agent::{Agent, Outcome};
 use hoop_lite::limits;
 use hoop_lite::session::{self, Channel, TargetId};
 
@@ -88,7 +88,7 @@ pub struct World {
     pub is_hurried: bool,
     pub left_at: Option<Instant>,
     pub stop_at: Option<Instant>,
-    pub exit: Option<Exit>,
+    pub exit: Option<Outcome>,
     pub setup: Setup,
     /// How to run the same again.
     pub replay: String,

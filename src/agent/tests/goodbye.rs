@@ -30,7 +30,7 @@ impl World {
     /// The reactor is asked for a second connection.
     fn dials_second(&mut self) -> bool {
         std::iter::from_fn(|| self.agent.poll_output())
-            .any(|output| matches!(output, Output::DialSecond { .. }))
+            .any(|output| matches!(output, Action::DialSecond { .. }))
     }
 
     /// The second connection is made, asked and answered.
@@ -41,7 +41,7 @@ impl World {
             let buffer = self.agent.second_read_buffer().expect("it is read");
             buffer[..part.len()].copy_from_slice(part);
             self.agent.second_received(self.now, part.len());
-            let size = self.agent.second_pending(self.now).len();
+            let size = self.agent.second_encrypt(self.now).len();
             self.agent.second_sent(self.now, size);
         }
     }
@@ -72,7 +72,7 @@ fn after_a_goodbye_the_key_is_checked_over_a_second_connection_as_often_as_befor
         assert!(asked, "the key is not checked");
         world.answer_second(&answer("0"));
         let outputs: Vec<_> = std::iter::from_fn(|| world.agent.poll_output()).collect();
-        assert!(matches!(outputs[..], [Output::CloseSecond]));
+        assert!(matches!(outputs[..], [Action::CloseSecond]));
     }
     assert_eq!(world.agent.sessions().len(), 1);
     assert_eq!(world.agent.counters().check_failures, 0);

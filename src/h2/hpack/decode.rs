@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{huffman, table::Table};
-use crate::h2::fields::Fields;
+use super::{huffman, table::HeaderTable};
+use crate::h2::fields::FieldList;
 use crate::limits::{H2_HEADER_FIELDS_MAX, H2_TABLE_BYTES_MAX, H2_TABLE_UPDATES_MAX};
 
 /// Why a header block cannot be decoded. The table is out of step from there on, so the
@@ -12,7 +12,7 @@ use crate::limits::{H2_HEADER_FIELDS_MAX, H2_TABLE_BYTES_MAX, H2_TABLE_UPDATES_M
 pub enum HpackError {
     /// The block ends within a field.
     Truncated,
-    /// An integer above 2^32-1 or in too many octets.
+    /// An integer above 2^32-1 or in too many bytes.
     Integer,
     /// An index behind both tables, or 0.
     Index,
@@ -46,7 +46,7 @@ impl fmt::Display for HpackError {
 
 /// Decoder of one connection: every block must pass through it, in order.
 pub struct Decoder {
-    table: Table,
+    table: HeaderTable,
     /// The field under way: its name, then its value. Empty between blocks.
     scratch: Vec<u8>,
 }
@@ -61,13 +61,13 @@ impl Decoder {
     /// A decoder with an empty table of [`H2_TABLE_BYTES_MAX`].
     pub fn new() -> Self {
         Self {
-            table: Table::new(TABLE_SIZE_MAX),
+            table: HeaderTable::new(TABLE_SIZE_MAX),
             scratch: Vec::new(),
         }
     }
 
     /// Decodes one whole block and appends its fields to `fields`, which keeps its own bound.
-    pub fn decode(&mut self, block: &[u8], fields: &mut Fields) -> Result<(), HpackError> {
+    pub fn decode(&mut self, block: &[u8], fields: &mut FieldList) -> Result<(), HpackError> {
         let mut reader = Reader { rest: block };
         let mut updates = 0;
         let mut count = 0;
@@ -95,7 +95,7 @@ impl Decoder {
         &mut self,
         first: u8,
         reader: &mut Reader<'_>,
-        fields: &mut Fields,
+        fields: &mut FieldList,
     ) -> Result<(), HpackError> {
         if first & 0x80 != 0 {
             let index = reader.integer(7)?;
@@ -131,24 +131,24 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn octet(&mut self) -> Result<u8, HpackError> {
+    fn byte(&mut self) -> Result<u8, HpackError> {
         let (&first, rest) = self.rest.split_first().ok_or(HpackError::Truncated)?;
         self.rest = rest;
         Ok(first)
     }
 
-    /// An integer whose first part is the low `prefix` bits of the next octet (section 5.1).
+    /// An integer whose first part is the low `prefix` bits of the next byte (section 5.1).
     fn integer(&mut self, prefix: u32) -> Result<usize, HpackError> {
         let mask = (1u32 << prefix) - 1;
-        let low = u32::from(self.octet()?) & mask;
+        let low = u32::from(self.byte()?) & mask;
         if low < mask {
             return Ok(low as usize);
         }
         let mut value = u64::from(low);
         for shift in [0, 7, 14, 21, 28] {
-            let octet = self.octet()?;
-            value += u64::from(octet & 0x7f) << shift;
-            if octet & 0x80 == 0 {
+            let byte = self.byte()?;
+            value += u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
                 let value = u32::try_from(value).map_err(|_| HpackError::Integer)?;
                 return Ok(value as usize);
             }
@@ -160,15 +160,15 @@ impl Reader<'_> {
     fn string(&mut self, text: &mut Vec<u8>) -> Result<(), HpackError> {
         let coded = *self.rest.first().ok_or(HpackError::Truncated)? & 0x80 != 0;
         let len = self.integer(7)?;
-        let (octets, rest) = self
+        let (bytes, rest) = self
             .rest
             .split_at_checked(len)
             .ok_or(HpackError::Truncated)?;
         self.rest = rest;
         if coded {
-            huffman::decode(octets, text).map_err(|_| HpackError::Huffman)
+            huffman::decode(bytes, text).map_err(|_| HpackError::Huffman)
         } else {
-            text.extend_from_slice(octets);
+            text.extend_from_slice(bytes);
             Ok(())
         }
     }

@@ -4,7 +4,7 @@ use super::super::huffman;
 use super::*;
 use proptest::prelude::*;
 
-fn octets(hex: &str) -> Vec<u8> {
+fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex
         .bytes()
         .filter(|b| !b.is_ascii_whitespace())
@@ -17,7 +17,7 @@ fn octets(hex: &str) -> Vec<u8> {
 }
 
 fn decode_with(decoder: &mut Decoder, block: &[u8]) -> Result<Vec<(String, String)>, HpackError> {
-    let mut fields = Fields::new(1 << 20);
+    let mut fields = FieldList::new(1 << 20);
     decoder.decode(block, &mut fields)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(fields.iter().map(|(n, v)| (text(n), text(v))).collect())
@@ -35,7 +35,7 @@ fn check(table_size: usize, steps: &[Vector<'_>]) {
     let mut decoder = Decoder::new();
     decoder.table.set_size_max(table_size);
     for (hex, expected, size) in steps {
-        let fields = decode_with(&mut decoder, &octets(hex)).unwrap();
+        let fields = decode_with(&mut decoder, &bytes(hex)).unwrap();
         let fields: Vec<(&str, &str)> = fields
             .iter()
             .map(|(n, v)| (n.as_str(), v.as_str()))
@@ -48,7 +48,7 @@ fn check(table_size: usize, steps: &[Vector<'_>]) {
 #[test]
 fn c1_integers() {
     let integer = |hex, prefix| {
-        let block = octets(hex);
+        let block = bytes(hex);
         Reader { rest: &block }.integer(prefix)
     };
     assert_eq!(integer("0a", 5), Ok(10));
@@ -216,18 +216,18 @@ fn c6_responses_with_huffman_code_with_eviction() {
 
 #[test]
 fn size_updates_are_bounded_and_legal_only_in_front() {
-    assert_eq!(decode(&octets("20 82")).map(|f| f.len()), Ok(1));
-    assert_eq!(decode(&octets("20 3fe11f 82")).map(|f| f.len()), Ok(1));
-    assert_eq!(decode(&octets("20 20 20 82")), Err(HpackError::SizeUpdate));
-    assert_eq!(decode(&octets("82 20")), Err(HpackError::SizeUpdate));
+    assert_eq!(decode(&bytes("20 82")).map(|f| f.len()), Ok(1));
+    assert_eq!(decode(&bytes("20 3fe11f 82")).map(|f| f.len()), Ok(1));
+    assert_eq!(decode(&bytes("20 20 20 82")), Err(HpackError::SizeUpdate));
+    assert_eq!(decode(&bytes("82 20")), Err(HpackError::SizeUpdate));
     // 4097.
-    assert_eq!(decode(&octets("3fe21f")), Err(HpackError::SizeUpdate));
+    assert_eq!(decode(&bytes("3fe21f")), Err(HpackError::SizeUpdate));
 }
 
 #[test]
 fn unknown_indices_are_refused() {
     for hex in ["80", "be", "7e 00", "0f2f 00", "ff ff ff ff 07"] {
-        assert_eq!(decode(&octets(hex)), Err(HpackError::Index), "{hex}");
+        assert_eq!(decode(&bytes(hex)), Err(HpackError::Index), "{hex}");
     }
 }
 
@@ -238,30 +238,30 @@ fn integers_out_of_range_are_refused() {
         "ff 80 80 80 80 80 00",
         "7f ff ff ff ff 10",
     ] {
-        assert_eq!(decode(&octets(hex)), Err(HpackError::Integer), "{hex}");
+        assert_eq!(decode(&bytes(hex)), Err(HpackError::Integer), "{hex}");
     }
 }
 
 #[test]
 fn truncated_fields_are_refused() {
-    let block = octets("400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572");
+    let block = bytes("400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572");
     for len in 1..block.len() {
         assert_eq!(decode(&block[..len]), Err(HpackError::Truncated), "{len}");
     }
     // A length that nothing backs allocates nothing.
     assert_eq!(
-        decode(&octets("00 7f ff ff ff 7f")),
+        decode(&bytes("00 7f ff ff ff 7f")),
         Err(HpackError::Truncated)
     );
 }
 
 #[test]
 fn hpack_bomb_of_many_tiny_fields_is_refused() {
-    let mut block = octets("40 01 61");
-    block.extend(octets("7f 80 1e"));
+    let mut block = bytes("40 01 61");
+    block.extend(bytes("7f 80 1e"));
     block.extend(vec![b'x'; 127 + 0x0f00]);
     block.extend(vec![0xbe; H2_HEADER_FIELDS_MAX]);
-    let mut fields = Fields::new(16_384);
+    let mut fields = FieldList::new(16_384);
     let mut decoder = Decoder::new();
     assert_eq!(
         decoder.decode(&block, &mut fields),
@@ -288,7 +288,7 @@ proptest! {
     ) {
         let mut decoder = Decoder::new();
         for block in blocks {
-            let mut fields = Fields::new(1000);
+            let mut fields = FieldList::new(1000);
             let result = decoder.decode(&block, &mut fields);
             prop_assert!(decoder.table.size() <= TABLE_SIZE_MAX);
             prop_assert!(fields.iter().count() <= 1000 / 32);

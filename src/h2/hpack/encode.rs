@@ -5,7 +5,7 @@ use super::table::STATIC;
 /// Appends `fields` as a header block.
 ///
 /// `table_shrunk`: the peer has lowered its table since the last block, which the block has to
-/// acknowledge with a size update (RFC 7541 section 4.2). Fields with a secret are marked so
+/// acknowledge with a size update (RFC 7541 section 4.2). FieldList with a secret are marked so
 /// that nobody on the way puts them into a table (section 7.1.3).
 pub fn encode(fields: &[(&str, &[u8])], table_shrunk: bool, block: &mut Vec<u8>) {
     if table_shrunk {
@@ -32,7 +32,7 @@ pub fn encode(fields: &[(&str, &[u8])], table_shrunk: bool, block: &mut Vec<u8>)
     }
 }
 
-/// Fields whose value is a credential.
+/// FieldList whose value is a credential.
 const SECRET_NAMES: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
 
 /// Section 5.1: `kind` are the bits above the prefix.
@@ -60,7 +60,7 @@ fn string(text: &[u8], block: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h2::fields::Fields;
+    use crate::h2::fields::FieldList;
     use crate::h2::hpack::Decoder;
     use proptest::prelude::*;
 
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn static_entries_take_one_octet() {
+    fn static_entries_take_one_byte() {
         let block = encoded(&[(":method", b"POST"), (":scheme", b"https"), (":path", b"/")]);
         assert_eq!(block, [0x83, 0x87, 0x84]);
     }
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_take_several_length_octets() {
+    fn long_values_take_several_length_bytes() {
         let long = vec![b'v'; 1337];
         assert_eq!(encoded(&[("x", &long)])[3..6], [0x7f, 0xba, 0x09]);
     }
@@ -107,7 +107,7 @@ mod tests {
         ) {
             let list: Vec<(&str, &[u8])> =
                 list.iter().map(|(n, v)| (n.as_str(), v.as_slice())).collect();
-            let mut fields = Fields::new(1 << 20);
+            let mut fields = FieldList::new(1 << 20);
             Decoder::new().decode(&encoded(&list), &mut fields).unwrap();
             let decoded: Vec<(&[u8], &[u8])> = fields.iter().collect();
             let expected: Vec<(&[u8], &[u8])> =

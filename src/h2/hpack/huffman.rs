@@ -9,13 +9,13 @@ pub struct HuffmanError;
 
 /// Appends the text that `coded` stands for; at most 8/5 of its length.
 pub fn decode(coded: &[u8], text: &mut Vec<u8>) -> Result<(), HuffmanError> {
-    let mut octets = coded.iter();
+    let mut bytes = coded.iter();
     let mut bits: u64 = 0;
     let mut bits_len: u32 = 0;
     loop {
         while bits_len <= 56 {
-            let Some(&octet) = octets.next() else { break };
-            bits = (bits << 8) | u64::from(octet);
+            let Some(&byte) = bytes.next() else { break };
+            bits = (bits << 8) | u64::from(byte);
             bits_len += 8;
         }
         let Some((symbol, len)) = first_symbol(bits, bits_len) else {
@@ -102,7 +102,7 @@ const fn build_table() -> Table {
     table
 }
 
-/// Bits of the code of each octet, then of the end-of-string symbol.
+/// Bits of the code of each byte, then of the end-of-string symbol.
 #[rustfmt::skip]
 const CODE_LENS: [u8; 257] = [
     13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 30, 28, 28,
@@ -123,12 +123,12 @@ const CODE_LENS: [u8; 257] = [
 pub(crate) fn encode(text: &[u8]) -> Vec<u8> {
     let mut coded = Vec::new();
     let (mut bits, mut bits_len) = (0u64, 0u32);
-    for &octet in text {
-        let len = u32::from(CODE_LENS[usize::from(octet)]);
+    for &byte in text {
+        let len = u32::from(CODE_LENS[usize::from(byte)]);
         let group = &TABLE.groups[len as usize];
         let first = group.first_symbol as usize;
         let of_len = &TABLE.symbols[first..first + group.count as usize];
-        let offset = of_len.iter().position(|&s| s == u16::from(octet)).unwrap();
+        let offset = of_len.iter().position(|&s| s == u16::from(byte)).unwrap();
         bits = (bits << len) | u64::from(group.first_code + u32::try_from(offset).unwrap());
         bits_len += len;
         while bits_len >= 8 {
@@ -197,7 +197,7 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_octets_give_bounded_text(coded in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_give_bounded_text(coded in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut text = Vec::new();
             let _ = decode(&coded, &mut text);
             prop_assert!(text.len() * 5 <= coded.len() * 8);

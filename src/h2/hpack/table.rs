@@ -7,7 +7,7 @@ use crate::base::ByteBuf;
 /// Accounted for each entry on top of its name and value (RFC 7541 section 4.1).
 pub const ENTRY_OVERHEAD: usize = 32;
 
-/// Lengths of one entry; its bytes lie in [`Table::bytes`].
+/// Lengths of one entry; its bytes lie in [`HeaderTable::bytes`].
 #[derive(Clone, Copy)]
 struct Entry {
     name_len: u16,
@@ -23,7 +23,7 @@ impl Entry {
 /// The static table and one dynamic table behind it in the common index space.
 ///
 /// Invariant: the accounted size is at most `size_max`, which is at most what the owner allowed.
-pub struct Table {
+pub struct HeaderTable {
     size_max: usize,
     /// Newest first.
     entries: VecDeque<Entry>,
@@ -31,7 +31,7 @@ pub struct Table {
     bytes: ByteBuf,
 }
 
-impl Table {
+impl HeaderTable {
     /// An empty dynamic table for `size_max` accounted bytes.
     pub fn new(size_max: usize) -> Self {
         Self {
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn newest_entry_comes_first_and_the_oldest_is_evicted() {
-        let mut table = Table::new(100);
+        let mut table = HeaderTable::new(100);
         table.insert(b"a", b"1");
         table.insert(b"bb", b"22");
         assert_eq!(table.size(), 34 + 36);
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn entry_larger_than_the_table_empties_it() {
-        let mut table = Table::new(64);
+        let mut table = HeaderTable::new(64);
         table.insert(b"a", b"1");
         table.insert(b"long", &[b'x'; 40]);
         assert_eq!((table.size(), table.get(62)), (0, None));
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn smaller_bound_evicts() {
-        let mut table = Table::new(200);
+        let mut table = HeaderTable::new(200);
         table.insert(b"a", b"1");
         table.insert(b"b", b"2");
         table.set_size_max(40);
@@ -205,6 +205,6 @@ mod tests {
 
     #[test]
     fn index_zero_is_nothing() {
-        assert_eq!(Table::new(64).get(0), None);
+        assert_eq!(HeaderTable::new(64).get(0), None);
     }
 }

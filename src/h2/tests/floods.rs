@@ -134,7 +134,7 @@ fn earned_frames_are_bounded() {
 }
 
 #[test]
-fn cve_2019_9511_window_dribbled_by_the_octet_is_cut_off() {
+fn cve_2019_9511_window_dribbled_by_the_byte_is_cut_off() {
     let mut world = World::with(&[(4, 0)]);
     let stream = world.open();
     world.pass(Duration::from_secs(2));
@@ -237,7 +237,7 @@ fn header_block_above_its_bound_is_cut_off() {
     assert_eq!(world.fails(&frame(CONTINUATION, 0, 1, &[0; 1_000])), CALM);
 }
 
-/// A literal field with a value of `len` octets.
+/// A literal field with a value of `len` bytes.
 fn long_field(len: u32) -> Vec<u8> {
     let mut bytes = vec![0, 1, b'a', 0x7f];
     let mut rest = len - 127;
@@ -254,8 +254,8 @@ fn long_field(len: u32) -> Vec<u8> {
 fn cve_2023_38039_header_list_above_its_bound_costs_its_stream() {
     let head = block(&[(":status", "200")]);
     let list = |len| {
-        let octets = [&head[..], &long_field(len)].concat();
-        let (first, rest) = octets.split_at(1_000);
+        let bytes = [&head[..], &long_field(len)].concat();
+        let (first, rest) = bytes.split_at(1_000);
         [
             frame(HEADERS, 0, 1, first),
             frame(CONTINUATION, END_HEADERS, 1, rest),
@@ -283,7 +283,7 @@ fn header_list_bound_holds_for_trailers_too() {
 
 #[test]
 fn cve_2026_49975_hpack_bomb_is_cut_off() {
-    // One long entry in the table, then an octet for each copy of it.
+    // One long entry in the table, then a byte for each copy of it.
     let entry = [&[0x40, 1, b'a', 0x7f, 0x80, 0x1e][..], &[b'v'; 127 + 0xf00]].concat();
     let bomb = [entry, vec![0xbe; 12_000]].concat();
     let mut world = world();

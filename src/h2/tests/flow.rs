@@ -62,7 +62,7 @@ fn zero_window_peer_blocks_its_stream_alone() {
     assert_eq!(world.connection.send_room(a), 0);
     assert_eq!(world.connection.send_room(b), 10);
     // An end needs no window.
-    world.connection.end(a);
+    world.end(a);
     assert_eq!(world.sent()[0].flags, END_STREAM);
 }
 

@@ -10,6 +10,7 @@ mod streams;
 
 use std::time::{Duration, Instant};
 
+use super::frame::HEAD_LEN;
 use super::*;
 
 pub(crate) const DATA: u8 = 0;
@@ -133,7 +134,7 @@ pub(crate) enum Seen {
     GoAway(u32, ErrorCode, Vec<u8>),
 }
 
-fn texts(fields: &Fields) -> Vec<(String, String)> {
+fn texts(fields: &FieldList) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     fields.iter().map(|(n, v)| (text(n), text(v))).collect()
 }
@@ -277,6 +278,13 @@ impl World {
         let resets: Vec<&Sent> = sent.iter().filter(|f| f.kind == RST_STREAM).collect();
         assert_eq!(resets.len(), 1, "{sent:?}");
         assert_eq!((resets[0].stream, resets[0].number(0)), (1, code.0));
+    }
+
+    /// Ends our side of an open stream, with an empty DATA frame.
+    pub(crate) fn end(&mut self, stream: StreamId) {
+        let mut head = [0; HEAD_LEN];
+        self.connection.write_data_head(stream, 0, true, &mut head);
+        self.connection.control_output().extend(&head);
     }
 
     /// Takes the control output as frames.

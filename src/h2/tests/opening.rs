@@ -85,11 +85,11 @@ fn long_header_block_is_split_into_continuations() {
 #[test]
 fn shrunken_header_table_is_acknowledged_once() {
     let mut world = World::with(&[(1, 0)]);
-    let mut first_octet = || {
+    let mut first_byte = || {
         world.connection.open_stream(REQUEST, true).unwrap();
         world.sent()[0].payload[0]
     };
-    assert_eq!((first_octet(), first_octet()), (0x20, 0x83));
+    assert_eq!((first_byte(), first_byte()), (0x20, 0x83));
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn own_bound_of_streams_is_kept() {
 #[test]
 fn used_up_stream_numbers_are_told() {
     let mut world = World::new();
-    world.connection.streams.set_next(0x7fff_ffff);
+    world.connection.set_next_stream(0x7fff_ffff);
     assert_eq!(world.open().get(), 0x7fff_ffff);
     let open = world.connection.open_stream(REQUEST, true);
     assert_eq!(open, Err(OpenError::NumbersExhausted));

@@ -47,10 +47,10 @@ fn world_in(state: State) -> World {
     world.feed(&response(1)).unwrap();
     match state {
         Open | Content => {}
-        HalfClosedLocal => world.connection.end(stream),
+        HalfClosedLocal => world.end(stream),
         HalfClosedRemote => drop(world.feed(&data(1, b"", true)).unwrap()),
         Closed => {
-            world.connection.end(stream);
+            world.end(stream);
             world.feed(&headers(1, &[("a", "b")], true)).unwrap();
         }
         ResetByUs => world.connection.reset(stream, ErrorCode::CANCEL),
@@ -160,7 +160,6 @@ fn reset_of_the_peer_is_reported_and_closes() {
     assert_eq!(seen, [Seen::Reset(1, ErrorCode(99), Initiator::Peer)]);
     assert_eq!(world.connection.send_room(stream), 0);
     world.connection.reset(stream, ErrorCode::CANCEL);
-    world.connection.end(stream);
     world.connection.grant(stream, 5);
     assert!(world.sent().is_empty(), "a closed stream sends nothing");
 }
@@ -215,10 +214,9 @@ fn headers_on_a_reset_stream_still_feed_the_table() {
 }
 
 #[test]
-fn end_is_an_empty_data_frame_once() {
+fn an_end_is_an_empty_data_frame() {
     let (mut world, stream) = World::with_stream();
-    world.connection.end(stream);
-    world.connection.end(stream);
+    world.end(stream);
     let sent = world.sent();
     assert_eq!(sent.len(), 1);
     assert_eq!(

@@ -125,15 +125,35 @@ pub fn set_low_water(socket: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
 /// sent a second time, or its closed window was probed. `None` where it answers, or the kernel does not
 /// tell.
 pub fn unanswered_for(socket: BorrowedFd<'_>) -> Option<Duration> {
+    const RETRANSMITS: usize = 2;
+    const PROBES: usize = 3;
+    const LAST_ACK_RECEIVED_MS: usize = 56;
+    let info = connection_info(socket)?;
+    let is_repeated = info[RETRANSMITS] > 0 || info[PROBES] > 0;
+    is_repeated.then(|| milliseconds(&info, LAST_ACK_RECEIVED_MS))
+}
+
+/// How long no byte has come on a TCP connection, read or unread. `None` where the kernel does not
+/// tell.
+pub fn nothing_received_for(socket: BorrowedFd<'_>) -> Option<Duration> {
+    const LAST_DATA_RECEIVED_MS: usize = 52;
+    connection_info(socket).map(|info| milliseconds(&info, LAST_DATA_RECEIVED_MS))
+}
+
+/// The head of the kernel's `struct tcp_info`, which only ever grows at its end.
+type ConnectionInfo = [u8; 60];
+
+fn milliseconds(info: &ConnectionInfo, at: usize) -> Duration {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&info[at..at + 4]);
+    Duration::from_millis(u32::from_ne_bytes(bytes).into())
+}
+
+fn connection_info(socket: BorrowedFd<'_>) -> Option<ConnectionInfo> {
     #[cfg(target_os = "linux")]
     {
-        // The head of the kernel's `struct tcp_info`, which only ever grows at its end.
-        const RETRANSMITS: usize = 2;
-        const PROBES: usize = 3;
-        const LAST_ACK_RECEIVED_MS: usize = 56;
-        const BYTES: usize = LAST_ACK_RECEIVED_MS + 4;
-        let mut info = [0_u8; BYTES];
-        let mut length = libc::socklen_t::try_from(BYTES).unwrap_or(0);
+        let mut info: ConnectionInfo = [0; size_of::<ConnectionInfo>()];
+        let mut length = libc::socklen_t::try_from(info.len()).unwrap_or(0);
         // SAFETY: the kernel writes at most `length` bytes, which is the size of `info`.
         let result = unsafe {
             libc::getsockopt(
@@ -144,14 +164,7 @@ pub fn unanswered_for(socket: BorrowedFd<'_>) -> Option<Duration> {
                 &raw mut length,
             )
         };
-        let is_repeated = info[RETRANSMITS] > 0 || info[PROBES] > 0;
-        let last_ack = info
-            .last_chunk::<4>()
-            .map(|bytes| u32::from_ne_bytes(*bytes));
-        let is_silent = result == 0 && usize::try_from(length) == Ok(BYTES) && is_repeated;
-        last_ack
-            .filter(|_| is_silent)
-            .map(|since| Duration::from_millis(since.into()))
+        (result == 0 && usize::try_from(length) == Ok(info.len())).then_some(info)
     }
     #[cfg(not(target_os = "linux"))]
     {

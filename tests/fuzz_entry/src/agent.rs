@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hoop_lite::agent::{Agent, Endpoint, LinkState, Output, Settings, health, metrics};
+use hoop_lite::agent::{Action, Agent, AgentSettings, Endpoint, LinkState, health, metrics};
 use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
-use hoop_lite::link::Identity;
+use hoop_lite::link::AgentIdentity;
 use hoop_lite::packet::{Kind, Packet, spec};
 use hoop_lite::session::{self, AgentEnvironment, Channel, Exit, Peer, Report, Sessions, TargetId};
 
@@ -65,7 +65,7 @@ impl World {
         let flags = control.byte();
         let token = secret_of(seed);
         watch::begin(&token);
-        let settings = Settings {
+        let settings = AgentSettings {
             is_embedded: flags & 1 != 0,
             key_check_interval: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(10),
@@ -89,7 +89,7 @@ impl World {
                 tunnel: (flags & 16 != 0)
                     .then(|| b"CONNECT gateway:8010 HTTP/1.1\r\n\r\n".to_vec()),
                 tls: None,
-                identity: Identity {
+                identity: AgentIdentity {
                     is_encrypted: false,
                     authority: "gateway:8010".to_owned(),
                     token: Secret::new(token.as_str()),
@@ -257,24 +257,24 @@ impl World {
         }
     }
 
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::DialLink { .. } => {
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::DialLink { .. } => {
                 self.gateway = Gateway::default();
                 self.gateway.is_up = true;
                 self.agent.link_connected(self.now);
             }
-            Output::CloseLink => {
-                let pending = self.agent.link_pending(self.now).to_vec();
+            Action::CloseLink => {
+                let pending = self.agent.grant_and_encrypt(self.now).to_vec();
                 self.gateway.read(&pending);
                 self.agent.link_closed();
                 self.gateway.is_up = false;
             }
             // Its gateway answers nothing.
-            Output::DialSecond { .. } => self.agent.second_connected(self.now),
-            Output::CloseSecond => assert!(self.agent.second_read_buffer().is_none()),
-            Output::Exit(_) => self.is_over = true,
-            Output::Session(output) => self.carry_out_session(output),
+            Action::DialSecond { .. } => self.agent.second_connected(self.now),
+            Action::CloseSecond => assert!(self.agent.second_read_buffer().is_none()),
+            Action::Exit(_) => self.is_over = true,
+            Action::Session(output) => self.carry_out_session(output),
         }
     }
 
@@ -340,7 +340,7 @@ impl World {
 
     fn write_link(&mut self) {
         loop {
-            let pending = self.agent.link_pending(self.now);
+            let pending = self.agent.grant_and_encrypt(self.now);
             if pending.is_empty() || !self.gateway.is_up {
                 break;
             }
@@ -463,7 +463,7 @@ impl Gateway {
             peer::SETTINGS => {
                 for entry in frame.payload.chunks(6) {
                     if entry[..2] == [0, 4] {
-                        let value = entry[2..].try_into().expect("four octets");
+                        let value = entry[2..].try_into().expect("four bytes");
                         self.initial_window = i64::from(u32::from_be_bytes(value));
                     }
                 }

@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use hoop_lite::h2::Fields;
+use hoop_lite::h2::FieldList;
 use hoop_lite::h2::hpack::{Decoder, HpackError, encode, huffman};
 use hoop_lite::limits::{H2_HEADER_FIELDS_MAX, H2_TABLE_BYTES_MAX};
 
 use crate::input::Control;
 
 /// A header list as a connection hands it out.
-pub fn list_of(fields: &[(&[u8], &[u8])]) -> Fields {
+pub fn list_of(fields: &[(&[u8], &[u8])]) -> FieldList {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
@@ -18,14 +18,14 @@ pub fn list_of(fields: &[(&[u8], &[u8])]) -> Fields {
             block.extend_from_slice(text);
         }
     }
-    let mut list = Fields::new(1 << 20);
+    let mut list = FieldList::new(1 << 20);
     Decoder::new()
         .decode(&block, &mut list)
         .expect("plain literals");
     list
 }
 
-/// Blocks, each behind its length in two octets, through one decoder: lists and table keep their
+/// Blocks, each behind its length in two bytes, through one decoder: lists and table keep their
 /// bounds, whatever comes.
 pub fn header_blocks(bytes: &[u8]) -> bool {
     let mut control = Control(bytes);
@@ -34,7 +34,7 @@ pub fn header_blocks(bytes: &[u8]) -> bool {
     while let Some(high) = control.next() {
         let len = usize::from(high) << 8 | usize::from(control.byte());
         let block = control.bytes(len);
-        let mut fields = Fields::new(1000);
+        let mut fields = FieldList::new(1000);
         let result = decoder.decode(block, &mut fields);
         assert!(fields.iter().count() <= 1000 / 32);
         if result.is_err() {
@@ -94,7 +94,7 @@ pub fn header_tables(bytes: &[u8]) -> bool {
             let Some(how) = control.next() else { break };
             expected.push(field(how, &mut control, &mut model, &mut block));
         }
-        let mut fields = Fields::new(1 << 20);
+        let mut fields = FieldList::new(1 << 20);
         decoder.decode(&block, &mut fields).expect("a lawful block");
         let found: Vec<(&[u8], &[u8])> = fields.iter().collect();
         let expected: Vec<(&[u8], &[u8])> = expected
@@ -156,7 +156,7 @@ fn ours_is_read(fields: &[(&[u8], &[u8])]) {
     let texts: Vec<(&str, &[u8])> = texts.iter().map(|(n, v)| (n.as_str(), *v)).collect();
     let mut block = Vec::new();
     encode::encode(&texts, true, &mut block);
-    let mut list = Fields::new(1 << 20);
+    let mut list = FieldList::new(1 << 20);
     Decoder::new()
         .decode(&block, &mut list)
         .expect("what we write can be read");

@@ -4,7 +4,7 @@ use hoop_lite::base::ByteBuf;
 use hoop_lite::http::{Bounds, HeadBounds, HttpError, ResponseReader};
 use hoop_lite::io::health;
 use hoop_lite::limits;
-use hoop_lite::link::proxy::Answer;
+use hoop_lite::link::proxy::ProxyAnswer;
 
 use crate::input::{cuts, split};
 
@@ -46,7 +46,7 @@ fn read(pieces: &[&[u8]]) -> Result<Read, HttpError> {
 pub fn proxy_answer(bytes: &[u8]) -> bool {
     let (mut control, wire) = split(bytes);
     let [whole, single, mixed] = cuts(&mut control, wire).map(|pieces| {
-        let (mut answer, mut incoming) = (Answer::default(), ByteBuf::new());
+        let (mut answer, mut incoming) = (ProxyAnswer::default(), ByteBuf::new());
         let mut outcome = Ok(false);
         for piece in pieces {
             incoming.extend(piece);

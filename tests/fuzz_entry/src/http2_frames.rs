@@ -134,21 +134,21 @@ fn one(what: u8, grammar: &mut Control<'_>, wire: &mut Vec<u8>) {
 
 /// A header list of known and unknown fields, plain or out of the table, in one frame or several.
 fn header_block(kind: u8, end: u8, stream: u32, grammar: &mut Control<'_>, wire: &mut Vec<u8>) {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     for _ in 0..grammar.byte() & 15 {
         match grammar.byte() {
-            0..=15 => octets.push(grammar.byte()),
+            0..=15 => bytes.push(grammar.byte()),
             16..=31 => {
                 // Into the table, long enough for others to leave it.
                 let len = grammar.byte() & 0x7f;
-                octets.extend([0x40, 1, b'x', len.min(126)]);
-                octets.extend(vec![b'v'; len.min(126).into()]);
+                bytes.extend([0x40, 1, b'x', len.min(126)]);
+                bytes.extend(vec![b'v'; len.min(126).into()]);
             }
-            indexed @ 32..=63 => octets.push(0x80 | (62 - 32 + indexed)),
-            _ => octets.extend(block(&[*grammar.pick(FIELDS)])),
+            indexed @ 32..=63 => bytes.push(0x80 | (62 - 32 + indexed)),
+            _ => bytes.extend(block(&[*grammar.pick(FIELDS)])),
         }
     }
-    let mut rest = &octets[..];
+    let mut rest = &bytes[..];
     let mut kind = kind;
     let mut flags = end;
     loop {

@@ -70,8 +70,8 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     /// The number at this place of the payload.
     pub fn number(&self, at: usize) -> u32 {
-        let octets = self.payload[at..at + 4].try_into();
-        u32::from_be_bytes(octets.expect("four octets"))
+        let bytes = self.payload[at..at + 4].try_into();
+        u32::from_be_bytes(bytes.expect("four bytes"))
     }
 }
 

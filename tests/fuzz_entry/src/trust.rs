@@ -5,7 +5,7 @@ use std::time::Instant;
 use hoop_lite::base::{Roots, Secret, Trust, Verify};
 use hoop_lite::config::authority;
 use hoop_lite::doctor::certificate::Certificate;
-use hoop_lite::link::{Identity, Link, Transport};
+use hoop_lite::link::{AgentIdentity, Link, Transport};
 use hoop_lite::tls::{Alpn, Client, Configuration, Versions};
 
 use crate::input::{pieces, split};
@@ -41,7 +41,7 @@ pub fn tls(bytes: &[u8]) -> bool {
     let client = Client::new(configuration, "gateway.example").expect("a name");
     let transport = Transport::tls(client).expect("a client");
     let now = Instant::now();
-    let identity = Identity {
+    let identity = AgentIdentity {
         is_encrypted: true,
         authority: "gateway.example:8443".to_owned(),
         token: Secret::new("s3cr3t"),
@@ -50,7 +50,7 @@ pub fn tls(bytes: &[u8]) -> bool {
         user_agent: "fuzz".to_owned(),
     };
     let mut link = Link::new(now, transport, identity.into(), None, 65_535);
-    let mut on_event = |_: hoop_lite::link::Event<'_>| panic!("nothing was agreed on");
+    let mut on_event = |_: hoop_lite::link::LinkEvent<'_>| panic!("nothing was agreed on");
     link.received(now, 0, true, &mut on_event)
         .expect("the first flight");
     assert!(link.pending().len() > 100, "a client hello");

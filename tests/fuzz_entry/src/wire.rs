@@ -1,7 +1,7 @@
 //! Encodings without meaning: varints, protobuf, base64, gob, JSON.
 
 use hoop_lite::admin::answers;
-use hoop_lite::wire::protobuf::{self, Fields, Value};
+use hoop_lite::wire::protobuf::{self, FieldReader, FieldValue};
 use hoop_lite::wire::{
     base64 as codec, gob as reader, json as writer, json_text, varint as number,
 };
@@ -32,19 +32,19 @@ pub fn varint(bytes: &[u8]) -> bool {
 
 /// A protobuf message: values lie inside it, and the bytes fields survive being written.
 pub fn protobuf(bytes: &[u8]) -> bool {
-    let fields: Vec<_> = Fields::new(bytes).collect();
+    let fields: Vec<_> = FieldReader::new(bytes).collect();
     let mut again = Vec::new();
     let mut lent = 0;
     let mut written = Vec::new();
     for field in fields.iter().flatten() {
-        if let (field_number, Value::Bytes(content)) = field {
+        if let (field_number, FieldValue::Bytes(content)) = field {
             lent += content.len();
             protobuf::write_bytes(&mut again, *field_number, content);
             written.push(Ok(*field));
         }
     }
     assert!(lent <= bytes.len() && fields.len() <= bytes.len());
-    assert_eq!(Fields::new(&again).collect::<Vec<_>>(), written);
+    assert_eq!(FieldReader::new(&again).collect::<Vec<_>>(), written);
     let first_error = fields.iter().position(Result::is_err);
     assert!(
         first_error.is_none_or(|at| at + 1 == fields.len()),

@@ -14,6 +14,7 @@ mod greed;
 mod leaving;
 mod line;
 mod line_trouble;
+mod long_line;
 mod parameters;
 mod report;
 mod subject;
@@ -58,12 +59,13 @@ const fn waiting(name: &'static str, run: fn(&Plan) -> Row) -> Scenario {
     }
 }
 
-const SCENARIOS: [Scenario; 18] = [
+const SCENARIOS: [Scenario; 19] = [
     busy("gateway-kills", cuts::gateway_kills),
     busy("reconnects", cuts::reconnects),
     waiting("lossy-line", line_trouble::lossy_line),
     waiting("vanished-peer", line_trouble::vanished_peer),
     waiting("vanished-target", target_trouble::vanished_target),
+    busy("long-line", long_line::long_line),
     busy("descriptors", exhaustion::descriptors),
     busy("full-disk", exhaustion::full_disk),
     busy("parameters", parameters::parameters),
