@@ -5,7 +5,7 @@
 //! HOST=db.internal USER=app PASS=secret SSLMODE=require cargo run --example database_login
 //! psql -h 127.0.0.1 -p 15432 -U noop sales          # any user, any password
 //! ```
-//! Also: DIALECT (postgres or mysql), PORT, DB, SSLROOTCERT (a file), LISTEN. The agent drives the same
+//! Also: DIALECT (postgres or mysql), PORT, DB, SSLROOTCERT (a file), MYSQL_RSA, LISTEN. The agent drives the same
 //! machine from its reactor.
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -97,19 +97,23 @@ fn default_port() -> &'static str {
     }
 }
 
-fn account(tls: TlsMode) -> Account {
+fn account(tls: TlsMode) -> io::Result<Account> {
     let password = Secret::new(variable("PASS", ""));
-    Account::new(variable("USER", "postgres"), password)
+    let account = Account::new(variable("USER", "postgres"), password)
         .with_database(variable("DB", ""))
         .with_tls(tls)
-        .with_plain_password_allowed(tls == TlsMode::Disable)
+        .with_plain_password_allowed(tls == TlsMode::Disable);
+    Ok(match &*variable("MYSQL_RSA", "") {
+        "true" => account.with_rsa(random()?),
+        _ => account,
+    })
 }
 
-fn nonce() -> io::Result<[u8; 18]> {
-    let mut nonce = [0; 18];
-    let filled = SystemRandom::new().fill(&mut nonce);
+fn random<const SIZE: usize>() -> io::Result<[u8; SIZE]> {
+    let mut bytes = [0; SIZE];
+    let filled = SystemRandom::new().fill(&mut bytes);
     filled.map_err(|_| ErrorKind::Other)?;
-    Ok(nonce)
+    Ok(bytes)
 }
 
 enum Event {
@@ -230,10 +234,10 @@ impl<'a> Conversation<'a> {
 
     /// The login, then the relay. What comes back is what a log would say.
     fn run(&mut self) -> io::Result<String> {
-        let account = account(self.variables.tls);
+        let account = account(self.variables.tls)?;
         let mut login = match &*variable("DIALECT", "postgres") {
             "mysql" => Login::mysql(account),
-            _ => Login::postgres(account, nonce()?),
+            _ => Login::postgres(account, random()?),
         };
         loop {
             let step = self.next(login)?;
@@ -288,7 +292,10 @@ impl<'a> Conversation<'a> {
         };
         match self.events.recv_timeout(limit) {
             Ok(Event::Client(bytes)) => self.from_client.extend(&bytes),
-            Ok(Event::ClientEnded) => return Err(io::Error::other("the client left")),
+            Ok(Event::ClientEnded) => {
+                self.take_leave(&login)?;
+                return Err(io::Error::other("the client left"));
+            }
             Ok(Event::Server(name, bytes)) => return self.received(login, name, &bytes),
             Ok(Event::ServerEnded(name)) if self.is_current(name) => {
                 return self.call(login, Login::server_ended);
@@ -299,10 +306,21 @@ impl<'a> Conversation<'a> {
                 let mut packets: Vec<Vec<u8>> = Vec::new();
                 login.refuse(&refusal, &mut packets);
                 self.client.write_all(&packets.concat())?;
+                self.take_leave(&login)?;
                 return Ok(Step::Refused(refusal));
             }
         }
         Ok(Step::Wait(login))
+    }
+
+    /// So that the server does not take us for an attacker.
+    fn take_leave(&mut self, login: &Login) -> io::Result<()> {
+        let mut sent = Vec::new();
+        login.farewell(&mut sent);
+        match &mut self.server {
+            Some(server) => server.send(&sent),
+            None => Ok(()),
+        }
     }
 
     fn received(
@@ -379,6 +397,9 @@ impl<'a> Conversation<'a> {
         let Some(mut server) = self.server.take() else {
             return Err(ErrorKind::NotConnected.into());
         };
+        if relay.has_trusted_blindly() {
+            println!("the password went to a server whose certificate nobody checked");
+        }
         let backend = relay.cancel_key().map(|key| Backend {
             key: key.clone(),
             address: server.socket.peer_addr().unwrap_or(server.name),

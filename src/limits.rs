@@ -203,6 +203,19 @@ pub const QUEUE_PIECES_KEPT: usize = 32;
 /// A session must be open, or refused, within this: the gateway's fronts wait 5 s.
 pub const SESSION_OPEN_TIMEOUT: Duration = Duration::from_millis(4500);
 
+/// An answered probe waits this long for the session's first connection, whose target it then is. A program
+/// connects within a round trip; a server that serves one at a time must not be kept from others for longer.
+pub const PROBE_KEPT_MAX: Duration = Duration::from_secs(2);
+
+/// What a server that speaks first may have said by then; the rest stays with the kernel. Greetings are shorter.
+pub const PROBE_BYTES_MAX: usize = 2048;
+
+/// An errand, a query's cancel request for one, is over within this: nobody waits for it.
+pub const ERRAND_MAX: Duration = Duration::from_secs(2);
+
+/// Errands at once; beyond these, what they were to stop goes on.
+pub const ERRAND_COUNT_MAX: usize = 64;
+
 /// Bytes that may wait unsent in the kernel for one target: more would hide that it has stalled.
 pub const TARGET_UNSENT_BYTES: u32 = 128 * 1024;
 
@@ -267,8 +280,19 @@ pub const LOGIN_CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes of its client that a login holds: what a driver sends ahead of the server's answer.
 pub const LOGIN_CLIENT_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes that a login may have for its client while the link has no room: all that servers say before their
+/// client is in. Beyond it, it waits like a relay.
+pub const LOGIN_SAID_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that a login reads of its server at once: what it holds of them when it is done goes to the client in
+/// one call.
+pub const LOGIN_READ_BYTES: usize = 16 * 1024;
+
 /// One message of a server that a login must have whole; all of them are far shorter.
 pub const LOGIN_SERVER_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a server that a login holds: it may talk while nobody listens.
+pub const LOGIN_SERVER_BYTES_MAX: usize = LOGIN_SERVER_MESSAGE_BYTES_MAX + LOGIN_READ_BYTES;
 
 /// A PostgreSQL client's first message; the server's own limit.
 pub const POSTGRES_STARTUP_BYTES_MAX: usize = 10_000;
@@ -290,6 +314,12 @@ pub const SCRAM_ROUNDS_MAX: u32 = 1_000_000;
 
 /// Keys of finished derivations kept: one an account, and a connection has one.
 pub const SCRAM_KEYS_KEPT: usize = 64;
+
+/// An RSA key that a MySQL server shows must not be a toy: 1,024 bits.
+pub const RSA_MODULUS_BYTES_MIN: usize = 128;
+
+/// Nor more work than a millisecond: 4,096 bits; a server makes 2,048 by itself.
+pub const RSA_MODULUS_BYTES_MAX: usize = 512;
 
 /// One message of a SCRAM conversation; nonce, salt and number come to 100 bytes.
 pub const SCRAM_MESSAGE_BYTES_MAX: usize = 4096;

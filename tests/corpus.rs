@@ -124,6 +124,7 @@ corpora! {
     postgres_login,
     mysql_messages,
     mysql_login,
+    rsa_key,
     agent,
     agent_conversation,
 }

@@ -28,7 +28,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("link", &["h2", "grpc", "http", "packet", "tls", "wire"]),
     ("login", &["wire"]),
     ("web", &["http", "wire"]),
-    ("session", &["packet", "wire"]),
+    ("session", &["login", "packet", "tls", "web", "wire"]),
     ("agent", &["link", "session", "packet", "grpc", "tls"]),
     ("dns", &[]),
     ("os", &["dns", "session"]),
@@ -131,20 +131,6 @@ const CIRCLES: &[&[&str]] = &[
         "config/proxy.rs",
         "config/settings.rs",
     ],
-    &["login/exchange.rs", "login/relay.rs"],
-    &[
-        "login/postgres/authentication.rs",
-        "login/postgres/login.rs",
-        "login/postgres/opening.rs",
-        "login/postgres/ready.rs",
-    ],
-    &[
-        "session/draining.rs",
-        "session/ending.rs",
-        "session/output.rs",
-        "session/sessions.rs",
-        "session/target.rs",
-    ],
     &[
         "wire/gob/decoder.rs",
         "wire/gob/mod.rs",
@@ -157,7 +143,7 @@ const CIRCLES: &[&[&str]] = &[
 const IMPL_FILES_MAX: usize = 2;
 
 /// Types that stretch further, with the number of their files. No new ones; the rest are to shrink.
-const STRETCHED: &[(&str, usize)] = &[("session/sessions.rs Sessions", 9)];
+const STRETCHED: &[(&str, usize)] = &[];
 
 #[test]
 fn imports_follow_the_table() {

@@ -257,10 +257,9 @@ impl Agent {
         self.sessions.take_shutdown(target)
     }
 
-    /// Somebody listens to this target, or may yet. The others are read whether the link has room or not:
-    /// what they say costs none, and they might not take the rest of their own before it is taken.
-    pub fn is_heard(&self, target: TargetId) -> bool {
-        self.sessions.is_heard(target)
+    /// This target is read only while the link has room; see [`Sessions::needs_room`].
+    pub fn needs_room(&self, target: TargetId) -> bool {
+        self.sessions.needs_room(target)
     }
 
     /// Whether this channel is to be read at all.
@@ -317,11 +316,13 @@ impl Agent {
         let link = self.phase.link_mut();
         link.is_some_and(Link::holds_burst_memory)
             || self.outbox.capacity() > limits::LINK_BUFFER_BYTES_IDLE
+            || self.sessions.holds_burst_memory()
     }
 
     /// Nothing has moved for a while: gives memory back.
     pub fn release_idle(&mut self) {
         self.outbox.release_idle();
+        self.sessions.release_idle();
         if let Some(link) = self.phase.link_mut() {
             link.release_idle();
         }

@@ -423,7 +423,7 @@ impl Agent {
     /// link's socket.
     pub fn grant_and_encrypt(&mut self, now: Instant) -> &[u8] {
         if let Some(link) = self.phase.link_mut() {
-            self.sessions.forgot(link.take_passed_over());
+            self.sessions.pass_over(link.take_passed_over());
             let missing = link.missing_credit(self.sessions.credit_wanted());
             if missing > 0 && takes_packets(link, &self.outbox) {
                 link.grant(self.sessions.take_credit(now, missing));

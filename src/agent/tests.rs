@@ -47,7 +47,7 @@ struct World {
 }
 
 impl World {
-    fn with(settings: session::Settings) -> Self {
+    fn with(settings: session::SessionLimits) -> Self {
         let now = Instant::now();
         let sessions = Sessions::new(settings, AgentEnvironment::default());
         let endpoints = Box::new(|| Ok(endpoint()));
@@ -72,9 +72,9 @@ impl World {
 #[test]
 fn the_first_credit_fits_a_small_byte_budget() {
     for budget in [1 << 20, 32 << 20] {
-        let mut world = World::with(session::Settings {
+        let mut world = World::with(session::SessionLimits {
             queue_bytes_max: budget,
-            ..session::Settings::default()
+            ..session::SessionLimits::default()
         });
         let settings = world
             .sent()
@@ -107,7 +107,7 @@ fn packet(kind: Kind, session: &str, entries: &[SpecEntry<'_>], payload: &[u8]) 
 impl World {
     /// A link whose stream the gateway has accepted, with these settings of the gateway.
     fn live(entries: &[(u16, u32)]) -> Self {
-        let mut world = Self::with(session::Settings::default());
+        let mut world = Self::with(session::SessionLimits::default());
         world.feed(&[settings(entries), frame(SETTINGS, ACK, 0, &[])].concat());
         let accepted = packet(Kind::AgentGatewayConnectOK, "", &[], b"");
         world.feed(&[headers(1, GRPC, false), accepted].concat());
@@ -564,7 +564,10 @@ fn an_attempt_that_follows_at_once_is_not_forgotten_with_the_last_link() {
         reconnect_max: Duration::ZERO,
         ..SETTINGS_OF_AGENT
     };
-    let sessions = Sessions::new(session::Settings::default(), AgentEnvironment::default());
+    let sessions = Sessions::new(
+        session::SessionLimits::default(),
+        AgentEnvironment::default(),
+    );
     let endpoints = Box::new(|| Ok(endpoint()));
     world.agent = Agent::new(world.now, settings, sessions, endpoints, Rng::new(1));
     assert!(world.agent.poll_output().is_some());

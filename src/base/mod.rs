@@ -10,6 +10,7 @@ pub mod plain;
 pub mod rng;
 pub mod secret;
 pub mod slab;
+pub mod terminal_size;
 pub mod timers;
 pub mod trust;
 
@@ -20,5 +21,6 @@ pub use client_env::ClientEnv;
 pub use rng::Rng;
 pub use secret::{Secret, wipe};
 pub use slab::{Key, Slab};
+pub use terminal_size::TerminalSize;
 pub use timers::{TimerId, Timers};
 pub use trust::{Roots, Trust, Verify};

@@ -28,6 +28,8 @@ pub enum Verify {
 pub enum Roots {
     /// The public authorities compiled into the program.
     Public,
+    /// These, and the certificates of this PEM text: a system's own bundle.
+    PublicAnd(Vec<u8>),
     /// Only the certificates of this PEM text.
     Only(Vec<u8>),
 }

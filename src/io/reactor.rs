@@ -42,8 +42,8 @@ const LINK_READS_PER_TURN: usize = 4;
 /// Reads of all targets together in one turn, so that the link is written in between.
 const TARGET_READS_PER_TURN: usize = 64;
 
-/// Before these, reads of targets that nobody listens to.
-const FORGOTTEN_READS_PER_TURN: usize = 4;
+/// Before these, reads of targets that need no room of the link.
+const UNBOUND_READS_PER_TURN: usize = 4;
 
 /// After a goodbye: how long the socket may take the last bytes.
 const LAST_WRITE_MAX: Duration = Duration::from_secs(1);
@@ -266,11 +266,11 @@ impl Reactor {
         self.settle(now);
     }
 
-    /// Reads ready targets in rotation while the link takes more. What a target says to a client who
-    /// has left costs no room: it is taken in any case, or the target might not take the rest of its own.
+    /// Reads ready targets in rotation while the link takes more, and those that need none of its room in any
+    /// case.
     fn read_targets(&mut self, now: Instant) {
-        for _ in 0..FORGOTTEN_READS_PER_TURN {
-            if !self.serving.read_forgotten(now, &mut self.ground) {
+        for _ in 0..UNBOUND_READS_PER_TURN {
+            if !self.serving.read_unbound(now, &mut self.ground) {
                 break;
             }
             self.settle(now);

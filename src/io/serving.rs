@@ -16,7 +16,7 @@ use crate::os::child::Pid;
 use crate::os::processes::{self, Ended, Processes, Spawned, Streams};
 use crate::os::resolve::{Addresses, Asker, Request};
 use crate::os::sys;
-use crate::session::{Channel, End, Output, Report, TargetId};
+use crate::session::{Channel, End, Output, Report, TargetId, Where};
 
 /// Parts of a queue in one write, of 64 KiB each: what one read of the link brings at most.
 const WRITE_PARTS_MAX: usize = 4;
@@ -85,15 +85,14 @@ impl Serving {
             Output::Dial {
                 target,
                 user,
-                host,
-                port,
+                place,
             } => {
                 let asker = Asker::Target {
                     user: user.number(),
                 };
-                self.dial(now, ground, target, asker, (&host, port));
+                self.dial(now, ground, target, asker, place);
             }
-            Output::Spawn { target, command } => match self.processes.spawn(*command) {
+            Output::Spawn { target, program } => match self.processes.spawn(*program) {
                 Ok(spawned) => self.started(now, ground, target, spawned),
                 Err(failure) => {
                     let (code, text) = (failure.code, &failure.text[..]);
@@ -134,12 +133,18 @@ impl Serving {
         ground: &mut Ground,
         target: TargetId,
         asker: Asker,
-        (host, port): (&str, u16),
+        place: Where,
     ) {
         self.targets
             .insert(target, Descriptors::Resolving, Vec::new());
         let number = target.0.to_bits();
-        if let Some(addresses) = ground.look_up(now, host, asker, Request { number, port }) {
+        let addresses = match place {
+            Where::Name { host, port } => {
+                ground.look_up(now, &host, asker, Request { number, port })
+            }
+            Where::Peer(address) => Some(Ok(vec![address])),
+        };
+        if let Some(addresses) = addresses {
             self.resolved(now, ground, number, addresses);
         }
     }
@@ -272,9 +277,10 @@ impl Serving {
 
     /// Writes what waits for a target, as far as it takes it.
     pub(super) fn flush(&mut self, now: Instant, ground: &mut Ground, id: TargetId) {
-        if !ground.agent.is_heard(id) {
-            self.targets.forget(id);
-        }
+        let needs_room = ground.agent.needs_room(id);
+        self.targets.set_needs_room(id, needs_room);
+        // A probe that nobody read for a while may have got a reader.
+        self.targets.queue_read(id, Channel::Output);
         let Some(entry) = self.targets.get(id) else {
             return;
         };
@@ -304,9 +310,9 @@ impl Serving {
         }
     }
 
-    /// One read of a target that nobody listens to; `false` when none is ready.
-    pub(super) fn read_forgotten(&mut self, now: Instant, ground: &mut Ground) -> bool {
-        let next = self.targets.next_forgotten();
+    /// One read of a target that needs no room of the link; `false` when none is ready.
+    pub(super) fn read_unbound(&mut self, now: Instant, ground: &mut Ground) -> bool {
+        let next = self.targets.next_unbound();
         next.is_some_and(|(id, channel)| {
             self.read(now, ground, id, channel);
             true

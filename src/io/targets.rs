@@ -62,8 +62,8 @@ pub struct Entry {
     is_writable: bool,
     is_readable: [bool; 2],
     is_queued: [bool; 2],
-    /// Nobody listens to it any more.
-    is_forgotten: bool,
+    /// What it says costs the link room.
+    needs_room: bool,
 }
 
 /// All of them, by slot.
@@ -71,8 +71,8 @@ pub struct Entry {
 pub struct Targets {
     entries: Vec<Option<Box<Entry>>>,
     ready: VecDeque<(TargetId, Channel)>,
-    /// As `ready`, where nobody listens: these are read whether the link has room or not.
-    forgotten: VecDeque<(TargetId, Channel)>,
+    /// As `ready`, but for room: these are read whether the link has some or not.
+    unbound: VecDeque<(TargetId, Channel)>,
     /// Dials that have another address to try, by when they will.
     impatient: BTreeSet<(Instant, TargetId)>,
 }
@@ -117,7 +117,7 @@ impl Targets {
             is_writable: false,
             is_readable: [false; 2],
             is_queued: [false; 2],
-            is_forgotten: false,
+            needs_room: true,
         }));
     }
 
@@ -173,17 +173,17 @@ impl Targets {
         let slot = channel.index();
         if entry.is_readable[slot] && !entry.is_queued[slot] {
             entry.is_queued[slot] = true;
-            match entry.is_forgotten {
-                true => self.forgotten.push_back((id, channel)),
-                false => self.ready.push_back((id, channel)),
+            match entry.needs_room {
+                true => self.ready.push_back((id, channel)),
+                false => self.unbound.push_back((id, channel)),
             }
         }
     }
 
-    /// Nobody listens to this target any more, and it must not wait for the link.
-    pub fn forget(&mut self, id: TargetId) {
+    /// Whether this target waits until the link has room.
+    pub fn set_needs_room(&mut self, id: TargetId, needs_room: bool) {
         let Some(entry) = self.get(id) else { return };
-        if !std::mem::replace(&mut entry.is_forgotten, true) {
+        if std::mem::replace(&mut entry.needs_room, needs_room) != needs_room {
             // If it waits in the other line already, it is skipped there when its turn comes.
             entry.is_queued = [false; 2];
             self.queue_read(id, Channel::Output);
@@ -192,23 +192,23 @@ impl Targets {
 
     /// The next channel whose turn it is.
     pub fn next_ready(&mut self) -> Option<(TargetId, Channel)> {
-        self.next_in_line(false)
-    }
-
-    /// The next channel whose turn it is and that nobody listens to.
-    pub fn next_forgotten(&mut self) -> Option<(TargetId, Channel)> {
         self.next_in_line(true)
     }
 
-    fn next_in_line(&mut self, is_forgotten: bool) -> Option<(TargetId, Channel)> {
+    /// The next channel whose turn it is and that needs no room.
+    pub fn next_unbound(&mut self) -> Option<(TargetId, Channel)> {
+        self.next_in_line(false)
+    }
+
+    fn next_in_line(&mut self, needs_room: bool) -> Option<(TargetId, Channel)> {
         loop {
-            let line = match is_forgotten {
-                true => &mut self.forgotten,
-                false => &mut self.ready,
+            let line = match needs_room {
+                true => &mut self.ready,
+                false => &mut self.unbound,
             };
             let (id, channel) = line.pop_front()?;
             if let Some(entry) = self.get(id)
-                && entry.is_forgotten == is_forgotten
+                && entry.needs_room == needs_room
             {
                 entry.is_queued[channel.index()] = false;
                 return Some((id, channel));
@@ -216,9 +216,9 @@ impl Targets {
         }
     }
 
-    /// Some channel can be read; those that somebody listens to only if the link has room.
+    /// Some channel can be read; those that need room only if the link has it.
     pub fn has_ready(&self, link_has_room: bool) -> bool {
-        !self.forgotten.is_empty() || (link_has_room && !self.ready.is_empty())
+        !self.unbound.is_empty() || (link_has_room && !self.ready.is_empty())
     }
 }
 

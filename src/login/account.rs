@@ -1,7 +1,7 @@
 //! What a connection's own variables say about the account and the way to it.
 
 use super::{Cause, Refusal, TlsMode};
-use crate::base::Secret;
+use crate::base::{Secret, Verify};
 
 /// How to log in. Holds the password for as long as the login takes.
 pub struct Account {
@@ -10,6 +10,7 @@ pub struct Account {
     pub(super) database: Option<Vec<u8>>,
     pub(super) tls: TlsMode,
     pub(super) is_plain_password_allowed: bool,
+    pub(super) rsa_seed: Option<[u8; 20]>,
 }
 
 impl Account {
@@ -21,6 +22,7 @@ impl Account {
             database: None,
             tls: TlsMode::Disable,
             is_plain_password_allowed: false,
+            rsa_seed: None,
         }
     }
 
@@ -41,6 +43,19 @@ impl Account {
     pub fn with_plain_password_allowed(mut self, is_allowed: bool) -> Self {
         self.is_plain_password_allowed = is_allowed;
         self
+    }
+
+    /// `MYSQL_RSA`: a MySQL server without TLS may have the password under its public key, whoever
+    /// sent that key. `seed` is from a generator for keys, used once.
+    pub fn with_rsa(mut self, seed: [u8; 20]) -> Self {
+        self.rsa_seed = Some(seed);
+        self
+    }
+
+    /// TLS comes without a look at the certificate.
+    pub(super) fn trusts_anybody(&self) -> bool {
+        let wish = self.tls.wish();
+        wish.is_some_and(|wish| wish.verify == Verify::Nobody)
     }
 
     /// All of these end at a NUL byte on the wire.

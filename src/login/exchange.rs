@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Keys, Relay};
+use super::{CancelKey, Keys, Relay};
 use crate::base::{ByteBuf, Verify};
 use crate::wire::sink::Sink;
 
@@ -118,15 +118,6 @@ impl TlsMode {
         };
         Some(TlsWish { verify })
     }
-}
-
-/// Which backend a query runs on, and the secret that allows to cancel it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct CancelKey {
-    /// The backend's process id, by which its connection is found.
-    pub pid: u32,
-    /// What the server gave to this client alone.
-    pub secret: Box<[u8]>,
 }
 
 /// Why a login ends, for the client in its dialect and for the log: no secret is in it.

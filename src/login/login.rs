@@ -2,14 +2,17 @@
 //!
 //! ```text
 //!   bytes, connection, next turn -> step          tls_started, tls_failed, server_ended -> Step
-//!   deadline, failed dial, end of the agent -> refuse
+//!   deadline, failed dial, end of the agent -> refuse, farewell
+//!   the client leaves -> farewell
 //! ```
-//! Each consumes the login and gives it back inside the [`Step`] as long as it goes on. A client that
-//! leaves ends its login: the owner drops it.
+//! Each step consumes the login and gives it back inside the [`Step`] as long as it goes on. A client
+//! that leaves ends its login: the owner drops it. What a step that refuses has for the server is sent
+//! before the server's connection is closed.
 
 use super::exchange::{Exchange, Packets, Refusal, Step, Waits};
 use super::{Account, mysql, postgres};
 use crate::limits;
+use crate::wire::sink::Sink;
 
 /// One row a dialect.
 pub enum Login {
@@ -38,6 +41,7 @@ impl Login {
                 "too much was sent before the login was done: send queries after it",
             );
             self.refuse(&refusal, exchange.to_client);
+            self.farewell(exchange.to_server);
             return Step::Refused(refusal);
         }
         match self {
@@ -75,6 +79,15 @@ impl Login {
         match self {
             Self::Postgres(login) => login.refuse(refusal, to_client),
             Self::Mysql(login) => login.refuse(refusal, to_client),
+        }
+    }
+
+    /// What the server is to hear if the login is dropped before its end, by whatever happens outside
+    /// of a step: the owner sends it, and then closes.
+    pub fn farewell(&self, to_server: &mut dyn Sink) {
+        match self {
+            Self::Postgres(_) => {}
+            Self::Mysql(login) => login.farewell(to_server),
         }
     }
 

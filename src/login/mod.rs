@@ -27,6 +27,7 @@
 //! ```
 
 mod account;
+pub mod ed25519;
 mod exchange;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod login;
@@ -35,10 +36,11 @@ pub mod mysql;
 mod next;
 pub mod postgres;
 mod relay;
+pub mod rsa;
 pub mod scram;
 
 pub use account::Account;
-pub use exchange::{CancelKey, Cause, Exchange, Packets, Refusal, Step, TlsMode, TlsWish, Waits};
+pub use exchange::{Cause, Exchange, Packets, Refusal, Step, TlsMode, TlsWish, Waits};
 pub use login::Login;
-pub use relay::Relay;
+pub use relay::{CancelKey, Relay};
 pub use scram::Keys;

@@ -4,10 +4,17 @@
 //! runs (so that it is cancelled when its client vanishes), whether the client said goodbye (so that
 //! the server's end needs no word), and where a piece for the client must be cut.
 
-use super::exchange::CancelKey;
-
 /// hoop's client takes a packet of this size or more that starts with `K` for a backend's key.
 const KEY_PACKET_BYTES: usize = 13;
+
+/// Which backend a query runs on, and the secret that allows to cancel it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CancelKey {
+    /// The backend's process id, by which its connection is found.
+    pub pid: u32,
+    /// What the server gave to this client alone.
+    pub secret: Box<[u8]>,
+}
 
 /// A relay that a login came to.
 pub struct Relay {
@@ -16,6 +23,7 @@ pub struct Relay {
     from_server: Eye,
     is_busy: bool,
     cancel_key: Option<CancelKey>,
+    has_trusted_blindly: bool,
 }
 
 /// Whose bytes they are.
@@ -54,6 +62,14 @@ impl Relay {
             from_server: Eye::default(),
             is_busy: false,
             cancel_key: None,
+            has_trusted_blindly: false,
+        }
+    }
+
+    pub(super) fn trusting_blindly(self, has_trusted_blindly: bool) -> Self {
+        Self {
+            has_trusted_blindly,
+            ..self
         }
     }
 
@@ -106,6 +122,11 @@ impl Relay {
             Dialect::Mysql => [1, 0, 0, 0, 1],
         };
         self.from_client.0.ends_with(&goodbye)
+    }
+
+    /// The server got the password itself over TLS, and nobody had looked at its certificate.
+    pub fn has_trusted_blindly(&self) -> bool {
+        self.has_trusted_blindly
     }
 
     /// How its query is cancelled; `None` where the server gave no key.

@@ -147,15 +147,14 @@ impl Deriving {
         }
         let message = [&self.last, ",p=", &base64::encode(&proof)].concat();
         wipe(&mut proof);
-        let server_key = hmac::Key::new(hmac::HMAC_SHA256, key.server());
-        let signed = std::mem::take(&mut self.signed);
-        Some((message, ServerProof { server_key, signed }))
+        let (key, signed) = (Secret::new(key.server()), std::mem::take(&mut self.signed));
+        Some((message, ServerProof { key, signed }))
     }
 }
 
 /// Our proof is on its way; the server's is to come.
 pub struct ServerProof {
-    server_key: hmac::Key,
+    key: Secret,
     signed: Vec<u8>,
 }
 
@@ -169,7 +168,8 @@ impl ServerProof {
         let signature = text.strip_prefix("v=").ok_or(ScramError::Malformed)?;
         let signature = signature.split(',').next().unwrap_or_default();
         let signature = base64::decode(signature.as_bytes()).map_err(|_| ScramError::Malformed)?;
-        hmac::verify(&self.server_key, &self.signed, &signature).map_err(|_| ScramError::Impostor)
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.expose());
+        hmac::verify(&key, &self.signed, &signature).map_err(|_| ScramError::Impostor)
     }
 }
 

@@ -16,8 +16,9 @@ use super::guardians::Guardians;
 use super::pty::{self, PtyChild};
 use super::secret_files::{SecretFile, SecretFiles};
 use super::sys::{ExitStatus, Pid, Watch, effective_user};
+use crate::base::TerminalSize;
 use crate::limits;
-use crate::session::{Command, EXIT_INTERNAL, End, Exit, Size};
+use crate::session::{EXIT_INTERNAL, End, Exit, Program};
 
 /// How the processes of sessions are kept, and how they end.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,15 +101,15 @@ impl Processes {
         self.children.is_empty()
     }
 
-    /// Writes the command's files and starts it.
-    pub fn spawn(&mut self, mut command: Command) -> Result<Spawned, NotSpawned> {
+    /// Writes the program's files and starts it.
+    pub fn spawn(&mut self, mut program: Program) -> Result<Spawned, NotSpawned> {
         if !self.children.has_room() {
             return Err(failed("the agent runs as many processes as it can".into()));
         }
-        let mut environment = std::mem::take(&mut command.environment);
-        let terminal = command.terminal;
-        let mut kept = Vec::with_capacity(command.files.len());
-        for (name, content) in std::mem::take(&mut command.files) {
+        let mut environment = std::mem::take(&mut program.environment);
+        let terminal = program.terminal;
+        let mut kept = Vec::with_capacity(program.files.len());
+        for (name, content) in std::mem::take(&mut program.files) {
             let file = self
                 .secret_files
                 .create(&content)
@@ -123,12 +124,12 @@ impl Processes {
             kept.push(file);
         }
         let paths: Vec<&OsStr> = kept.iter().map(|file| file.path().as_os_str()).collect();
-        let mut argv = command.complete_argv(&paths).into_iter();
-        let program = argv.next().unwrap_or_default();
+        let mut argv = program.complete_argv(&paths).into_iter();
+        let executable = argv.next().unwrap_or_default();
         let path = environment.iter().rev().find(|(name, _)| name == "PATH");
         let search_path = path.map_or(&self.search_path, |(_, path)| path).clone();
         let spec = CommandSpec {
-            program,
+            program: executable,
             args: argv.collect(),
             environment,
             search_path,
@@ -141,7 +142,7 @@ impl Processes {
     fn start(
         &mut self,
         spec: &CommandSpec,
-        terminal: Option<Size>,
+        terminal: Option<TerminalSize>,
         files: Vec<SecretFile>,
     ) -> Result<Spawned, SpawnError> {
         let (control, its_end) = UnixStream::pair()?;
@@ -160,7 +161,7 @@ impl Processes {
         };
         let streams = match terminal {
             None => child::spawn_pipes(spec, custody).map(Streams::Pipes),
-            Some(size) => pty::spawn_pty(spec, window(size), custody).map(Streams::Terminal),
+            Some(size) => pty::spawn_pty(spec, size, custody).map(Streams::Terminal),
         };
         let streams = streams.inspect_err(|_| self.control_groups.discard(&control_group))?;
         Ok(Spawned {
@@ -263,18 +264,9 @@ fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
-fn window(size: Size) -> pty::Size {
-    pty::Size {
-        rows: size.rows,
-        cols: size.columns,
-        x_pixels: size.width,
-        y_pixels: size.height,
-    }
-}
-
 /// Changes a terminal's size; a terminal that is closing does not mind.
-pub fn resize(master: &pty::Master, size: Size) {
-    let _ = master.resize(window(size));
+pub fn resize(master: &pty::Master, size: TerminalSize) {
+    let _ = master.resize(size);
 }
 
 fn failed(reason: String) -> NotSpawned {

@@ -13,31 +13,7 @@ use mio::{Interest, Registry, Token};
 
 use super::child::{CommandSpec, Custody, Pid, SpawnError, spawn};
 use super::sys::{self, Place};
-
-/// The size of a terminal's window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Lines of text.
-    pub rows: u16,
-    /// Characters in a line.
-    pub cols: u16,
-    /// Width in pixels, 0 when unknown.
-    pub x_pixels: u16,
-    /// Height in pixels, 0 when unknown.
-    pub y_pixels: u16,
-}
-
-impl Default for Size {
-    /// What programs expect of a terminal that does not say.
-    fn default() -> Self {
-        Self {
-            rows: 24,
-            cols: 80,
-            x_pixels: 0,
-            y_pixels: 0,
-        }
-    }
-}
+use crate::base::TerminalSize;
 
 /// A running program in a terminal.
 #[derive(Debug)]
@@ -54,17 +30,21 @@ pub struct Master(File);
 
 impl Master {
     /// Sets the window size; the programs in the foreground get SIGWINCH when it changed.
-    pub fn resize(&self, size: Size) -> io::Result<()> {
+    pub fn resize(&self, size: TerminalSize) -> io::Result<()> {
         set_size(self.0.as_fd(), size)
     }
 }
 
-fn set_size(terminal: BorrowedFd<'_>, size: Size) -> io::Result<()> {
-    sys::set_window_size(terminal, size.rows, size.cols, size.x_pixels, size.y_pixels)
+fn set_size(terminal: BorrowedFd<'_>, size: TerminalSize) -> io::Result<()> {
+    sys::set_window_size(terminal, size.rows, size.columns, size.width, size.height)
 }
 
 /// Starts a program with a new terminal as its controlling one and as its standard streams.
-pub fn spawn_pty(spec: &CommandSpec, size: Size, custody: Custody) -> Result<PtyChild, SpawnError> {
+pub fn spawn_pty(
+    spec: &CommandSpec,
+    size: TerminalSize,
+    custody: Custody,
+) -> Result<PtyChild, SpawnError> {
     let (master, slave) = sys::open_terminal()?;
     set_size(slave.as_fd(), size)?;
     sys::set_utf8_input(slave.as_fd())?;

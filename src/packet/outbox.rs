@@ -63,6 +63,12 @@ impl Outbox {
         &mut payload[..size_max]
     }
 
+    /// What was put into the first `size` bytes of the latest [`Outbox::slot`].
+    pub fn slotted(&self, size: usize) -> &[u8] {
+        let start = self.tail + self.header;
+        self.memory.get(start..start + size).unwrap_or_default()
+    }
+
     /// Queues the packet whose first `size` payload bytes were put into the latest [`Outbox::slot`].
     pub fn fill(&mut self, size: usize) {
         let header = std::mem::take(&mut self.header);
@@ -77,6 +83,25 @@ impl Outbox {
         *prefix = [0, a, b, c, d];
         packet::write_payload_len(rest, size);
         self.tail = end;
+    }
+
+    /// As [`Outbox::fill`], and what goes beyond the first `cut` bytes goes into a packet of its own, with the
+    /// same header as the slot was made with.
+    pub fn fill_cut(&mut self, kind: Kind, spec: &[SpecEntry<'_>], size: usize, cut: usize) {
+        let (header, rest) = (self.header, size.saturating_sub(cut));
+        let start = self.tail + header + cut;
+        self.fill(size.min(cut));
+        if header == 0 || rest == 0 {
+            return;
+        }
+        // The rest lies behind the tail, where nothing but this resize may move it.
+        let needed = start + header + rest;
+        if self.memory.len() < needed {
+            self.memory.resize(needed.next_power_of_two(), 0);
+        }
+        self.memory.copy_within(start..start + rest, start + header);
+        self.slot(kind, spec, rest);
+        self.fill(rest);
     }
 
     /// Takes `size` bytes, preceded by `head`, which is written over bytes that left before.
@@ -172,6 +197,31 @@ mod tests {
         drain(&mut outbox, size);
         outbox.fill(1);
         assert!(outbox.is_empty(), "nobody's bytes are queued");
+    }
+
+    #[test]
+    fn a_cut_slot_becomes_two_packets_however_little_room_there_is() {
+        let entries = [(spec::SESSION_ID, b"s" as &[u8])];
+        for (size_max, size, cut) in [(100, 100, 7), (20_000, 19_000, 1), (64, 20, 20), (8, 8, 7)] {
+            let content: Vec<u8> = (0..=255).cycle().take(size).collect();
+            let mut outbox = Outbox::new();
+            outbox.push(Kind::ClientWriteStdout, &entries, b"before");
+            let slot = outbox.slot(Kind::ClientPGConnectionWrite, &entries, size_max);
+            slot[..size].copy_from_slice(&content);
+            assert_eq!(outbox.slotted(size), content);
+            outbox.fill_cut(Kind::ClientPGConnectionWrite, &entries, size, cut);
+            let bytes = drain(&mut outbox, 1000);
+            let (mut rest, mut payloads) = (&bytes[..], Vec::new());
+            while !rest.is_empty() {
+                let len = u32::from_be_bytes(rest[1..5].try_into().unwrap()) as usize;
+                let packet = Packet::decode(&rest[5..5 + len]).unwrap();
+                assert_eq!(packet.spec(spec::SESSION_ID), Some(b"s" as &[u8]));
+                payloads.push(packet.payload.to_vec());
+                rest = &rest[5 + len..];
+            }
+            assert_eq!(payloads[1..].concat(), content);
+            assert_eq!(payloads[1].len(), cut);
+        }
     }
 
     #[test]

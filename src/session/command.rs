@@ -247,7 +247,7 @@ mod tests {
         let words = ["ssh", "-i", "$KEY", "--both=${A}:$KEY$PATHS", "$PATH"];
         let words = words.map(|word| word.as_bytes().to_vec());
         let (argv, paths) = argv(&words, &[b"$KEY".to_vec()], &environment).unwrap();
-        let mut command = super::super::Command {
+        let mut program = super::super::Program {
             argv,
             paths,
             environment: Vec::new(),
@@ -257,7 +257,7 @@ mod tests {
         let paths = ["/tmp/of-a".as_ref(), "/tmp/of-key".as_ref()];
         let path = environment.text("PATH");
         assert_eq!(
-            command.complete_argv(&paths),
+            program.complete_argv(&paths),
             [
                 "ssh",
                 "-i",

@@ -6,11 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::sessions::Sessions;
-use super::target::{Exit, TargetId};
-use crate::base::plain::Word;
+use super::report::Exit;
 use crate::limits;
-use crate::packet::Outbox;
 
 /// Runs while the link has room for payload.
 #[derive(Default)]
@@ -20,12 +17,19 @@ pub(super) struct RoomClock {
 }
 
 impl RoomClock {
-    fn set(&mut self, now: Instant, has_room: bool) {
+    /// Whether the link has room from now on.
+    pub(super) fn set(&mut self, now: Instant, has_room: bool) {
         self.shown = self.at(now);
         self.running_since = has_room.then_some(now);
     }
 
-    fn at(&self, now: Instant) -> Duration {
+    /// The link has room.
+    pub(super) fn is_running(&self) -> bool {
+        self.running_since.is_some()
+    }
+
+    /// The time with room so far.
+    pub(super) fn at(&self, now: Instant) -> Duration {
         let running = self.running_since;
         self.shown + running.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
@@ -33,81 +37,61 @@ impl RoomClock {
 
 /// A process whose leader has ended; times are the [`RoomClock`]'s.
 #[derive(Debug)]
-pub struct Drain {
-    /// How it ended.
-    pub exit: Exit,
+pub(super) struct Drain {
+    exit: Exit,
     began: Duration,
     heard: Duration,
     /// Bytes that came since.
     size: usize,
 }
 
-impl Sessions {
-    /// Whether the link has room from now on; told whenever it may have changed.
-    pub fn note_room(&mut self, now: Instant, has_room: bool) {
-        self.room.set(now, has_room);
-    }
+/// Whether the output is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Drained {
+    /// Not before this has passed with room.
+    NotYet(Duration),
+    /// It has fallen silent.
+    Silent,
+    /// It goes on and on; bytes since the leader's end.
+    Cut {
+        /// How many.
+        size: usize,
+    },
+}
 
-    /// The leader of a target's processes has ended. Its output may still be read.
-    pub(super) fn target_exited(
-        &mut self,
-        now: Instant,
-        id: TargetId,
-        exit: Exit,
-        outbox: &mut Outbox,
-    ) {
-        let began = self.room.at(now);
-        let Some(target) = self.target_mut(id) else {
-            return;
-        };
-        target.drain = Some(Box::new(Drain {
+impl Drain {
+    /// The leader has just ended.
+    pub(super) fn new(exit: Exit, clock: Duration) -> Self {
+        Self {
             exit,
-            began,
-            heard: began,
+            began: clock,
+            heard: clock,
             size: 0,
-        }));
-        if target.is_silent() {
-            self.finish_process(now, id, outbox);
-        } else {
-            self.drain_overdue(now, id, outbox);
         }
     }
 
-    /// The output of a process whose leader has ended is still in use.
-    pub(super) fn note_output(&mut self, now: Instant, id: TargetId, size: usize) {
-        let heard = self.room.at(now);
-        if let Some(drain) = self.target_mut(id).and_then(|target| target.drain.as_mut()) {
-            drain.heard = heard;
-            drain.size += size;
-        }
+    /// How it ended.
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
     }
 
-    /// Ends the session of a command whose output has been silent, or has gone on, for too long;
-    /// comes back later where that is not so yet.
-    pub(super) fn drain_overdue(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
-        let clock = self.room.at(now);
-        let longest = self.settings.output_after_exit_max;
-        let Some(target) = self.target(id) else {
-            return;
-        };
-        let (Some(drain), Some(key)) = (&target.drain, target.session) else {
-            return;
-        };
-        let silent = drain.heard + limits::OUTPUT_SILENCE_MAX;
-        let due = silent.min(drain.began + longest);
+    /// The output is still in use: `size` bytes were read.
+    pub(super) fn note(&mut self, size: usize, clock: Duration) {
+        self.heard = clock;
+        self.size += size;
+    }
+
+    /// Whether it has been silent, or has gone on for `longest`, for too long.
+    pub(super) fn judge(&self, clock: Duration, longest: Duration) -> Drained {
+        let silent = self.heard + limits::OUTPUT_SILENCE_MAX;
+        let due = silent.min(self.began + longest);
         if clock < due {
-            return self.arm(id, now + (due - clock));
+            Drained::NotYet(due - clock)
+        } else if due < silent {
+            Drained::Cut { size: self.size }
+        } else {
+            Drained::Silent
         }
-        if due < silent {
-            let sid = Word(self.session(key).map_or("", |session| &session.id));
-            log::warn!(
-                "sid={sid} output cut: the command ended {} s ago, a job that it left behind has \
-                 printed {} bytes since and goes on; let such jobs print to a file",
-                longest.as_secs(),
-                drain.size
-            );
-        }
-        self.finish_process(now, id, outbox);
     }
 }
 

@@ -42,6 +42,11 @@ impl Variables {
         self.0.get(name).map(Secret::expose)
     }
 
+    /// The same, as the secret that it may be.
+    pub fn secret(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name)
+    }
+
     /// Text of `name`, empty when absent.
     pub fn text(&self, name: &str) -> &str {
         text(self.get(name))

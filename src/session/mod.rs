@@ -2,59 +2,65 @@
 //!
 //! Sans-IO: packets and [`Report`]s go in, [`Output`]s and packets come out; the time is an argument.
 //! What it leaves to others: sockets (`io`), processes (`os`), the link and its credit (`agent`).
+//!
+//! [`Sessions`] only routes. What it routes between is owned by three: `Book` (which sessions there are),
+//! `Targets` (every target, its queue and its deadline) and in it `Budget` (what may wait). One session is an
+//! `About` and its contents: connections or a command.
 
+mod about;
+mod account;
+mod between;
+mod book;
+mod budget;
 mod client_variables;
 pub mod command;
+mod connection;
+mod counters;
 mod draining;
 mod ending;
 pub mod environment;
+mod errand;
+mod error;
 mod heap;
+mod input;
+mod means;
+mod middle;
+mod names;
 mod opening;
-pub mod output;
+mod output;
+mod place;
 pub mod plan;
 pub mod policy;
 mod pressure;
 mod process;
+mod progress;
 pub mod protocol;
-mod relay;
-pub mod report;
+mod report;
+mod reports;
+mod said;
+mod seam;
+#[allow(clippy::module_inception, reason = "a file's name says what is in it")]
+mod session;
+mod session_limits;
 mod sessions;
 mod shares;
-mod silence;
 mod system;
-pub mod target;
-mod tcp;
+mod target;
+mod targets;
 #[cfg(test)]
 mod tests;
+mod to_target;
+mod turn;
+mod verdict;
+mod wire;
 
+pub use counters::Counters;
 pub use environment::AgentEnvironment;
-pub use output::{Command, End, Output, Size};
-pub use pressure::STALLED;
-pub use report::{Peer, Report};
-pub use sessions::{EXIT_INTERNAL, Sessions, Settings};
-pub use target::{Channel, Exit, Said, TargetId};
-
-/// What happened since the start; for logs and metrics.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Counters {
-    /// Sessions opened.
-    pub sessions: u64,
-    /// TCP relays opened.
-    pub relays: u64,
-    /// Commands started.
-    pub commands: u64,
-    /// Sessions, relays and packets refused by policy or limit.
-    pub refused: u64,
-    /// Packets that were too large and passed over.
-    pub oversized: u64,
-    /// Addresses that did not answer.
-    pub dial_failures: u64,
-    /// Relays closed because their target stalled under pressure.
-    pub stalls: u64,
-    /// Relays closed because their target acknowledged nothing any more.
-    pub vanished: u64,
-    /// Payload bytes from targets.
-    pub bytes_to_gateway: u64,
-    /// Payload bytes to targets.
-    pub bytes_to_target: u64,
-}
+pub use error::STALLED;
+pub use means::Sources;
+pub use names::TargetId;
+pub use output::{End, Output, Program, Where};
+pub use report::{Channel, Exit, Peer, Report};
+pub use said::Said;
+pub use session_limits::SessionLimits;
+pub use sessions::{EXIT_INTERNAL, Sessions};

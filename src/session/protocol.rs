@@ -29,8 +29,17 @@ impl Verb {
 pub enum Service {
     /// A command of the connection, once, with or without a terminal.
     Command,
-    /// Connections to one host and port.
-    Tcp,
+    /// Connections to one place.
+    Connections,
+}
+
+/// Whose login a client goes through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    /// PostgreSQL's.
+    Postgres,
+    /// That of MySQL and MariaDB.
+    Mysql,
 }
 
 /// How a session of one row goes.
@@ -42,9 +51,14 @@ pub struct Protocol {
     pub from_client: [Kind; 2],
     /// Kinds that bring it what a target says, by [`super::Channel::index`].
     pub to_client: [Kind; 2],
-    /// Where its target is. The address is probed before the session opens, as upstream does for
-    /// exactly these types.
+    /// Where its target is.
     pub address: Option<Place>,
+    /// The address is probed before the session opens, as upstream does for every type that has one. A server
+    /// that counts connections without a login against their host, until it bans it, is spared: there the
+    /// client sees for itself.
+    pub is_probed: bool,
+    /// What a connection of the first kind speaks, so that it is logged in; the second kind is relayed as it is.
+    pub dialect: Option<Dialect>,
     /// The variable in which its client program looks for the password.
     pub password_alias: Option<&'static str>,
 }
@@ -71,16 +85,50 @@ pub const DATABASE_SECRETS: [&str; 3] = ["HOST", "USER", "PASS"];
 pub struct NotServed(pub &'static str);
 
 static TCP: Protocol = Protocol {
-    service: Service::Tcp,
+    service: Service::Connections,
     from_client: [Kind::AgentTCPConnectionWrite; 2],
     to_client: [Kind::ClientTCPConnectionWrite; 2],
     address: Some(Place::HostAndPort),
+    is_probed: true,
+    dialect: None,
+    password_alias: None,
+};
+
+static POSTGRES_NATIVE: Protocol = Protocol {
+    service: Service::Connections,
+    from_client: [Kind::AgentPGConnectionWrite, Kind::AgentTCPConnectionWrite],
+    to_client: [
+        Kind::ClientPGConnectionWrite,
+        Kind::ClientTCPConnectionWrite,
+    ],
+    address: database(5432, None),
+    is_probed: true,
+    dialect: Some(Dialect::Postgres),
+    password_alias: None,
+};
+
+static MYSQL_NATIVE: Protocol = Protocol {
+    service: Service::Connections,
+    from_client: [
+        Kind::AgentMySQLConnectionWrite,
+        Kind::AgentTCPConnectionWrite,
+    ],
+    to_client: [
+        Kind::ClientMySQLConnectionWrite,
+        Kind::ClientTCPConnectionWrite,
+    ],
+    address: database(3306, None),
+    is_probed: false,
+    dialect: Some(Dialect::Mysql),
     password_alias: None,
 };
 
 static COMMAND: Protocol = command(None, None);
 static POSTGRES: Protocol = command(database(5432, None), Some("PGPASSWORD"));
-static MYSQL: Protocol = command(database(3306, None), Some("MYSQL_PWD"));
+static MYSQL: Protocol = Protocol {
+    is_probed: false,
+    ..command(database(3306, None), Some("MYSQL_PWD"))
+};
 static MSSQL: Protocol = command(database(1433, None), Some("SQLCMDPASSWORD"));
 static MONGODB: Protocol = command(database(27017, Some("CONNECTION_STRING")), None);
 
@@ -94,6 +142,8 @@ const fn command(address: Option<Place>, password_alias: Option<&'static str>) -
         from_client: [Kind::AgentExecWriteStdin, Kind::AgentTerminalWriteStdin],
         to_client: [Kind::ClientWriteStdout, Kind::ClientWriteStderr],
         address,
+        is_probed: true,
+        dialect: None,
         password_alias,
     }
 }
@@ -103,9 +153,11 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
     use Verb::Connect;
     let protocol = match (params.connection_type.as_str(), Verb::of(params)) {
         ("tcp", _) => &TCP,
-        ("postgres" | "mysql" | "mssql" | "mongodb", Connect) => {
+        ("postgres", Connect) => &POSTGRES_NATIVE,
+        ("mysql", Connect) => &MYSQL_NATIVE,
+        ("mssql" | "mongodb", Connect) => {
             return Err(NotServed(
-                "this agent does not serve native database connections; use hoop exec instead",
+                "this agent does not serve native connections of this database; use hoop exec instead",
             ));
         }
         ("postgres", _) => &POSTGRES,
@@ -128,12 +180,19 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
         ("rdp", _) => return Err(NotServed("this agent does not serve rdp connections")),
         _ => &COMMAND,
     };
-    if let Some(Place::Database { .. }) = protocol.address
+    if protocol.service == Service::Command
+        && let Some(Place::Database { .. }) = protocol.address
         && params.cmd_list.is_empty()
     {
         return Err(NotServed("the connection has no command to execute"));
     }
     Ok(protocol)
+}
+
+/// A request of the gateway or of a session's client; everything else is ours to send, not to get.
+pub fn is_for_session(kind: Kind) -> bool {
+    let name = kind.name();
+    (name.starts_with("Agent") && kind != Kind::AgentGatewayConnectOK) || name.starts_with("Sys")
 }
 
 #[cfg(test)]
@@ -152,7 +211,7 @@ mod tests {
     #[test]
     fn type_and_verb_say_what_a_session_takes() {
         for verb in ["exec", "plain-exec", "", "connect"] {
-            assert_eq!(asked("tcp", verb).unwrap().service, Service::Tcp);
+            assert_eq!(asked("tcp", verb).unwrap().service, Service::Connections);
             for other in ["command-line", "custom", "postgresql", "TCP", ""] {
                 let protocol = asked(other, verb).unwrap();
                 assert_eq!(protocol.service, Service::Command, "{other} {verb}");
@@ -175,14 +234,16 @@ mod tests {
                 assert!(asked(refused, verb).is_err(), "{refused} {verb}");
             }
             for database in ["postgres", "mysql", "mssql", "mongodb"] {
+                let is_native = verb == "connect";
                 match asked(database, verb) {
                     Ok(protocol) => {
-                        assert_ne!(verb, "connect", "{database}");
-                        assert_eq!(protocol.service, Service::Command);
                         assert!(matches!(protocol.address, Some(Place::Database { .. })));
+                        assert_eq!(protocol.service == Service::Connections, is_native);
+                        assert_eq!(protocol.dialect.is_some(), is_native);
                     }
                     Err(NotServed(text)) => {
-                        assert!(verb == "connect" && text.contains("hoop exec"), "{text}");
+                        assert!(is_native && text.contains("hoop exec"), "{text}");
+                        assert!(["mssql", "mongodb"].contains(&database));
                     }
                 }
             }

@@ -6,7 +6,43 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::target::{Channel, Exit};
+/// Which of a target's outputs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Channel {
+    /// Socket, terminal, or standard output.
+    Output,
+    /// Standard error of a process without a terminal.
+    Error,
+}
+
+impl Channel {
+    /// Its place among the outputs of a target.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Output => 0,
+            Self::Error => 1,
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// By itself.
+    Code(u8),
+    /// By a signal of this number.
+    Signal(u8),
+}
+
+impl Exit {
+    /// The code that the client is told; never negative, 128 and more for a signal.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Code(code) => u16::from(code),
+            Self::Signal(number) => 128 + u16::from(number),
+        }
+    }
+}
 
 /// What has happened to one target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,125 +2,45 @@
 //!
 //! Promises: the first packet of a session is open-OK or close; close is sent once, after the last
 //! output; a packet whose kind does not fit the session's protocol is refused; nothing here waits.
-//! The reactor carries out [`Output`]s and reports; it never sees a packet.
+//! The reactor carries out [`Output`]s and reports (`reports.rs`); it never sees a packet.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::draining::RoomClock;
-use super::ending::{Confirmations, Ended, send_close};
+use super::book::Book;
+use super::counters::Counters;
+use super::ending::send_close;
 use super::environment::AgentEnvironment;
-use super::output::{Output, Size};
-use super::protocol::Protocol;
-use super::shares::{Full, Shares, Table, UserKey};
-use super::target::{ConnectionId, Kind as TargetKind, Phase, Said, SessionKey, Target, TargetId};
-use super::{Counters, environment::Environment};
+use super::error::SessionError;
+use super::means::{Means, Sources};
+use super::names::{SessionKey, TargetId, session_id};
+use super::opening::Wish;
+use super::output::Output;
+use super::protocol;
+use super::said::Said;
+use super::session::{Contents, Session};
+use super::session_limits::SessionLimits;
+use super::shares::{Full, Shares, Table};
+use super::system;
+use super::target::Owner;
+use super::targets::Targets;
+use super::turn::{self, Turn};
 use crate::base::plain::{Word, beginning};
-use crate::base::{Pieces, Slab, Timers};
 use crate::limits;
-use crate::packet::{Kind, Outbox, Packet, spec};
+use crate::packet::{Kind, Outbox, Oversized, Packet, spec};
 
-/// What an operator may set.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Relays of all sessions.
-    pub relay_count_max: usize,
-    /// Bytes waiting for all targets.
-    pub queue_bytes_max: usize,
-    /// How long a target may take nothing while memory is short.
-    pub stall_max: Duration,
-    /// How long the output of a command that has ended may go on.
-    pub output_after_exit_max: Duration,
-    /// How long a target's machine may acknowledge nothing.
-    pub silence_max: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            relay_count_max: limits::RELAY_COUNT_MAX,
-            queue_bytes_max: limits::QUEUE_BYTES_MAX,
-            stall_max: limits::STALL_MAX,
-            output_after_exit_max: limits::OUTPUT_AFTER_EXIT_MAX,
-            silence_max: limits::TARGET_SILENCE_MAX,
-        }
-    }
-}
-
-/// What a session is doing.
-pub(super) enum State {
-    /// Its address is being checked.
-    Opening(TargetId),
-    /// TCP: connections by the client's ids, and the latest closed ids.
-    Tcp {
-        open: BTreeMap<ConnectionId, TargetId>,
-        closed: VecDeque<ConnectionId>,
-    },
-    /// A command, once it was started.
-    Command {
-        target: Option<TargetId>,
-        size: Size,
-    },
-}
-
-/// One session.
-pub(super) struct Session {
-    pub(super) id: Box<str>,
-    /// Who has it, and all that it takes.
-    pub(super) user: UserKey,
-    pub(super) connection_type: String,
-    pub(super) request_port: Vec<u8>,
-    pub(super) protocol: &'static Protocol,
-    pub(super) command: Vec<Vec<u8>>,
-    pub(super) client_args: Vec<Vec<u8>>,
-    pub(super) environment: Environment,
-    /// What all the above, and the ids of closed connections, take of the heap.
-    pub(super) held: usize,
-    pub(super) state: State,
-}
-
-/// What a deadline is about.
-pub(super) enum Deadline {
-    Target(TargetId),
-    Pressure,
-    Credit,
-    Memory,
-}
-
-/// The table. See the module's promises.
+/// See the module.
 pub struct Sessions {
-    pub(super) settings: Settings,
-    pub(super) agent: AgentEnvironment,
-    pub(super) sessions: Slab<Box<Session>>,
-    pub(super) by_id: BTreeMap<Box<str>, SessionKey>,
-    pub(super) ended: VecDeque<Ended>,
-    pub(super) confirmations: Confirmations,
-    pub(super) targets: Slab<Box<Target>>,
-    pub(super) timers: Timers<Deadline>,
-    /// Time in which the link had room.
-    pub(super) room: RoomClock,
-    pub(super) outputs: VecDeque<Output>,
-    pub(super) dirty: Vec<TargetId>,
-    pub(super) buffered: usize,
-    pub(super) shares: Shares,
-    pub(super) pressure_is_watched: bool,
-    /// Bytes that left since credit was last given: they may be replaced at once.
-    pub(super) drained: usize,
-    /// Credit beyond that, which grows with time while there is pressure.
-    pub(super) allowance: usize,
-    pub(super) allowed_at: Option<Instant>,
-    /// A deadline will ask for more of it.
-    pub(super) credit_is_due: bool,
-    /// Memory of queues between two uses.
-    pub(super) pieces: Pieces,
-    /// Targets whose queue holds memory.
-    pub(super) warm: Vec<TargetId>,
-    is_closing: bool,
+    pub(super) book: Book,
+    pub(super) targets: Targets,
+    pub(super) means: Means,
+    agent: AgentEnvironment,
+    shares: Shares,
+    counters: Counters,
+    is_stopping: bool,
     /// What targets have said since that was last asked for.
     pub(super) said: Said,
     /// Whose queue gets the buffer of the packet that was just handled.
     pub(super) keeping: Option<TargetId>,
-    pub(super) counters: Counters,
 }
 
 /// Exit code of everything that went wrong before or beside the command (upstream's
@@ -128,52 +48,70 @@ pub struct Sessions {
 pub const EXIT_INTERNAL: u16 = 254;
 
 /// The log's name for the life of sessions, whose lines have no rate: they are as many as sessions.
-pub(super) const LIFE: &str = "session";
+const LIFE: &str = "session";
 
 impl Sessions {
     /// An empty table.
-    pub fn new(settings: Settings, agent: AgentEnvironment) -> Self {
+    pub fn new(limits: SessionLimits, agent: AgentEnvironment) -> Self {
         Self {
-            settings,
+            book: Book::new(),
+            targets: Targets::new(&limits),
+            means: Means::default(),
             agent,
-            sessions: Slab::new(limits::SESSION_COUNT_MAX),
-            by_id: BTreeMap::new(),
-            ended: VecDeque::new(),
-            confirmations: Confirmations::default(),
-            targets: Slab::new(settings.relay_count_max),
-            timers: Timers::default(),
-            room: RoomClock::default(),
-            outputs: VecDeque::new(),
-            dirty: Vec::new(),
-            buffered: 0,
-            shares: Shares::new(settings.relay_count_max),
-            pressure_is_watched: false,
-            drained: 0,
-            allowance: 0,
-            allowed_at: None,
-            credit_is_due: false,
-            pieces: Pieces::default(),
-            warm: Vec::new(),
-            is_closing: false,
+            shares: Shares::new(limits.relay_count_max),
+            counters: Counters::default(),
+            is_stopping: false,
             said: Said::Nothing,
             keeping: None,
-            counters: Counters::default(),
         }
     }
 
+    /// With what only the shell can give.
+    #[must_use]
+    pub fn with_sources(mut self, sources: Box<dyn Sources>) -> Self {
+        self.means = Means::new(sources);
+        self
+    }
+
+    /// The sessions, and what handling one of them may use beside it.
+    pub(super) fn turn<'a>(
+        &'a mut self,
+        now: Instant,
+        outbox: &'a mut Outbox,
+    ) -> (&'a mut Book, Turn<'a>) {
+        let turn = Turn {
+            now,
+            targets: &mut self.targets,
+            shares: &mut self.shares,
+            counters: &mut self.counters,
+            means: &mut self.means,
+            outbox,
+            is_stopping: self.is_stopping,
+        };
+        (&mut self.book, turn)
+    }
+
+    // -- what is seen from outside ---------------------------------------------------------------
+
     /// Sessions that are open or being opened.
     pub fn len(&self) -> usize {
-        self.sessions.len()
+        self.book.len()
     }
 
     /// No session is open.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.book.len() == 0
     }
 
     /// Some close of ours may not have been read by the gateway yet.
     pub fn awaits_confirmation(&self) -> bool {
-        self.ended.iter().any(|ended| ended.is_unconfirmed)
+        self.book.awaits_confirmation()
+    }
+
+    /// Since when the gateway, which used to, has confirmed no close of ours, though there are some
+    /// to be confirmed.
+    pub fn unconfirmed_since(&self) -> Option<Instant> {
+        self.book.unconfirmed_since()
     }
 
     /// Targets of all sessions, those included that only finish their queue.
@@ -183,7 +121,7 @@ impl Sessions {
 
     /// Bytes waiting for all targets, exactly.
     pub fn buffered_bytes(&self) -> usize {
-        self.buffered
+        self.targets.budget().waiting()
     }
 
     /// The most telling of what targets have said since the last time.
@@ -201,42 +139,38 @@ impl Sessions {
         &self.counters
     }
 
-    /// The next request to the reactor; drain after every input.
-    #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    /// The credit that the stream should have outstanding, given what already waits here.
+    pub fn credit_wanted(&self) -> u32 {
+        self.targets.budget().credit_wanted()
     }
 
-    /// A target that has something to write, or a write side to close.
-    #[must_use]
-    pub fn poll_dirty(&mut self) -> Option<TargetId> {
-        let id = self.dirty.pop()?;
-        if let Some(target) = self.targets.get_mut(id.0) {
-            target.is_dirty = false;
-        }
-        Some(id)
+    /// More than half of the budget waits for targets.
+    pub fn is_under_pressure(&self) -> bool {
+        self.targets.budget().is_under_pressure()
     }
 
-    /// When [`Sessions::handle_timeout`] wants to be called.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+    /// How much of `missing` credit may be given now. The rest is due soon, also when nothing else
+    /// happens.
+    pub fn take_credit(&mut self, now: Instant, missing: u32) -> u32 {
+        self.targets.take_credit(now, missing)
     }
 
-    /// Carries out what is due at `now`.
-    pub fn handle_timeout(&mut self, now: Instant, outbox: &mut Outbox) {
-        while let Some(deadline) = self.timers.fire(now) {
-            match deadline {
-                Deadline::Target(id) => self.target_overdue(now, id, outbox),
-                Deadline::Memory => self.release_idle(now),
-                Deadline::Credit => self.credit_is_due = false,
-                Deadline::Pressure => {
-                    self.pressure_is_watched = false;
-                    self.relieve_pressure(now, outbox);
-                }
-            }
-        }
+    /// `size` bytes came and left nothing behind.
+    pub fn pass_over(&mut self, size: usize) {
+        self.targets.pass_over(size);
     }
+
+    /// Whether the link has room from now on; told whenever it may have changed.
+    pub fn note_room(&mut self, now: Instant, has_room: bool) {
+        self.targets.note_room(now, has_room);
+    }
+
+    /// Refuses new sessions from now on.
+    pub fn stop_opening(&mut self) {
+        self.is_stopping = true;
+    }
+
+    // -- packets ---------------------------------------------------------------------------------
 
     /// One packet from the gateway.
     pub fn handle_packet(&mut self, now: Instant, packet: &Packet<'_>, outbox: &mut Outbox) {
@@ -244,58 +178,78 @@ impl Sessions {
             log::debug!("packet of unknown kind {:.40} ignored", packet.kind_name);
             return;
         };
-        if !is_for_session(kind) {
+        if !protocol::is_for_session(kind) {
             return;
         }
         let Some(id) = packet.spec(spec::SESSION_ID).and_then(session_id) else {
             log::warn!("packet {} without a usable session id ignored", kind.name());
             return;
         };
-        if self.refuse_system(kind, id, outbox) {
+        if system::answer(kind, id, outbox) {
             return;
         }
         if kind == Kind::AgentSessionOpen {
             return self.open(now, id, packet, outbox);
         }
-        let Some(key) = self.by_id.get(id).copied() else {
+        let Some(key) = self.book.find(id) else {
             return self.handle_stray(now, kind, id, outbox);
         };
-        match kind {
-            Kind::AgentSessionClose => {
-                log::info!(target: LIFE, "sid={} session closed by the gateway", Word(id));
-                self.end(now, key);
-            }
-            // Where they mean nothing, they do no harm.
-            Kind::AgentTerminalResizeTTY => self.resize(key, packet.payload),
-            Kind::AgentCloseTCPConnection => self.tcp_close(now, key, packet),
-            Kind::AgentTerminalClose => {}
-            _ if !self.takes(key, kind) => self.refuse_kind(now, key, kind, outbox),
-            Kind::AgentExecWriteStdin => self.exec(now, key, packet.payload, outbox),
-            Kind::AgentTerminalWriteStdin => self.terminal(now, key, packet.payload, outbox),
-            _ => self.tcp_write(now, key, packet, outbox),
+        if kind == Kind::AgentSessionClose {
+            log::info!(target: LIFE, "sid={} session closed by the gateway", Word(id));
+            return self.end(now, key, outbox);
         }
+        if let Err(error) = self.deliver(now, key, (kind, packet), outbox) {
+            if let SessionError::Kind(..) = error {
+                self.counters.refused += 1;
+            }
+            self.close(now, key, &error, outbox);
+        }
+        self.watch_pressure(now, outbox);
     }
 
-    /// Answers a request of the gateway itself; `false` for a packet that is none.
-    pub(super) fn refuse_system(&self, kind: Kind, id: &str, outbox: &mut Outbox) -> bool {
-        let Some((kind, payload)) = super::system::refuse(kind, id) else {
-            return false;
+    /// A packet of a session's client.
+    fn deliver(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        (kind, packet): (Kind, &Packet<'_>),
+        outbox: &mut Outbox,
+    ) -> Result<(), SessionError> {
+        let (book, mut turn) = self.turn(now, outbox);
+        let Some(Session { about, contents }) = book.get_mut(key) else {
+            return Ok(());
         };
-        log::info!("sid={} system request refused: {}", Word(id), kind.name());
-        let entries = [(spec::SESSION_ID, id.as_bytes())];
-        outbox.push(kind, &entries, payload.as_bytes());
-        true
+        let payload = packet.payload;
+        // Three that do no harm where they mean nothing.
+        match (kind, &mut *contents) {
+            (Kind::AgentTerminalResizeTTY, Contents::Process(process)) => {
+                process.resize(payload, &mut turn);
+            }
+            (Kind::AgentCloseTCPConnection, Contents::Connections(connections)) => {
+                connections.client_left(key, about, packet, &mut turn);
+            }
+            (
+                Kind::AgentTerminalResizeTTY
+                | Kind::AgentCloseTCPConnection
+                | Kind::AgentTerminalClose,
+                _,
+            ) => {}
+            (_, Contents::Process(process)) if about.takes(kind) => match kind {
+                Kind::AgentExecWriteStdin => process.execute(key, about, payload, &mut turn)?,
+                _ => process.type_in(key, about, payload, &mut turn)?,
+            },
+            (_, Contents::Connections(connections)) if about.takes(kind) => {
+                self.keeping = connections.client_sent(key, about, packet, &mut turn)?;
+            }
+            _ => return Err(SessionError::Kind(about.connection_type.clone(), kind)),
+        }
+        Ok(())
     }
 
     /// A packet for a session that is not open: late ones are normal, others hear of it.
-    pub(super) fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
-        let known = self.find_ended(id).and_then(|at| self.ended.get_mut(at));
-        let is_late = known.is_some();
-        if let Some(ended) = known
-            && kind == Kind::AgentSessionClose
-            && std::mem::take(&mut ended.is_unconfirmed)
-        {
-            self.confirmed(now);
+    fn handle_stray(&mut self, now: Instant, kind: Kind, id: &str, outbox: &mut Outbox) {
+        if kind == Kind::AgentSessionClose {
+            self.book.note_confirmed(now, id);
         }
         let opens_nothing = matches!(
             kind,
@@ -304,7 +258,7 @@ impl Sessions {
                 | Kind::AgentTerminalResizeTTY
                 | Kind::AgentTerminalClose
         );
-        if is_late || opens_nothing {
+        if opens_nothing || self.book.has_ended(id) {
             return;
         }
         let text = match kind {
@@ -314,165 +268,229 @@ impl Sessions {
             _ => "internal error, connection params not found",
         };
         // The gateway need not know it either, and then confirms nothing.
-        self.remember_ended(id.into(), false);
+        self.book.remember_ended(id.into(), false);
         send_close(outbox, id, EXIT_INTERNAL, text);
     }
 
-    /// Whether packets of this kind bring something for this session.
-    fn takes(&self, key: SessionKey, kind: Kind) -> bool {
-        let session = self.session(key);
-        session.is_some_and(|session| session.protocol.from_client.contains(&kind))
+    /// A packet of `size` bytes was passed over. It costs the session that it names, and nobody else.
+    pub fn handle_oversized(
+        &mut self,
+        now: Instant,
+        packet: &Oversized,
+        size: u32,
+        outbox: &mut Outbox,
+    ) {
+        self.counters.oversized += 1;
+        let (Some(kind), Some(id)) = (packet.kind, packet.session.as_deref().and_then(session_id))
+        else {
+            log::warn!("a message of {size} bytes that names no session is too large: passed over");
+            return;
+        };
+        let error = SessionError::Oversized(kind, size);
+        match self.book.find(id) {
+            Some(key) => {
+                self.counters.refused += 1;
+                self.close(now, key, &error, outbox);
+                if kind == Kind::AgentSessionOpen {
+                    self.book.contest();
+                }
+            }
+            None if kind == Kind::AgentSessionOpen => self.refuse(id, &error, outbox),
+            None if system::answer(kind, id, outbox) => {}
+            None => self.handle_stray(now, kind, id, outbox),
+        }
     }
 
-    /// A packet that this session's protocol does not know: the session ends with a word for it.
-    pub(super) fn refuse_kind(
+    // -- opening ---------------------------------------------------------------------------------
+
+    /// `AgentSessionOpen`. Clients may choose ids: whoever takes that of a live session gets nothing,
+    /// and since nobody can tell any more whose the next packets are, that session ends, too.
+    fn open(&mut self, now: Instant, id: &str, packet: &Packet<'_>, outbox: &mut Outbox) {
+        if let Some(key) = self.book.find(id) {
+            self.counters.refused += 1;
+            self.close(now, key, &SessionError::SameId, outbox);
+            return self.book.contest();
+        }
+        if self.book.may_be_in_use(id) {
+            return self.refuse(id, &SessionError::SameId, outbox);
+        }
+        self.book.forget_ended(id);
+        match Wish::read(packet) {
+            Ok(wish) => self.admit(now, id, wish, outbox),
+            Err(error) => self.refuse(id, &error, outbox),
+        }
+    }
+
+    /// Opens a session, as soon as its address was checked where that is done.
+    pub(super) fn admit(&mut self, now: Instant, id: &str, wish: Wish, outbox: &mut Outbox) {
+        if let Err(error) = self.try_admit(now, id, wish, outbox) {
+            self.refuse(id, &error, outbox);
+        }
+    }
+
+    fn try_admit(
+        &mut self,
+        now: Instant,
+        id: &str,
+        wish: Wish,
+        outbox: &mut Outbox,
+    ) -> Result<(), SessionError> {
+        if self.is_stopping {
+            return Err(SessionError::Stopping);
+        }
+        let session = wish.into_session(id, &self.agent, &mut self.shares)?;
+        let place = match session.about.find_place() {
+            Ok(place) => session.about.check(&mut self.means).map(|()| place),
+            error => error,
+        };
+        let place = match place {
+            Ok(place) => place.filter(|_| session.about.protocol.is_probed),
+            Err(error) => {
+                session.about.give_back(&mut self.shares);
+                return Err(error);
+            }
+        };
+        let key = match self.book.insert(session) {
+            Ok(key) => key,
+            Err(session) => {
+                // As many as the table of shares has.
+                session.about.give_back(&mut self.shares);
+                return Err(Full::table(Table::Sessions).into());
+            }
+        };
+        self.counters.sessions += 1;
+        let Some(place) = place else {
+            self.opened(now, key, None, outbox);
+            return Ok(());
+        };
+        let (book, mut turn) = self.turn(now, outbox);
+        let Some(session) = book.get_mut(key) else {
+            return Ok(());
+        };
+        let owner = Owner::Probe(key, Box::default());
+        let timeout = Some(limits::SESSION_OPEN_TIMEOUT);
+        match turn.new_target(session.about.user, owner, 0, timeout) {
+            Ok(probe) => {
+                session.contents = Contents::Probe(probe);
+                turn.dial(probe, place);
+            }
+            Err(full) => self.close(now, key, &full.into(), outbox),
+        }
+        Ok(())
+    }
+
+    /// The one close packet of a session that never was; what its client has sent already is late.
+    fn refuse(&mut self, id: &str, error: &SessionError, outbox: &mut Outbox) {
+        let text = error.to_string();
+        log::warn!("sid={} session refused: {text}", Word(id));
+        self.counters.refused += 1;
+        self.book.remember_ended(id.into(), true);
+        send_close(outbox, id, EXIT_INTERNAL, &text);
+    }
+
+    /// The address answered (or none had to): the client may go on.
+    pub(super) fn opened(
         &mut self,
         now: Instant,
         key: SessionKey,
-        kind: Kind,
+        probe: Option<TargetId>,
         outbox: &mut Outbox,
     ) {
-        self.counters.refused += 1;
-        let text = match self.session(key) {
-            Some(session) => format!(
-                "this session of type {} does not accept {} packets",
-                beginning(&session.connection_type, limits::TYPE_ECHO_BYTES_MAX),
-                kind.name()
-            ),
-            None => return,
-        };
-        self.close(now, key, EXIT_INTERNAL, &text, outbox);
+        let (book, mut turn) = self.turn(now, outbox);
+        if let Some(session) = book.get_mut(key) {
+            log::info!(
+                target: LIFE,
+                "sid={} session opened, type {}",
+                Word(&session.about.id),
+                session.about.connection_type
+            );
+            session.open(probe, &mut turn);
+        }
     }
 
-    /// Refuses new sessions from now on.
-    pub fn stop_opening(&mut self) {
-        self.is_closing = true;
-    }
+    // -- closing ---------------------------------------------------------------------------------
 
-    /// New sessions are refused.
-    pub(super) fn is_closing(&self) -> bool {
-        self.is_closing
-    }
-
-    pub(super) fn session(&self, key: SessionKey) -> Option<&Session> {
-        self.sessions.get(key.0).map(Box::as_ref)
-    }
-
-    pub(super) fn session_mut(&mut self, key: SessionKey) -> Option<&mut Session> {
-        self.sessions.get_mut(key.0).map(Box::as_mut)
-    }
-
-    pub(super) fn target(&self, id: TargetId) -> Option<&Target> {
-        self.targets.get(id.0).map(Box::as_ref)
-    }
-
-    pub(super) fn target_mut(&mut self, id: TargetId) -> Option<&mut Target> {
-        self.targets.get_mut(id.0).map(Box::as_mut)
-    }
-
-    /// A new target with its deadline, if the user may have one more.
-    pub(super) fn new_target(
+    /// Closes a session for a reason of ours, which its client and the log are told.
+    pub(super) fn close(
         &mut self,
         now: Instant,
-        session: SessionKey,
-        kind: TargetKind,
-        timeout: Option<Duration>,
-    ) -> Result<TargetId, Full> {
-        let nobody = Full::table(Table::Relays);
-        let user = self.session(session).ok_or(nobody)?.user;
-        let is_process = kind.is_process();
-        if is_process {
-            self.shares.ask(user, Table::Processes, 1)?;
-        }
-        self.shares.take(user, Table::Relays, 1)?;
-        if is_process {
-            self.shares.take(user, Table::Processes, 1)?;
-        }
-        let target = Box::new(Target::new(session, user, kind, now));
-        // The table of shares is not larger.
-        let id = TargetId(self.targets.insert(target).map_err(|_| nobody)?);
-        if let Some(timeout) = timeout {
-            self.arm(id, now + timeout);
-        }
-        Ok(id)
+        key: SessionKey,
+        error: &SessionError,
+        outbox: &mut Outbox,
+    ) {
+        self.close_with(now, key, EXIT_INTERNAL, &error.to_string(), outbox);
     }
 
-    /// Replaces a target's deadline.
-    pub(super) fn arm(&mut self, id: TargetId, at: Instant) {
-        self.disarm(id);
-        let timer = self.timers.arm(at, Deadline::Target(id));
-        if let Some(target) = self.target_mut(id) {
-            target.timer = Some(timer);
+    /// The same, in the words of others.
+    pub(super) fn close_with(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        code: u16,
+        text: &str,
+        outbox: &mut Outbox,
+    ) {
+        if let Some(session) = self.book.get(key) {
+            let told = beginning(text, limits::ERROR_ECHO_BYTES_MAX);
+            log::warn!("sid={} session closed: {told}", Word(&session.about.id));
         }
+        self.finish(now, key, code, text, outbox);
     }
 
-    /// Takes a target's deadline back.
-    pub(super) fn disarm(&mut self, id: TargetId) {
-        if let Some(timer) = self.target_mut(id).and_then(|target| target.timer.take()) {
-            self.timers.cancel(timer);
-        }
-    }
-
-    /// Puts a target on the list that the reactor looks at.
-    pub(super) fn mark_dirty(&mut self, id: TargetId) {
-        if let Some(target) = self.targets.get_mut(id.0)
-            && !target.is_dirty
-        {
-            target.is_dirty = true;
-            self.dirty.push(id);
+    /// Sends the one close packet of a session and ends it.
+    pub(super) fn finish(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        code: u16,
+        text: &str,
+        outbox: &mut Outbox,
+    ) {
+        if let Some(session) = self.book.get(key) {
+            let id = &session.about.id;
+            log::info!(target: LIFE, "sid={} session ended, exit code {code}", Word(id));
+            send_close(outbox, id, code, text);
+            self.end(now, key, outbox);
+            self.book.note_closed(now);
         }
     }
 
-    /// Removes a target, whatever it still holds.
-    pub(super) fn drop_target(&mut self, id: TargetId, reset: bool) {
-        self.disarm(id);
-        if let Some(target) = self.targets.remove(id.0) {
-            self.buffered -= target.queue.len();
-            self.shares.give(target.user, Table::Files, target.files);
-            if target.kind.is_process() {
-                self.shares.give(target.user, Table::Processes, 1);
-            }
-            self.shares.give(target.user, Table::Relays, 1);
-            let end = target.end;
-            let target = id;
-            self.outputs.push_back(Output::Close { target, reset, end });
+    /// Ends a session without a word: its processes, its connections, its memory.
+    fn end(&mut self, now: Instant, key: SessionKey, outbox: &mut Outbox) {
+        let (book, mut turn) = self.turn(now, outbox);
+        if let Some(session) = book.remove(key) {
+            session.end(key, &mut turn);
         }
     }
 
-    /// The session that relays `id`, if its bytes are still wanted.
-    pub(super) fn relaying(&self, id: TargetId) -> Option<(&Session, &Target)> {
-        let target = self.target(id)?;
-        if !target.is_relayed() {
-            return None;
-        }
-        Some((self.session(target.session?)?, target))
+    /// Closes a target, whatever it still holds.
+    pub(super) fn close_target(&mut self, id: TargetId, reset: bool) {
+        turn::close_target(&mut self.targets, &mut self.shares, id, reset);
     }
 
-    fn target_overdue(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
-        let Some(target) = self.target_mut(id) else {
-            return;
-        };
-        target.timer = None;
-        match (&target.kind, target.phase) {
-            (TargetKind::Probe, _) => {
-                self.target_failed(now, id, "i/o timeout", outbox);
-            }
-            (_, Phase::Starting) => self.target_failed(now, id, "i/o timeout", outbox),
-            (_, Phase::Lingering) => self.linger_overdue(now, id),
-            (kind, Phase::Streaming) if kind.is_process() => self.drain_overdue(now, id, outbox),
-            (_, Phase::Streaming) => self.look_at_peer(id),
+    /// Closes every session by packet: the agent is leaving, which is no failure of any.
+    pub fn close_all(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
+        for key in self.book.keys() {
+            self.finish(now, key, EXIT_INTERNAL, text, outbox);
         }
     }
-}
 
-/// A request of the gateway or of a session's client; everything else is ours to send, not to get.
-fn is_for_session(kind: Kind) -> bool {
-    let name = kind.name();
-    (name.starts_with("Agent") && kind != Kind::AgentGatewayConnectOK) || name.starts_with("Sys")
-}
+    /// As [`Sessions::end_all`], and no process may take its time: the key is revoked.
+    pub fn revoke_all(&mut self) {
+        self.end_all();
+        self.targets.ask(Output::HastenEnds);
+    }
 
-/// A session id as it came: opaque text of bounded length.
-pub(super) fn session_id(bytes: &[u8]) -> Option<&str> {
-    let usable = !bytes.is_empty() && bytes.len() <= limits::ID_BYTES_MAX;
-    std::str::from_utf8(bytes).ok().filter(|_| usable)
+    /// Ends everything at once, queues included: the gateway is gone.
+    pub fn end_all(&mut self) {
+        if !self.is_empty() {
+            log::warn!("{} sessions ended with the link", self.len());
+        }
+        for id in self.targets.ids() {
+            self.close_target(id, true);
+        }
+        for session in self.book.clear() {
+            session.forget(&mut self.targets, &mut self.shares);
+        }
+    }
 }

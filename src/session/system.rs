@@ -1,14 +1,26 @@
 //! Requests of the gateway itself (`Sys*`): none is served, each is refused at once, since the
 //! caller would otherwise wait for up to ten minutes (gateway-protocol 4.4).
 
-use crate::packet::Kind;
+use crate::base::plain::Word;
+use crate::packet::{Kind, Outbox, spec};
 use crate::wire::json;
 
 const REFUSAL: &str = "this agent does not serve system requests";
 
+/// Answers a request of the gateway itself; `false` for a packet that is none.
+pub(super) fn answer(kind: Kind, id: &str, outbox: &mut Outbox) -> bool {
+    let Some((kind, payload)) = refuse(kind, id) else {
+        return false;
+    };
+    log::info!("sid={} system request refused: {}", Word(id), kind.name());
+    let entries = [(spec::SESSION_ID, id.as_bytes())];
+    outbox.push(kind, &entries, payload.as_bytes());
+    true
+}
+
 /// The kind and payload that refuse the request `kind` with id `id`; `None` for other kinds. Asked
 /// for every packet, so nothing is made before it is known to be needed.
-pub fn refuse(kind: Kind, id: &str) -> Option<(Kind, String)> {
+fn refuse(kind: Kind, id: &str) -> Option<(Kind, String)> {
     let answer = match kind {
         Kind::SysRunbookHookRequestType => Kind::SysRunbookHookResponseType,
         Kind::SysBareExecRequest => Kind::SysBareExecResponse,

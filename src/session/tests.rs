@@ -2,15 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use super::sessions::{Sessions, Settings};
-use super::target::{Channel, Exit};
-use super::{AgentEnvironment, End, Output, Report, STALLED, Size, TargetId};
-use crate::base::Secret;
+use super::opening::Wish;
+use super::sessions::Sessions;
+use super::{
+    AgentEnvironment, Channel, End, Exit, Output, Report, STALLED, SessionLimits, TargetId, Where,
+};
+use crate::base::{Secret, TerminalSize};
 use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
 use crate::wire::base64;
 
 mod own_variables;
+mod probe;
 mod silence;
 
 /// The sessions under test, their outbox, and a clock.
@@ -34,12 +37,12 @@ struct Sent {
 
 impl World {
     fn new() -> Self {
-        Self::with(Settings::default())
+        Self::with(SessionLimits::default())
     }
 
-    fn with(settings: Settings) -> Self {
+    fn with(limits: SessionLimits) -> Self {
         let now = Instant::now();
-        let mut sessions = Sessions::new(settings, AgentEnvironment::default());
+        let mut sessions = Sessions::new(limits, AgentEnvironment::default());
         sessions.note_room(now, true);
         Self {
             sessions,
@@ -49,20 +52,23 @@ impl World {
     }
 
     fn with_budget(queue_bytes_max: usize) -> Self {
-        Self::with(Settings {
+        Self::with(SessionLimits {
             queue_bytes_max,
-            ..Settings::default()
+            ..SessionLimits::default()
         })
     }
 
     fn open(&mut self, id: &str, params: ConnectionParams) {
-        match self
-            .sessions
-            .session_of(id, params, &EnvVars::new(), Vec::new())
-        {
-            Ok(session) => self.sessions.admit(self.now, session, &mut self.outbox),
-            Err(text) => super::ending::send_close(&mut self.outbox, id, 254, &text),
-        }
+        self.open_on(id, params, Vec::new());
+    }
+
+    fn open_on(&mut self, id: &str, params: ConnectionParams, request_port: Vec<u8>) {
+        let wish = Wish {
+            params,
+            client: EnvVars::new(),
+            request_port,
+        };
+        self.sessions.admit(self.now, id, wish, &mut self.outbox);
     }
 
     /// What a shell has seen.
@@ -74,16 +80,11 @@ impl World {
     /// An open TCP session whose address check was answered.
     fn open_tcp(&mut self, id: &str) {
         self.open(id, tcp());
-        let probe = self.dialled();
-        self.report(probe, STARTED);
-        assert!(matches!(
-            self.sessions.poll_output(),
-            Some(Output::Close { .. })
-        ));
-        assert_eq!(
-            self.sent().pop().map(|sent| sent.kind),
-            Some(Kind::ClientSessionOpenOK)
-        );
+        let probe = self.connected();
+        assert_eq!(self.one().kind, Kind::ClientSessionOpenOK);
+        // Its server does not wait for anybody.
+        self.ends(probe, Channel::Output);
+        assert_eq!(self.closed(), (probe, false));
     }
 
     fn packet(&mut self, kind: Kind, entries: &[SpecEntry<'_>], payload: &[u8]) {
@@ -123,11 +124,11 @@ impl World {
         target
     }
 
-    fn spawned(&mut self) -> (TargetId, Box<super::Command>) {
+    fn spawned(&mut self) -> (TargetId, Box<super::Program>) {
         match self.sessions.poll_output() {
-            Some(Output::Spawn { target, command }) => {
+            Some(Output::Spawn { target, program }) => {
                 self.report(target, STARTED);
-                (target, command)
+                (target, program)
             }
             _ => panic!("nothing is spawned"),
         }
@@ -273,13 +274,11 @@ fn a_tcp_session_opens_only_after_its_address_answered() {
     let mut world = World::new();
     world.open("s", tcp());
     assert!(world.sent().is_empty());
-    let Some(Output::Dial {
-        target, host, port, ..
-    }) = world.sessions.poll_output()
-    else {
+    let Some(Output::Dial { target, place, .. }) = world.sessions.poll_output() else {
         panic!("nothing is dialled")
     };
-    assert_eq!((host.as_str(), port), ("db.internal", 9000));
+    let host = "db.internal".to_owned();
+    assert_eq!(place, Where::Name { host, port: 9000 });
     world.report(
         target,
         Report::Failed {
@@ -638,7 +637,7 @@ fn a_terminal_starts_with_its_first_keystroke_and_the_last_size() {
     let (target, command) = world.spawned();
     assert_eq!(
         command.terminal,
-        Some(Size {
+        Some(TerminalSize {
             rows: 30,
             columns: 100,
             width: 0,
@@ -848,7 +847,7 @@ fn what_left_nothing_behind_is_replaced_at_once_under_pressure() {
     world.tcp_write("s", "stalled", &vec![0; 4 << 20]);
     world.connected();
     let passed = 100_000;
-    world.sessions.forgot(passed);
+    world.sessions.pass_over(passed);
     let wanted = limits::STREAM_WINDOW_UNDER_PRESSURE;
     assert_eq!(
         world.sessions.take_credit(world.now, wanted) as usize,
@@ -932,9 +931,9 @@ fn leaving_closes_every_session_by_packet_and_takes_no_new_one() {
 
 #[test]
 fn a_full_table_refuses_the_relay_and_says_so() {
-    let mut world = World::with(Settings {
+    let mut world = World::with(SessionLimits {
         relay_count_max: 1,
-        ..Settings::default()
+        ..SessionLimits::default()
     });
     world.open_tcp("s");
     world.tcp_write("s", "1", b"x");
@@ -1068,9 +1067,9 @@ fn the_ids_of_closed_connections_are_held_and_given_back() {
 
 #[test]
 fn one_user_leaves_a_quarter_of_the_relays_to_others() {
-    let mut world = World::with(Settings {
+    let mut world = World::with(SessionLimits {
         relay_count_max: 8,
-        ..Settings::default()
+        ..SessionLimits::default()
     });
     world.open_tcp("s");
     for number in 0..6 {
@@ -1103,14 +1102,7 @@ fn what_is_echoed_is_bounded_and_says_so() {
     shown.push(("custom", b"54ab".to_vec(), ""));
     world.outbox.clear();
     for (kind, port, echoed) in shown {
-        let params = params(kind, &[], &words);
-        let session = world
-            .sessions
-            .session_of(kind, params, &EnvVars::new(), port);
-        let Ok(session) = session else {
-            panic!("it is refused");
-        };
-        world.sessions.admit(world.now, session, &mut world.outbox);
+        world.open_on(kind, params(kind, &[], &words), port);
         let bytes = world.outbox.frame(&[0; 9], usize::MAX).to_vec();
         world.outbox.clear();
         let packet = Packet::decode(&bytes[14..]).unwrap();
@@ -1121,7 +1113,11 @@ fn what_is_echoed_is_bounded_and_says_so() {
         assert_eq!(command.len(), limits::COMMAND_ECHO_BYTES_MAX);
         assert!(command.ends_with("..."), "{}", &command[4000..]);
     }
-    super::ending::send_close(&mut world.outbox, "b", 254, &long);
+    let nameless = ConnectionParams {
+        env_vars: EnvVars::from([(long.clone(), Secret::new(b""))]),
+        ..params("custom", &[], &["program"])
+    };
+    world.open("b", nameless);
     let close = world.one().payload;
     assert_eq!(close.len(), limits::ERROR_ECHO_BYTES_MAX);
     assert!(close.ends_with("x..."));

@@ -2,6 +2,7 @@
 
 mod beside;
 mod publication;
+mod sources;
 mod user;
 mod variables;
 
@@ -21,10 +22,11 @@ use crate::os::notify::Notify;
 use crate::os::processes::Keeping;
 use crate::os::signal::Catch;
 use crate::os::{files, sys};
-use crate::session::{self, AgentEnvironment, Sessions};
+use crate::session::{AgentEnvironment, SessionLimits, Sessions};
 use crate::tls::{Alpn, Client, Configurations, Versions};
 use beside::Program;
 use publication::{ORGANISATION_AGENT, Publication};
+use sources::System;
 use variables::{Variables, wipe};
 
 /// Our version, as the gateway's list and `hoop-lite version` show it.
@@ -194,19 +196,14 @@ fn assemble(
         found.map(|(_, value)| value.clone())
     };
     let sessions = Sessions::new(
-        session::Settings {
-            relay_count_max: settings.relay_count_max,
-            queue_bytes_max: settings.queue_budget,
-            stall_max: settings.stall_max,
-            output_after_exit_max: settings.output_after_exit,
-            silence_max: silence_max(&settings),
-        },
+        session_limits(&settings),
         AgentEnvironment::new(
             variables.iter().cloned().chain(published),
             is_embedded || is_beside,
         )
         .with_client_env(settings.client_env.clone()),
-    );
+    )
+    .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))));
     let options = Options {
         search_path: environment("PATH").unwrap_or_default(),
         catch: match program {
@@ -276,6 +273,16 @@ fn health_address(setting: &HealthListen) -> health::Address {
     match setting {
         HealthListen::Tcp(address) => health::Address::Tcp(*address),
         HealthListen::Unix(path) => health::Address::Unix(path.into()),
+    }
+}
+
+fn session_limits(settings: &Settings) -> SessionLimits {
+    SessionLimits {
+        relay_count_max: settings.relay_count_max,
+        queue_bytes_max: settings.queue_budget,
+        stall_max: settings.stall_max,
+        output_after_exit_max: settings.output_after_exit,
+        silence_max: silence_max(settings),
     }
 }
 

@@ -123,6 +123,11 @@ impl Stream {
         &mut self.incoming
     }
 
+    /// The same, to be looked at.
+    pub fn undecoded(&self) -> &[u8] {
+        self.incoming.filled()
+    }
+
     /// Room in [`Stream::incoming`] for a read of this size, in memory for that and one record.
     pub fn slot(&mut self, size: usize) -> &mut [u8] {
         self.incoming.slot(size, RECORD_MAX)

@@ -74,11 +74,19 @@ impl Verifier {
         let mut store = RootCertStore::empty();
         let mut own = Vec::new();
         match &trust.roots {
-            Roots::Public => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+            Roots::Public => {}
+            // One that can't be read takes none of the others away.
+            Roots::PublicAnd(pem) => {
+                let readable = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+                store.add_parsable_certificates(readable);
+            }
             Roots::Only(pem) => {
                 own = certificates(pem)?;
                 store.add_parsable_certificates(own.iter().cloned());
             }
+        }
+        if !trust.has_own_roots() {
+            store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
         }
         let store = Arc::new(store);
         let authorities = WebPkiServerVerifier::builder_with_provider(store, provider.clone())

@@ -40,6 +40,16 @@ impl Subject {
              load balancer that does not pass HTTP/2 may stand in front of the gateway, or this \
              is not the gateway's gRPC port",
     };
+
+    /// A database's server.
+    pub const DATABASE: Self = Self {
+        side: "the database server",
+        authority: "SSLROOTCERT of the connection",
+        name: "HOST of the connection",
+        without_tls: "check HOST and PORT of the connection",
+        wants_certificate: "which this agent has none of",
+        no_protocol: "the other side speaks TLS but did not agree to a protocol",
+    };
 }
 
 /// A sentence for operators: what went wrong with TLS and what to do about it.

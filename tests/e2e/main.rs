@@ -8,6 +8,7 @@ mod beside;
 mod beside_signals;
 mod command;
 mod console;
+mod databases;
 mod ends;
 mod environment;
 mod exhaustion;

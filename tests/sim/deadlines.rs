@@ -17,6 +17,9 @@ impl Model {
             (Kind::Probe, Phase::Starting) if is_due(relay.since, limits::SESSION_OPEN_TIMEOUT) => {
                 self.failed(now, index);
             }
+            (Kind::Probe, Phase::Streaming) if is_due(relay.since, limits::PROBE_KEPT_MAX) => {
+                self.drop(index, false);
+            }
             (Kind::Tcp, Phase::Starting) if is_due(relay.since, limits::TARGET_CONNECT_TIMEOUT) => {
                 self.failed(now, index);
             }

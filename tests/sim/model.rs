@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use hoop_lite::base::TerminalSize;
 use hoop_lite::limits;
-use hoop_lite::session::{EXIT_INTERNAL, Size, TargetId};
+use hoop_lite::session::{EXIT_INTERNAL, TargetId};
 
 use crate::owed::{Owed, Owing};
 use crate::relays::{Kind, Relay};
@@ -27,6 +28,8 @@ pub struct Bounds {
 pub enum State {
     Opening(usize),
     Tcp {
+        /// The answered address check, for the first connection.
+        probe: Option<usize>,
         open: BTreeMap<u32, usize>,
         closed: VecDeque<u32>,
     },
@@ -57,7 +60,7 @@ pub struct Model {
     pub by_target: BTreeMap<TargetId, usize>,
     /// Dials and spawns that the agent must ask for next, in order.
     pub starts: VecDeque<usize>,
-    pub resizes: VecDeque<(usize, Size)>,
+    pub resizes: VecDeque<(usize, TerminalSize)>,
     /// Targets that the agent must close before it is done with this step.
     pub drops_due: usize,
     pub buffered: usize,
@@ -180,15 +183,20 @@ impl Model {
     }
 
     /// The address check of a session went well.
-    pub fn opened(&mut self, sid: u32) {
+    pub fn opened(&mut self, sid: u32, probe: usize) {
         let session = self.sessions.get_mut(&sid).expect("an opening session");
-        session.state = match session.service {
-            Service::Tcp => State::Tcp {
+        let is_kept = session.service == Service::Tcp;
+        session.state = match is_kept {
+            true => State::Tcp {
+                probe: Some(probe),
                 open: BTreeMap::new(),
                 closed: VecDeque::new(),
             },
-            _ => State::Command(None),
+            false => State::Command(None),
         };
+        if !is_kept {
+            self.drop(probe, false);
+        }
         self.owing.owe(sid, Owed::OpenOk);
     }
 
@@ -251,27 +259,31 @@ impl Model {
         mood: Mood,
     ) {
         let is_full = self.is_full(sid);
-        let Some(State::Tcp { open, closed }) = self.state(sid) else {
+        let Some(State::Tcp {
+            probe,
+            open,
+            closed,
+        }) = self.state(sid)
+        else {
             unreachable!("the caller has looked");
         };
         if closed.contains(&connection) {
             return;
         }
-        let relay = match open.get(&connection) {
-            Some(relay) => *relay,
+        let known = open.get(&connection).copied();
+        let probe = if known.is_none() { probe.take() } else { None };
+        let known = known.or_else(|| self.claim(now, probe?, connection, part.text));
+        let relay = match known {
+            Some(relay) => relay,
             None if is_full => {
                 self.owing.owe(sid, Owed::ConnectionClose(connection));
                 return self.remember_closed(sid, connection);
             }
-            None => {
-                let relay =
-                    self.start(now, sid, Some(connection), Kind::Tcp, mood, Some(part.text));
-                if let Some(State::Tcp { open, .. }) = self.state(sid) {
-                    open.insert(connection, relay);
-                }
-                relay
-            }
+            None => self.start(now, sid, Some(connection), Kind::Tcp, mood, Some(part.text)),
         };
+        if let Some(State::Tcp { open, .. }) = self.state(sid) {
+            open.insert(connection, relay);
+        }
         if !opens_only {
             self.enqueue(now, relay, part);
         }
@@ -350,7 +362,10 @@ impl Model {
         match session.state {
             State::Opening(relay) | State::Command(Some(relay)) => self.drop(relay, false),
             State::Command(None) => {}
-            State::Tcp { open, .. } => {
+            State::Tcp { probe, open, .. } => {
+                if let Some(probe) = probe {
+                    self.drop(probe, false);
+                }
                 for relay in open.into_values() {
                     self.linger(now, relay);
                 }

@@ -124,11 +124,13 @@ impl World {
 
     fn speak(&mut self, id: TargetId, target: &mut Target, channel: usize, size: usize) {
         let delay = self.delay();
-        let base = match target.mood {
-            Mood::Echo => self.model.relays[target.relay].text_from.unwrap_or(0),
-            _ => 0,
+        // What an echo says is known when it hears something: a probe is anybody's until then.
+        let relay = &self.model.relays[target.relay];
+        let (text, base) = match target.mood {
+            Mood::Echo => (relay.text, relay.text_from.unwrap_or(0)),
+            _ => (target.texts[channel], 0),
         };
-        let text = target.texts[channel].bytes(base + target.said[channel], size);
+        let text = text.bytes(base + target.said[channel], size);
         target.outputs[channel].write(self.now, delay, &text);
         target.said[channel] += size as u64;
         self.announce(id, channel, delay);

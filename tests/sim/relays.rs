@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use hoop_lite::session::{EXIT_INTERNAL, Size, TargetId};
+use hoop_lite::base::TerminalSize;
+use hoop_lite::limits;
+use hoop_lite::session::{EXIT_INTERNAL, TargetId};
 
 use crate::content::Content;
 use crate::model::Model;
@@ -60,8 +62,18 @@ pub struct Relay {
     pub in_kernel: usize,
     /// When the target itself took something, whatever the agent knows of it.
     pub taken_at: Option<Instant>,
+    /// What a probe said that nobody has heard yet.
+    pub held: usize,
     pub relayed: [u64; 2],
     pub received: [u64; 2],
+}
+
+impl Relay {
+    /// The agent is to read this channel.
+    pub fn wants_read(&self, channel: usize) -> bool {
+        let is_full = self.kind == Kind::Probe && self.held >= limits::PROBE_BYTES_MAX;
+        self.phase != Phase::Starting && self.open[channel] && !is_full
+    }
 }
 
 impl Model {
@@ -110,6 +122,7 @@ impl Model {
             progress: now,
             in_kernel: 0,
             taken_at: None,
+            held: 0,
             relayed: [0; 2],
             received: [0; 2],
         });
@@ -143,7 +156,7 @@ impl Model {
         relay
     }
 
-    pub fn asked_to_resize(&mut self, target: TargetId, size: Size) {
+    pub fn asked_to_resize(&mut self, target: TargetId, size: TerminalSize) {
         let (relay, wanted) = self.resizes.pop_front().expect("a resize too many");
         assert_eq!(
             self.by_target.get(&target).copied(),
@@ -183,11 +196,39 @@ impl Model {
         relay.since = now;
         let (sid, is_attached) = (relay.sid, relay.is_attached);
         if relay.kind == Kind::Probe {
-            self.drop(index, false);
-            self.opened(sid);
+            self.opened(sid, index);
         } else if !is_attached {
             self.linger(now, index);
         }
+    }
+
+    /// An answered probe becomes a connection's target, unless it is gone: what it said is its client's.
+    pub(crate) fn claim(
+        &mut self,
+        now: Instant,
+        index: usize,
+        connection: u32,
+        text: Content,
+    ) -> Option<usize> {
+        let relay = &mut self.relays[index];
+        if relay.dropped.is_some() {
+            return None;
+        }
+        relay.kind = Kind::Tcp;
+        relay.connection = Some(connection);
+        relay.text = text;
+        relay.progress = now;
+        let (sid, len) = (relay.sid, std::mem::take(&mut relay.held));
+        if len > 0 {
+            relay.relayed[0] += len as u64;
+            let data = Owed::Data {
+                relay: index,
+                channel: 0,
+                len,
+            };
+            self.owing.owe(sid, data);
+        }
+        Some(index)
     }
 
     /// Not connected.
@@ -241,6 +282,7 @@ impl Model {
                 }
             }
             (_, Phase::Lingering) => self.drop_when_done(index),
+            (Kind::Probe, _) => self.drop(index, false),
             _ => {
                 self.target_over(now, index);
                 self.drop_when_done(index);
@@ -326,9 +368,13 @@ impl Model {
         relay.in_kernel = held;
     }
 
-    /// The agent read something that its client must get.
+    /// The agent read something that its client must get, as soon as there is one.
     pub fn relayed(&mut self, index: usize, channel: usize, len: usize) {
         let relay = &mut self.relays[index];
+        if relay.kind == Kind::Probe {
+            relay.held += len;
+            return;
+        }
         assert!(relay.is_attached, "bytes for a client that left");
         relay.relayed[channel] += len as u64;
         relay.said_at = self.room_time;

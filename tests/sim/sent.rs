@@ -1,6 +1,6 @@
 //! Packets of the gateway, as far as they matter to the model.
 
-use hoop_lite::session::Size;
+use hoop_lite::base::TerminalSize;
 
 use crate::content::Content;
 use crate::target::Mood;
@@ -26,7 +26,7 @@ pub enum Sent {
     Stdin(u32, Part, Mood),
     /// Typed at a terminal; `true` is the lone line feed that only starts it.
     Typed(u32, Part, bool, Mood),
-    Resize(u32, Size),
+    Resize(u32, TerminalSize),
     /// For a connection; `true` means that it only opens it.
     Write(u32, u32, Part, bool, Mood),
     CloseConnection(u32, u32),

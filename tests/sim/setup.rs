@@ -45,7 +45,7 @@ impl std::fmt::Debug for Weather {
 impl Setup {
     /// Production settings, fair weather.
     pub fn plain() -> Self {
-        let settings = session::Settings::default();
+        let settings = session::SessionLimits::default();
         Self {
             bounds: Bounds {
                 relay_count_max: settings.relay_count_max,
@@ -88,7 +88,7 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
         exit_on_revoked: false,
     };
     let sessions = Sessions::new(
-        session::Settings {
+        session::SessionLimits {
             relay_count_max: setup.bounds.relay_count_max,
             queue_bytes_max: setup.bounds.queue_bytes_max,
             stall_max: setup.bounds.stall_max,

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hoop_lite::agent::Action;
-use hoop_lite::session::{self, Channel, Command, Exit, Peer, Report, Size, TargetId};
+use hoop_lite::base::TerminalSize;
+use hoop_lite::session::{self, Channel, Exit, Peer, Program, Report, TargetId};
 
 use crate::content::{Content, MARKER};
 use crate::net::{End, Outcome, Pipe};
@@ -71,8 +72,8 @@ impl World {
                     self.after(delay, Event::Dialled(target));
                 }
             }
-            Action::Session(session::Output::Spawn { target, command }) => {
-                self.spawn(target, &command);
+            Action::Session(session::Output::Spawn { target, program }) => {
+                self.spawn(target, &program);
             }
             // A simulated process ends when its descriptor closes.
             Action::Session(session::Output::HastenEnds) => {}
@@ -135,16 +136,16 @@ impl World {
         assert!(before.is_none(), "a descriptor's name is used twice");
     }
 
-    fn spawn(&mut self, id: TargetId, command: &Command) {
+    fn spawn(&mut self, id: TargetId, program: &Program) {
         let relay = self.model.asked_to_start(id, false);
-        assert_eq!(command.argv, ["program", "-x"], "another command");
-        let has_password = command
+        assert_eq!(program.argv, ["program", "-x"], "another command");
+        let has_password = program
             .environment
             .iter()
             .any(|(name, value)| name == "PASS" && value.to_string_lossy().contains(MARKER));
         assert!(has_password, "a variable is missing");
         let kind = self.model.relays[relay].kind;
-        assert_eq!(command.terminal.is_some(), kind == Kind::Terminal);
+        assert_eq!(program.terminal.is_some(), kind == Kind::Terminal);
         if self.model.relays[relay].mood == Mood::Refuses {
             self.insert(id, relay, true);
             self.model.not_spawned(self.now, relay, 127);
@@ -215,9 +216,10 @@ impl World {
 
     /// Writes what waits for a target, as far as it takes it.
     pub fn flush(&mut self, id: TargetId) {
-        if !self.agent.is_heard(id) {
+        if !self.agent.needs_room(id) {
             self.forget(id);
         }
+        self.queue_read(id, Channel::Output);
         loop {
             let (is_blocked, delay) = (self.dice.chance(self.weather.blocks), self.delay());
             let Some(target) = self.targets.get_mut(&id) else {
@@ -300,7 +302,7 @@ impl World {
             return;
         };
         let relay = &self.model.relays[target.relay];
-        let wants = relay.phase != Phase::Starting && relay.open[slot];
+        let wants = relay.wants_read(slot);
         let is_asked = self.agent.wants_read(id, channel);
         assert_eq!(is_asked, wants, "reading {relay:?}");
         if !wants {
@@ -395,9 +397,9 @@ fn target_is_single(target: &Target) -> bool {
 }
 
 /// The size that users give terminals; each is another.
-pub fn size_of(number: usize) -> Size {
+pub fn size_of(number: usize) -> TerminalSize {
     let rows = u16::try_from(number % 1000).unwrap();
-    Size {
+    TerminalSize {
         rows,
         columns: 80,
         width: 0,

@@ -66,12 +66,13 @@ impl Mood {
         }
     }
 
-    /// For the address check before a session opens.
+    /// For the address check before a session opens, which the first connection gets.
     pub fn of_probe(dice: &mut Dice) -> Self {
-        match dice.weighted(&[20, 2, 1]) {
+        match dice.weighted(&[20, 2, 1, 8]) {
             0 => Self::Echo,
             1 => Self::Refuses,
-            _ => Self::Hangs,
+            2 => Self::Hangs,
+            _ => Self::of_service(dice),
         }
     }
 

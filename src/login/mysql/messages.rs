@@ -5,6 +5,8 @@ use crate::login::{Cause, Refusal};
 
 /// Capability bits that a login must know.
 pub mod capability {
+    /// Not MariaDB, which has further bits in their stead.
+    pub const MYSQL: u32 = 1;
     /// A database is named.
     pub const CONNECT_WITH_DB: u32 = 1 << 3;
     /// Responses of 4.1 and later.
@@ -249,11 +251,9 @@ pub enum Verdict<'a> {
     /// It is not, for this reason.
     Error(u16),
     /// Another plugin's proof is wanted.
-    Switch(&'a [u8], [u8; 20]),
-    /// The proof was right.
-    FastOk,
-    /// The proof can't be checked; the password is wanted.
-    Full,
+    Switch(&'a [u8], &'a [u8]),
+    /// The plugin's own word.
+    More(&'a [u8]),
     /// Something that we don't know.
     Other,
 }
@@ -263,22 +263,25 @@ pub fn verdict(payload: &[u8]) -> Verdict<'_> {
     match payload {
         [0, ..] => Verdict::Ok,
         [0xff, low, high, ..] => Verdict::Error(u16::from_le_bytes([*low, *high])),
-        [1, 3] => Verdict::FastOk,
-        [1, 4] => Verdict::Full,
+        [1, word @ ..] => Verdict::More(word),
         [0xfe, rest @ ..] => {
             let mut reader = Reader(rest);
-            let name = reader.text().unwrap_or_default();
-            let mut scramble = [0; 20];
-            let data = reader.0.get(..20).unwrap_or_default();
-            scramble[..data.len()].copy_from_slice(data);
-            match name {
-                [] => Verdict::Other,
-                _ => Verdict::Switch(name, scramble),
+            match reader.text() {
+                None | Some([]) => Verdict::Other,
+                Some(name) => Verdict::Switch(name, reader.0),
             }
         }
         _ => Verdict::Other,
     }
 }
+
+/// A whole login of somebody whom no server knows, and the answer to whatever plugin it switches to.
+///
+/// A server counts a connection that is closed before this as an attack of our host, until it bans it
+/// (`max_connect_errors`); one whose user it does not know it does not count.
+pub const FAREWELL: &[u8] =
+    b"\x43\0\0\x01\0\x82\x08\0\0\0\0\x01\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\
+    client-left\0\0mysql_native_password\0\0\0\0\x03";
 
 /// A refusal as the payload that ends a connection. Before the greeting a client knows no SQLSTATE.
 pub fn error(refusal: &Refusal, is_greeted: bool) -> Vec<u8> {

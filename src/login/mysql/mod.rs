@@ -30,9 +30,13 @@
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod login;
 pub mod messages;
+mod opening;
 mod proofs;
+mod refusal;
+mod state;
+mod verdict;
 
-pub use login::Login;
+pub use state::Login;
 
 #[cfg(test)]
 mod tests;

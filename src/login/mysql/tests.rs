@@ -7,9 +7,12 @@ use crate::login::{
     Account, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, Step, TlsMode, TlsWish,
 };
 
+mod field;
+
 const PASSWORD: &[u8] = b"s3cret";
 const NATIVE: &str = "mysql_native_password";
 const CACHING: &str = "caching_sha2_password";
+const ED25519: &str = "client_ed25519";
 
 /// PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH, DEPRECATE_EOF.
 const CAPABILITIES: u32 = 1 << 9 | 1 << 15 | 1 << 19 | 1 << 24;
@@ -188,6 +191,8 @@ fn every_plugin_lets_the_client_in_plain_and_over_tls() {
             true,
         ),
         ("something_new", NATIVE, true, TlsMode::Disable, false),
+        (NATIVE, ED25519, true, TlsMode::Disable, false),
+        (NATIVE, ED25519, true, TlsMode::Prefer, true),
         (CACHING, "sha256_password", true, TlsMode::Require, true),
     ] {
         let conduct = Conduct {
@@ -333,10 +338,10 @@ fn what_can_not_be_done_is_refused_by_name() {
             TlsMode::Prefer,
             Conduct {
                 favourite: NATIVE,
-                ..Conduct::new("client_ed25519")
+                ..Conduct::new("parsec")
             },
             1251,
-            "#08004authentication plugin client_ed25519 not supported",
+            "#08004authentication plugin parsec not supported",
         ),
     ] {
         let world = World::new(account().with_tls(mode), conduct).login();

@@ -1,26 +1,26 @@
 //! What the server wants for letting us in: nothing, the password, or a SCRAM conversation.
 
-use super::login::{Next, Outcome};
-use super::messages::{self, Authentication};
-use super::opening::first_error;
-use super::ready::ExpectReady;
+use super::messages::{self, Authentication, ServerError};
+use super::refusal::{failed, first_error, server_refused, unexpected, unsupported};
+use super::state::{
+    Deriving, ExpectAccess, ExpectReady, ExpectRequest, ExpectScramFirst, ExpectScramLast, Next,
+    Outcome,
+};
 use crate::base::Secret;
 use crate::limits;
 use crate::login::scram::{self, ScramError};
-use crate::login::{Account, Cause, Exchange, Packets, Refusal, md5};
-
-/// The server knows who logs in, and says what it wants for it.
-pub struct ExpectRequest {
-    pub(super) account: Account,
-    pub(super) nonce: [u8; 18],
-    pub(super) is_secure: bool,
-}
+use crate::login::{Account, Cause, Exchange, Refusal, Relay, md5};
 
 impl ExpectRequest {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
+        pass_notices(exchange, &mut self.plan.is_negotiated)?;
         if exchange.from_server.filled().first() == Some(&b'E') {
-            return match first_error(exchange, false) {
-                Some(refusal) => Err(refusal),
+            return match messages::server_error(exchange.from_server.filled(), false) {
+                Some(ServerError::Message(message)) if is_rejection(message) => {
+                    let message = message.to_vec();
+                    self.rejected(message, exchange)
+                }
+                Some(error) => Err(first_error(error, exchange.to_client)),
                 None => Next::wait(self),
             };
         }
@@ -29,7 +29,7 @@ impl ExpectRequest {
         };
         match messages::authentication(&exchange.from_server.filled()[..len])? {
             // Stays where it is, to be passed on with what follows.
-            Authentication::Ok => Next::go(ExpectReady::new()),
+            Authentication::Ok => Next::go(ExpectReady::new(Relay::postgres())),
             Authentication::Cleartext => self.send_password(len, exchange),
             Authentication::Md5(salt) => Ok(self.send_digest(salt, len, exchange)),
             Authentication::Sasl(mechanisms) => {
@@ -43,8 +43,20 @@ impl ExpectRequest {
         }
     }
 
+    /// A line of `pg_hba.conf` for connections without TLS may let in whom none with TLS does. If
+    /// none of either kind does, the first answer is the one that names the mode of today.
+    fn rejected(mut self, message: Vec<u8>, exchange: &mut Exchange<'_>) -> Outcome {
+        let plan = &mut self.plan;
+        if self.is_secure && plan.is_tls_optional() {
+            plan.rejection = Some(message);
+            return self.plan.dial(false, exchange);
+        }
+        let message = plan.rejection.take().unwrap_or(message);
+        Err(server_refused(&message, exchange.to_client))
+    }
+
     fn send_password(self, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
-        let account = &self.account;
+        let account = &self.plan.account;
         if !self.is_secure && !account.is_plain_password_allowed {
             return Err(Refusal::new(
                 Cause::Unsupported,
@@ -55,49 +67,45 @@ impl ExpectRequest {
         exchange.from_server.consume(len);
         let message = Secret::new(messages::typed(b'p', &[account.password.expose(), b"\0"]));
         exchange.to_server.put(message.expose());
-        Next::go(ExpectAccess)
+        let is_blind = self.is_secure && account.trusts_anybody();
+        let relay = Relay::postgres().trusting_blindly(is_blind);
+        Next::go(ExpectAccess { relay })
     }
 
     fn send_digest(self, salt: [u8; 4], len: usize, exchange: &mut Exchange<'_>) -> Next {
         exchange.from_server.consume(len);
-        let Account { user, password, .. } = &self.account;
+        let Account { user, password, .. } = &*self.plan.account;
         let stored = Secret::new(md5::hex(&md5::digest(&[password.expose(), user])));
         let answer = md5::hex(&md5::digest(&[stored.expose(), &salt]));
         let message = messages::typed(b'p', &[b"md5", &answer, b"\0"]);
         exchange.to_server.put(&message);
-        Next::Go(ExpectAccess.into())
+        let relay = Relay::postgres();
+        Next::Go(ExpectAccess { relay }.into())
     }
 
     fn begin_scram(self, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.consume(len);
-        let first = scram::ClientFirst::new(&self.nonce);
+        let first = scram::ClientFirst::new(&self.plan.nonce);
         let text = first.message();
         let size = u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
         let name = scram::SCRAM_SHA_256.as_bytes();
         let parts = [name, b"\0", &size, text.as_bytes()];
         exchange.to_server.put(&messages::typed(b'p', &parts));
         Next::go(ExpectScramFirst {
-            password: self.account.password,
+            password: self.plan.account.password,
             first,
         })
     }
 
-    pub(super) fn ended(self, exchange: &mut Exchange<'_>) -> Outcome {
-        Err(first_error(exchange, true).unwrap_or_else(|| {
-            let text = "the server closed the connection during the login: its log says why";
-            Refusal::new(Cause::Unreachable, text)
-        }))
+    /// The words of a server that had no time for a whole message.
+    pub(super) fn ended(&self, exchange: &mut Exchange<'_>) -> Option<Refusal> {
+        let error = messages::server_error(exchange.from_server.filled(), true)?;
+        Some(first_error(error, exchange.to_client))
     }
 }
 
-/// The SCRAM conversation has begun.
-pub struct ExpectScramFirst {
-    password: Secret,
-    first: scram::ClientFirst,
-}
-
 impl ExpectScramFirst {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some(len) = request(exchange)? else {
             return Next::wait(self);
         };
@@ -113,13 +121,8 @@ impl ExpectScramFirst {
     }
 }
 
-/// The key is being made.
-pub struct Deriving {
-    deriving: scram::Deriving,
-}
-
 impl Deriving {
-    pub(super) fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some((message, proof)) = self.deriving.advance(exchange.keys) else {
             return Next::wait(self);
         };
@@ -129,13 +132,8 @@ impl Deriving {
     }
 }
 
-/// The server has our proof, and owes us its own.
-pub struct ExpectScramLast {
-    proof: scram::ServerProof,
-}
-
 impl ExpectScramLast {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some(len) = request(exchange)? else {
             return Next::wait(self);
         };
@@ -143,7 +141,8 @@ impl ExpectScramLast {
             Authentication::SaslFinal(message) => {
                 self.proof.verify(message).map_err(failed)?;
                 exchange.from_server.consume(len);
-                Next::go(ExpectAccess)
+                let relay = Relay::postgres();
+                Next::go(ExpectAccess { relay })
             }
             // It lets us in without having shown that it knows the password.
             Authentication::Ok => Err(failed(ScramError::Impostor)),
@@ -152,77 +151,46 @@ impl ExpectScramLast {
     }
 }
 
-/// The server has all that it wanted.
-pub struct ExpectAccess;
-
 impl ExpectAccess {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some(len) = request(exchange)? else {
             return Next::wait(self);
         };
         match messages::authentication(&exchange.from_server.filled()[..len])? {
-            Authentication::Ok => Next::go(ExpectReady::new()),
+            Authentication::Ok => Next::go(ExpectReady::new(self.relay)),
             other => Err(unexpected(other)),
         }
     }
 }
 
-/// The length of the server's next `R`. What it says besides goes to the client; an error is the end.
-fn request(exchange: &mut Exchange<'_>) -> Result<Option<usize>, Refusal> {
-    while let Some((kind, message)) = messages::message(exchange.from_server.filled())? {
+/// Notices, and the versions and options that the server knows: the client hears these once.
+fn pass_notices(exchange: &mut Exchange<'_>, is_negotiated: &mut bool) -> Result<(), Refusal> {
+    while let bytes @ [b'N' | b'v', ..] = exchange.from_server.filled()
+        && let Some((kind, message)) = messages::message(bytes)?
+    {
         let len = message.len();
-        match kind {
-            b'R' => return Ok(Some(len)),
-            // Notices, and the versions and options that the server knows.
-            b'N' | b'v' => exchange.to_client.packet(message),
-            b'E' => return Err(server_refused(message, exchange.to_client)),
-            _ => return Err(messages::protocol(messages::NOT_POSTGRES)),
+        if kind == b'N' || !std::mem::replace(is_negotiated, true) {
+            exchange.to_client.packet(message);
         }
         exchange.from_server.consume(len);
     }
-    Ok(None)
+    Ok(())
 }
 
-/// The client hears the server's error as it is; we keep its code.
-pub(super) fn server_refused(message: &[u8], to_client: &mut dyn Packets) -> Refusal {
-    to_client.packet(message);
-    let code = messages::sqlstate(message).unwrap_or("?????");
-    let advice = match code {
-        "28P01" | "28000" => "check USER and PASS, and the server's pg_hba.conf",
-        "3D000" => "no such database",
-        _ => "the server's log says why",
-    };
-    let text = [
-        "the server refused the login, SQLSTATE ",
-        code,
-        ": ",
-        advice,
-    ];
-    Refusal::new(Cause::Said, text.concat())
-}
-
-fn unexpected(request: Authentication<'_>) -> Refusal {
-    match request {
-        Authentication::Other(_) => unsupported(),
-        _ => messages::protocol("the server's authentication messages are out of order"),
+/// The length of the server's next `R`, after notices. An error is the end.
+fn request(exchange: &mut Exchange<'_>) -> Result<Option<usize>, Refusal> {
+    pass_notices(exchange, &mut true)?;
+    match messages::message(exchange.from_server.filled())? {
+        None => Ok(None),
+        Some((b'R', message)) => Ok(Some(message.len())),
+        Some((b'E', message)) => Err(server_refused(message, exchange.to_client)),
+        Some(_) => Err(messages::protocol(messages::NOT_POSTGRES)),
     }
 }
 
-fn unsupported() -> Refusal {
-    Refusal::new(
-        Cause::Unsupported,
-        "the server wants an authentication that this agent does not know: let pg_hba.conf of the \
-         server ask for scram-sha-256, md5, password or trust",
-    )
-}
-
-fn failed(error: ScramError) -> Refusal {
-    let cause = match error {
-        ScramError::Malformed => Cause::Protocol,
-        ScramError::TooManyRounds => Cause::Unsupported,
-        ScramError::Refused | ScramError::Impostor => Cause::Credentials,
-    };
-    Refusal::new(cause, error.to_string())
+/// No line of `pg_hba.conf` lets such a connection in.
+fn is_rejection(message: &[u8]) -> bool {
+    messages::sqlstate(message) == Some("28000")
 }
 
 const _: () = assert!(limits::SCRAM_MESSAGE_BYTES_MAX < limits::LOGIN_SERVER_MESSAGE_BYTES_MAX);

@@ -1,88 +1,29 @@
-//! The states of a login, and how it goes from one to the next.
-//!
-//! ```text
-//!  ExpectStartup --Dial--> Dialled ----------------(SSLMODE=disable)---------> ExpectRequest
-//!       |                     ^  \--SSLRequest--> ExpectTlsAnswer --N (prefer)-----^  |
-//!    Errand                   |                     S|  |                          |  |
-//!                             +--prefer: no answer---|--+   StartTls               |  |
-//!                             +--prefer: TLS failed--Securing ---tls_started-------+  |
-//!                                                                                     |
-//!  Passed <--Z-- ExpectReady <--Ok-- ExpectAccess <---cleartext-----------------------+
-//!                   ^                     ^                                           |
-//!                   +--Ok (trust)         +---- ExpectScramLast <- Deriving <- ExpectScramFirst
-//! ```
-//! `ExpectStartup` also answers SSLRequest and GSSENCRequest. Every state can refuse.
+//! How a login is driven, and what it says when it must end. Every state can refuse.
 
-use super::authentication::{
-    Deriving, ExpectAccess, ExpectRequest, ExpectScramFirst, ExpectScramLast,
-};
-use super::messages;
-use super::opening::{Dialled, ExpectStartup, ExpectTlsAnswer, Securing};
-use super::ready::ExpectReady;
-use crate::login::{Account, Cause, Exchange, Packets, Refusal, Step, Waits, next};
-
-/// A login in one of its states.
-pub enum Login {
-    /// Nothing but questions for encryption has come from the client.
-    ExpectStartup(ExpectStartup),
-    /// There is a new connection to the server.
-    Dialled(Dialled),
-    /// The server is asked for TLS.
-    ExpectTlsAnswer(ExpectTlsAnswer),
-    /// TLS is being agreed.
-    Securing(Securing),
-    /// The server knows who logs in, and says what it wants for it.
-    ExpectRequest(ExpectRequest),
-    /// The SCRAM conversation has begun.
-    ExpectScramFirst(ExpectScramFirst),
-    /// The key is being made.
-    Deriving(Deriving),
-    /// The server has our proof, and owes us its own.
-    ExpectScramLast(ExpectScramLast),
-    /// The server has all that it wanted.
-    ExpectAccess(ExpectAccess),
-    /// The client is in; the server tells about itself.
-    ExpectReady(ExpectReady),
-}
-
-pub(super) type Outcome = next::Outcome<Login>;
-pub(super) type Next = next::Next<Login>;
-
-macro_rules! states {
-    ($($state:ident,)+) => {
-        $(impl From<$state> for Login {
-            fn from(state: $state) -> Self {
-                Self::$state(state)
-            }
-        })+
-
-        impl Login {
-            fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
-                match self {
-                    $(Self::$state(state) => state.handle(exchange),)+
-                }
-            }
-        }
-    };
-}
-
-states! {
-    ExpectStartup,
-    Dialled,
-    ExpectTlsAnswer,
-    Securing,
-    ExpectRequest,
-    ExpectScramFirst,
-    Deriving,
-    ExpectScramLast,
-    ExpectAccess,
-    ExpectReady,
-}
+use super::refusal::say;
+use super::state::{ExpectStartup, Login, Next, Outcome};
+use crate::login::{Account, Cause, Exchange, Packets, Refusal, Step, Waits};
 
 impl Login {
     /// A client has connected. `nonce` is from a generator for keys, used once.
     pub fn new(account: Account, nonce: [u8; 18]) -> Self {
+        let account = Box::new(account);
         ExpectStartup { account, nonce }.into()
+    }
+
+    fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+        match self {
+            Self::ExpectStartup(state) => state.handle(exchange),
+            Self::Dialled(state) => state.handle(exchange),
+            Self::ExpectTlsAnswer(state) => state.handle(exchange),
+            Self::Securing(state) => state.handle(exchange),
+            Self::ExpectRequest(state) => state.handle(exchange),
+            Self::ExpectScramFirst(state) => state.handle(exchange),
+            Self::Deriving(state) => state.handle(exchange),
+            Self::ExpectScramLast(state) => state.handle(exchange),
+            Self::ExpectAccess(state) => state.handle(exchange),
+            Self::ExpectReady(state) => state.handle(exchange),
+        }
     }
 
     /// See [`crate::login::Login::step`].
@@ -123,7 +64,7 @@ impl Login {
             Self::ExpectStartup(_) | Self::Dialled(_) => return Step::Wait(self),
             Self::ExpectTlsAnswer(state) => state.ended(exchange),
             Self::Securing(state) => state.failed("the server closed the connection", exchange),
-            Self::ExpectRequest(state) => state.ended(exchange),
+            Self::ExpectRequest(state) => state.ended(exchange).map_or_else(left, Err),
             Self::ExpectReady(state) if state.is_within_message() => {
                 let refusal = Refusal::new(Cause::Said, "the server left in mid-message");
                 return Step::Refused(refusal);
@@ -159,11 +100,5 @@ fn settle(outcome: Outcome, exchange: &mut Exchange<'_>) -> Step<Login> {
             say(&refusal, exchange.to_client);
             Step::Refused(refusal)
         }
-    }
-}
-
-fn say(refusal: &Refusal, to_client: &mut dyn Packets) {
-    if refusal.cause != Cause::Said {
-        to_client.packet(&messages::error_response(refusal));
     }
 }

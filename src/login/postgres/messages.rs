@@ -160,8 +160,11 @@ pub enum ServerError<'a> {
     Text(&'a [u8]),
 }
 
-/// The error that `bytes` begin with. `is_end`: no more will come.
+/// The error that `bytes` begin with, once it is whole. `is_end`: no more will come.
 pub fn server_error(bytes: &[u8], is_end: bool) -> Option<ServerError<'_>> {
+    if bytes.first() != Some(&b'E') {
+        return None;
+    }
     let len = number(bytes, 1);
     if let Some(len) = len.filter(|len| (8..=limits::POSTGRES_ERROR_BYTES_MAX).contains(len)) {
         return bytes.get(..1 + len).map(ServerError::Message);

@@ -10,9 +10,11 @@ mod login;
 pub mod messages;
 mod opening;
 mod ready;
+mod refusal;
+mod state;
 
 pub use cancel::Cancel;
-pub use login::Login;
+pub use state::Login;
 
 #[cfg(test)]
 mod tests;

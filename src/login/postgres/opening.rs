@@ -1,18 +1,14 @@
 //! From the client's first bytes to a server that knows who logs in, with TLS or without.
 
-use super::authentication::{ExpectRequest, server_refused};
-use super::login::{Login, Next, Outcome};
-use super::messages::{self, Opening, ServerError};
-use crate::login::{Account, Cause, Exchange, Refusal, Step, TlsMode};
-
-/// Nothing but questions for encryption has come from the client.
-pub struct ExpectStartup {
-    pub(super) account: Account,
-    pub(super) nonce: [u8; 18],
-}
+use super::messages::{self, Opening};
+use super::refusal::first_error;
+use super::state::{
+    Dialled, ExpectRequest, ExpectStartup, ExpectTlsAnswer, Login, Next, Outcome, Plan, Securing,
+};
+use crate::login::{Cause, Exchange, Refusal, Step, TlsMode};
 
 impl ExpectStartup {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some((opening, len)) = messages::opening(exchange.from_client.filled())? else {
             return Next::wait(self);
         };
@@ -27,12 +23,14 @@ impl ExpectStartup {
                 let database = self.account.database.as_deref();
                 let startup = startup.rewritten(&self.account.user, database);
                 let wants_tls = self.account.tls != TlsMode::Disable;
-                let plan = Plan {
+                let plan = Box::new(Plan {
                     account: self.account,
                     nonce: self.nonce,
                     startup,
-                };
-                dial(plan, wants_tls, exchange)
+                    is_negotiated: false,
+                    rejection: None,
+                });
+                plan.dial(wants_tls, exchange)
             }
         };
         exchange.from_client.consume(len);
@@ -40,37 +38,24 @@ impl ExpectStartup {
     }
 }
 
-/// Who logs in where, and how.
-pub struct Plan {
-    account: Account,
-    nonce: [u8; 18],
-    startup: Vec<u8>,
-}
-
 impl Plan {
-    fn introduce(self, is_secure: bool, exchange: &mut Exchange<'_>) -> ExpectRequest {
+    fn introduce(self: Box<Self>, is_secure: bool, exchange: &mut Exchange<'_>) -> ExpectRequest {
         exchange.to_server.put(&self.startup);
         ExpectRequest {
-            account: self.account,
-            nonce: self.nonce,
+            plan: self,
             is_secure,
         }
     }
 
-    fn is_tls_optional(&self) -> bool {
+    pub(super) fn is_tls_optional(&self) -> bool {
         self.account.tls == TlsMode::Prefer
     }
-}
 
-fn dial(plan: Plan, wants_tls: bool, exchange: &mut Exchange<'_>) -> Outcome {
-    exchange.from_server.clear();
-    Ok(Next::Leave(Step::Dial(Dialled { plan, wants_tls }.into())))
-}
-
-/// There is a new connection to the server.
-pub struct Dialled {
-    plan: Plan,
-    wants_tls: bool,
+    pub(super) fn dial(self: Box<Self>, wants_tls: bool, exchange: &mut Exchange<'_>) -> Outcome {
+        exchange.from_server.clear();
+        let plan = self;
+        Ok(Next::Leave(Step::Dial(Dialled { plan, wants_tls }.into())))
+    }
 }
 
 impl Dialled {
@@ -83,13 +68,8 @@ impl Dialled {
     }
 }
 
-/// The server is asked for TLS.
-pub struct ExpectTlsAnswer {
-    plan: Plan,
-}
-
 impl ExpectTlsAnswer {
-    pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         match exchange.from_server.filled() {
             [] => Next::wait(self),
             [b'S'] => self.secure(exchange),
@@ -106,8 +86,8 @@ impl ExpectTlsAnswer {
                 Cause::Unreachable,
                 "SSL is not enabled on the postgres server: enable it, or set SSLMODE to prefer",
             )),
-            [b'E', ..] => match first_error(exchange, false) {
-                Some(refusal) => Err(refusal),
+            bytes @ [b'E', ..] => match messages::server_error(bytes, false) {
+                Some(error) => Err(first_error(error, exchange.to_client)),
                 None => Next::wait(self),
             },
             _ => Err(messages::protocol(messages::NOT_POSTGRES)),
@@ -118,7 +98,7 @@ impl ExpectTlsAnswer {
         exchange.from_server.consume(1);
         match self.plan.account.tls.wish() {
             Some(wish) => {
-                let login = Login::Securing(Securing { plan: self.plan });
+                let login = Securing { plan: self.plan }.into();
                 Ok(Next::Leave(Step::StartTls(login, wish)))
             }
             None => Next::go(self.plan.introduce(false, exchange)),
@@ -126,11 +106,11 @@ impl ExpectTlsAnswer {
     }
 
     pub(super) fn ended(self, exchange: &mut Exchange<'_>) -> Outcome {
-        if let Some(refusal) = first_error(exchange, true) {
-            return Err(refusal);
+        if let Some(error) = messages::server_error(exchange.from_server.filled(), true) {
+            return Err(first_error(error, exchange.to_client));
         }
         if self.plan.is_tls_optional() {
-            return dial(self.plan, false, exchange);
+            return self.plan.dial(false, exchange);
         }
         Err(Refusal::new(
             Cause::Unreachable,
@@ -140,14 +120,9 @@ impl ExpectTlsAnswer {
     }
 }
 
-/// TLS is being agreed.
-pub struct Securing {
-    plan: Plan,
-}
-
 impl Securing {
     /// What the client sends in the meantime waits.
-    pub(super) fn handle(self, _: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(self: Box<Self>, _: &mut Exchange<'_>) -> Outcome {
         Next::wait(self)
     }
 
@@ -157,25 +132,9 @@ impl Securing {
 
     pub(super) fn failed(self, reason: &str, exchange: &mut Exchange<'_>) -> Outcome {
         if self.plan.is_tls_optional() {
-            return dial(self.plan, false, exchange);
+            return self.plan.dial(false, exchange);
         }
         let text = ["TLS with the postgres server failed: ", reason].concat();
         Err(Refusal::new(Cause::Unreachable, text))
-    }
-}
-
-/// The error that a server's first words are, once it is whole.
-pub(super) fn first_error(exchange: &mut Exchange<'_>, is_end: bool) -> Option<Refusal> {
-    let bytes = exchange.from_server.filled();
-    if bytes.first() != Some(&b'E') {
-        return None;
-    }
-    match messages::server_error(bytes, is_end)? {
-        ServerError::Message(message) => Some(server_refused(message, exchange.to_client)),
-        ServerError::Text(text) => {
-            let text = String::from_utf8_lossy(text);
-            let text = ["the postgres server said: ", text.trim_end()].concat();
-            Some(Refusal::new(Cause::Unreachable, text))
-        }
     }
 }

@@ -3,17 +3,10 @@
 //!
 //! The key may never come, and notices may stand anywhere.
 
-use super::authentication::server_refused;
-use super::login::{Next, Outcome};
 use super::messages;
+use super::refusal::server_refused;
+use super::state::{ExpectReady, Next, Outcome};
 use crate::login::{Exchange, Packets, Relay, Step};
-
-/// The client is in; the server tells about itself.
-pub struct ExpectReady {
-    relay: Relay,
-    /// Of a message whose beginning has been passed on.
-    left: usize,
-}
 
 /// A message that is passed on by itself, as a whole.
 struct Special {
@@ -22,18 +15,15 @@ struct Special {
 }
 
 impl ExpectReady {
-    pub(super) fn new() -> Self {
-        Self {
-            relay: Relay::postgres(),
-            left: 0,
-        }
+    pub(super) fn new(relay: Relay) -> Self {
+        Self { relay, left: 0 }
     }
 
     pub(super) fn is_within_message(&self) -> bool {
         self.left > 0
     }
 
-    pub(super) fn handle(mut self, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let (ordinary, special) = self.survey(exchange.from_server.filled())?;
         self.pass(exchange, ordinary);
         let Some(Special { kind, len }) = special else {

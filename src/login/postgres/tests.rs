@@ -14,6 +14,8 @@ use crate::login::{
     TlsWish, Waits,
 };
 
+mod field;
+
 const NONCE: [u8; 18] = [7; 18];
 const PASSWORD: &str = "s3cret";
 const VERSION: u32 = 3 << 16;

@@ -88,7 +88,7 @@ fn a_servers_first_message_must_answer_to_ours_and_ask_for_bounded_work() {
 #[test]
 fn a_servers_last_message_is_its_proof_an_error_or_nothing() {
     let proof = || ServerProof {
-        server_key: hmac::Key::new(hmac::HMAC_SHA256, b"k"),
+        key: Secret::new("k"),
         signed: b"text".to_vec(),
     };
     let key = hmac::Key::new(hmac::HMAC_SHA256, b"k");

@@ -9,8 +9,9 @@ use mio::event::Source;
 use mio::{Events, Interest, Poll, Token};
 
 use super::child::{CommandSpec, Custody, PipedChild, SpawnError};
-use super::pty::{PtyChild, Size};
+use super::pty::PtyChild;
 use super::sys;
+use crate::base::TerminalSize;
 
 mod child;
 mod children;
@@ -49,7 +50,7 @@ fn spawn_pipes(spec: &CommandSpec) -> Result<PipedChild, SpawnError> {
     super::child::spawn_pipes(spec, unwatched())
 }
 
-fn spawn_pty(spec: &CommandSpec, size: Size) -> Result<PtyChild, SpawnError> {
+fn spawn_pty(spec: &CommandSpec, size: TerminalSize) -> Result<PtyChild, SpawnError> {
     super::pty::spawn_pty(spec, size, unwatched())
 }
 

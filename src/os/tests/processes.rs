@@ -12,7 +12,7 @@ use crate::os::child::{Custody, PipedChild, spawn_pipes};
 use crate::os::processes::{Keeping, Processes, Streams};
 use crate::os::sys::testing::wait_for_exit;
 use crate::os::sys::{Pid, Watch};
-use crate::session::{Command, End, Exit};
+use crate::session::{End, Exit, Program};
 
 /// Processes, and what hears of their ends.
 struct Fixture {
@@ -32,14 +32,14 @@ impl Fixture {
 
     fn start(&mut self, script: &str) -> (Pid, PipedChild) {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let command = Command {
+        let program = Program {
             argv: ["sh", "-c", script].map(OsString::from).to_vec(),
             paths: Vec::new(),
             environment: vec![("PATH".into(), path)],
             files: Vec::new(),
             terminal: None,
         };
-        let Ok(spawned) = self.processes.spawn(command) else {
+        let Ok(spawned) = self.processes.spawn(program) else {
             panic!("no process");
         };
         let registry = self.poll.registry();
@@ -206,7 +206,7 @@ fn a_guardian_that_somebody_has_stopped_obeys() {
 #[test]
 fn a_program_that_cannot_be_executed_leaves_no_guardian() {
     let mut fixture = Fixture::new(Keeping::default());
-    let command = Command {
+    let program = Program {
         // A directory on the way to it, so that only the kernel finds out.
         argv: vec!["/proc/self/environ/x".into()],
         paths: Vec::new(),
@@ -214,7 +214,7 @@ fn a_program_that_cannot_be_executed_leaves_no_guardian() {
         files: Vec::new(),
         terminal: None,
     };
-    assert!(fixture.processes.spawn(command).is_err());
+    assert!(fixture.processes.spawn(program).is_err());
     assert!(fixture.processes.is_empty());
 }
 

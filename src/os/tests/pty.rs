@@ -3,13 +3,14 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 use super::{command, read_to_end, read_until, shell, spawn_pty};
+use crate::base::TerminalSize;
 use crate::os::child::{CommandSpec, ExitStatus, SpawnError};
-use crate::os::pty::{PtyChild, Size};
+use crate::os::pty::PtyChild;
 use crate::os::sys;
 use crate::os::sys::testing::wait_for_exit;
 
 fn start(spec: &CommandSpec) -> PtyChild {
-    spawn_pty(spec, Size::default()).unwrap()
+    spawn_pty(spec, TerminalSize::DEFAULT).unwrap()
 }
 
 fn end_of(pid: sys::Pid) -> ExitStatus {
@@ -58,11 +59,11 @@ fn program_sees_a_terminal_of_24_by_80() {
 
 #[test]
 fn size_given_at_start_is_there_from_the_first_moment() {
-    let size = Size {
+    let size = TerminalSize {
         rows: 50,
-        cols: 132,
-        x_pixels: 1320,
-        y_pixels: 1000,
+        columns: 132,
+        width: 1320,
+        height: 1000,
     };
     let mut child = spawn_pty(&command(&["stty", "size"]), size).unwrap();
     assert_eq!(read_to_end(&mut child.master), "50 132\r\n");
@@ -75,10 +76,10 @@ fn resize_reaches_the_program_as_a_signal() {
         "trap 'echo got $(stty size)' WINCH; sleep 1000 & echo ready; while :; do wait; done",
     ));
     child.expect("ready\r\n");
-    let size = Size {
+    let size = TerminalSize {
         rows: 40,
-        cols: 100,
-        ..Size::default()
+        columns: 100,
+        ..TerminalSize::DEFAULT
     };
     child.master.resize(size).unwrap();
     child.expect("got 40 100\r\n");
@@ -169,7 +170,7 @@ fn every_byte_passes_a_raw_terminal() {
 
 #[test]
 fn failed_start_in_a_terminal_is_told_as_with_pipes() {
-    let missing = spawn_pty(&command(&["no-such-program"]), Size::default());
+    let missing = spawn_pty(&command(&["no-such-program"]), TerminalSize::DEFAULT);
     assert!(matches!(missing, Err(SpawnError::NotFound)));
 }
 

@@ -29,21 +29,22 @@ fn leads_to(connection: &Connection<'_>, app: &[&str], client: &[&str]) -> Strin
     let mut world = World::new();
     let app = app.iter().map(|name| (*name, elsewhere(name)));
     let app = app.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    world.sessions = Sessions::new(Settings::default(), AgentEnvironment::new(app, true));
+    world.sessions = Sessions::new(SessionLimits::default(), AgentEnvironment::new(app, true));
     let client = client.iter().map(|name| {
         let value = base64::encode(elsewhere(name).as_bytes());
         (format!("envvar:{name}"), Secret::new(value))
     });
     let connection = params(connection.0, connection.1, &["program"]);
-    let session = world
+    let wish = Wish {
+        params: connection,
+        client: client.collect(),
+        request_port: Vec::new(),
+    };
+    world
         .sessions
-        .session_of("s", connection, &client.collect(), Vec::new());
-    match session {
-        Ok(session) => world.sessions.admit(world.now, session, &mut world.outbox),
-        Err(text) => return text,
-    }
+        .admit(world.now, "s", wish, &mut world.outbox);
     match world.sessions.poll_output() {
-        Some(Output::Dial { host, port, .. }) => format!("{host}:{port}"),
+        Some(Output::Dial { place, .. }) => format!("{place:?}"),
         Some(_) => panic!("another request"),
         None => world.one().payload,
     }

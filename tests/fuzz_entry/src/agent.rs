@@ -72,14 +72,14 @@ impl World {
             reconnect_max: limits::BACKOFF_MAX,
             exit_on_revoked: flags & 2 != 0,
         };
-        let sessions = session::Settings {
+        let sessions = session::SessionLimits {
             relay_count_max: if flags & 4 != 0 { 4 } else { 64 },
             queue_bytes_max: if flags & 8 != 0 {
                 1 << 20
             } else {
                 limits::QUEUE_BYTES_MAX
             },
-            ..session::Settings::default()
+            ..session::SessionLimits::default()
         };
         let endpoints = Box::new(move || {
             Ok(Endpoint {
@@ -281,14 +281,15 @@ impl World {
     fn carry_out_session(&mut self, output: session::Output) {
         use session::Output as O;
         match output {
-            O::Dial {
-                target, host, port, ..
-            } => {
-                assert!(!host.is_empty() && port != 0);
+            O::Dial { target, place, .. } => {
+                match place {
+                    session::Where::Name { host, port } => assert!(!host.is_empty() && port != 0),
+                    session::Where::Peer(_) => {}
+                }
                 self.add(target, false);
             }
-            O::Spawn { target, command } => {
-                assert!(!command.argv.is_empty());
+            O::Spawn { target, program } => {
+                assert!(!program.argv.is_empty());
                 self.add(target, true);
             }
             O::Resize { .. } | O::HastenEnds => {}

@@ -80,6 +80,7 @@ targets! {
     login::postgres_login,
     login::mysql_messages,
     login::mysql_login,
+    login::rsa_key,
     agent::agent,
     conversation::agent_conversation,
 }

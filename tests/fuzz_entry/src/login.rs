@@ -4,6 +4,7 @@ use hoop_lite::base::{ByteBuf, Secret};
 use hoop_lite::limits;
 use hoop_lite::login::mysql::messages as mysql;
 use hoop_lite::login::postgres::messages;
+use hoop_lite::login::rsa::PublicKey;
 use hoop_lite::login::{Account, Cause, Exchange, Keys, Login, Refusal, Step, TlsMode, Waits};
 
 use crate::input::{Control, split};
@@ -131,10 +132,25 @@ pub fn mysql_messages(bytes: &[u8]) -> bool {
 /// A login to MySQL: control decides who speaks next and what becomes of TLS.
 pub fn mysql_login(bytes: &[u8]) -> bool {
     let (mut control, wire) = split(bytes);
-    let mode = *control.pick(&[TlsMode::Disable, TlsMode::Prefer, TlsMode::Require]);
-    let account = Account::new("app", Secret::new(PASSWORD)).with_tls(mode);
+    let byte = control.byte();
+    let mode = [TlsMode::Disable, TlsMode::Prefer, TlsMode::Require][usize::from(byte % 3)];
+    let mut account = Account::new("app", Secret::new(PASSWORD)).with_tls(mode);
+    if byte >= 128 {
+        account = account.with_rsa([byte; 20]);
+    }
     let login = Login::mysql(account);
     Talk::new(|packet| packet.get(4) == Some(&0xff)).run(login, &mut control, wire)
+}
+
+/// An RSA key that a MySQL server shows; what it encrypts is as long as it and differs by the seed.
+pub fn rsa_key(bytes: &[u8]) -> bool {
+    let Some(key) = PublicKey::from_pem(bytes) else {
+        return false;
+    };
+    let encrypted = [1, 2].map(|seed| key.encrypt(PASSWORD, &[seed; 20]).expect("short"));
+    let size = limits::RSA_MODULUS_BYTES_MIN..=limits::RSA_MODULUS_BYTES_MAX;
+    assert!(size.contains(&encrypted[0].len()) && encrypted[0].len() == encrypted[1].len());
+    true
 }
 
 /// A login's buffers, and how its dialect refuses.
@@ -214,6 +230,7 @@ impl Talk {
             if silent_turns > 2 {
                 let refusal = Refusal::new(Cause::Unreachable, "time is up");
                 login.refuse(&refusal, &mut self.packets);
+                login.farewell(&mut self.sent);
                 return false;
             }
         }

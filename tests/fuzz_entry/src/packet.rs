@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use hoop_lite::base::Secret;
+use hoop_lite::base::{Secret, TerminalSize};
 use hoop_lite::limits;
 use hoop_lite::packet::{
     ConnectionParams, HealthCheckResponse, Oversized, Packet, PreConnectRequest,
@@ -11,7 +11,7 @@ use hoop_lite::packet::{
 use hoop_lite::session::command::PathPlace;
 use hoop_lite::session::environment::Environment;
 use hoop_lite::session::plan::Plan;
-use hoop_lite::session::{AgentEnvironment, Size, command, policy, protocol};
+use hoop_lite::session::{AgentEnvironment, command, policy, protocol};
 use hoop_lite::wire::base64;
 
 use crate::input::{cuts, split};
@@ -103,7 +103,7 @@ pub fn session_open(bytes: &[u8]) -> bool {
     match what % 6 {
         0 | 1 => session(bytes),
         2 => params::decode_string_map(bytes).is_ok(),
-        3 => Size::parse(bytes).is_some(),
+        3 => TerminalSize::parse(bytes).is_some(),
         4 => secret_of_json(bytes),
         _ => expanded(bytes),
     }

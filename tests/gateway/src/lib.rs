@@ -10,6 +10,7 @@
 //! [`AgentProcess`], and open sessions with [`Gateway::open_session`].
 
 mod conduct;
+pub mod database;
 pub mod event;
 mod forward;
 mod gateway;
@@ -22,6 +23,7 @@ pub mod packet;
 pub mod params;
 pub mod postgres;
 pub mod process;
+pub mod secure;
 mod server;
 mod service;
 mod session;

@@ -2,6 +2,7 @@
 //! [`crate::postgres`].
 
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use ring::signature::{ED25519, UnparsedPublicKey};
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
@@ -18,6 +19,14 @@ pub struct Conduct {
     pub is_crowded: bool,
     /// The password of the account.
     pub password: String,
+    /// What its greeting calls it, and says that it can do.
+    pub version: &'static str,
+    /// See `version`.
+    pub capabilities: u32,
+    /// MariaDB's further bits.
+    pub further: [u8; 4],
+    /// The RSA key that it shows, PEM; `None`: it has none and closes.
+    pub key: Option<&'static str>,
 }
 
 impl Conduct {
@@ -30,6 +39,10 @@ impl Conduct {
             has_tls: false,
             is_crowded: false,
             password: "s3cret".to_owned(),
+            version: "9.7.0-scripted",
+            capabilities: CAPABILITIES,
+            further: [0x1d, 0, 0, 0],
+            key: Some(KEY),
         }
     }
 }
@@ -55,6 +68,7 @@ enum Phase {
     Response,
     Switched,
     Password,
+    Encrypted,
     LoggedIn,
     Over,
 }
@@ -65,6 +79,7 @@ pub struct Server {
     phase: Phase,
     is_secure: bool,
     ssl_request: Vec<u8>,
+    scramble: [u8; 20],
     sequence: u8,
     input: Vec<u8>,
     /// What it heard so far.
@@ -73,6 +88,24 @@ pub struct Server {
 
 /// The challenge of the greeting; that of a switch is the same, backwards.
 pub const SCRAMBLE: [u8; 20] = *b"abcdefghijklmnopqrst";
+
+/// What `ed25519` signs.
+const LONG_CHALLENGE: &[u8; 32] = b"thirty-two bytes of a challenge.";
+
+/// The point that belongs to the password `s3cret`.
+const POINT: [u8; 32] = [
+    0x55, 0x3a, 0x5e, 0x30, 0xef, 0x44, 0xa0, 0x41, 0xf7, 0xd8, 0xac, 0x45, 0x90, 0x2e, 0x95, 0x95,
+    0x0c, 0x1b, 0xcf, 0xb8, 0x12, 0x98, 0x8d, 0xb9, 0xdd, 0x2a, 0xa4, 0xde, 0x44, 0x2f, 0xc7, 0xae,
+];
+
+const KEY: &str = include_str!("../../vectors/rsa_2048.pem");
+
+/// SHA-256 of `s3cret`, hidden by each scramble and encrypted with a seed of sevens: what OpenSSL's
+/// half of the key decrypts to it.
+const ENCRYPTED: [&str; 2] = [
+    "f98689fdbb2012f1ed875fd309ec07cea70e01960f401d742ecba28a40ffbec7",
+    "a1cdb38b259b10f4f4acd543f3edb6c784b53dbc2d7e1b8248128d57ce8160e1",
+];
 
 /// Everything that a server of today says it can do.
 pub const CAPABILITIES: u32 = 0xffff_ffff;
@@ -85,6 +118,7 @@ impl Server {
             phase: Phase::Response,
             is_secure: false,
             ssl_request: Vec::new(),
+            scramble: SCRAMBLE,
             sequence: 0,
             input: Vec::new(),
             heard: Heard::default(),
@@ -106,6 +140,11 @@ impl Server {
     /// It has closed its side.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    /// The client goes over to TLS.
+    pub fn wants_tls(&self) -> bool {
+        !self.is_secure && !self.ssl_request.is_empty()
     }
 
     /// TLS stands.
@@ -149,18 +188,30 @@ impl Server {
                 let (proof, plugin) = self.read_response(payload);
                 if plugin != self.conduct.plugin {
                     self.phase = Phase::Switched;
-                    let mut scramble = SCRAMBLE;
-                    scramble.reverse();
+                    self.scramble.reverse();
                     let name = self.conduct.plugin.as_bytes();
-                    let payload = [b"\xfe", name, b"\0", &scramble, b"\0"].concat();
+                    let data = match self.conduct.plugin {
+                        "client_ed25519" => &LONG_CHALLENGE[..],
+                        _ => &self.scramble[..],
+                    };
+                    let payload = [b"\xfe", name, b"\0", data, b"\0"].concat();
                     return self.put(out, &payload);
                 }
-                self.check(&proof, SCRAMBLE, out);
+                self.check(&proof, out);
             }
-            Phase::Switched => {
-                let mut scramble = SCRAMBLE;
-                scramble.reverse();
-                self.check(payload, scramble, out);
+            Phase::Switched => self.check(payload, out),
+            Phase::Password | Phase::Encrypted if payload == [0] => self.decide(false, out),
+            Phase::Password if [[1], [2]].iter().any(|it| payload == it) && !self.is_secure => {
+                if let Some(key) = self.conduct.key {
+                    self.phase = Phase::Encrypted;
+                    self.put(out, &[b"\x01", key.as_bytes()].concat());
+                }
+            }
+            Phase::Encrypted => {
+                let hash = digest(&SHA256, payload);
+                let hash: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+                let wanted = ENCRYPTED[usize::from(self.scramble != SCRAMBLE)];
+                self.decide(hash == wanted && self.conduct.password == "s3cret", out);
             }
             Phase::Password => {
                 assert!(self.is_secure, "the password itself without TLS");
@@ -171,8 +222,9 @@ impl Server {
         }
     }
 
-    fn check(&mut self, proof: &[u8], scramble: [u8; 20], out: &mut Vec<u8>) {
+    fn check(&mut self, proof: &[u8], out: &mut Vec<u8>) {
         let password = self.conduct.password.as_bytes();
+        let scramble = self.scramble;
         match self.conduct.plugin {
             "mysql_native_password" => {
                 let hash = |parts: &[&[u8]]| {
@@ -187,6 +239,9 @@ impl Server {
                 let hash = |parts: &[&[u8]]| digest(&SHA256, &parts.concat()).as_ref().to_vec();
                 let once = hash(&[password]);
                 let mask = hash(&[&hash(&[&once]), &scramble]);
+                if proof.is_empty() {
+                    return self.decide(false, out);
+                }
                 let is_right = proof == xor(&once, &mask);
                 if self.conduct.is_cached && is_right {
                     self.put(out, b"\x01\x03");
@@ -194,6 +249,10 @@ impl Server {
                 }
                 self.phase = Phase::Password;
                 self.put(out, b"\x01\x04");
+            }
+            "client_ed25519" => {
+                let point = UnparsedPublicKey::new(&ED25519, POINT);
+                self.decide(point.verify(LONG_CHALLENGE, proof).is_ok(), out);
             }
             _ => {
                 self.phase = Phase::Password;
@@ -238,9 +297,12 @@ impl Server {
         rest = &rest[1 + proof_len..];
         let has = |bit: u32| capabilities >> bit & 1 == 1;
         let database = has(3).then(|| String::from_utf8(text(&mut rest)).expect("text"));
-        let plugin = String::from_utf8(text(&mut rest)).expect("text");
-        assert!(has(9) && has(15) && has(19) && has(11) == self.is_secure);
+        let plugin = has(19).then(|| String::from_utf8(text(&mut rest)).expect("text"));
+        let plugin = plugin.unwrap_or_else(|| self.conduct.plugin.to_owned());
+        assert!(has(9) && has(15) && has(11) == self.is_secure);
         assert!(has(20) != rest.is_empty());
+        let more = capabilities & !self.conduct.capabilities;
+        assert_eq!(more, 0, "more than the server has");
         self.heard = Heard {
             capabilities,
             fixed: payload[4..32].to_vec(),
@@ -254,19 +316,24 @@ impl Server {
 }
 
 fn greeting(conduct: &Conduct) -> Vec<u8> {
-    let mut capabilities = CAPABILITIES;
+    let mut capabilities = conduct.capabilities;
     if !conduct.has_tls {
         capabilities &= !(1 << 11);
     }
     let bits = capabilities.to_le_bytes();
-    let mut out = b"\x0a9.7.0-scripted\0\x2a\0\0\0".to_vec();
+    let mut out = [b"\x0a", conduct.version.as_bytes(), b"\0\x2a\0\0\0"].concat();
     out.extend_from_slice(&SCRAMBLE[..8]);
-    out.extend([0, bits[0], bits[1], 0xff, 2, 0, bits[2], bits[3], 21]);
-    out.extend(*b"\0\0\0\0\0\0\x1d\0\0\0");
+    let has_plugin = capabilities >> 19 & 1 == 1;
+    let data_len = if has_plugin { 21 } else { 0 };
+    out.extend([0, bits[0], bits[1], 0xff, 2, 0, bits[2], bits[3], data_len]);
+    out.extend([0; 6]);
+    out.extend(conduct.further);
     out.extend_from_slice(&SCRAMBLE[8..]);
     out.push(0);
-    out.extend_from_slice(conduct.favourite.as_bytes());
-    out.push(0);
+    if has_plugin {
+        out.extend_from_slice(conduct.favourite.as_bytes());
+        out.push(0);
+    }
     out
 }
 
@@ -280,7 +347,9 @@ pub fn response(capabilities: u32, charset: u8, database: &str, attributes: &[u8
         payload.extend_from_slice(database.as_bytes());
         payload.push(0);
     }
-    payload.extend(*b"mysql_native_password\0");
+    if capabilities >> 19 & 1 == 1 {
+        payload.extend(*b"mysql_native_password\0");
+    }
     payload.extend_from_slice(attributes);
     let len = u32::try_from(payload.len()).expect("short").to_le_bytes();
     [&[len[0], len[1], len[2], 1], &payload[..]].concat()

@@ -60,6 +60,12 @@ pub struct Conduct {
     pub notice: String,
     /// It answers the proof with a false one of its own, or, `Some(false)`, with none.
     pub false_proof: Option<bool>,
+    /// It takes its time for every query, and never comes to an end.
+    pub is_silent: bool,
+    /// SQLSTATE and text of an error in place of a request for authentication, over TLS and without.
+    pub rejections: [Option<(&'static str, &'static str)>; 2],
+    /// It can't start a process, and says so without a length.
+    pub is_exhausted: bool,
 }
 
 impl Conduct {
@@ -74,6 +80,9 @@ impl Conduct {
             is_older: false,
             notice: "K is for keys".to_owned(),
             false_proof: None,
+            is_silent: false,
+            rejections: [None; 2],
+            is_exhausted: false,
         }
     }
 
@@ -159,7 +168,9 @@ impl Server {
                 Phase::LoggedIn => {
                     self.phase = Phase::LoggedIn;
                     self.heard.queries.extend_from_slice(&message);
-                    out.extend_from_slice(RESULT);
+                    if !self.conduct.is_silent {
+                        out.extend_from_slice(RESULT);
+                    }
                 }
                 Phase::Over => {}
             }
@@ -216,9 +227,16 @@ impl Server {
     }
 
     fn challenge(&mut self, out: &mut Vec<u8>) {
+        if self.conduct.is_exhausted {
+            return out.extend_from_slice(b"Ecould not fork new process for connection\n\0");
+        }
         if self.conduct.is_older {
             let option = b"\0\x03\0\0\0\0\0\x01_pq_.test\0";
             put(out, b'v', &[option]);
+        }
+        let is_secure = self.heard.asked_for_tls && self.conduct.tls == TlsAnswer::Yes;
+        if let Some((code, text)) = self.conduct.rejections[usize::from(!is_secure)] {
+            return error(out, code, text);
         }
         let names = self.heard.startup.as_ref().map(|(_, names)| &names[..]);
         let user = names.and_then(|names| names.iter().find(|(name, _)| name == "user"));

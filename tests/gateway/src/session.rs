@@ -256,6 +256,7 @@ impl Outcome {
 #[derive(Default)]
 struct Received {
     bytes: Vec<u8>,
+    packets: usize,
     closed: bool,
 }
 
@@ -382,7 +383,8 @@ impl<'gateway> Session<'gateway> {
             "ClientWriteStdout" => self.stdout.extend_from_slice(&packet.payload),
             "ClientWriteStderr" => self.stderr.extend_from_slice(&packet.payload),
             "ClientTCPConnectionClose" => self.connection(&packet.connection_id()).closed = true,
-            "ClientTCPConnectionWrite" => {
+            kind if kind.starts_with("Client") && kind.ends_with("ConnectionWrite") => {
+                self.connection(&packet.connection_id()).packets += 1;
                 self.connection(&packet.connection_id())
                     .bytes
                     .extend_from_slice(&packet.payload);
@@ -579,6 +581,36 @@ impl<'gateway> Session<'gateway> {
             session.connections.get(&name).is_some_and(|c| c.closed)
         });
         std::mem::take(&mut self.connection(id).bytes)
+    }
+
+    /// Sends bytes to a connection's target as the client of this protocol does: `PG`, `MySQL`, `TCP`.
+    pub fn send_as(&self, protocol: &str, id: &str, bytes: &[u8]) {
+        let packet = Packet::new(&format!("Agent{protocol}ConnectionWrite"));
+        let packet = packet.with(spec::CONNECTION_ID, id.to_owned());
+        self.send(packet.carrying(bytes.to_vec()));
+    }
+
+    /// Waits until what a connection has brought ends like this, and returns it.
+    pub fn receive_until(&mut self, id: &str, end: &[u8]) -> Vec<u8> {
+        let name = id.to_owned();
+        self.wait(
+            &format!("{:?}", end.escape_ascii().to_string()),
+            |session| {
+                let found = session.connections.get(&name);
+                found.is_some_and(|it| it.bytes.ends_with(end))
+            },
+        );
+        std::mem::take(&mut self.connection(id).bytes)
+    }
+
+    /// Whether the agent has said that a connection is over.
+    pub fn is_closed(&self, id: &str) -> bool {
+        self.connections.get(id).is_some_and(|it| it.closed)
+    }
+
+    /// Packets with bytes that a connection has brought so far.
+    pub fn packet_count(&self, id: &str) -> usize {
+        self.connections.get(id).map_or(0, |it| it.packets)
     }
 
     /// Ends a connection, as the client does when the local socket is over.

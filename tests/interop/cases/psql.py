@@ -1,41 +1,41 @@
-"""psql through the gateway, natively: the agent logs in with credentials that the user never has."""
+"""psql through the gateway, natively: every method, SSLMODE and size, with credentials that the user never has."""
 
-import os
-import subprocess
+from house import database, postgres
+from house.verdict import expect
 
-from house import postgres
-from house.verdict import NotServed, Wrong, expect
-
-ROLE, SECRET = "served", "interop-stored-secret"
 PORT = 9130
+MODES = ["disable", "prefer", "require", "verify-full"]
 
 
 def run(stage):
-    stage.house.postgres.run(f"create role {ROLE} login password '{SECRET}'")
-    bench = stage.agent().connection(
-        "bench", "database", "postgres", command=["psql"],
-        HOST="127.0.0.1", PORT=str(postgres.PORT), USER=ROLE, PASS=SECRET, DB="postgres", SSLMODE="disable",
-    )
-    try:
-        with stage.user.forward(bench, PORT):
-            talk(stage)
-    except Wrong as wrong:
-        if "does not serve" in str(wrong):
-            raise NotServed("native PostgreSQL is refused by name") from None
-        raise
+    server, agent = stage.house.postgres, stage.agent()
+    authority = (stage.house.folder / "ca.crt").read_text()
+    for role, method in postgres.ROLES.items():
+        server.role(role, database.SECRET, "md5" if method == "md5" else "scram-sha-256")
+    server.role("secured", database.SECRET)
+    port = PORT
+    for role in [*postgres.ROLES, "secured"]:
+        for mode in MODES[2:] if role == "secured" else MODES:
+            name = database.connection(agent, role, mode, SSLROOTCERT=authority)
+            with database.forward(stage, name, port):
+                talk(port, role, mode)
+            port += 1
+    said = agent.program.said()
+    expect(database.SECRET not in said, "the stored password is in the log")
+    return f"{port - PORT} connections of every method and mode"
 
 
-def talk(stage):
-    def psql(*words, password="noop"):
-        return subprocess.run(
-            ["psql", "-h", "127.0.0.1", "-p", str(PORT), "-U", "noop", "-d", "postgres", "-At", *words],
-            env=dict(os.environ, PGPASSWORD=password), capture_output=True, text=True, timeout=40,
-        )
-
-    who = psql("-c", "select current_user")
-    expect((who.returncode, who.stdout) == (0, f"{ROLE}\n"), f"{who}")
-    many = psql("-c", "select generate_series(1, 100000)")
-    expect(len(many.stdout.split()) == 100_000, f"{len(many.stdout)} bytes of rows")
-    wrong = psql("-c", "select no_such_column")
-    expect(wrong.returncode == 1 and "no_such_column" in wrong.stderr, f"{wrong}")
-    expect(SECRET not in who.stderr + many.stderr + wrong.stderr, "the stored password is told")
+def talk(port, role, mode):
+    where = f"{role} with SSLMODE={mode}"
+    who = database.psql(port, "-c", "select current_user, ssl from pg_stat_ssl where pid = pg_backend_pid()")
+    secure = "f" if mode == "disable" else "t"
+    expect((who.returncode, who.stdout) == (0, f"{role}|{secure}\n"), f"{where}: {who}")
+    many = database.psql(port, "-c", "select generate_series(1, 100000)")
+    expect(len(many.stdout.split()) == 100_000, f"{where}: {len(many.stdout)} bytes of rows")
+    wrong = database.psql(port, "-c", "select no_such_column")
+    expect(wrong.returncode == 1 and "no_such_column" in wrong.stderr, f"{where}: {wrong}")
+    sent = database.psql(port, "-c", "create temp table t(x text)", "-c", f"insert into t values ('{'y' * 100000}')",
+                         "-c", "select length(x) from t")
+    expect(sent.stdout.split()[-1] == "100000", f"{where}: {sent}")
+    rows = database.psql(port, "-c", "select repeat('K', 5000000)")
+    expect(rows.stdout == "K" * 5_000_000 + "\n", f"{where}: {len(rows.stdout)} bytes of K")

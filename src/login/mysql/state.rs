@@ -1,0 +1,104 @@
+//! The states of a login, and how it goes from one to the next. The server speaks first.
+//!
+//! ```text
+//!   Fresh --Dial--> ExpectGreeting --greeting--> ExpectResponse --response--> introduced
+//!                     ^                                                           |
+//!                     | prefer: TLS failed          StartTls (the server has it)  |
+//!                     +------------------- Securing <-----------------------------+
+//!                                             |                                   |
+//!   Passed <--OK-- ExpectVerdict <--response--+-----------------------------------+
+//!                   |        ^
+//!                   +-switch-+  (once), and the password itself over TLS
+//!                   |        |
+//!                   +-> ExpectKey  (MYSQL_RSA: the password under the server's public key)
+//! ```
+//! What each does stands in `opening` and `verdict`.
+
+use super::messages::{Greeting, Response};
+use super::proofs::{Challenge, Plugin};
+use crate::login::{Account, next};
+
+/// A login in one of its states.
+pub enum Login {
+    /// A client waits.
+    Fresh(Box<Account>),
+    /// See the struct of this name.
+    ExpectGreeting(Box<ExpectGreeting>),
+    /// See the struct of this name.
+    ExpectResponse(Box<ExpectResponse>),
+    /// See the struct of this name.
+    Securing(Box<Securing>),
+    /// See the struct of this name.
+    ExpectVerdict(Box<ExpectVerdict>),
+    /// See the struct of this name.
+    ExpectKey(Box<ExpectKey>),
+}
+
+pub(super) type Outcome = next::Outcome<Login>;
+pub(super) type Next = next::Next<Login>;
+
+/// There is a connection to the server; perhaps not the first one, and the client has responded.
+pub struct ExpectGreeting {
+    pub(super) account: Box<Account>,
+    pub(super) response: Option<Response>,
+}
+
+/// The client has the greeting.
+pub struct ExpectResponse {
+    pub(super) account: Box<Account>,
+    pub(super) greeting: Greeting,
+}
+
+/// TLS is being agreed.
+pub struct Securing {
+    pub(super) account: Box<Account>,
+    pub(super) greeting: Greeting,
+    pub(super) response: Response,
+}
+
+/// The server has a response or a proof.
+pub struct ExpectVerdict {
+    pub(super) account: Box<Account>,
+    pub(super) plugin: Plugin,
+    pub(super) challenge: Challenge,
+    /// Of what was sent last.
+    pub(super) sequence: u8,
+    pub(super) is_secure: bool,
+    pub(super) is_mariadb: bool,
+    pub(super) has_switched: bool,
+    /// The server has the password itself.
+    pub(super) has_told: bool,
+}
+
+/// The server is asked for the key that the password is to be encrypted with.
+pub struct ExpectKey {
+    pub(super) login: Box<ExpectVerdict>,
+    pub(super) seed: [u8; 20],
+}
+
+// In boxes, since a login is moved at every step and its states are of very different sizes.
+macro_rules! states {
+    ($($state:ident,)+) => {
+        $(
+            impl From<Box<$state>> for Login {
+                fn from(state: Box<$state>) -> Self {
+                    Self::$state(state)
+                }
+            }
+
+            impl From<$state> for Login {
+                fn from(state: $state) -> Self {
+                    Self::$state(Box::new(state))
+                }
+            }
+        )+
+    };
+}
+
+states! {
+    ExpectGreeting,
+    ExpectResponse,
+    Securing,
+    ExpectVerdict,
+    ExpectKey,
+}

@@ -1,0 +1,67 @@
+//! Why a login ends: what the server said, and what we say.
+
+use super::messages::{self, Authentication, ServerError};
+use crate::login::scram::ScramError;
+use crate::login::{Cause, Packets, Refusal};
+
+/// The client hears the server's error as it is; we keep its code.
+pub(super) fn server_refused(message: &[u8], to_client: &mut dyn Packets) -> Refusal {
+    to_client.packet(message);
+    let code = messages::sqlstate(message).unwrap_or("?????");
+    let advice = match code {
+        "28P01" | "28000" => "check USER and PASS, and the server's pg_hba.conf",
+        "3D000" => "no such database",
+        "53300" => "it has no connection left: raise max_connections, or wait",
+        "57P03" => "it is starting, stopping or restoring: wait",
+        _ => "the server's log says why",
+    };
+    let text = [
+        "the server refused the login, SQLSTATE ",
+        code,
+        ": ",
+        advice,
+    ];
+    Refusal::new(Cause::Said, text.concat())
+}
+
+/// What the client hears of a server's first words when they are an error.
+pub(super) fn first_error(error: ServerError<'_>, to_client: &mut dyn Packets) -> Refusal {
+    match error {
+        ServerError::Message(message) => server_refused(message, to_client),
+        ServerError::Text(text) => {
+            let text = String::from_utf8_lossy(text);
+            let text = ["the postgres server said: ", text.trim_end()].concat();
+            Refusal::new(Cause::Unreachable, text)
+        }
+    }
+}
+
+pub(super) fn unexpected(request: Authentication<'_>) -> Refusal {
+    match request {
+        Authentication::Other(_) => unsupported(),
+        _ => messages::protocol("the server's authentication messages are out of order"),
+    }
+}
+
+pub(super) fn unsupported() -> Refusal {
+    Refusal::new(
+        Cause::Unsupported,
+        "the server wants an authentication that this agent does not know: let pg_hba.conf of the \
+         server ask for scram-sha-256, md5, password or trust",
+    )
+}
+
+pub(super) fn failed(error: ScramError) -> Refusal {
+    let cause = match error {
+        ScramError::Malformed => Cause::Protocol,
+        ScramError::TooManyRounds => Cause::Unsupported,
+        ScramError::Refused | ScramError::Impostor => Cause::Credentials,
+    };
+    Refusal::new(cause, error.to_string())
+}
+
+pub(super) fn say(refusal: &Refusal, to_client: &mut dyn Packets) {
+    if refusal.cause != Cause::Said {
+        to_client.packet(&messages::error_response(refusal));
+    }
+}

@@ -1,0 +1,98 @@
+//! What is known about a session: everything that came with its opening.
+
+use std::cell::Cell;
+
+use super::account;
+use super::command;
+use super::environment::Environment;
+use super::error::SessionError;
+use super::means::Means;
+use super::output::Where;
+use super::place;
+use super::protocol::{Dialect, Protocol};
+use super::seam::Machine;
+use super::shares::{Shares, Table, UserKey};
+use crate::base::plain::cut;
+use crate::limits;
+use crate::packet::{Kind, Outbox, spec};
+
+/// What is known about a session. Nothing of it changes but what it holds, and what a terminal adds.
+pub(super) struct About {
+    pub(super) id: Box<str>,
+    /// Who has it, and all that it takes.
+    pub(super) user: UserKey,
+    pub(super) connection_type: String,
+    pub(super) request_port: Vec<u8>,
+    pub(super) protocol: &'static Protocol,
+    pub(super) command: Vec<Vec<u8>>,
+    pub(super) client_args: Vec<Vec<u8>>,
+    pub(super) environment: Environment,
+    /// What all the above, and the ids of closed connections, take of the heap.
+    pub(super) held: usize,
+    /// Its machines' warning was given.
+    pub(super) is_warned: Cell<bool>,
+}
+
+impl About {
+    /// Gives back what the session took.
+    pub(super) fn give_back(&self, shares: &mut Shares) {
+        shares.give(self.user, Table::Bytes, self.held);
+        shares.give(self.user, Table::Sessions, 1);
+    }
+
+    /// Where its target is; none where it has no address.
+    pub(super) fn find_place(&self) -> Result<Option<Where>, SessionError> {
+        let place = self.protocol.address.as_ref();
+        let own = self.environment.own();
+        let place = place.map(|place| place::find(place, own, &self.connection_type));
+        place.transpose()
+    }
+
+    /// The same, of a session that was admitted: it was found then.
+    pub(super) fn place(&self) -> Option<Where> {
+        self.find_place().ok()?
+    }
+
+    /// A machine can be made of its variables.
+    pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
+        match self.protocol.dialect {
+            Some(dialect) => self.machine(dialect, means).map(drop),
+            None => Ok(()),
+        }
+        .map_err(SessionError::Said)
+    }
+
+    /// What stands between a new client and its target.
+    pub(super) fn machine(
+        &self,
+        dialect: Dialect,
+        means: &mut Means,
+    ) -> Result<Box<dyn Machine>, String> {
+        account::machine(dialect, self.environment.own(), means)
+    }
+
+    /// Packets of this kind bring something for it.
+    pub(super) fn takes(&self, kind: Kind) -> bool {
+        self.protocol.from_client.contains(&kind)
+    }
+
+    /// The first packet of the session.
+    pub(super) fn tell_open(&self, outbox: &mut Outbox) {
+        let shown = command::display(&self.command, &self.client_args);
+        let connection_type = self.connection_type.as_bytes();
+        let connection_type = cut(connection_type, limits::TYPE_ECHO_BYTES_MAX);
+        let entries = [
+            (spec::SESSION_ID, self.id.as_bytes()),
+            (spec::CONNECTION_TYPE, &connection_type[..]),
+            (spec::REQUEST_PORT, port_echo(&self.request_port)),
+            (spec::COMMAND, &shown[..]),
+        ];
+        outbox.push(Kind::ClientSessionOpenOK, &entries, b"");
+    }
+}
+
+/// The port that the client asked for. What is none asks for nothing: the client then takes the usual one.
+fn port_echo(port: &[u8]) -> &[u8] {
+    let is_port = port.len() <= limits::PORT_ECHO_DIGITS_MAX && port.iter().all(u8::is_ascii_digit);
+    if is_port { port } else { b"" }
+}

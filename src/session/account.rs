@@ -1,0 +1,55 @@
+//! What a connection's own variables say about its account, and the machine that logs in with it.
+
+use super::between::Between;
+use super::environment::Variables;
+use super::means::{Means, Way};
+use super::protocol::Dialect;
+use super::seam::Machine;
+use crate::login::{Account, Login, TlsMode};
+
+/// What stands between a new client and its server, or what is wrong with the variables.
+pub(super) fn machine(
+    dialect: Dialect,
+    own: &Variables,
+    means: &mut Means,
+) -> Result<Box<dyn Machine>, String> {
+    let account = account(own)?;
+    let login = match dialect {
+        Dialect::Postgres => Login::postgres(account, means.random()?),
+        Dialect::Mysql if own.text("MYSQL_RSA") == "true" => {
+            Login::mysql(account.with_rsa(means.random()?))
+        }
+        Dialect::Mysql => Login::mysql(account),
+    };
+    let named = own.text("SSLROOTCERT");
+    let way = Way {
+        host: host(own).to_owned(),
+        authorities: (!named.is_empty()).then(|| named.to_owned()),
+    };
+    Ok(Box::new(Between::new(login, way)))
+}
+
+fn account(own: &Variables) -> Result<Account, String> {
+    let tls = TlsMode::parse(own.text("SSLMODE").trim()).map_err(|it| it.text.into_owned())?;
+    let user = own.get("USER").unwrap_or_default();
+    let password = own.secret("PASS").cloned().unwrap_or_default();
+    let is_plain = tls == TlsMode::Disable || is_here(host(own));
+    Ok(Account::new(user, password)
+        .with_database(own.get("DB").unwrap_or_default())
+        .with_tls(tls)
+        .with_plain_password_allowed(is_plain))
+}
+
+fn host(own: &Variables) -> &str {
+    own.text("HOST").trim()
+}
+
+/// Nobody else can listen on the way to this host.
+fn is_here(host: &str) -> bool {
+    use std::net::IpAddr;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = bare
+        .parse()
+        .is_ok_and(|address: IpAddr| address.is_loopback());
+    is_loopback || host.eq_ignore_ascii_case("localhost")
+}

@@ -1,0 +1,62 @@
+//! What a connection between a client and its server is at.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::base::ByteBuf;
+use crate::limits;
+use crate::login::{Login, Relay, TlsWish, Waits};
+use crate::session::means::Way;
+use crate::session::wire::Wire;
+use crate::tls::Client;
+
+/// See the parent.
+pub struct Between {
+    pub(super) wire: Wire,
+    pub(super) stage: Stage,
+    /// The server's very address.
+    pub(super) peer: Option<SocketAddr>,
+    /// How TLS was agreed with it, for an errand.
+    pub(super) secured: Option<(TlsWish, Client)>,
+    pub(super) due: Option<Instant>,
+}
+
+pub(super) enum Stage {
+    Entering(Login, Box<Entering>),
+    Relaying(Relay),
+    /// Nothing is said any more.
+    Over,
+}
+
+/// What a login needs while it lasts.
+pub(super) struct Entering {
+    pub(super) way: Way,
+    /// Of the server, or of what its TLS carries.
+    pub(super) from_server: ByteBuf,
+    pub(super) is_securing: bool,
+    pub(super) waits_for: Option<Waits>,
+    /// Bytes for the client since the link last had room.
+    pub(super) said: usize,
+}
+
+impl Entering {
+    pub(super) fn new(way: Way) -> Self {
+        Self {
+            way,
+            from_server: ByteBuf::new(),
+            is_securing: false,
+            waits_for: None,
+            said: 0,
+        }
+    }
+
+    pub(super) fn needs_room(&self) -> bool {
+        self.said >= limits::LOGIN_SAID_BYTES_MAX
+    }
+
+    pub(super) fn begin_anew(&mut self) {
+        self.from_server.clear();
+        self.is_securing = false;
+        self.waits_for = None;
+    }
+}

@@ -1,0 +1,154 @@
+//! What the machine of a connection is told, and what becomes of its wishes.
+
+use super::{Connection, Connections};
+use crate::base::ByteBuf;
+use crate::base::plain::Word;
+use crate::login::CancelKey;
+use crate::session::about::About;
+use crate::session::middle::{Call, Ends, Middle};
+use crate::session::names::{SessionKey, TargetId};
+use crate::session::output::Where;
+use crate::session::protocol::Dialect;
+use crate::session::seam::{Farewell, Next, Why};
+use crate::session::shares::Table;
+use crate::session::turn::Turn;
+
+impl Connections {
+    /// A connection with a machine, and no target yet.
+    pub(super) fn interpose(
+        &mut self,
+        dialect: Dialect,
+        about: &About,
+        id: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Result<(), String> {
+        let machine = about.machine(dialect, turn.means)?;
+        let place = turn.shares.take(about.user, Table::Relays, 1);
+        place.map_err(|full| full.to_string())?;
+        self.insert(id, None, Some(Box::new(Middle::new(turn.now, machine))));
+        Ok(())
+    }
+
+    /// Does what a machine wants.
+    pub(super) fn follow(
+        &mut self,
+        key: SessionKey,
+        about: &mut About,
+        id: &[u8],
+        next: Next,
+        turn: &mut Turn<'_>,
+    ) {
+        let next = match next {
+            Next::Dial => self.dial(key, about, id, turn),
+            next => next,
+        };
+        let farewell = match next {
+            Next::Go | Next::Pass => return,
+            // Once is what a second try takes.
+            Next::Dial => Farewell::Ended,
+            Next::Close(farewell) => farewell,
+            Next::Cancel(cancelled) => self.cancel(about, &cancelled, turn),
+            Next::Errand(place, machine) => {
+                turn.start_errand(about.user, place, machine);
+                Farewell::Ended
+            }
+        };
+        self.close(about, id, farewell, turn);
+    }
+
+    /// The query of another connection is to be cancelled. The client has pointed the id of the request at the
+    /// connection whose key it knows: a word about its end would be taken for that one's.
+    fn cancel(&self, about: &About, key: &CancelKey, turn: &mut Turn<'_>) -> Farewell {
+        let mut machines = self.open.values().filter_map(|it| it.between.as_ref());
+        match machines.find_map(|middle| middle.errand(key)) {
+            Some((peer, machine)) => {
+                turn.start_errand(about.user, Where::Peer(peer), machine);
+                Farewell::Silent
+            }
+            None => Farewell::Ended,
+        }
+    }
+
+    pub(super) fn call(
+        &mut self,
+        key: SessionKey,
+        about: &About,
+        id: &[u8],
+        call: Call<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Next {
+        match self.open.get_mut(id) {
+            Some(Connection {
+                target,
+                between: Some(middle),
+            }) => {
+                let ends = Ends {
+                    key,
+                    about,
+                    id,
+                    target: *target,
+                };
+                middle.call(call, &ends, turn)
+            }
+            _ => Next::Go,
+        }
+    }
+
+    /// A target for a machine, in place of the one that it may have.
+    fn dial(&mut self, key: SessionKey, about: &mut About, id: &[u8], turn: &mut Turn<'_>) -> Next {
+        let Some(connection) = self.open.get_mut(id) else {
+            return Next::Go;
+        };
+        if let Some(before) = connection.target.take() {
+            turn.close_target(before, false);
+        }
+        if let Some(middle) = &mut connection.between {
+            middle.give_place(about, turn.shares);
+        }
+        let (target, said) = match self.reach(key, about, id, turn) {
+            Ok(reached) => reached,
+            Err(full) => {
+                let sid = Word(&about.id);
+                log::warn!("sid={sid} connection refused: {full}");
+                turn.counters.refused += 1;
+                return self.call(key, about, id, Call::Refuse(Why::NoRoom), turn);
+            }
+        };
+        if let Some(connection) = self.open.get_mut(id) {
+            connection.target = Some(target);
+        }
+        if let Some(said) = said {
+            let next = self.hand_over(key, about, id, (target, &said), turn);
+            if !matches!(next, Next::Go) {
+                return next;
+            }
+        }
+        self.call(key, about, id, Call::Dialled, turn)
+    }
+
+    /// A target that stands already, and what it has said.
+    fn hand_over(
+        &mut self,
+        key: SessionKey,
+        about: &About,
+        id: &[u8],
+        (target, said): (TargetId, &ByteBuf),
+        turn: &mut Turn<'_>,
+    ) -> Next {
+        let peer = turn.targets.get(target).and_then(|target| target.peer());
+        let mut next = self.call(key, about, id, Call::Started(peer), turn);
+        let mut rest = said.filled();
+        while let Next::Go = next
+            && !rest.is_empty()
+            && let Some(middle) = self.middle(id)
+            && let Some(slot) = middle.slot(turn.means, rest.len())
+        {
+            let size = slot.len().min(rest.len());
+            let (now, later) = rest.split_at(size);
+            slot[..size].copy_from_slice(now);
+            rest = later;
+            next = self.call(key, about, id, Call::TargetSent(size), turn);
+        }
+        next
+    }
+}

@@ -1,0 +1,117 @@
+//! Why a session is refused or closed, in the sentences that its user reads.
+
+use std::fmt;
+
+use super::shares::Full;
+use crate::base::plain::beginning;
+use crate::limits;
+use crate::packet::Kind;
+use crate::packet::params::ParamsError;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) enum SessionError {
+    /// The agent takes no new ones.
+    Stopping,
+    /// Two clients use one id.
+    SameId,
+    /// What the gateway says about the connection can't be read, or is too much.
+    Params(ParamsError),
+    /// The same, of the variables that the client sets.
+    ClientVariables(ParamsError),
+    /// Sentences of whoever has looked at a part: variables, command, demands that can't be met.
+    Said(String),
+    /// The type is not served.
+    NotServed(&'static str),
+    /// Something is not to be had.
+    Full(Full),
+    /// Nobody new can be told apart from the others.
+    TooManyUsers,
+    /// A database lacks what every one needs.
+    MissingSecrets(String),
+    /// Nobody has said where it is.
+    MissingAddress,
+    /// PORT is none.
+    Port(String),
+    /// The text that holds all of it can't be read.
+    ConnectionString(String),
+    /// The address did not answer.
+    Unreachable {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+        /// What the system says.
+        reason: String,
+    },
+    /// A packet that its protocol does not know.
+    Kind(String, Kind),
+    /// A packet of a connection that does not say of which.
+    NoConnectionId,
+    /// A packet beyond all bounds.
+    Oversized(Kind, u32),
+    /// Its target took nothing, for too long.
+    Stalled,
+}
+
+/// What the user of a relay is told that was closed for the others' sake.
+pub const STALLED: &str =
+    "the target stopped reading and held the memory that other sessions need; closed by the agent";
+
+impl From<Full> for SessionError {
+    fn from(full: Full) -> Self {
+        Self::Full(full)
+    }
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopping => f.write_str("the agent is shutting down, try again"),
+            Self::SameId => f.write_str(
+                "another session was opened with the id of this one; closed by the agent, connect \
+                 again",
+            ),
+            Self::Params(
+                error @ (ParamsError::EnvVar(_) | ParamsError::Arguments | ParamsError::Variables),
+            )
+            | Self::ClientVariables(error @ ParamsError::Variables) => error.fmt(f),
+            Self::Params(_) => f.write_str("internal error, failed decoding connection params"),
+            Self::ClientVariables(_) => {
+                f.write_str("internal error, failed decoding client env vars")
+            }
+            Self::Said(text) => f.write_str(text),
+            Self::NotServed(text) => f.write_str(text),
+            Self::Full(full) => full.fmt(f),
+            Self::TooManyUsers => f.write_str("too many users"),
+            Self::MissingSecrets(of) => write!(
+                f,
+                "missing required secrets for {of} connection [HOST, USER, PASS]"
+            ),
+            Self::MissingAddress => {
+                f.write_str("missing required environment for connection [HOST, PORT]")
+            }
+            Self::Port(of) => write!(f, "PORT is not a port number for connection {of}"),
+            Self::ConnectionString(of) => write!(f, "failed parsing {of} connection string"),
+            Self::Unreachable { host, port, reason } => write!(
+                f,
+                "failed connecting to remote host={host}, port={port}, reason={reason}"
+            ),
+            Self::Kind(of, kind) => write!(
+                f,
+                "this session of type {} does not accept {} packets",
+                beginning(of, limits::TYPE_ECHO_BYTES_MAX),
+                kind.name()
+            ),
+            Self::NoConnectionId => f.write_str("tcp connection id not found"),
+            Self::Oversized(kind, size) => write!(
+                f,
+                "a {} packet of {size} bytes is larger than the {} that the agent takes: send less \
+                 at once",
+                kind.name(),
+                limits::GRPC_MESSAGE_BYTES_MAX
+            ),
+            Self::Stalled => f.write_str(STALLED),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What all logins of the program share, and what only the shell can give them.
+//!
+//! Promises: TLS believes whom the connection's own variables say; authorities are parsed again only when
+//! their text has changed. A program without [`Sources`] refuses what needs them.
+
+use crate::base::{Roots, Trust, Verify};
+use crate::login::{Keys, TlsWish};
+use crate::tls::{Alpn, Client, Configurations, TrustError, Versions};
+
+use super::wire::Scratch;
+
+/// What only the shell can give.
+pub trait Sources {
+    /// Fills `bytes` with what nobody can guess; `false` where there is no such thing.
+    fn random(&mut self, bytes: &mut [u8]) -> bool;
+
+    /// The authorities of a connection's SSLROOTCERT, which is their PEM text or the path of a file that has
+    /// it; of the system where there is no such variable. Or what is wrong with them.
+    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, String>;
+}
+
+/// A shell that gives nothing.
+struct Nothing;
+
+impl Sources for Nothing {
+    fn random(&mut self, _: &mut [u8]) -> bool {
+        false
+    }
+
+    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, String> {
+        Err("there are none here".into())
+    }
+}
+
+/// See the module.
+pub struct Means {
+    /// Keys that logins have derived.
+    pub(super) keys: Keys,
+    pub(super) scratch: Scratch,
+    configurations: Configurations,
+    sources: Box<dyn Sources>,
+}
+
+impl Default for Means {
+    fn default() -> Self {
+        Self::new(Box::new(Nothing))
+    }
+}
+
+impl Means {
+    /// With what `sources` give.
+    pub fn new(sources: Box<dyn Sources>) -> Self {
+        Self {
+            keys: Keys::new(),
+            scratch: Scratch::default(),
+            configurations: Configurations::new(),
+            sources,
+        }
+    }
+
+    /// Bytes that nobody can guess, used once.
+    pub(super) fn random<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let mut bytes = [0; N];
+        match self.sources.random(&mut bytes) {
+            true => Ok(bytes),
+            false => Err("the system gives no random bytes: try again".into()),
+        }
+    }
+
+    /// A burst has left memory behind.
+    pub(super) fn holds_burst_memory(&self) -> bool {
+        self.scratch.holds_memory()
+    }
+
+    /// Nothing has moved for a while: memory of the last burst goes.
+    pub(super) fn release_idle(&mut self) {
+        self.scratch = Scratch::default();
+    }
+
+    /// How TLS is made with the server of `way`, or why it can't be.
+    pub(super) fn client(&mut self, wish: TlsWish, way: &Way) -> Result<Client, String> {
+        let named = way.authorities.as_deref();
+        let roots = match (wish.verify, named) {
+            (Verify::Nobody, _) => Roots::Public,
+            (Verify::Full, Some(named)) => Roots::Only(self.sources.authorities(Some(named))?),
+            // A scratch image has none, and the public ones are compiled in.
+            (Verify::Full, None) => match self.sources.authorities(None) {
+                Ok(pem) => Roots::PublicAnd(pem),
+                Err(_) => Roots::Public,
+            },
+        };
+        let verify = wish.verify;
+        let trust = Trust { roots, verify };
+        let configuration = self.configurations.get(&trust, Alpn::None, Versions::Any);
+        let configuration = configuration.map_err(|error| match error {
+            TrustError::NoCertificate => NO_CERTIFICATE.to_owned(),
+            TrustError::Provider => error.to_string(),
+        })?;
+        Client::new(configuration, &way.host)
+            .map_err(|_| "HOST of the connection is no name that a certificate can have".into())
+    }
+}
+
+const NO_CERTIFICATE: &str = "SSLROOTCERT of the connection has no usable certificate: set it to PEM text \
+     (-----BEGIN CERTIFICATE-----) or to the path of a file with it on the agent's host";
+
+/// What is expected at the end of the way to a server.
+#[derive(Clone)]
+pub struct Way {
+    /// HOST.
+    pub host: String,
+    /// SSLROOTCERT.
+    pub authorities: Option<String>,
+}

@@ -1,0 +1,207 @@
+//! Where a machine stands between a client's connection and its target: a login, its TLS, the relay after it.
+//!
+//! A machine knows neither sessions nor packets nor descriptors. It is told what has come, puts what is to
+//! go into its [`Sides`], and answers with what is to be done [`Next`]; `connection.rs` carries that out. A
+//! machine that runs for nobody (an errand) is driven in the same way, without a client.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::means::Means;
+use super::output::Where;
+use crate::base::ByteBuf;
+use crate::login::{CancelKey, Packets};
+use crate::packet::{Kind, Outbox, SpecEntry};
+use crate::wire::sink::Sink;
+
+/// See the module.
+pub trait Machine {
+    /// The client sent this, or nothing yet: its connection was made. What is kept of it goes to
+    /// [`Sides::from_client`].
+    fn client_sent(&mut self, sides: &mut Sides<'_>, payload: &[u8]) -> Next;
+
+    /// There is a new target, connected or not, whose queue takes bytes.
+    fn dialled(&mut self, sides: &mut Sides<'_>) -> Next;
+
+    /// The target is connected.
+    fn started(&mut self, sides: &mut Sides<'_>, peer: Option<SocketAddr>) -> Next;
+
+    /// The target could not be connected, for this reason.
+    fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next;
+
+    /// The target's bytes are for [`Machine::slot`]. If not, they are read to the packet that carries them to
+    /// the client, which spares a copy, and shown to [`Machine::relayed`].
+    fn wants_slot(&self) -> bool;
+
+    /// Where up to `size_max` of the target's bytes are to be read to, now.
+    fn slot<'a>(&'a mut self, means: &'a mut Means, size_max: usize) -> &'a mut [u8];
+
+    /// So many were read into the last [`Machine::slot`].
+    fn target_sent(&mut self, sides: &mut Sides<'_>, size: usize) -> Next;
+
+    /// These were read where there was no slot, and go to the client. `Some`: so many of them go first, in
+    /// a packet of their own.
+    fn relayed(&mut self, payload: &[u8]) -> Option<usize>;
+
+    /// The target has ended or broken; all that it said was handed over before.
+    fn target_ended(&mut self, sides: &mut Sides<'_>) -> Next;
+
+    /// The client has left, or its session is over. The last call: what is put to the target is delivered
+    /// before its end, and of the answers only an errand counts.
+    fn client_left(&mut self, sides: &mut Sides<'_>) -> Next;
+
+    /// The connection ends for this reason, which its client is told. A last call, too.
+    fn refuse(&mut self, sides: &mut Sides<'_>, why: Why);
+
+    /// [`Machine::due`] has come.
+    fn overdue(&mut self, sides: &mut Sides<'_>) -> Next;
+
+    /// When it wants to be called without an event; asked after every call. What is not later than now is
+    /// called in the next turn.
+    fn due(&self) -> Option<Instant>;
+
+    /// What the target says waits until the link has room.
+    fn needs_room(&self) -> bool;
+
+    /// How to cancel what `key` stands for, and at which address, if that runs here.
+    fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)>;
+}
+
+/// What a machine reads and writes during one call.
+pub struct Sides<'a> {
+    /// The time.
+    pub now: Instant,
+    /// From the client. What is left stays, and counts in the byte budget.
+    pub from_client: &'a mut ByteBuf,
+    /// To the client.
+    pub to_client: ToClient<'a>,
+    /// To the queue of the target, connected or not yet.
+    pub to_target: &'a mut dyn Sink,
+    /// What all machines share.
+    pub means: &'a mut Means,
+    /// The link has room, so that nothing is left unread.
+    pub has_room: bool,
+    /// What the log is to say, once a session.
+    pub warning: Option<&'static str>,
+}
+
+impl Sides<'_> {
+    /// What lies in the scratch goes to the target.
+    pub(super) fn deliver(&mut self) {
+        self.put_words();
+        self.means.scratch.clear();
+    }
+
+    /// The same, where there may be a password in it.
+    pub(super) fn deliver_secret(&mut self) {
+        self.put_words();
+        self.means.scratch.wipe();
+    }
+
+    fn put_words(&mut self) {
+        let words = self.means.scratch.outgoing();
+        if !words.is_empty() {
+            self.to_target.put(words);
+        }
+    }
+}
+
+/// What is to be done after a call.
+pub enum Next {
+    /// Nothing but to deliver what was put.
+    Go,
+    /// What the client sent goes into the target's queue as it is; the answer to [`Machine::client_sent`] alone.
+    Pass,
+    /// Connect to the connection's own place, and close the target that there was. [`Machine::dialled`]
+    /// follows.
+    Dial,
+    /// It is over. The target gets the rest of its queue, then its end.
+    Close(Farewell),
+    /// The query of another connection is to be cancelled, and this one is over.
+    Cancel(CancelKey),
+    /// It is over, and this machine runs at this place for nobody.
+    Errand(Where, Box<dyn Machine>),
+}
+
+/// What is said about a connection that is over.
+pub enum Farewell {
+    /// The client is told, and the log gets the reason.
+    Because(Cow<'static, str>),
+    /// The client is told.
+    Ended,
+    /// Nothing: the client knows, or must not hear of it.
+    Silent,
+}
+
+/// Why a connection ends that its peers would go on with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The agent is about to leave.
+    Stopping,
+    /// What it holds is needed by others, and nothing of it was taken for long.
+    Stalled,
+    /// There is no room for a target.
+    NoRoom,
+}
+
+/// The way to a client: packets of its connection.
+pub struct ToClient<'a> {
+    outbox: Option<&'a mut Outbox>,
+    kind: Kind,
+    spec: [SpecEntry<'a>; 2],
+    size: usize,
+}
+
+impl<'a> ToClient<'a> {
+    /// Packets of this kind with this spec.
+    pub(super) fn new(outbox: &'a mut Outbox, kind: Kind, spec: [SpecEntry<'a>; 2]) -> Self {
+        Self {
+            outbox: Some(outbox),
+            kind,
+            spec,
+            size: 0,
+        }
+    }
+
+    /// There is no client: what goes to it is forgotten.
+    pub(super) fn nowhere() -> Self {
+        Self {
+            outbox: None,
+            kind: Kind::ClientTCPConnectionWrite,
+            spec: [("", b""), ("", b"")],
+            size: 0,
+        }
+    }
+
+    /// Room for a payload of up to this size, to be followed by [`ToClient::fill`]. `None`: there is no client.
+    pub fn slot(&mut self, size_max: usize) -> Option<&mut [u8]> {
+        let outbox = self.outbox.as_mut()?;
+        Some(outbox.slot(self.kind, &self.spec, size_max))
+    }
+
+    /// So many bytes of the slot become a packet; the first `cut` of them one of their own.
+    pub fn fill(&mut self, size: usize, cut: Option<usize>) {
+        if let Some(outbox) = &mut self.outbox {
+            match cut {
+                Some(cut) => outbox.fill_cut(self.kind, &self.spec, size, cut),
+                None => outbox.fill(size),
+            }
+            self.size += size;
+        }
+    }
+
+    /// Bytes that went to it.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+}
+
+impl Packets for ToClient<'_> {
+    fn packet(&mut self, payload: &[u8]) {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.push(self.kind, &self.spec, payload);
+            self.size += payload.len();
+        }
+    }
+}

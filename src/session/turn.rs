@@ -1,0 +1,134 @@
+//! What handling one packet, report or deadline may use beside the session that it is about.
+
+use std::time::{Duration, Instant};
+
+use super::counters::Counters;
+use super::means::Means;
+use super::names::TargetId;
+use super::output::{Output, Where};
+use super::seam::{Machine, Sides, ToClient};
+use super::shares::{Full, Shares, Table, UserKey};
+use super::target::{Owner, Target};
+use super::targets::Targets;
+use super::to_target::ToTarget;
+use crate::base::ByteBuf;
+use crate::limits;
+use crate::packet::Outbox;
+
+/// Who uses it holds one session, or none, and sees no other.
+pub(super) struct Turn<'a> {
+    /// The time.
+    pub(super) now: Instant,
+    /// All targets.
+    pub(super) targets: &'a mut Targets,
+    /// Who has how much of what.
+    pub(super) shares: &'a mut Shares,
+    /// What happened so far.
+    pub(super) counters: &'a mut Counters,
+    /// What all machines share.
+    pub(super) means: &'a mut Means,
+    /// Packets for the gateway.
+    pub(super) outbox: &'a mut Outbox,
+    /// The agent takes no new work.
+    pub(super) is_stopping: bool,
+}
+
+impl Turn<'_> {
+    /// A new target, which is overdue in `timeout`, if the user may have one more, and so many secret files.
+    pub(super) fn new_target(
+        &mut self,
+        user: UserKey,
+        owner: Owner,
+        files: usize,
+        timeout: Option<Duration>,
+    ) -> Result<TargetId, Full> {
+        let is_process = matches!(owner, Owner::Process { .. });
+        self.shares.ask(user, Table::Files, files)?;
+        self.shares
+            .ask(user, Table::Processes, usize::from(is_process))?;
+        self.shares.take(user, Table::Relays, 1)?;
+        // Both were asked for.
+        let _ = self
+            .shares
+            .take(user, Table::Processes, usize::from(is_process));
+        let _ = self.shares.take(user, Table::Files, files);
+        let target = Target::new(owner, user, files, self.now);
+        let id = self.targets.insert(self.now, target, timeout);
+        // The table of shares is not larger.
+        id.ok_or(Full::table(Table::Relays))
+    }
+
+    /// Asks for a connection to `place`, which will be `id`.
+    pub(super) fn dial(&mut self, id: TargetId, place: Where) {
+        if let Some(target) = self.targets.get(id) {
+            let user = target.user();
+            let target = id;
+            self.targets.ask(Output::Dial {
+                target,
+                user,
+                place,
+            });
+        }
+    }
+
+    /// Closes a target, whatever it still holds.
+    pub(super) fn close_target(&mut self, id: TargetId, reset: bool) {
+        close_target(self.targets, self.shares, id, reset);
+    }
+
+    /// Closes a target that has nothing to do any more.
+    pub(super) fn close_if_done(&mut self, id: TargetId) {
+        if self.targets.get(id).is_some_and(Target::is_done) {
+            self.close_target(id, false);
+        }
+    }
+
+    /// Lets a target finish what is queued for it, then end.
+    pub(super) fn linger(&mut self, id: TargetId) {
+        if !self.targets.linger(self.now, id) {
+            self.close_target(id, false);
+        }
+    }
+
+    /// Lets a machine run at `place` for nobody. Beyond a number of them it is not worth it.
+    pub(super) fn start_errand(
+        &mut self,
+        user: UserKey,
+        place: Where,
+        mut machine: Box<dyn Machine>,
+    ) {
+        if self.targets.errand_count() >= limits::ERRAND_COUNT_MAX {
+            return;
+        }
+        let timeout = Some(limits::ERRAND_MAX);
+        let Ok(id) = self.new_target(user, Owner::Nobody, 0, timeout) else {
+            return;
+        };
+        let has_room = self.targets.has_room();
+        let mut sides = Sides {
+            now: self.now,
+            from_client: &mut ByteBuf::new(),
+            to_client: ToClient::nowhere(),
+            to_target: &mut ToTarget::new(self.now, self.targets, Some(id)),
+            means: self.means,
+            has_room,
+            warning: None,
+        };
+        // There is nothing yet that it could answer to.
+        let _ = machine.dialled(&mut sides);
+        self.targets.put_errand(id, machine);
+        self.dial(id, place);
+    }
+}
+
+/// Closes a target, whatever it still holds, and gives back what its user has taken for it.
+pub(super) fn close_target(targets: &mut Targets, shares: &mut Shares, id: TargetId, reset: bool) {
+    if let Some(target) = targets.remove(id, reset) {
+        let user = target.user();
+        shares.give(user, Table::Files, target.files());
+        if target.is_process() {
+            shares.give(user, Table::Processes, 1);
+        }
+        shares.give(user, Table::Relays, 1);
+    }
+}

@@ -1,0 +1,271 @@
+//! What a connection to a database costs once it is logged in, counted: heap while it is idle, allocations a
+//! packet. The sessions run sans-IO against servers in memory; only what they do themselves is counted.
+
+#![allow(clippy::unwrap_used)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hoop_lite::packet::{Kind, Outbox, Packet, encode, spec};
+use hoop_lite::session::{AgentEnvironment, Channel, Output, Report, Sessions, Sources, TargetId};
+use loopback_gateway::SessionRequest;
+use loopback_gateway::postgres::{Conduct, Method, RESULT, Server, TlsAnswer, startup};
+use loopback_gateway::secure::{Certificate, Secure, Speaker};
+
+thread_local! {
+    static IS_COUNTED: Cell<bool> = const { Cell::new(false) };
+    /// Bytes that were taken and not given back while it was counted.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+    /// How often some were taken.
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Measuring;
+
+fn note(more: usize, less: usize) {
+    // The allocator is asked for the last time when a thread's variables are gone already.
+    if IS_COUNTED.try_with(Cell::get).unwrap_or(false) {
+        HELD.set(HELD.get().wrapping_add(more).wrapping_sub(less));
+        COUNT.set(COUNT.get() + usize::from(more > 0));
+    }
+}
+
+#[allow(unsafe_code)]
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Measuring {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size(), 0);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        note(0, layout.size());
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note(size, layout.size());
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Measuring = Measuring;
+
+fn counted<T>(run: impl FnOnce() -> T) -> T {
+    IS_COUNTED.set(true);
+    let result = run();
+    IS_COUNTED.set(false);
+    result
+}
+
+const SESSION: &str = "b5b8c8a6-0000-4000-8000-000000000001";
+const QUERY: &[u8] = b"Q\0\0\0\x0dselect 1\0";
+const READ_BYTES: usize = 16 * 1024;
+
+struct Nonces;
+
+impl Sources for Nonces {
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        bytes.fill(7);
+        true
+    }
+
+    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, String> {
+        Err("nobody asks".to_owned())
+    }
+}
+
+struct World {
+    now: Instant,
+    sessions: Sessions,
+    outbox: Outbox,
+    certificate: Certificate,
+    servers: BTreeMap<TargetId, Secure>,
+    /// Bytes for the client, as packets, and how many packets.
+    answered: usize,
+}
+
+impl World {
+    fn new(mode: &str) -> Self {
+        let sessions = Sessions::new(Default::default(), AgentEnvironment::default());
+        let mut world = Self {
+            now: Instant::now(),
+            sessions: sessions.with_sources(Box::new(Nonces)),
+            outbox: Outbox::new(),
+            certificate: Certificate::new(&["127.0.0.1"]),
+            servers: BTreeMap::new(),
+            answered: 0,
+        };
+        let request = SessionRequest::new("postgres", "connect")
+            .env("HOST", "127.0.0.1")
+            .env("USER", "app")
+            .env("PASS", "s3cret")
+            .env("SSLMODE", mode);
+        let open = request.open_packet(SESSION);
+        let entries: Vec<(&str, &[u8])> = open
+            .spec
+            .iter()
+            .map(|(key, value)| (key.as_str(), &value[..]))
+            .collect();
+        world.packet(Kind::AgentSessionOpen, &entries, b"");
+        world.settle();
+        assert_eq!(world.sessions.len(), 1);
+        world
+    }
+
+    fn packet(&mut self, kind: Kind, entries: &[(&str, &[u8])], payload: &[u8]) {
+        let mut message = Vec::new();
+        encode(&mut message, kind, entries, payload);
+        let packet = Packet::decode(&message).unwrap();
+        let Self {
+            sessions,
+            outbox,
+            now,
+            ..
+        } = self;
+        counted(|| sessions.handle_packet(*now, &packet, outbox));
+    }
+
+    fn say(&mut self, id: &str, payload: &[u8]) {
+        let entries = [
+            (spec::SESSION_ID, SESSION.as_bytes()),
+            (spec::CONNECTION_ID, id.as_bytes()),
+        ];
+        self.packet(Kind::AgentPGConnectionWrite, &entries, payload);
+        self.settle();
+    }
+
+    /// Everything that is asked for is done, until nothing is.
+    fn settle(&mut self) {
+        loop {
+            while let Some(output) = counted(|| self.sessions.poll_output()) {
+                match output {
+                    Output::Dial { target, .. } => {
+                        let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
+                        let speaker = Speaker::Postgres(Server::new(conduct));
+                        let server = Secure::new(speaker, &self.certificate);
+                        self.servers.insert(target, server);
+                        let peer = "127.0.0.1:5432".parse().ok();
+                        self.report(target, Report::Started { peer });
+                    }
+                    Output::Close { target, .. } => {
+                        self.servers.remove(&target);
+                    }
+                    _ => {}
+                }
+            }
+            let dirty = counted(|| self.sessions.poll_dirty());
+            let size = self.outbox.len();
+            if size > 0 {
+                self.answered += size;
+                self.outbox.frame(b"123456789", size);
+            }
+            let Some(target) = dirty else { break };
+            let sent: Vec<u8> = self
+                .sessions
+                .pending_parts(target)
+                .flatten()
+                .copied()
+                .collect();
+            if sent.is_empty() {
+                continue;
+            }
+            self.report(target, Report::Wrote { size: sent.len() });
+            let said = self.servers.get_mut(&target).unwrap().receive(&sent);
+            self.arrive(target, &said);
+        }
+        let now = self.now;
+        if self.sessions.poll_timeout().is_some_and(|at| at <= now) {
+            counted(|| self.sessions.handle_timeout(now, &mut self.outbox));
+            self.settle();
+        }
+    }
+
+    fn arrive(&mut self, target: TargetId, mut said: &[u8]) {
+        while !said.is_empty() {
+            let slot = counted(|| {
+                let outbox = &mut self.outbox;
+                self.sessions
+                    .read_slot(target, Channel::Output, READ_BYTES, outbox)
+            });
+            let slot = slot.expect("somebody listens");
+            let size = slot.len().min(said.len());
+            slot[..size].copy_from_slice(&said[..size]);
+            said = &said[size..];
+            self.report(target, Report::Received { size });
+        }
+    }
+
+    fn report(&mut self, target: TargetId, report: Report<'_>) {
+        let (sessions, outbox) = (&mut self.sessions, &mut self.outbox);
+        counted(|| sessions.handle_report(self.now, target, report, outbox));
+    }
+
+    fn log_in(&mut self, id: &str) {
+        let before = self.answered;
+        self.say(
+            id,
+            &startup(3 << 16, &[("user", "noop"), ("database", "x")]),
+        );
+        assert!(self.answered - before > 100, "no login");
+    }
+
+    /// Nothing happens for so long that memory is given back.
+    fn rest(&mut self) {
+        for _ in 0..5 {
+            self.now += Duration::from_secs(1);
+            let now = self.now;
+            counted(|| self.sessions.handle_timeout(now, &mut self.outbox));
+            self.settle();
+        }
+        counted(|| self.sessions.release_idle());
+    }
+}
+
+/// Heap of one idle connection.
+fn idle(mode: &str) -> usize {
+    let mut world = World::new(mode);
+    let mut held = Vec::new();
+    for number in 0..60 {
+        let id = number.to_string();
+        world.log_in(&id);
+        world.say(&id, QUERY);
+        if number % 40 == 19 {
+            world.rest();
+            held.push(HELD.get());
+        }
+    }
+    (held[1] - held[0]) / 40
+}
+
+#[test]
+fn an_idle_connection_holds_little() {
+    let (plain, secure) = (idle("disable"), idle("require"));
+    println!("idle: {plain} bytes, {secure} with TLS");
+    assert!(plain <= 1536, "{plain} bytes");
+    assert!(secure <= 5 * 1024, "{secure} bytes");
+}
+
+#[test]
+fn a_packet_allocates_nothing_but_rustls_vector() {
+    for (mode, most) in [("disable", 0), ("require", 2)] {
+        let mut world = World::new(mode);
+        world.log_in("1");
+        for _ in 0..20 {
+            world.say("1", QUERY);
+        }
+        let (before, answered) = (COUNT.get(), world.answered);
+        for _ in 0..1000 {
+            world.say("1", QUERY);
+        }
+        assert!(world.answered - answered >= 1000 * RESULT.len());
+        let each = (COUNT.get() - before) as f64 / 1000.0;
+        assert!(each <= f64::from(most) + 0.1, "{mode}: {each} allocations");
+    }
+}

@@ -1,0 +1,194 @@
+//! A database's end of a connection that may go over to TLS, in memory: what a socket brings goes in, what it is
+//! to carry comes out.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use tokio_rustls::rustls::{ServerConfig, ServerConnection};
+
+use crate::identity::Identity;
+use crate::{Security, mysql, postgres};
+
+/// A server's certificate, and the authority that signed it.
+#[derive(Clone)]
+pub struct Certificate {
+    config: Arc<ServerConfig>,
+    /// The authority.
+    pub ca_pem: String,
+}
+
+impl Certificate {
+    /// For these names.
+    pub fn new(names: &[&str]) -> Self {
+        Self::with(names, Security::Tls)
+    }
+
+    /// For these names, with these versions.
+    pub fn with(names: &[&str], security: Security) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let Identity { config, ca_pem } = Identity::kept(None, &names, security);
+        let mut config = (*config).clone();
+        config.alpn_protocols.clear();
+        let config = Arc::new(config);
+        Self { config, ca_pem }
+    }
+}
+
+/// Who speaks within.
+pub enum Speaker {
+    /// PostgreSQL.
+    Postgres(postgres::Server),
+    /// MySQL.
+    Mysql(mysql::Server),
+}
+
+/// One connection.
+pub struct Secure {
+    /// Who speaks.
+    pub speaker: Speaker,
+    /// What it says before it has heard anything.
+    pub greeting: Vec<u8>,
+    certificate: Certificate,
+    tls: Option<ServerConnection>,
+    /// TLS that can't go on: nothing is said any more.
+    pub is_broken: bool,
+    /// The other side said goodbye within TLS.
+    pub has_heard_goodbye: bool,
+}
+
+impl Secure {
+    /// A connection was accepted.
+    pub fn new(speaker: Speaker, certificate: &Certificate) -> Self {
+        Self {
+            speaker,
+            greeting: Vec::new(),
+            certificate: certificate.clone(),
+            tls: None,
+            is_broken: false,
+            has_heard_goodbye: false,
+        }
+    }
+
+    /// What goes out for `bytes` that came in.
+    pub fn receive(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if self.tls.is_none() {
+            let (plain, rest) = bytes.split_at(self.plain_part(bytes));
+            let greeting = std::mem::take(&mut self.greeting);
+            let out = [greeting, self.hear(plain)].concat();
+            if self.wants_tls(&out) {
+                let tls = ServerConnection::new(self.certificate.config.clone());
+                self.tls = Some(tls.expect("a configuration"));
+            }
+            return [out, self.receive_tls(rest)].concat();
+        }
+        self.receive_tls(bytes)
+    }
+
+    /// What goes out when the speaker says this of itself.
+    pub fn say(&mut self, bytes: &[u8]) -> Vec<u8> {
+        match &mut self.tls {
+            None => bytes.to_vec(),
+            Some(tls) => {
+                tls.set_buffer_limit(None);
+                tls.writer().write_all(bytes).expect("room");
+                self.written()
+            }
+        }
+    }
+
+    /// What goes out when the speaker says goodbye.
+    pub fn say_goodbye(&mut self) -> Vec<u8> {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+        }
+        self.written()
+    }
+
+    /// TLS was begun.
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// What was said within to PostgreSQL.
+    pub fn postgres(&self) -> &postgres::Heard {
+        match &self.speaker {
+            Speaker::Postgres(server) => &server.heard,
+            Speaker::Mysql(_) => panic!("not this one"),
+        }
+    }
+
+    /// The speaker has closed its side.
+    pub fn is_over(&self) -> bool {
+        self.is_broken
+            || match &self.speaker {
+                Speaker::Postgres(server) => server.is_over(),
+                Speaker::Mysql(server) => server.is_over(),
+            }
+    }
+
+    fn receive_tls(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+        if self.tls.is_none() || self.is_broken {
+            return Vec::new();
+        }
+        while !bytes.is_empty() {
+            let Some(tls) = &mut self.tls else { break };
+            tls.read_tls(&mut bytes).expect("memory");
+            match tls.process_new_packets() {
+                Ok(state) => self.has_heard_goodbye |= state.peer_has_closed(),
+                Err(_) => {
+                    self.is_broken = true;
+                    return self.written();
+                }
+            }
+            let mut plain = Vec::new();
+            // An end within is told by `has_heard_goodbye`.
+            let _ = tls.reader().read_to_end(&mut plain);
+            let out = self.hear(&plain);
+            if let Some(tls) = &mut self.tls {
+                tls.writer().write_all(&out).expect("room");
+            }
+        }
+        self.written()
+    }
+
+    fn written(&mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        if let Some(tls) = &mut self.tls {
+            while tls.wants_write() {
+                tls.write_tls(&mut out).expect("memory");
+            }
+        }
+        out
+    }
+
+    fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
+        match &mut self.speaker {
+            Speaker::Postgres(server) => server.receive(bytes),
+            Speaker::Mysql(server) => server.receive(bytes),
+        }
+    }
+
+    /// MySQL's clients do not wait for an answer before they begin TLS.
+    fn plain_part(&self, bytes: &[u8]) -> usize {
+        const SSL_REQUEST_BYTES: usize = 36;
+        match &self.speaker {
+            Speaker::Mysql(_) if bytes.starts_with(&[32, 0, 0, 1]) => {
+                SSL_REQUEST_BYTES.min(bytes.len())
+            }
+            _ => bytes.len(),
+        }
+    }
+
+    fn wants_tls(&mut self, out: &[u8]) -> bool {
+        match &mut self.speaker {
+            Speaker::Postgres(server) => out == b"S" && server.heard.asked_for_tls,
+            Speaker::Mysql(server) => {
+                let wants = server.wants_tls();
+                if wants {
+                    server.tls_started();
+                }
+                wants
+            }
+        }
+    }
+}
