@@ -1,6 +1,7 @@
 //! What is known about a session: everything that came with its opening.
 
 use std::cell::Cell;
+use std::time::Instant;
 
 use super::account;
 use super::command;
@@ -9,12 +10,14 @@ use super::error::SessionError;
 use super::means::Means;
 use super::output::Where;
 use super::place;
-use super::protocol::{Dialect, Protocol};
+use super::protocol::{Dialect, Place, Protocol};
 use super::seam::Machine;
 use super::shares::{Shares, Table, UserKey};
+use super::web;
 use crate::base::plain::cut;
 use crate::limits;
 use crate::packet::{Kind, Outbox, spec};
+use crate::web::View;
 
 /// What is known about a session. Nothing of it changes but what it holds, and what a terminal adds.
 pub(super) struct About {
@@ -42,6 +45,10 @@ impl About {
 
     /// Where its target is; none where it has no address.
     pub(super) fn find_place(&self) -> Result<Option<Where>, SessionError> {
+        if let Some(Place::Web(dialect)) = self.protocol.address {
+            let place = web::place(dialect, self.environment.own());
+            return place.map(Some).map_err(SessionError::Said);
+        }
         let place = self.protocol.address.as_ref();
         let own = self.environment.own();
         let place = place.map(|place| place::find(place, own, &self.connection_type));
@@ -56,7 +63,10 @@ impl About {
     /// A machine can be made of its variables.
     pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
         match self.protocol.dialect {
-            Some(dialect) => self.machine(dialect, means).map(drop),
+            Some(dialect) if dialect.is_web() => {
+                web::Service::of(dialect, self.environment.own(), means).map(drop)
+            }
+            Some(dialect) => account::machine(dialect, self.environment.own(), means).map(drop),
             None => Ok(()),
         }
         .map_err(SessionError::Said)
@@ -66,8 +76,15 @@ impl About {
     pub(super) fn machine(
         &self,
         dialect: Dialect,
+        view: Option<View>,
+        now: Instant,
         means: &mut Means,
     ) -> Result<Box<dyn Machine>, String> {
+        if let Some(view) = view {
+            let service = web::Service::of(dialect, self.environment.own(), means)?;
+            let share = web::Share::new(means.web_held.clone());
+            return Ok(Box::new(web::Web::new(service, view, share, now)));
+        }
         account::machine(dialect, self.environment.own(), means)
     }
 

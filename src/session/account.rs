@@ -20,6 +20,9 @@ pub(super) fn machine(
             Login::mysql(account.with_rsa(means.random()?))
         }
         Dialect::Mysql => Login::mysql(account),
+        Dialect::Web | Dialect::Kubernetes => {
+            return Err("a web service is not logged in to: the packet names no URL".into());
+        }
     };
     let named = own.text("SSLROOTCERT");
     let way = Way {

@@ -52,6 +52,7 @@ mod tests;
 mod to_target;
 mod turn;
 mod verdict;
+mod web;
 mod wire;
 
 pub use counters::Counters;

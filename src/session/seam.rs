@@ -47,6 +47,16 @@ pub trait Machine {
     /// The target has ended or broken; all that it said was handed over before.
     fn target_ended(&mut self, sides: &mut Sides<'_>) -> Next;
 
+    /// The target has broken. Only few can tell.
+    fn target_broke(&mut self, sides: &mut Sides<'_>) -> Next {
+        self.target_ended(sides)
+    }
+
+    /// The target was closed, as [`Next::HangUp`] asked.
+    fn hung_up(&mut self, _: &mut Sides<'_>) -> Next {
+        Next::Go
+    }
+
     /// The client has left, or its session is over. The last call: what is put to the target is delivered
     /// before its end, and of the answers only an errand counts.
     fn client_left(&mut self, sides: &mut Sides<'_>) -> Next;
@@ -116,6 +126,8 @@ pub enum Next {
     /// Connect to the connection's own place, and close the target that there was. [`Machine::dialled`]
     /// follows.
     Dial,
+    /// Close the target; the connection goes on without one. [`Machine::hung_up`] follows.
+    HangUp,
     /// It is over. The target gets the rest of its queue, then its end.
     Close(Farewell),
     /// The query of another connection is to be cancelled, and this one is over.
@@ -132,6 +144,8 @@ pub enum Farewell {
     Ended,
     /// Nothing: the client knows, or must not hear of it.
     Silent,
+    /// Nothing, and the id may come again.
+    Answered,
 }
 
 /// Why a connection ends that its peers would go on with.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use crate::config::authority::as_pem;
 use crate::os::{files, sys};
 use crate::session::Sources;
+use crate::web::kubernetes;
 
 /// The system as sessions see it.
 pub struct System {
@@ -37,6 +38,11 @@ impl Sources for System {
             format!("SSLROOTCERT of the connection is no PEM text, and no file that can be read: {error}")
         })?;
         as_pem(&content).map_err(|_| "SSLROOTCERT of the connection holds no certificate".into())
+    }
+
+    fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let token = files::read_again(kubernetes::TOKEN_FILE).ok();
+        (token, files::read_again(kubernetes::AUTHORITY_FILE).ok())
     }
 }
 

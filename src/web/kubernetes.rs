@@ -44,11 +44,7 @@ impl Cluster {
                  KUBERNETES_CLUSTER_URL and KUBERNETES_BEARER_TOKEN, or use another agent for this connection",
             ));
         }
-        let url = wanted
-            .get("KUBERNETES_CLUSTER_URL")
-            .unwrap_or(CLUSTER_URL.as_bytes());
-        let is_insecure = wanted.is_true("KUBERNETES_INSECURE_SKIP_VERIFY");
-        let mut site = Site::at("KUBERNETES_CLUSTER_URL", url, is_insecure)?;
+        let mut site = Self::site(wanted)?;
         let is_own_cluster =
             site.url.authority == CLUSTER_URL[b"https://".len()..] && site.url.is_tls;
         let account = match is_own_cluster {
@@ -66,6 +62,15 @@ impl Cluster {
             authority: authority.map(<[u8]>::to_vec),
             has_pods_token: given.is_none(),
         })
+    }
+
+    /// Its service, without token and headers.
+    pub fn site(wanted: &Wanted<'_>) -> Result<Site, SiteError> {
+        let url = wanted
+            .get("KUBERNETES_CLUSTER_URL")
+            .unwrap_or(CLUSTER_URL.as_bytes());
+        let is_insecure = wanted.is_true("KUBERNETES_INSECURE_SKIP_VERIFY");
+        Site::at("KUBERNETES_CLUSTER_URL", url, is_insecure)
     }
 
     /// The pod's token has changed.

@@ -12,6 +12,10 @@ use crate::session::protocol::Dialect;
 use crate::session::seam::{Farewell, Next, Why};
 use crate::session::shares::Table;
 use crate::session::turn::Turn;
+use crate::web::View;
+
+/// Targets that are closed and dialled in a row: a second try, or the next of several requests.
+const WISHES_MAX: usize = 4;
 
 impl Connections {
     /// A connection with a machine, and no target yet.
@@ -19,10 +23,10 @@ impl Connections {
         &mut self,
         dialect: Dialect,
         about: &About,
-        id: &[u8],
+        (id, view): (&[u8], Option<View>),
         turn: &mut Turn<'_>,
     ) -> Result<(), String> {
-        let machine = about.machine(dialect, turn.means)?;
+        let machine = about.machine(dialect, view, turn.now, turn.means)?;
         let place = turn.shares.take(about.user, Table::Relays, 1);
         place.map_err(|full| full.to_string())?;
         self.insert(id, None, Some(Box::new(Middle::new(turn.now, machine))));
@@ -38,14 +42,17 @@ impl Connections {
         next: Next,
         turn: &mut Turn<'_>,
     ) {
-        let next = match next {
-            Next::Dial => self.dial(key, about, id, turn),
-            next => next,
-        };
+        let mut next = next;
+        for _ in 0..WISHES_MAX {
+            next = match next {
+                Next::Dial => self.dial(key, about, id, turn),
+                Next::HangUp => self.hang_up(key, about, id, turn),
+                _ => break,
+            };
+        }
         let farewell = match next {
             Next::Go | Next::Pass => return,
-            // Once is what a second try takes.
-            Next::Dial => Farewell::Ended,
+            Next::Dial | Next::HangUp => Farewell::Ended,
             Next::Close(farewell) => farewell,
             Next::Cancel(cancelled) => self.cancel(about, &cancelled, turn),
             Next::Errand(place, machine) => {
@@ -91,6 +98,30 @@ impl Connections {
                 middle.call(call, &ends, turn)
             }
             _ => Next::Go,
+        }
+    }
+
+    /// No target for a machine, until it wants another one.
+    fn hang_up(
+        &mut self,
+        key: SessionKey,
+        about: &mut About,
+        id: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Next {
+        let Some(connection) = self.open.get_mut(id) else {
+            return Next::Go;
+        };
+        if let Some(before) = connection.target.take() {
+            turn.close_target(before, false);
+        }
+        let has_place = connection
+            .between
+            .as_mut()
+            .is_some_and(|middle| middle.take_place(about, turn.shares));
+        match has_place {
+            true => self.call(key, about, id, Call::HungUp, turn),
+            false => Next::Close(Farewell::Ended),
         }
     }
 
