@@ -253,15 +253,7 @@ mod tests {
                 );
                 assert!(protocol.address.is_none() && protocol.password_alias.is_none());
             }
-            for refused in [
-                "ssh",
-                "httpproxy",
-                "mcp",
-                "mcpproxy",
-                "claude-code",
-                "aws-ssm",
-                "rdp",
-            ] {
+            for refused in ["ssh", "mcp", "mcpproxy", "claude-code", "aws-ssm", "rdp"] {
                 assert!(asked(refused, verb).is_err(), "{refused} {verb}");
             }
             for database in ["postgres", "mysql", "mssql", "mongodb"] {
@@ -278,8 +270,11 @@ mod tests {
                     }
                 }
             }
-            for other in ["oracledb", "kubernetes"] {
-                assert_eq!(asked(other, verb).is_err(), verb == "connect", "{other}");
+            assert_eq!(asked("oracledb", verb).is_err(), verb == "connect");
+            for web in ["httpproxy", "kubernetes"] {
+                let protocol = asked(web, verb).ok();
+                let is_web = protocol.is_some_and(|it| it.dialect.is_some_and(Dialect::is_web));
+                assert_eq!(is_web, verb == "connect", "{web} {verb}");
             }
         }
     }
