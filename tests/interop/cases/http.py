@@ -13,7 +13,8 @@ CLIENT, LISTENER = 9210, 9211
 
 
 def run(stage):
-    service, agent = stage.keep(web.Service()), stage.agent()
+    service = stage.keep(web.Service())
+    agent = stage.agent(variables={"SSL_CERT_FILE": str(stage.house.folder / "ca.crt")})
     name = agent.connection("web", "httpproxy", "httpproxy", REMOTE_URL=f"http://127.0.0.1:{web.PORT}", HEADER_X_KEY=web.SECRET)
     dead = agent.connection("dead", "httpproxy", "httpproxy", REMOTE_URL="http://127.0.0.1:1")
     try:
@@ -28,6 +29,7 @@ def run(stage):
     with stage.user.forward(dead, CLIENT + 5):
         page = Way(f"http://127.0.0.1:{CLIENT + 5}").curl("/", "-w", "%{http_code}")
         expect(page.endswith(b"502") and b"127.0.0.1:1" in page, f"a dead service: {page!r}")
+    secure(stage, agent)
     token = listen(stage, name)
     for version in ["--http1.1", "--http2"]:
         way = Way(f"https://localhost:{LISTENER}", "--cacert", str(stage.house.folder / "ca.crt"), version,
@@ -43,6 +45,27 @@ def run(stage):
     expect(all("hoop_proxy_token" not in head for head in service.heads), "the user's key went to the service")
     expect(web.SECRET not in agent.program.said(), "the injected value is in the log")
     return f"{len(service.heads)} requests"
+
+
+def secure(stage, agent):
+    """A service with TLS: one whose certificate fits, one whose name it is not, and that one where nobody looks."""
+    stage.keep(web.Service(web.PORT + 1, stage.house.folder))
+    port = CLIENT + 10
+    for host, more, is_served in [("localhost", {}, True), ("[::ffff:127.0.0.1]", {}, False),
+                                  ("[::ffff:127.0.0.1]", {"INSECURE": "true"}, True)]:
+        url = f"https://{host}:{web.PORT + 1}"
+        name = agent.connection(f"secure-{port}", "httpproxy", "httpproxy", REMOTE_URL=url, **more)
+        with stage.user.forward(name, port):
+            way = Way(f"http://127.0.0.1:{port}")
+            small = way.curl("/small", "-w", "%{http_code}")
+            if not is_served:
+                expect(small.endswith(b"502") and b"certificate" in small, f"a name that does not fit: {small!r}")
+            else:
+                expect(small == b"hello\n200", f"with TLS: {small!r}")
+                expect(way.curl("/big") == web.BIG, "20 MB down with TLS")
+                sent = web.BIG[:10_000_000]
+                expect(way.curl("/echo", "--data-binary", "@-", stdin=sent) == sent, "10 MB up with TLS")
+        port += 1
 
 
 class Way:

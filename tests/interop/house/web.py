@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import ssl
 import threading
 import time
 import urllib.parse
@@ -104,9 +105,15 @@ class Service(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", PORT), Handler)
+    def __init__(self, port=PORT, certificates=None):
+        """With TLS if it is told where `gateway.crt` and its key are."""
+        super().__init__(("127.0.0.1", port), Handler)
         self.heads = []
+        if certificates:
+            trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            trust.load_cert_chain(certificates / "gateway.crt", certificates / "gateway.key")
+            trust.set_alpn_protocols(["h2", "http/1.1"])
+            self.socket = trust.wrap_socket(self.socket, server_side=True)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def close(self):
