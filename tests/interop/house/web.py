@@ -105,9 +105,9 @@ class Service(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, port=PORT, certificates=None):
+    def __init__(self, port=PORT, certificates=None, handler=Handler):
         """With TLS if it is told where `gateway.crt` and its key are."""
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(("127.0.0.1", port), handler)
         self.heads = []
         if certificates:
             trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
