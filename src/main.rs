@@ -7,12 +7,13 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
-use hoop_lite::admin::{self, AgentMode, CreateAgent, Login, OutputForm};
-use hoop_lite::cli::{self, Command};
+use hoop_lite::admin::{self, AdminCommand, AgentMode, CreateAgent, LoginCommand, OutputForm};
+use hoop_lite::cli::{self, Invocation};
 use hoop_lite::config::Surroundings;
+use hoop_lite::doctor;
 use hoop_lite::os::files;
 use hoop_lite::os::sys::{self, RecordMemory};
-use hoop_lite::{doctor, startup};
+use hoop_lite::startup::{self, StartError};
 
 #[global_allocator]
 static MEMORY: RecordMemory = RecordMemory::new();
@@ -40,40 +41,40 @@ fn main() -> ExitCode {
         }
     };
     match command {
-        Command::Help(text) => print(&text),
-        Command::Version { json: false } => print(&format!("hoop-lite {}\n", startup::VERSION)),
-        Command::Version { json: true } => {
+        Invocation::Help(text) => print(&text),
+        Invocation::Version { json: false } => print(&format!("hoop-lite {}\n", startup::VERSION)),
+        Invocation::Version { json: true } => {
             print(&format!("{{\"version\":\"{}\"}}\n", startup::VERSION))
         }
-        Command::StartAgent(options) => exit(startup::run(&options, None)),
-        Command::Run(options) => exit(startup::run(&options.agent, Some(&options))),
-        Command::Doctor { json } => {
+        Invocation::StartAgent(options) => exit(startup::run(&options, None)),
+        Invocation::Run(options) => exit(startup::run(&options.agent, Some(&options))),
+        Invocation::Doctor { json } => {
             let code = doctor::run(form(json), surroundings(), &mut io::stdout());
             ExitCode::from(u8::try_from(code).unwrap_or(1))
         }
-        Command::AdminCreateAgent { name, mode, json } => {
+        Invocation::AdminCreateAgent { name, mode, json } => {
             let mode = match mode.as_deref() {
                 Some("embedded") => AgentMode::Embedded,
                 _ => AgentMode::Standard,
             };
-            administer(&admin::Command::CreateAgent(CreateAgent {
+            administer(&AdminCommand::CreateAgent(CreateAgent {
                 name,
                 mode,
                 output: form(json),
             }))
         }
-        Command::AdminGetAgents { json } => administer(&admin::Command::GetAgents(form(json))),
-        Command::AdminGetAgent { name, json } => {
-            administer(&admin::Command::GetAgent(name, form(json)))
+        Invocation::AdminGetAgents { json } => administer(&AdminCommand::GetAgents(form(json))),
+        Invocation::AdminGetAgent { name, json } => {
+            administer(&AdminCommand::GetAgent(name, form(json)))
         }
-        Command::AdminDeleteAgent { name } => administer(&admin::Command::DeleteAgent(name)),
-        Command::AdminLogin { api_url, email } => {
-            administer(&admin::Command::Login(Login { email, api_url }))
+        Invocation::AdminDeleteAgent { name } => administer(&AdminCommand::DeleteAgent(name)),
+        Invocation::AdminLogin { api_url, email } => {
+            administer(&AdminCommand::Login(LoginCommand { email, api_url }))
         }
     }
 }
 
-fn administer(command: &admin::Command) -> ExitCode {
+fn administer(command: &AdminCommand) -> ExitCode {
     let stdin = io::stdin();
     let terminal = stdin.is_terminal().then_some(&stdin as &dyn AsFd);
     let code = admin::run(
@@ -104,7 +105,7 @@ fn surroundings<'a>() -> Surroundings<'a> {
     }
 }
 
-fn exit(result: Result<u8, String>) -> ExitCode {
+fn exit(result: Result<u8, StartError>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -5,7 +5,7 @@
 mod admin_support;
 
 use admin_support::{Mock, Outcome, Variables, response, response_with};
-use hoop_lite::admin::{AgentMode, Command, CreateAgent, OutputForm};
+use hoop_lite::admin::{AdminCommand, AgentMode, CreateAgent, OutputForm};
 
 const TOKEN: &str = "eyJhbGciOi.secret-token.c2ln";
 const DSN: &str = "grpcs://dev:xagt-AbC@gw.example.com:8443?mode=standard";
@@ -13,25 +13,25 @@ const LIST: &str = r#"[{"id":"11111111-2222-4333-8444-555555555555","name":"dev"
 "status":"CONNECTED","hostname":"web","version":"1","platform":"linux/amd64","metadata":{"a":"b"}},
 {"id":"99999999-2222-4333-8444-555555555555","name":"other","mode":"embedded","status":"DISCONNECTED"}]"#;
 
-fn create(name: &str) -> Command {
-    Command::CreateAgent(CreateAgent {
+fn create(name: &str) -> AdminCommand {
+    AdminCommand::CreateAgent(CreateAgent {
         name: name.to_owned(),
         mode: AgentMode::Standard,
         output: OutputForm::Text,
     })
 }
 
-fn delete(name: &str) -> Command {
-    Command::DeleteAgent(name.to_owned())
+fn delete(name: &str) -> AdminCommand {
+    AdminCommand::DeleteAgent(name.to_owned())
 }
 
 /// Runs against a server with one answer for everything; no output may hold the token.
-fn run(command: &Command, answer: Vec<u8>) -> (Outcome, Vec<String>) {
+fn run(command: &AdminCommand, answer: Vec<u8>) -> (Outcome, Vec<String>) {
     run_with(command, TOKEN, move |_| answer.clone())
 }
 
 fn run_with(
-    command: &Command,
+    command: &AdminCommand,
     token: &str,
     answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
 ) -> (Outcome, Vec<String>) {
@@ -42,7 +42,7 @@ fn run_with(
     (outcome, mock.seen())
 }
 
-fn fails(command: &Command, answer: Vec<u8>, sentence: &str) {
+fn fails(command: &AdminCommand, answer: Vec<u8>, sentence: &str) {
     let (outcome, _) = run(command, answer);
     assert_eq!(
         (outcome.code, outcome.stdout.as_str()),
@@ -76,7 +76,7 @@ fn create_prints_the_key_alone() {
 
 #[test]
 fn create_prints_the_answer_with_output_json() {
-    let command = Command::CreateAgent(CreateAgent {
+    let command = AdminCommand::CreateAgent(CreateAgent {
         name: "dev".to_owned(),
         mode: AgentMode::Embedded,
         output: OutputForm::Json,
@@ -140,14 +140,14 @@ fn a_key_without_port_comes_with_a_note() {
 #[test]
 fn static_keys_are_sent_in_their_own_header_too() {
     for token in ["xapi-abc", "11111111-2222-4333-8444-555555555555|random"] {
-        let (_, seen) = run_with(&Command::GetAgents(OutputForm::Text), token, |_| {
+        let (_, seen) = run_with(&AdminCommand::GetAgents(OutputForm::Text), token, |_| {
             response(200, "[]")
         });
         assert!(seen[0].contains(&format!("\r\nApi-Key: {token}\r\n")));
         assert!(seen[0].contains(&format!("\r\nAuthorization: Bearer {token}\r\n")));
     }
     for token in ["hpk_abc", "not-a-uuid|random"] {
-        let (_, seen) = run_with(&Command::GetAgents(OutputForm::Text), token, |_| {
+        let (_, seen) = run_with(&AdminCommand::GetAgents(OutputForm::Text), token, |_| {
             response(200, "[]")
         });
         assert!(!seen[0].contains("Api-Key"));
@@ -189,7 +189,7 @@ fn refusals_say_what_to_do() {
     fails(
         &create("dev"),
         response(500, &message("failed generating dsn\\u001b[2J")),
-        "the gateway failed (status 500: failed generating dsn?[2J): look into the gateway's log",
+        "the gateway failed (status 500: failed generating dsn[2J): look into the gateway's log",
     );
     fails(
         &create("dev"),
@@ -207,7 +207,7 @@ fn answers_that_are_no_api_say_so() {
         response(200, "{}"),
         response(200, "[1]"),
     ] {
-        let (outcome, _) = run(&Command::GetAgents(OutputForm::Text), answer);
+        let (outcome, _) = run(&AdminCommand::GetAgents(OutputForm::Text), answer);
         assert_eq!(outcome.code, 1);
         assert!(
             outcome
@@ -217,7 +217,7 @@ fn answers_that_are_no_api_say_so() {
         );
     }
     let (outcome, _) = run(
-        &Command::GetAgents(OutputForm::Text),
+        &AdminCommand::GetAgents(OutputForm::Text),
         response_with(301, &[("Location", "https://gw.example/api/agents")], ""),
     );
     assert_eq!(
@@ -229,7 +229,10 @@ fn answers_that_are_no_api_say_so() {
 
 #[test]
 fn get_agents_shows_a_table_or_the_answer() {
-    let (outcome, _) = run(&Command::GetAgents(OutputForm::Text), response(200, LIST));
+    let (outcome, _) = run(
+        &AdminCommand::GetAgents(OutputForm::Text),
+        response(200, LIST),
+    );
     let lines: Vec<&str> = outcome.stdout.lines().map(str::trim_end).collect();
     assert_eq!(
         lines,
@@ -239,7 +242,10 @@ fn get_agents_shows_a_table_or_the_answer() {
             "99999999-2222-4333-8444-555555555555   other   embedded   -         -          -             OFFLINE",
         ]
     );
-    let (outcome, _) = run(&Command::GetAgents(OutputForm::Json), response(200, LIST));
+    let (outcome, _) = run(
+        &AdminCommand::GetAgents(OutputForm::Json),
+        response(200, LIST),
+    );
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, LIST));
 }
 
@@ -269,7 +275,7 @@ fn old_gateway(line: &str) -> Vec<u8> {
 
 #[test]
 fn get_agent_shows_one_on_gateways_of_all_ages() {
-    let command = Command::GetAgent("dev".to_owned(), OutputForm::Text);
+    let command = AdminCommand::GetAgent("dev".to_owned(), OutputForm::Text);
     let (new, seen) = run_with(&command, TOKEN, new_gateway);
     assert_eq!(
         (new.code, new.stdout.lines().count(), seen.len()),
@@ -278,7 +284,7 @@ fn get_agent_shows_one_on_gateways_of_all_ages() {
     let (old, seen) = run_with(&command, TOKEN, old_gateway);
     assert_eq!((&old, seen.len()), (&new, 2));
 
-    let command = Command::GetAgent("dev".to_owned(), OutputForm::Json);
+    let command = AdminCommand::GetAgent("dev".to_owned(), OutputForm::Json);
     let (new, _) = run_with(&command, TOKEN, new_gateway);
     let (old, _) = run_with(&command, TOKEN, old_gateway);
     assert!(new.stdout.starts_with("{\"id\":\"1111") && new.stdout.ends_with("{\"a\":\"b\"}}"));
@@ -289,7 +295,7 @@ fn get_agent_shows_one_on_gateways_of_all_ages() {
 fn an_unknown_agent_is_neither_shown_nor_deleted() {
     for command in [
         delete("dve"),
-        Command::GetAgent("dve".to_owned(), OutputForm::Text),
+        AdminCommand::GetAgent("dve".to_owned(), OutputForm::Text),
     ] {
         for gateway in [new_gateway, old_gateway] {
             let (outcome, seen) = run_with(&command, TOKEN, gateway);
@@ -335,7 +341,7 @@ fn a_name_cannot_reach_another_route() {
 fn the_path_of_the_url_is_kept() {
     let mock = Mock::plain(|_| response(200, "[]"));
     let url = format!("http://{}/hoop/", mock.address);
-    let outcome = Variables::trio(&url, TOKEN).run(&Command::GetAgents(OutputForm::Text), "");
+    let outcome = Variables::trio(&url, TOKEN).run(&AdminCommand::GetAgents(OutputForm::Text), "");
     assert_eq!(outcome.code, 0);
     assert!(mock.seen()[0].starts_with("GET /hoop/api/agents HTTP/1.1\r\n"));
     assert!(mock.seen()[0].contains(&format!("\r\nHost: {}\r\n", mock.address)));

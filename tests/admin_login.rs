@@ -7,11 +7,11 @@ mod admin_support;
 use std::os::unix::fs::PermissionsExt;
 
 use admin_support::{Folder, Mock, Outcome, Variables, certificate, response, response_with};
-use hoop_lite::admin::{Command, Login, OutputForm};
+use hoop_lite::admin::{AdminCommand, LoginCommand, OutputForm};
 
 const TOKEN: &str = "eyJhbGciOi.secret-token.c2ln";
 const PASSWORD: &str = "p\u{e4}ss\"w\\rd 1";
-const LIST: Command = Command::GetAgents(OutputForm::Text);
+const LIST: AdminCommand = AdminCommand::GetAgents(OutputForm::Text);
 
 /// A gateway with one user.
 fn gateway(line: &str) -> Vec<u8> {
@@ -26,8 +26,8 @@ fn gateway(line: &str) -> Vec<u8> {
     }
 }
 
-fn login(email: Option<&str>, mock: &Mock) -> Command {
-    Command::Login(Login {
+fn login(email: Option<&str>, mock: &Mock) -> AdminCommand {
+    AdminCommand::Login(LoginCommand {
         email: email.map(str::to_owned),
         api_url: Some(format!("http://{}", mock.address)),
     })
@@ -96,7 +96,7 @@ fn login_keeps_what_else_the_file_says_and_narrows_its_rights() {
     );
     std::fs::write(&path, old).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let command = Command::Login(Login {
+    let command = AdminCommand::Login(LoginCommand {
         email: Some("a@b.c".to_owned()),
         api_url: None,
     });
@@ -227,7 +227,7 @@ fn nothing_is_sent_to_an_address_that_nobody_named() {
     let hint = "for one on this machine HOOP_APIURL=http://127.0.0.1:8009";
     let lonely = at_home(&home).with("HOOP_TOKEN", TOKEN);
     fails(&lonely.run(&LIST, ""), hint);
-    let command = Command::Login(Login {
+    let command = AdminCommand::Login(LoginCommand {
         email: Some("a@b.c".to_owned()),
         api_url: None,
     });

@@ -12,11 +12,11 @@ use admin_support::{
     Folder, Mock, Outcome, Variables, certificate, proxy_to, response, server_that_says,
 };
 use hoop_lite::admin::dial::{self, DialError, ProxyRefusal};
-use hoop_lite::admin::{Command, OutputForm};
+use hoop_lite::admin::{AdminCommand, OutputForm};
 use hoop_lite::base::Secret;
 use hoop_lite::config::{GatewayAddress, Proxy};
 
-const LIST: Command = Command::GetAgents(OutputForm::Text);
+const LIST: AdminCommand = AdminCommand::GetAgents(OutputForm::Text);
 
 fn list(url: &str) -> Outcome {
     let outcome = Variables::trio(url, "secret-token").run(&LIST, "");

@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hoop_lite::packet::{Kind, Outbox, Packet, encode, spec};
-use hoop_lite::session::{AgentEnvironment, Channel, Output, Report, Sessions, Sources, TargetId};
+use hoop_lite::session::{
+    AgentEnvironment, AuthorityError, Channel, Output, Report, Sessions, Sources, TargetId,
+};
 use loopback_gateway::SessionRequest;
 use loopback_gateway::postgres::{Conduct, Method, RESULT, Server, TlsAnswer, startup};
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
@@ -76,8 +78,8 @@ impl Sources for Nonces {
         true
     }
 
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, String> {
-        Err("nobody asks".to_owned())
+    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+        Err(AuthorityError::NoBundle)
     }
 }
 

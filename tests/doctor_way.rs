@@ -321,12 +321,14 @@ fn other_services_on_the_port_are_told() {
     }
 }
 
-/// Answers the first request with status 404 and a text, as a web server does.
-fn web_server() -> String {
+/// Answers the first request with a status and a text, as a web server or a proxy does.
+fn web_server(status: &str) -> String {
     const PREFACE_LEN: usize = 24;
     const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    // HEADERS of stream 1 with `:status: 404` of the static table, then DATA that ends it.
-    const NOT_FOUND: [u8; 20] = *b"\0\0\x01\x01\x04\0\0\0\x01\x8d\0\0\x01\0\x01\0\0\0\x01?";
+    // HEADERS of stream 1 with a literal `:status`, then DATA that ends it.
+    let mut answer = b"\0\0\x05\x01\x04\0\0\0\x01\x08\x03".to_vec();
+    answer.extend(status.as_bytes());
+    answer.extend(b"\0\0\x01\0\x01\0\0\0\x01?");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -339,7 +341,7 @@ fn web_server() -> String {
             let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
             std::io::copy(&mut (&mut stream).take(len.into()), &mut std::io::sink()).unwrap();
         }
-        stream.write_all(&NOT_FOUND).unwrap();
+        stream.write_all(&answer).unwrap();
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
     address
@@ -347,12 +349,25 @@ fn web_server() -> String {
 
 #[test]
 fn a_web_server_that_speaks_http2_is_told() {
-    let seen = doctor(&[("HOOP_KEY", &key("grpc", &web_server()))]);
-    seen.ok("http2");
-    seen.failed(
-        "grpc",
-        "HTTP status 404 instead of gRPC: check that the gateway's gRPC port (8010 unless changed) is",
-    );
+    for (status, advice) in [
+        (
+            "404",
+            "check that this is the gateway's gRPC port (8010 unless changed), not its web page",
+        ),
+        (
+            "401",
+            "it wants a login or forbids: have it pass requests for /protobuf.Transport/ as they are",
+        ),
+        (
+            "502",
+            "it does not reach the gateway, or limits the time of a request",
+        ),
+    ] {
+        let seen = doctor(&[("HOOP_KEY", &key("grpc", &web_server(status)))]);
+        seen.ok("http2");
+        let sentence = format!("HTTP status {status} instead of gRPC: {advice}");
+        seen.failed("grpc", &sentence);
+    }
 }
 
 #[test]
@@ -385,6 +400,18 @@ fn a_proxy_is_gone_through() {
     assert_eq!(seen.of("proxy"), [format!("ok tunnel through {proxy}")]);
     seen.ok("auth");
     assert_eq!(seen.code, 0, "{}", seen.text);
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_told() {
+    let seen = doctor(&[
+        ("HOOP_KEY", &key("grpcs", "gw.invalid:8010")),
+        ("HTTPS_PROXY", "http://127.0.0.1:1"),
+    ]);
+    seen.failed(
+        "proxy",
+        "127.0.0.1:1: connection refused: correct HTTPS_PROXY, or name the gateway's host in NO_PROXY",
+    );
 }
 
 #[test]

@@ -176,8 +176,9 @@ impl World {
             ],
             b"",
         ));
-        self.target = self.dialled();
-        self.started(self.target);
+        // The connection that the address was checked by.
+        self.target = probe;
+        self.flush();
     }
 
     fn dialled(&mut self) -> TargetId {

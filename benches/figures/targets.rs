@@ -125,7 +125,7 @@ fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         let (mut socket, _) = listener.accept().unwrap();
         socket.set_nodelay(true).unwrap();
-        // The agent's address check connects and leaves again without a word.
+        // An address check that no connection uses leaves without a word.
         if is_left(&mut socket) {
             continue;
         }

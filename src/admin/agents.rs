@@ -1,16 +1,18 @@
 //! `create`, `get` and `delete` of agents.
 
-use super::answers::{Agent, Created};
+use super::answers::{AgentEntry, Created};
+use super::command::{AgentMode, CreateAgent, OutputForm};
 use super::error::{AdminError, What};
 use super::rest::{Api, text_of};
-use super::{AgentMode, CreateAgent, OutputForm, Report, name, table};
+use super::world::CommandResult;
+use super::{name, table};
 use crate::base::Secret;
 use crate::config::Dsn;
 use crate::http::encode_segment;
 use crate::wire::json::write_string;
 use crate::wire::json_text;
 
-impl Agent {
+impl AgentEntry {
     fn is_called(&self, name_or_id: &str) -> bool {
         [&self.name, &self.id]
             .into_iter()
@@ -42,14 +44,18 @@ const HEADER: [&str; 7] = [
     "UID", "NAME", "MODE", "VERSION", "HOSTNAME", "PLATFORM", "STATUS",
 ];
 
-fn render(agents: &[Agent]) -> String {
+fn render(agents: &[AgentEntry]) -> String {
     let mut rows = vec![HEADER];
-    rows.extend(agents.iter().map(Agent::row));
+    rows.extend(agents.iter().map(AgentEntry::row));
     table::render(&rows)
 }
 
 /// Creates an agent under the [`checked_name`] `name` and reports its key.
-pub fn create(command: &CreateAgent, name: &str, api: &Api<'_>) -> Result<Report, AdminError> {
+pub fn create(
+    command: &CreateAgent,
+    name: &str,
+    api: &Api<'_>,
+) -> Result<CommandResult, AdminError> {
     let mode = match command.mode {
         AgentMode::Standard => "standard",
         AgentMode::Embedded => "embedded",
@@ -68,7 +74,7 @@ pub fn create(command: &CreateAgent, name: &str, api: &Api<'_>) -> Result<Report
     let Some(key) = key.filter(|key| !key.is_empty()) else {
         return Err(AdminError::NotJson(api.url()));
     };
-    let mut report = Report::default();
+    let mut report = CommandResult::default();
     if name != command.name {
         report.note(format!("the agent is called {name:?}"));
     }
@@ -96,19 +102,19 @@ pub fn checked_name(typed: &str) -> Result<String, AdminError> {
 }
 
 /// Lists all agents.
-pub fn list(output: OutputForm, api: &Api<'_>) -> Result<Report, AdminError> {
+pub fn list(output: OutputForm, api: &Api<'_>) -> Result<CommandResult, AdminError> {
     let answer = api.call_json(What::Read, "GET", "/agents", None)?;
     let agents = parse_list(&answer).ok_or_else(|| AdminError::NotJson(api.url()))?;
-    Ok(Report::of(match output {
+    Ok(CommandResult::of(match output {
         OutputForm::Json => answer,
         OutputForm::Text => {
-            let agents: Vec<Agent> = agents.into_iter().map(|(agent, _)| agent).collect();
+            let agents: Vec<AgentEntry> = agents.into_iter().map(|(agent, _)| agent).collect();
             render(&agents)
         }
     }))
 }
 
-fn parse_list(answer: &str) -> Option<Vec<(Agent, &str)>> {
+fn parse_list(answer: &str) -> Option<Vec<(AgentEntry, &str)>> {
     json_text::elements(answer)?
         .into_iter()
         .map(|element| json_text::parse(element).map(|agent| (agent, element)))
@@ -116,18 +122,18 @@ fn parse_list(answer: &str) -> Option<Vec<(Agent, &str)>> {
 }
 
 /// Shows one agent.
-pub fn show(name: &str, output: OutputForm, api: &Api<'_>) -> Result<Report, AdminError> {
+pub fn show(name: &str, output: OutputForm, api: &Api<'_>) -> Result<CommandResult, AdminError> {
     let Some((agent, answer)) = find(name, api)? else {
         return Err(AdminError::NoSuchAgent(name.to_owned()));
     };
-    Ok(Report::of(match output {
+    Ok(CommandResult::of(match output {
         OutputForm::Json => answer,
         OutputForm::Text => render(&[agent]),
     }))
 }
 
 /// Deletes an agent that exists.
-pub fn delete(name: &str, api: &Api<'_>) -> Result<Report, AdminError> {
+pub fn delete(name: &str, api: &Api<'_>) -> Result<CommandResult, AdminError> {
     let unknown = || AdminError::NoSuchAgent(name.to_owned());
     let (agent, _) = find(name, api)?.ok_or_else(unknown)?;
     let id = agent
@@ -142,7 +148,7 @@ pub fn delete(name: &str, api: &Api<'_>) -> Result<Report, AdminError> {
         404 => return Err(unknown()),
         _ => return Err(api.refusal(What::Delete(name.to_owned()), &response)),
     }
-    let mut report = Report::of(format!("agent {name:?} deleted\n"));
+    let mut report = CommandResult::of(format!("agent {name:?} deleted\n"));
     if agent.status.as_deref() == Some("CONNECTED") {
         report.note(
             "the agent is online: hoop-lite ends its sessions within 15 s, upstream's \
@@ -154,13 +160,13 @@ pub fn delete(name: &str, api: &Api<'_>) -> Result<Report, AdminError> {
 }
 
 /// The agent of that name or id and its JSON; by the list where the gateway has no single view.
-fn find(name_or_id: &str, api: &Api<'_>) -> Result<Option<(Agent, String)>, AdminError> {
+fn find(name_or_id: &str, api: &Api<'_>) -> Result<Option<(AgentEntry, String)>, AdminError> {
     let path = format!("/agents/{}", encode_segment(name_or_id));
     let single = api.call("GET", &path, None);
     match single {
         Ok(response) if response.status == 200 => {
             let answer = text_of(response);
-            let agent = answer.as_deref().and_then(json_text::parse::<Agent>);
+            let agent = answer.as_deref().and_then(json_text::parse::<AgentEntry>);
             if let (Some(agent), Some(answer)) = (agent, answer)
                 && agent.is_called(name_or_id)
             {
@@ -187,7 +193,7 @@ mod tests {
 
     fn table_of(answer: &str) -> Option<String> {
         let agents = parse_list(answer)?;
-        let agents: Vec<Agent> = agents.into_iter().map(|(agent, _)| agent).collect();
+        let agents: Vec<AgentEntry> = agents.into_iter().map(|(agent, _)| agent).collect();
         Some(render(&agents))
     }
 

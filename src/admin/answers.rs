@@ -7,7 +7,7 @@ use nanoserde::DeJson;
 
 /// `GET /agents`, one element; `GET /agents/NAME`.
 #[derive(DeJson)]
-pub struct Agent {
+pub struct AgentEntry {
     /// UUID.
     pub id: Option<String>,
     /// Unique in the organisation.

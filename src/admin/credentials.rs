@@ -10,8 +10,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::error::AdminError;
-use super::toml::Table;
+use super::error::{AdminError, Source};
+use super::toml::TomlTable;
 use crate::base::{Roots, Secret, Trust, Verify};
 use crate::config::{Surroundings, Warning, authority};
 use crate::http::BaseUrl;
@@ -20,15 +20,6 @@ use crate::wire::base64;
 
 /// The variables that together name a gateway and a token.
 pub const TRIO: [&str; 3] = ["HOOP_APIURL", "HOOP_GRPCURL", "HOOP_TOKEN"];
-
-/// Where the credentials came from, which decides what to advise when they are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The three variables, or the API's URL alone.
-    Environment,
-    /// `~/.hoop/config.toml`.
-    File,
-}
 
 /// What a call to the REST API needs.
 pub struct Credentials {
@@ -49,7 +40,7 @@ pub struct ConfigFile {
     /// Its path.
     pub path: String,
     /// Its content; empty when there is none.
-    pub table: Table,
+    pub table: TomlTable,
 }
 
 impl ConfigFile {
@@ -83,7 +74,7 @@ impl ConfigFile {
         // Editors of Windows put one there.
         let text = text.trim_start_matches('\u{feff}');
         let table =
-            Table::parse(text).map_err(|error| AdminError::FileToml(path.clone(), error))?;
+            TomlTable::parse(text).map_err(|error| AdminError::FileToml(path.clone(), error))?;
         Ok(Self { path, table })
     }
 
@@ -135,18 +126,14 @@ impl Credentials {
         warnings: &mut Vec<String>,
     ) -> Result<Self, AdminError> {
         let [api_url, grpc_url, token] = TRIO.map(|name| surroundings.get(name));
-        let nothing = Table::default();
-        if let (Some(api_url), Some(_), Some(token)) = (&api_url, &grpc_url, &token) {
+        let token = token.map(Secret::new);
+        let of_variables = |api_url: &str, token, warnings: &mut Vec<String>| {
             let url = parse_url(api_url, "HOOP_APIURL")?;
-            let token = Some(Secret::new(token.as_str()));
-            return Self::new(
-                surroundings,
-                Source::Environment,
-                url,
-                token,
-                &nothing,
-                warnings,
-            );
+            let (source, nothing) = (Source::Environment, TomlTable::default());
+            Self::new(surroundings, source, url, token, &nothing, warnings)
+        };
+        if let (Some(api_url), Some(_), Some(_)) = (&api_url, &grpc_url, &token) {
+            return of_variables(api_url, token, warnings);
         }
         // A missing home is a missing file, but a broken file must not be passed over.
         let file = match ConfigFile::read(surroundings, warnings) {
@@ -175,16 +162,7 @@ impl Credentials {
                 .filter(|name| surroundings.get(name).is_none());
             return Err(AdminError::NoCredentials(missing.collect()));
         };
-        let url = parse_url(&api_url, "HOOP_APIURL")?;
-        let token = token.map(Secret::new);
-        Self::new(
-            surroundings,
-            Source::Environment,
-            url,
-            token,
-            &nothing,
-            warnings,
-        )
+        of_variables(&api_url, token, warnings)
     }
 
     /// Where to log in: the address given, `HOOP_APIURL`, or the file. No token.
@@ -213,7 +191,7 @@ impl Credentials {
         source: Source,
         api_url: BaseUrl,
         token: Option<Secret>,
-        table: &Table,
+        table: &TomlTable,
         warnings: &mut Vec<String>,
     ) -> Result<Self, AdminError> {
         let mut noticed = Vec::new();

@@ -31,6 +31,8 @@ pub enum DialError {
     Lookup(String, LookupError),
     /// No address answered; each with its reason.
     Connect(Vec<(SocketAddr, io::ErrorKind)>),
+    /// The proxy did not answer; each of its addresses with its reason.
+    ProxyConnect(Vec<(SocketAddr, io::ErrorKind)>),
     /// The proxy was reached and did not give a tunnel.
     Proxy(ProxyRefusal),
     /// The host is no name that a certificate could have.
@@ -66,15 +68,11 @@ impl fmt::Display for DialError {
         match self {
             Self::Lookup(host, error) => write!(f, "{host}: {error}: {}", error.advice()),
             Self::Connect(failures) => {
-                for (index, (address, kind)) in failures.iter().take(ADDRESSES_SHOWN).enumerate() {
-                    let separator = if index == 0 { "" } else { ", " };
-                    write!(f, "{separator}{address}: {kind}")?;
-                }
-                let last = failures
-                    .last()
-                    .map_or(io::ErrorKind::Other, |(_, kind)| *kind);
-                write!(f, ": {}", advice(last))
+                let last = failures.last();
+                let last = last.map_or(io::ErrorKind::Other, |(_, kind)| *kind);
+                fmt_failures(f, failures, advice(last))
             }
+            Self::ProxyConnect(failures) => fmt_failures(f, failures, proxy::UNREACHABLE_ADVICE),
             Self::Proxy(refusal) => write!(f, "{refusal}"),
             Self::ServerName(host) => {
                 write!(f, "{host} is not a name that a certificate could have")
@@ -93,6 +91,18 @@ impl fmt::Display for DialError {
             Self::Io(kind) => write!(f, "the connection broke: {kind}"),
         }
     }
+}
+
+fn fmt_failures(
+    f: &mut fmt::Formatter<'_>,
+    failures: &[(SocketAddr, io::ErrorKind)],
+    advice: &str,
+) -> fmt::Result {
+    for (index, (address, kind)) in failures.iter().take(ADDRESSES_SHOWN).enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        write!(f, "{separator}{address}: {kind}")?;
+    }
+    write!(f, ": {advice}")
 }
 
 /// A TCP connection whose reads and writes fail with `TimedOut` at a deadline.
@@ -179,6 +189,14 @@ pub fn connect(target: &GatewayAddress, deadline: Instant) -> Result<TimedTcp, D
     Err(DialError::Connect(failures))
 }
 
+/// Connects to a proxy.
+pub fn connect_to_proxy(proxy: &Proxy, deadline: Instant) -> Result<TimedTcp, DialError> {
+    connect(&proxy.address, deadline).map_err(|error| match error {
+        DialError::Connect(failures) => DialError::ProxyConnect(failures),
+        other => other,
+    })
+}
+
 /// Connects to `target`, through the proxy if there is one.
 pub fn connect_through(
     proxy: Option<&Proxy>,
@@ -188,7 +206,7 @@ pub fn connect_through(
     let Some(proxy) = proxy else {
         return connect(target, deadline);
     };
-    let mut stream = connect(&proxy.address, deadline)?;
+    let mut stream = connect_to_proxy(proxy, deadline)?;
     ask_for_tunnel(&mut stream, proxy, target).map_err(DialError::Proxy)?;
     Ok(stream)
 }

@@ -2,10 +2,9 @@
 
 use std::{fmt, io};
 
-use super::credentials::Source;
 use super::dial::DialError;
 use super::toml::TomlError;
-use crate::config::{ConfigError, ProxyError};
+use crate::config::{ConfigError, ProxySettingError};
 use crate::http::{HttpError, UrlError};
 use crate::tls::TrustError;
 
@@ -45,7 +44,7 @@ pub enum AdminError {
     /// The answer points elsewhere.
     Redirect(String),
     /// The gateway refused; status and its words.
-    Refused(Refusal),
+    Refused(ApiRefusal),
     /// The answer is not what this route gives.
     NotJson(String),
     /// The name breaks the server's rule.
@@ -60,7 +59,7 @@ pub enum AdminError {
 
 /// An answer of the gateway that is no success.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct ApiRefusal {
     /// What was asked.
     pub what: What,
     /// The HTTP status.
@@ -73,6 +72,15 @@ pub struct Refusal {
     pub has_token: bool,
     /// The gateway's URL.
     pub url: String,
+}
+
+/// Where the credentials came from, which decides what to advise when they are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The three variables, or the API's URL alone.
+    Environment,
+    /// `~/.hoop/config.toml`.
+    File,
 }
 
 /// What was asked.
@@ -213,7 +221,7 @@ fn fmt_file(f: &mut fmt::Formatter<'_>, error: &AdminError) -> fmt::Result {
 }
 
 /// The proxy's texts end in advice of their own.
-struct ProxyText(ProxyError);
+struct ProxyText(ProxySettingError);
 
 impl fmt::Display for ProxyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -244,7 +252,7 @@ fn fmt_http(f: &mut fmt::Formatter<'_>, url: &str, error: HttpError) -> fmt::Res
     })
 }
 
-fn fmt_refusal(f: &mut fmt::Formatter<'_>, refusal: &Refusal) -> fmt::Result {
+fn fmt_refusal(f: &mut fmt::Formatter<'_>, refusal: &ApiRefusal) -> fmt::Result {
     let status = refusal.status;
     match (status, &refusal.what) {
         (401, What::Login(email)) => {

@@ -4,10 +4,11 @@ use std::io::{self, BufRead, Read, Write};
 use std::os::fd::AsFd;
 
 use super::answers::{PublicInfo, ServerInfo};
+use super::command::LoginCommand;
 use super::credentials::{ConfigFile, Credentials, TRIO};
 use super::error::{AdminError, LoginError, What};
 use super::rest::{Api, printable};
-use super::{Context, Login, Report, warn};
+use super::world::{CommandResult, Context, warn};
 use crate::base::Secret;
 use crate::os::sys;
 use crate::wire::json::write_string;
@@ -17,7 +18,10 @@ use crate::wire::json_text;
 const LINE_BYTES_MAX: u64 = 4096;
 
 /// Logs in and keeps the token.
-pub fn login(command: &Login, context: &mut Context<'_>) -> Result<Report, AdminError> {
+pub fn login(
+    command: &LoginCommand,
+    context: &mut Context<'_>,
+) -> Result<CommandResult, AdminError> {
     let surroundings = context.surroundings;
     // That others can read the file ends with this login, which writes it anew.
     let mut file = ConfigFile::read(surroundings, &mut Vec::new())?;
@@ -44,7 +48,7 @@ pub fn login(command: &Login, context: &mut Context<'_>) -> Result<Report, Admin
         }
     }
     file.write()?;
-    let mut report = Report::of("Login succeeded\n".to_owned());
+    let mut report = CommandResult::of("Login succeeded\n".to_owned());
     if TRIO.iter().all(|name| surroundings.get(name).is_some()) {
         report.note(format!(
             "{} are set and win over this login",

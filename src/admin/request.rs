@@ -6,7 +6,7 @@ use crate::http::is_field_value;
 const USER_AGENT: &str = concat!("hoop-lite/", env!("CARGO_PKG_VERSION"));
 
 /// What to ask. Header values are the caller's secrets.
-pub struct Request<'a> {
+pub struct ApiRequest<'a> {
     /// The method's name.
     pub method: &'static str,
     /// Value of `host`: name and port as in the URL.
@@ -20,7 +20,7 @@ pub struct Request<'a> {
 }
 
 /// The request's bytes, secret because its headers are.
-pub fn encode(request: &Request<'_>) -> Secret {
+pub fn encode(request: &ApiRequest<'_>) -> Secret {
     let body = request.body.unwrap_or_default();
     let mut out = Vec::with_capacity(1024 + body.len());
     let mut line = |parts: &[&str]| {
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_request_is_written_with_its_headers_and_body() {
-        let request = Request {
+        let request = ApiRequest {
             method: "POST",
             authority: "gw:8009",
             path: "/x/api/agents",

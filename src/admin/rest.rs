@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use super::answers::Message;
 use super::credentials::Credentials;
 use super::dial::{DialError, Duplex, READ_BYTES, connect_through, handshake, tls_error};
-use super::error::{AdminError, Refusal, What};
-use super::request::{Request, encode};
-use super::table;
+use super::error::{AdminError, ApiRefusal, What};
+use super::request::{ApiRequest, encode};
 use crate::base::Secret;
+use crate::base::plain::{beginning, plain};
 use crate::config::{Surroundings, proxy};
 use crate::http::{Bounds, HeadBounds, HttpError, Response, ResponseReader, is_field_value};
 use crate::limits::{ADMIN_BODY_BYTES_MAX, ADMIN_HEAD_BYTES_MAX, ADMIN_HEADERS_MAX};
@@ -18,8 +18,8 @@ use crate::wire::json_text::{is_json, parse};
 
 /// One call from the first look-up to the last byte.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Characters shown of a foreign text.
-const MESSAGE_CHARS_MAX: usize = 300;
+/// Bytes shown of a foreign text.
+const MESSAGE_BYTES_MAX: usize = 300;
 
 /// What an answer may cost.
 const ANSWER: Bounds = Bounds {
@@ -71,8 +71,8 @@ impl<'a> Api<'a> {
         let mut stream = self.dial(deadline)?;
         let request = self.request(method, path, body);
         let mut response = exchange(&mut *stream, &request).map_err(|failure| match failure {
-            Exchange::Http(error) => AdminError::Http(self.url(), error),
-            Exchange::Dial(error) => AdminError::Dial(self.url(), error),
+            CallError::Http(error) => AdminError::Http(self.url(), error),
+            CallError::Dial(error) => AdminError::Dial(self.url(), error),
         })?;
         if let 300..=399 = response.status {
             let to = response.header("location").unwrap_or_default();
@@ -105,7 +105,7 @@ impl<'a> Api<'a> {
 
     /// The error for an answer that is no success.
     pub fn refusal(&self, what: What, response: &Response) -> AdminError {
-        AdminError::Refused(Refusal {
+        AdminError::Refused(ApiRefusal {
             what,
             status: response.status,
             message: message_of(response),
@@ -147,7 +147,7 @@ impl<'a> Api<'a> {
         if is_api_key(token) {
             headers.push(("Api-Key", token));
         }
-        encode(&Request {
+        encode(&ApiRequest {
             method,
             authority: &url.authority,
             path: &path,
@@ -170,14 +170,14 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-enum Exchange {
+enum CallError {
     Http(HttpError),
     Dial(DialError),
 }
 
-fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, Exchange> {
+fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, CallError> {
     let broken = |error: &io::Error| {
-        Exchange::Dial(match tls_error(error) {
+        CallError::Dial(match tls_error(error) {
             Some(error) => DialError::Tls(error),
             None => DialError::Io(error.kind()),
         })
@@ -194,7 +194,7 @@ fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, Excha
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             // TLS without its closing alert: what was read may have been cut.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(Exchange::Http(HttpError::Truncated));
+                return Err(CallError::Http(HttpError::Truncated));
             }
             Err(error) => return Err(broken(written.as_ref().err().unwrap_or(&error))),
         };
@@ -204,7 +204,7 @@ fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, Excha
         } else {
             reader.handle_bytes(taken)
         };
-        outcome.map_err(Exchange::Http)?;
+        outcome.map_err(CallError::Http)?;
     }
     Ok(reader.into_response())
 }
@@ -241,9 +241,5 @@ fn message_of(response: &Response) -> String {
 
 /// Foreign text, cut short and without anything that could steer a terminal.
 pub fn printable(text: &str) -> String {
-    let end = text.char_indices().nth(MESSAGE_CHARS_MAX);
-    let cut = end.and_then(|(end, _)| text.get(..end)).unwrap_or(text);
-    let mut out = String::new();
-    table::push_printable(&mut out, cut);
-    out
+    plain(beginning(text, MESSAGE_BYTES_MAX))
 }

@@ -1,35 +1,33 @@
 //! The agents table, byte for byte as upstream's tabwriter sets it.
 //!
 //! Columns are as wide as their widest cell plus `PADDING`, at least `WIDTH_MIN`; the last
-//! cell of a row is padded too. Cells come from foreign machines: control characters are shown as
-//! `?`, so that no host name can drive the reader's terminal.
+//! cell of a row is padded too. Cells come from foreign machines, so that what could drive the
+//! reader's terminal is left out.
+
+use crate::base::plain::plain;
 
 const WIDTH_MIN: usize = 6;
 const PADDING: usize = 3;
 
 /// Sets `rows` in columns, one line per row.
 pub fn render<const N: usize>(rows: &[[&str; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.map(plain)).collect();
     let mut widths = [WIDTH_MIN; N];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count() + PADDING);
         }
     }
     let mut out = String::new();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter().zip(row) {
-            push_printable(&mut out, cell);
+            out.push_str(cell);
             let filled = cell.chars().count();
             out.extend(std::iter::repeat_n(' ', width.saturating_sub(filled)));
         }
         out.push('\n');
     }
     out
-}
-
-/// Appends `text` with every control character replaced.
-pub fn push_printable(out: &mut String, text: &str) {
-    out.extend(text.chars().map(|c| if c.is_control() { '?' } else { c }));
 }
 
 #[cfg(test)]
@@ -55,6 +53,6 @@ mod tests {
 
     #[test]
     fn escapes_do_not_reach_the_terminal() {
-        assert_eq!(render(&[["a\x1b[31m\n"]]), "a?[31m?   \n");
+        assert_eq!(render(&[["a\x1b[31m\n"]]), "a[31m    \n");
     }
 }

@@ -14,7 +14,7 @@ const ENTRIES_MAX: usize = 256;
 
 /// What stands behind a key.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Value {
+pub enum TomlValue {
     /// A string.
     Text(String),
     /// A boolean.
@@ -23,8 +23,8 @@ pub enum Value {
 
 /// The entries of a file in their order.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Table {
-    entries: Vec<(String, Value)>,
+pub struct TomlTable {
+    entries: Vec<(String, TomlValue)>,
 }
 
 /// Why a file cannot be used. Never carries what the file says, which may be a token.
@@ -51,7 +51,7 @@ impl fmt::Display for TomlError {
     }
 }
 
-impl Table {
+impl TomlTable {
     /// Reads a whole file.
     pub fn parse(text: &str) -> Result<Self, TomlError> {
         if text.len() > FILE_BYTES_MAX {
@@ -74,7 +74,7 @@ impl Table {
     }
 
     /// The value of `key`.
-    pub fn get(&self, key: &str) -> Option<&Value> {
+    pub fn get(&self, key: &str) -> Option<&TomlValue> {
         self.entries
             .iter()
             .find(|(name, _)| name == key)
@@ -84,7 +84,7 @@ impl Table {
     /// The string behind `key`; an empty one counts as absent.
     pub fn text(&self, key: &str) -> Option<&str> {
         match self.get(key) {
-            Some(Value::Text(text)) if !text.is_empty() => Some(text),
+            Some(TomlValue::Text(text)) if !text.is_empty() => Some(text),
             _ => None,
         }
     }
@@ -92,14 +92,14 @@ impl Table {
     /// The boolean behind `key`.
     pub fn flag(&self, key: &str) -> Option<bool> {
         match self.get(key) {
-            Some(Value::Flag(flag)) => Some(*flag),
+            Some(TomlValue::Flag(flag)) => Some(*flag),
             _ => None,
         }
     }
 
     /// Sets `key`, which must be a bare key, to a string.
     pub fn set_text(&mut self, key: &str, text: &str) {
-        let value = Value::Text(text.to_owned());
+        let value = TomlValue::Text(text.to_owned());
         match self.entries.iter_mut().find(|(name, _)| name == key) {
             Some(entry) => entry.1 = value,
             None => self.entries.push((key.to_owned(), value)),
@@ -114,8 +114,8 @@ impl Table {
             out.push_str(" = ");
             match value {
                 // A JSON string is a TOML basic string: the same quotes and escapes.
-                Value::Text(text) => write_string(&mut out, text),
-                Value::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),
+                TomlValue::Text(text) => write_string(&mut out, text),
+                TomlValue::Flag(flag) => out.push_str(if *flag { "true" } else { "false" }),
             }
             out.push('\n');
         }
@@ -124,7 +124,7 @@ impl Table {
 }
 
 /// One line: `Some(None)` for a blank one, `None` for one that is not understood.
-fn parse_line(line: &str) -> Option<Option<(String, Value)>> {
+fn parse_line(line: &str) -> Option<Option<(String, TomlValue)>> {
     let line = line.trim_matches([' ', '\t']);
     if line.is_empty() || line.starts_with('#') {
         return Some(None);
@@ -140,23 +140,23 @@ fn parse_line(line: &str) -> Option<Option<(String, Value)>> {
         basic_string(quoted)?
     } else if let Some(quoted) = rest.strip_prefix('\'') {
         let (text, tail) = quoted.split_once('\'')?;
-        (Value::Text(text.to_owned()), tail)
+        (TomlValue::Text(text.to_owned()), tail)
     } else if let Some(tail) = rest.strip_prefix("true") {
-        (Value::Flag(true), tail)
+        (TomlValue::Flag(true), tail)
     } else {
-        (Value::Flag(false), rest.strip_prefix("false")?)
+        (TomlValue::Flag(false), rest.strip_prefix("false")?)
     };
     let tail = tail.trim_start_matches([' ', '\t']);
     (tail.is_empty() || tail.starts_with('#')).then(|| Some((key.to_owned(), value)))
 }
 
 /// The string up to the closing quote, and what follows it.
-fn basic_string(quoted: &str) -> Option<(Value, &str)> {
+fn basic_string(quoted: &str) -> Option<(TomlValue, &str)> {
     let mut text = String::new();
     let mut rest = quoted.chars();
     loop {
         match rest.next()? {
-            '"' => return Some((Value::Text(text), rest.as_str())),
+            '"' => return Some((TomlValue::Text(text), rest.as_str())),
             '\\' => text.push(match rest.next()? {
                 'b' => '\u{8}',
                 't' => '\t',
@@ -191,7 +191,7 @@ mod tests {
     fn upstreams_file_is_read() {
         let text = "# saved by login\r\ntoken = \"a.b.c\"\napi_url = 'https://h/x'  # note\n\n\
                     grpc_url=\"grpcs://h:8010\"\nskip_tls_verify = true\ntls_ca = \"\"\n";
-        let table = Table::parse(text).unwrap_or_default();
+        let table = TomlTable::parse(text).unwrap_or_default();
         assert_eq!(table.text("token"), Some("a.b.c"));
         assert_eq!(table.text("api_url"), Some("https://h/x"));
         assert_eq!(table.text("grpc_url"), Some("grpcs://h:8010"));
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn escapes_are_undone() {
-        let table = Table::parse(r#"a = "\"\\\t\u00e9\U0001F600#" # x"#).unwrap_or_default();
+        let table = TomlTable::parse(r#"a = "\"\\\t\u00e9\U0001F600#" # x"#).unwrap_or_default();
         assert_eq!(table.text("a"), Some("\"\\\té😀#"));
     }
 
@@ -224,36 +224,40 @@ mod tests {
             "a = \"\"\"x\"\"\"",
         ] {
             let text = format!("ok = true\n{bad}\n");
-            assert_eq!(Table::parse(&text).err(), Some(TomlError::Line(2)), "{bad}");
+            assert_eq!(
+                TomlTable::parse(&text).err(),
+                Some(TomlError::Line(2)),
+                "{bad}"
+            );
         }
-        let twice = Table::parse("a = true\na = false").err();
+        let twice = TomlTable::parse("a = true\na = false").err();
         assert_eq!(twice, Some(TomlError::Twice(2)));
     }
 
     #[test]
     fn size_is_bounded() {
         let long = "#".repeat(FILE_BYTES_MAX + 1);
-        assert_eq!(Table::parse(&long).err(), Some(TomlError::TooLarge));
+        assert_eq!(TomlTable::parse(&long).err(), Some(TomlError::TooLarge));
         let many: String = (0..=ENTRIES_MAX)
             .map(|n| format!("k{n} = true\n"))
             .collect();
-        assert_eq!(Table::parse(&many).err(), Some(TomlError::TooLarge));
+        assert_eq!(TomlTable::parse(&many).err(), Some(TomlError::TooLarge));
     }
 
     proptest! {
         #[test]
         fn arbitrary_text_never_panics(text: String, soup in "[a-c=\"'\\\\u0 \n\r#true]{0,60}") {
-            let _ = Table::parse(&text);
-            let _ = Table::parse(&soup);
+            let _ = TomlTable::parse(&text);
+            let _ = TomlTable::parse(&soup);
         }
 
         #[test]
         fn what_is_written_reads_back(entries in proptest::collection::btree_map("[a-z_]{1,8}", any::<String>(), 0..8)) {
-            let mut table = Table::default();
+            let mut table = TomlTable::default();
             for (key, text) in &entries {
                 table.set_text(key, text);
             }
-            let again = Table::parse(&table.to_text()).unwrap_or_default();
+            let again = TomlTable::parse(&table.to_text()).unwrap_or_default();
             prop_assert!(again == table);
         }
     }

@@ -295,7 +295,7 @@ impl Agent {
                 &trouble::ended("PreConnect", &status),
                 LossCause::Passing,
             ),
-            Ok(answer) if answer.connect => self.open_stream(now),
+            Ok(answer) if answer.connects() => self.open_stream(now),
             Ok(answer) => {
                 if let Phase::Connecting(connecting) = &mut self.phase {
                     connecting.is_known = true;

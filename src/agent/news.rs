@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::grpc::Status;
 use crate::limits;
-use crate::link::{Answer, Link, LinkError, LinkEvent};
+use crate::link::{Answer, Link, LinkError, LinkEvent, NoAnswer};
 use crate::packet::{Kind, Outbox};
 use crate::session::Sessions;
 
@@ -50,7 +50,9 @@ impl News {
                 }
                 LinkEvent::Ready => news.is_ready = true,
                 LinkEvent::StreamEnded(status) => news.ended = Some(status),
-                LinkEvent::Answered(answer) => news.answer = Some(answer),
+                LinkEvent::Answered(answer) => {
+                    news.answer = Some(answer.map_err(NoAnswer::into_status));
+                }
                 LinkEvent::GoAway(code, debug) => {
                     log::info!(
                         "the gateway, or a proxy in front of it, says goodbye ({code}, {}): sessions go on, and \

@@ -9,7 +9,7 @@ use super::endpoint::{Endpoint, transport};
 use crate::base::TimerId;
 use crate::grpc::Status;
 use crate::limits;
-use crate::link::{AgentIdentity, Answer, Link, LinkEvent};
+use crate::link::{AgentIdentity, Answer, Link, LinkEvent, NoAnswer};
 use crate::packet::Outbox;
 
 /// Credit of a connection that carries no stream of packets: the protocol's default.
@@ -102,7 +102,7 @@ impl Second {
             false
         });
         match (answer, result) {
-            (Some(answer), _) => SecondNews::Answered(answer),
+            (Some(answer), _) => SecondNews::Answered(answer.map_err(NoAnswer::into_status)),
             (None, Err(error)) => SecondNews::Failed(error.to_string()),
             (None, Ok(())) if is_ready && link.ask().is_err() => {
                 SecondNews::Failed("a second connection takes no call either".to_owned())

@@ -2,7 +2,7 @@
 //! To what it happened is put in front of them: see `Agent::link_lost`.
 
 use crate::grpc::{Code, Status};
-use crate::link::{Link, LinkError};
+use crate::link::{Link, LinkError, proxy, proxy_advice};
 
 /// The gateway's words for a key that another stream uses.
 const ALREADY_CONNECTED: &str = "agent already connected";
@@ -19,7 +19,7 @@ pub const ONE_CALL: &str = "a proxy in front of the gateway takes one call a con
 /// No address took the connection; `advice` is for an address of the gateway itself.
 pub fn unreachable(reason: &str, advice: &str, is_proxy: bool) -> String {
     let advice = match is_proxy {
-        true => "correct HTTPS_PROXY, or name the gateway's host in NO_PROXY",
+        true => proxy::UNREACHABLE_ADVICE,
         false => advice,
     };
     format!("{reason}: {advice}")
@@ -100,28 +100,6 @@ pub fn ended(what: &str, status: &Status) -> String {
         _ => "",
     };
     format!("the gateway ended {what}: {status}{advice}")
-}
-
-/// What to do about whoever answers in the gateway's place.
-fn proxy_advice(http: u16) -> &'static str {
-    match http {
-        300..=399 => {
-            "it redirects, perhaps to a login: have it pass requests for /protobuf.Transport/"
-        }
-        401 | 403 | 407 => {
-            "it wants a login or forbids: have it pass requests for /protobuf.Transport/ as they are"
-        }
-        413 => {
-            "it limits the bytes of a request, and ours last for weeks: lift that (nginx: \
-             client_max_body_size 0)"
-        }
-        429 => "it limits the rate of requests or connections: lift that for the gateway's port",
-        408 | 502..=504 => {
-            "it does not reach the gateway, or limits the time of a request (nginx: \
-             grpc_read_timeout, grpc_send_timeout)"
-        }
-        _ => "check that this is the gateway's gRPC port (8010 unless changed), not its web page",
-    }
 }
 
 /// The gateway does not accept the key.

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// Appends `text` without what could steer a terminal or reorder a line: control characters of C0
-/// and C1, the byte order mark, and the marks of text direction. White space becomes a blank.
-pub fn push_plain(out: &mut String, text: &str) {
+/// `text` without what could steer a terminal or reorder a line: control characters of C0 and C1, the
+/// byte order mark, and the marks of text direction. White space becomes a blank.
+pub fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => out.push(' '),
@@ -13,12 +14,15 @@ pub fn push_plain(out: &mut String, text: &str) {
             c => out.push(c),
         }
     }
+    out
 }
 
-/// [`push_plain`] into a new text.
-pub fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    push_plain(&mut out, text);
+/// [`plain`] of the beginning of `text`; what is longer shows it.
+pub fn shortened(text: &str, bytes_max: usize) -> String {
+    let mut out = plain(beginning(text, bytes_max));
+    if text.len() > bytes_max {
+        out.push_str("...");
+    }
     out
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::base::plain::shortened;
+
 /// A command line that means nothing. The program ends with status 2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UsageError {
@@ -144,22 +146,14 @@ fn did_you_mean(f: &mut fmt::Formatter<'_>, dashes: &str, nearest: Option<&str>)
     }
 }
 
-/// Typed text made fit for an error message: short, and unable to steer a terminal.
+/// Typed text made fit for an error message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown(String);
 
 impl Shown {
     /// The printable beginning of `text`.
     pub fn new(text: &str) -> Self {
-        let mut shown: String = text
-            .chars()
-            .filter(|c| *c == ' ' || c.is_ascii_graphic())
-            .take(SHOWN_MAX)
-            .collect();
-        if text.chars().nth(SHOWN_MAX).is_some() {
-            shown.push_str("...");
-        }
-        Self(shown)
+        Self(shortened(text, SHOWN_MAX))
     }
 }
 

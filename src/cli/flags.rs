@@ -1,6 +1,6 @@
 //! The one table of commands, flags and variables: parsing, help, man page and completions read it.
 
-use crate::config::{beside, settings};
+use crate::config::settings;
 
 /// Which command a flag belongs to or a line calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,19 @@ impl CommandEntry {
     pub fn word_count(&self) -> usize {
         self.words().count()
     }
+
+    /// It is called by words that begin like `typed`, or end earlier. `agent` and `agents` are the same.
+    pub(super) fn agrees_with(&self, typed: &[&str]) -> bool {
+        let mut pairs = self.words().zip(typed);
+        pairs.all(|(word, typed)| singular(word) == singular(typed))
+    }
+}
+
+fn singular(word: &str) -> &str {
+    match word {
+        "agents" => "agent",
+        other => other,
+    }
 }
 
 /// What may follow a command's words.
@@ -75,7 +88,7 @@ pub struct Flag {
     /// The one-letter form.
     pub short: Option<char>,
     /// What it takes.
-    pub value: Value,
+    pub value: FlagValue,
     /// The variable that sets the same.
     pub variable: Option<&'static str>,
     /// One or two sentences.
@@ -86,7 +99,7 @@ pub struct Flag {
 
 /// What a flag takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum FlagValue {
     /// Nothing, or `=true` or `=false`.
     Switch,
     /// Text; the placeholder of help lines.
@@ -210,7 +223,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "name",
         short: Some('n'),
-        value: Value::Text("NAME"),
+        value: FlagValue::Text("NAME"),
         variable: None,
         help: "The connection's name; the host's name unless given.",
         commands: RUN,
@@ -218,7 +231,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "command",
         short: None,
-        value: Value::Text("COMMAND"),
+        value: FlagValue::Text("COMMAND"),
         variable: None,
         help: "What the connection runs; a shell, or the database's client, unless given.",
         commands: RUN,
@@ -242,7 +255,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "review",
         short: None,
-        value: Value::Text("GROUPS"),
+        value: FlagValue::Text("GROUPS"),
         variable: None,
         help: "Groups whose approval each session needs, separated by commas.",
         commands: RUN,
@@ -250,7 +263,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "data-masking",
         short: None,
-        value: Value::Text("TYPES"),
+        value: FlagValue::Text("TYPES"),
         variable: None,
         help: "Kinds of data that the gateway masks, separated by commas.",
         commands: RUN,
@@ -258,7 +271,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "mode",
         short: None,
-        value: Value::Words(&["standard", "embedded"]),
+        value: FlagValue::Words(&["standard", "embedded"]),
         variable: None,
         help: "How the agent works: one stream held open (the default), or one opened on demand.",
         commands: &[C::AdminCreateAgent],
@@ -266,7 +279,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "api-url",
         short: None,
-        value: Value::Text("URL"),
+        value: FlagValue::Text("URL"),
         variable: Some("HOOP_APIURL"),
         help: "The gateway's REST address.",
         commands: &[C::AdminLogin],
@@ -274,7 +287,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "email",
         short: None,
-        value: Value::Text("EMAIL"),
+        value: FlagValue::Text("EMAIL"),
         variable: None,
         help: "Who signs in; asked for unless given.",
         commands: &[C::AdminLogin],
@@ -282,7 +295,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "output",
         short: Some('o'),
-        value: Value::Words(&["json"]),
+        value: FlagValue::Words(&["json"]),
         variable: None,
         help: "Print JSON instead of text.",
         commands: OUTPUT,
@@ -290,8 +303,8 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "keep-going",
         short: None,
-        value: Value::Switch,
-        variable: Some(beside::KEEP_GOING),
+        value: FlagValue::Switch,
+        variable: Some(settings::KEEP_GOING),
         help: "Start CMD also when key, authority or health address can't be used: without the \
                agent, or without its health.",
         commands: RUN,
@@ -299,140 +312,140 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "kill-after",
         short: None,
-        value: Value::Text("DURATION"),
-        variable: Some(beside::KILL_AFTER),
+        value: FlagValue::Text("DURATION"),
+        variable: Some(settings::KILL_AFTER),
         help: "Kill CMD when it has not ended so long after TERM (never).",
         commands: RUN,
     },
     setting(
         "drain-timeout",
-        Value::Text("DURATION"),
+        FlagValue::Text("DURATION"),
         settings::DRAIN_TIMEOUT,
         "How long sessions may go on after the first signal to stop (10s).",
     ),
     setting(
         "key-check-interval",
-        Value::Text("DURATION"),
+        FlagValue::Text("DURATION"),
         settings::KEY_CHECK_INTERVAL,
         "Time between two questions whether the key still stands (15s).",
     ),
     setting(
         "reconnect-max",
-        Value::Text("DURATION"),
+        FlagValue::Text("DURATION"),
         settings::RECONNECT_MAX,
         "Longest wait between two attempts to reach the gateway (30s).",
     ),
     setting(
         "exit-on-revoked",
-        Value::Switch,
+        FlagValue::Switch,
         settings::EXIT_ON_REVOKED,
         "End with status 3 when the gateway refuses the key, instead of trying again; run ends its \
          program then.",
     ),
     setting(
         "refuse-plaintext",
-        Value::Switch,
+        FlagValue::Switch,
         settings::REFUSE_PLAINTEXT,
         "Refuse a gateway without TLS unless its address is loopback, private, shared \
          (100.64.0.0/10) or link-local.",
     ),
     setting(
         "health-listen",
-        Value::Text("ADDRESS"),
+        FlagValue::Text("ADDRESS"),
         settings::HEALTH_LISTEN,
-        "Serve /healthz, /readyz and /metrics on HOST:PORT or a unix socket's path (off).",
+        "Serve /livez, /readyz, /healthz and /metrics on HOST:PORT or a unix socket's path (off).",
     ),
     setting(
         "queue-budget",
-        Value::Text("SIZE"),
+        FlagValue::Text("SIZE"),
         settings::QUEUE_BUDGET,
         "Memory for data that waits for slow targets (32MiB).",
     ),
     setting(
         "relay-count-max",
-        Value::Text("COUNT"),
+        FlagValue::Text("COUNT"),
         settings::RELAY_COUNT_MAX,
         "Connections to targets open at one time (16384).",
     ),
     setting(
         "stall-max",
-        Value::Text("DURATION"),
+        FlagValue::Text("DURATION"),
         settings::STALL_MAX,
         "How long a target may take nothing while the queues are half full (3s).",
     ),
     setting(
         "output-after-exit",
-        Value::Text("DURATION"),
+        FlagValue::Text("DURATION"),
         settings::OUTPUT_AFTER_EXIT,
         "How long jobs that a command leaves behind may go on to print (60s).",
     ),
     setting(
         "end-detached",
-        Value::Switch,
+        FlagValue::Switch,
         settings::END_DETACHED,
         "End also what a session has detached by nohup or setsid when it ends normally.",
     ),
     setting(
         "user",
-        Value::Text("USER"),
+        FlagValue::Text("USER"),
         settings::USER,
         "Become this user, by name or number, once the key is read: start as root for a key file \
          that sessions can't read; the key is read once.",
     ),
     setting(
         "separate-sessions",
-        Value::Words(&["auto", "true", "false"]),
+        FlagValue::Words(&["auto", "true", "false"]),
         settings::SEPARATE_SESSIONS,
         "Shut sessions off from one another by Landlock, at the price of sudo and su (auto: where \
          they do not work anyway).",
     ),
     setting(
         "keepalive-idle",
-        Value::Text("DURATION"),
+        FlagValue::Text("DURATION"),
         settings::KEEPALIVE_IDLE,
         "Silence of a connection to a target before TCP asks whether it is there (15s).",
     ),
     setting(
         "keepalive-interval",
-        Value::Text("DURATION"),
+        FlagValue::Text("DURATION"),
         settings::KEEPALIVE_INTERVAL,
         "Time between two such questions (15s).",
     ),
     setting(
         "keepalive-probes",
-        Value::Text("COUNT"),
+        FlagValue::Text("COUNT"),
         settings::KEEPALIVE_PROBES,
         "How many of them may go unanswered before the connection is closed (9).",
     ),
     setting(
         "client-env",
-        Value::Text("NAMES"),
+        FlagValue::Text("NAMES"),
         settings::CLIENT_ENV,
         "Variables that clients may set: default (all but those by which programs find code), \
          none, or a list such as APP_MODE,BUILD_*.",
     ),
     setting(
         "log-ship",
-        Value::Switch,
+        FlagValue::Switch,
         settings::LOG_SHIP,
         "Send our log lines to the gateway's log view too.",
     ),
     setting(
         "format",
-        Value::Words(&["human", "verbose", "console", "json"]),
+        FlagValue::Words(&["human", "verbose", "console", "json"]),
         settings::LOG_ENCODING,
         "Form of log lines; human on a terminal and json elsewhere unless given.",
     ),
     setting(
         "log-level",
-        Value::Words(&["trace", "debug", "info", "warn", "error"]),
+        FlagValue::Words(&["trace", "debug", "info", "warn", "error"]),
         settings::LOG_LEVEL,
         "The least important log lines that are written (info).",
     ),
     Flag {
         name: "debug",
         short: None,
-        value: Value::Switch,
+        value: FlagValue::Switch,
         variable: None,
         help: "The same as --log-level=debug.",
         commands: AGENT,
@@ -440,7 +453,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "help",
         short: Some('h'),
-        value: Value::Switch,
+        value: FlagValue::Switch,
         variable: None,
         help: "Explain the command.",
         commands: EVERY,
@@ -448,7 +461,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "version",
         short: Some('V'),
-        value: Value::Switch,
+        value: FlagValue::Switch,
         variable: None,
         help: "Print the version.",
         commands: &[C::StartAgent],
@@ -529,7 +542,7 @@ pub fn entry(name: CommandName) -> Option<&'static CommandEntry> {
 
 const fn setting(
     name: &'static str,
-    value: Value,
+    value: FlagValue,
     variable: &'static str,
     help: &'static str,
 ) -> Flag {
@@ -547,7 +560,7 @@ const fn database(name: &'static str, help: &'static str) -> Flag {
     Flag {
         name,
         short: None,
-        value: Value::Secret("URI"),
+        value: FlagValue::Secret("URI"),
         variable: Some("HOOP_DB_URI"),
         help,
         commands: RUN,

@@ -1,6 +1,6 @@
 //! Help texts, written from the table of commands and flags.
 
-use super::flags::{COMMANDS, CommandEntry, FLAGS, Flag, Operand, VARIABLES, Value};
+use super::flags::{COMMANDS, CommandEntry, FLAGS, Flag, FlagValue, Operand, VARIABLES};
 
 /// The help of the commands that begin with `words`: the overview for none, a list for a group,
 /// the whole text for one command. `None` when no command begins so.
@@ -22,11 +22,7 @@ pub fn text(words: &[&str]) -> Option<String> {
 }
 
 fn begins_with(entry: &CommandEntry, typed: &[&str]) -> bool {
-    typed.len() <= entry.word_count()
-        && entry
-            .words()
-            .zip(typed)
-            .all(|(word, typed)| super::is_word(word, typed))
+    typed.len() <= entry.word_count() && entry.agrees_with(typed)
 }
 
 fn overview() -> String {
@@ -105,12 +101,12 @@ fn push_flag(out: &mut String, flag: &Flag) {
         None => format!("--{}", flag.name),
     };
     match flag.value {
-        Value::Switch => {}
-        Value::Text(placeholder) | Value::Secret(placeholder) => {
+        FlagValue::Switch => {}
+        FlagValue::Text(placeholder) | FlagValue::Secret(placeholder) => {
             head.push(' ');
             head.push_str(placeholder);
         }
-        Value::Words(words) => {
+        FlagValue::Words(words) => {
             head.push(' ');
             head.push_str(&words.join("|"));
         }

@@ -20,12 +20,12 @@ use crate::base::Secret;
 use crate::config::beside::BesideSettings;
 use crate::config::{ConfigError, Settings, Surroundings, settings};
 use flags::{CommandEntry, Operand};
-use nearest::near;
+use nearest::{near, nearest};
 use typed::Typed;
 
 /// What the program is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum Invocation {
     /// Be the agent.
     StartAgent(AgentOptions),
     /// Be the agent beside another program.
@@ -113,7 +113,7 @@ pub struct RunOptions {
 }
 
 /// The meaning of a command line; `arguments` is without the program's own name.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
     let mut typed = Typed::parse(arguments)?;
     split_resource(&mut typed.words);
     let words: Vec<&str> = typed.words.iter().map(String::as_str).collect();
@@ -121,7 +121,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         return help_about(&words);
     }
     if words.is_empty() && typed.is_on("version") {
-        return Ok(Command::Version { json: false });
+        return Ok(Invocation::Version { json: false });
     }
     let entry = command(&words)?;
     let operands = words.get(entry.word_count()..).unwrap_or_default();
@@ -147,28 +147,14 @@ fn split_resource(words: &mut Vec<String>) {
     words.splice(2..3, parts.into_iter().filter(|part| !part.is_empty()));
 }
 
-/// `typed` calls the word of a command: `agent` and `agents` are the same.
-fn is_word(word: &str, typed: &str) -> bool {
-    let singular = |word: &str| match word {
-        "agents" => "agent".len(),
-        other => other.len(),
-    };
-    word.get(..singular(word)) == typed.get(..singular(typed))
-}
-
 fn command(words: &[&str]) -> Result<&'static CommandEntry, UsageError> {
     let typed = if words.is_empty() {
         &["start", "agent"]
     } else {
         words
     };
-    let is_called = |entry: &&CommandEntry| {
-        entry.word_count() <= typed.len()
-            && entry
-                .words()
-                .zip(typed)
-                .all(|(word, typed)| is_word(word, typed))
-    };
+    let is_called =
+        |entry: &&CommandEntry| entry.word_count() <= typed.len() && entry.agrees_with(typed);
     COMMANDS
         .iter()
         .find(is_called)
@@ -177,13 +163,8 @@ fn command(words: &[&str]) -> Result<&'static CommandEntry, UsageError> {
 
 fn unknown(words: &[&str]) -> UsageError {
     let typed = Shown::new(&words.join(" "));
-    let begins = |entry: &&CommandEntry| {
-        words.len() < entry.word_count()
-            && entry
-                .words()
-                .zip(words)
-                .all(|(word, typed)| is_word(word, typed))
-    };
+    let begins =
+        |entry: &&CommandEntry| words.len() < entry.word_count() && entry.agrees_with(words);
     let choices: Vec<&str> = COMMANDS
         .iter()
         .filter(begins)
@@ -208,13 +189,13 @@ fn unknown(words: &[&str]) -> UsageError {
     }
 }
 
-fn help_about(words: &[&str]) -> Result<Command, UsageError> {
+fn help_about(words: &[&str]) -> Result<Invocation, UsageError> {
     // What follows a whole command is an operand, about which there is nothing to say.
     (0..=words.len())
         .rev()
         .filter(|length| *length > 0 || words.is_empty())
         .find_map(|length| help::text(words.get(..length)?))
-        .map(Command::Help)
+        .map(Invocation::Help)
         .ok_or_else(|| unknown(words))
 }
 
@@ -272,32 +253,40 @@ fn meaning(
     name: CommandName,
     operand: Option<String>,
     typed: Typed,
-) -> Result<Command, UsageError> {
+) -> Result<Invocation, UsageError> {
     let json = typed.value("output").is_some();
     let own = |flag| typed.value(flag).map(str::to_owned);
     Ok(match name {
-        CommandName::StartAgent => Command::StartAgent(agent_options(&typed)?),
-        CommandName::Run => Command::Run(run_options(typed)?),
-        CommandName::AdminCreateAgent => Command::AdminCreateAgent {
+        CommandName::StartAgent => Invocation::StartAgent(agent_options(&typed)?),
+        CommandName::Run => Invocation::Run(run_options(typed)?),
+        CommandName::AdminCreateAgent => Invocation::AdminCreateAgent {
             name: operand.unwrap_or_default(),
             mode: own("mode"),
             json,
         },
         CommandName::AdminGetAgents => match operand {
-            Some(name) => Command::AdminGetAgent { name, json },
-            None => Command::AdminGetAgents { json },
+            Some(name) => Invocation::AdminGetAgent { name, json },
+            None => Invocation::AdminGetAgents { json },
         },
-        CommandName::AdminDeleteAgent => Command::AdminDeleteAgent {
+        CommandName::AdminDeleteAgent => Invocation::AdminDeleteAgent {
             name: operand.unwrap_or_default(),
         },
-        CommandName::AdminLogin => Command::AdminLogin {
+        CommandName::AdminLogin => Invocation::AdminLogin {
             api_url: own("api-url"),
             email: own("email"),
         },
-        CommandName::Doctor => Command::Doctor { json },
-        CommandName::Version => Command::Version { json },
+        CommandName::Doctor => Invocation::Doctor { json },
+        CommandName::Version => Invocation::Version { json },
         CommandName::Help => return help_about(&[]),
     })
+}
+
+/// For a variable `HOOP_LITE_...` that means nothing: the one that does and was probably meant, if any is
+/// near.
+pub fn misspelt(variable: &str) -> Option<Option<&'static str>> {
+    let known = || FLAGS.iter().filter_map(|flag| flag.variable);
+    let is_ours = variable.starts_with("HOOP_LITE_");
+    (is_ours && !known().any(|known| known == variable)).then(|| nearest(variable, known()))
 }
 
 fn agent_options(typed: &Typed) -> Result<AgentOptions, UsageError> {
@@ -326,13 +315,13 @@ fn check_settings(options: &AgentOptions) -> Result<(), UsageError> {
     };
     let checked =
         Settings::load(surroundings).and_then(|_| BesideSettings::load(surroundings).map(drop));
-    let Err(ConfigError::Setting { variable }) = checked else {
+    let Err(ConfigError::Setting { variable, wanted }) = checked else {
         return Ok(());
     };
     let flag = FLAGS.iter().find(|flag| flag.variable == Some(variable));
     Err(UsageError::Value {
         flag: flag.map_or(variable, |flag| flag.name),
-        wanted: settings::wanted(variable).unwrap_or_default().to_owned(),
+        wanted: wanted.to_owned(),
     })
 }
 

@@ -6,7 +6,7 @@ fn words(line: &str) -> Vec<OsString> {
     line.split_whitespace().map(OsString::from).collect()
 }
 
-fn parsed(line: &str) -> Command {
+fn parsed(line: &str) -> Invocation {
     parse(words(line)).unwrap()
 }
 
@@ -16,28 +16,40 @@ fn refused(line: &str) -> String {
 
 fn agent(line: &str) -> AgentOptions {
     match parsed(line) {
-        Command::StartAgent(options) => options,
+        Invocation::StartAgent(options) => options,
         other => panic!("{other:?}"),
     }
 }
 
 fn run(line: &str) -> RunOptions {
     match parsed(line) {
-        Command::Run(options) => options,
+        Invocation::Run(options) => options,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_misspelt_variable_finds_its_nearest() {
+    assert_eq!(misspelt("HOOP_LITE_STALL_MAX"), None);
+    assert_eq!(misspelt("HOOP_KEY"), None);
+    let near = Some("HOOP_LITE_STALL_MAX");
+    assert_eq!(misspelt("HOOP_LITE_STAL_MAX"), Some(near));
+    assert_eq!(misspelt("HOOP_LITE_NOTHING_OF_THE_KIND"), Some(None));
 }
 
 #[test]
 fn commands_mean_what_they_say() {
     let text = |text: &str| text.to_owned();
     for (line, command) in [
-        ("", Command::StartAgent(AgentOptions::default())),
-        ("start agent", Command::StartAgent(AgentOptions::default())),
-        ("run", Command::Run(RunOptions::default())),
+        ("", Invocation::StartAgent(AgentOptions::default())),
+        (
+            "start agent",
+            Invocation::StartAgent(AgentOptions::default()),
+        ),
+        ("run", Invocation::Run(RunOptions::default())),
         (
             "admin create agent dev",
-            Command::AdminCreateAgent {
+            Invocation::AdminCreateAgent {
                 name: text("dev"),
                 mode: None,
                 json: false,
@@ -45,51 +57,54 @@ fn commands_mean_what_they_say() {
         ),
         (
             "admin create agents/dev --mode embedded -o json",
-            Command::AdminCreateAgent {
+            Invocation::AdminCreateAgent {
                 name: text("dev"),
                 mode: Some(text("embedded")),
                 json: true,
             },
         ),
-        ("admin get agents", Command::AdminGetAgents { json: false }),
+        (
+            "admin get agents",
+            Invocation::AdminGetAgents { json: false },
+        ),
         (
             "admin get agent -ojson",
-            Command::AdminGetAgents { json: true },
+            Invocation::AdminGetAgents { json: true },
         ),
         (
             "admin get agent dev",
-            Command::AdminGetAgent {
+            Invocation::AdminGetAgent {
                 name: text("dev"),
                 json: false,
             },
         ),
         (
             "--output=json admin get agents/dev",
-            Command::AdminGetAgent {
+            Invocation::AdminGetAgent {
                 name: text("dev"),
                 json: true,
             },
         ),
         (
             "admin delete agent/dev",
-            Command::AdminDeleteAgent { name: text("dev") },
+            Invocation::AdminDeleteAgent { name: text("dev") },
         ),
         (
             "admin delete agent a/b",
-            Command::AdminDeleteAgent { name: text("a/b") },
+            Invocation::AdminDeleteAgent { name: text("a/b") },
         ),
         (
             "admin login --email a@b.c --api-url http://127.0.0.1:8009",
-            Command::AdminLogin {
+            Invocation::AdminLogin {
                 api_url: Some(text("http://127.0.0.1:8009")),
                 email: Some(text("a@b.c")),
             },
         ),
-        ("doctor -o json", Command::Doctor { json: true }),
-        ("version", Command::Version { json: false }),
-        ("version -o json", Command::Version { json: true }),
-        ("--version", Command::Version { json: false }),
-        ("-V", Command::Version { json: false }),
+        ("doctor -o json", Invocation::Doctor { json: true }),
+        ("version", Invocation::Version { json: false }),
+        ("version -o json", Invocation::Version { json: true }),
+        ("--version", Invocation::Version { json: false }),
+        ("-V", Invocation::Version { json: false }),
     ] {
         assert_eq!(parsed(line), command, "{line}");
     }
@@ -281,7 +296,7 @@ fn typed_text_cannot_steer_the_terminal() {
 #[test]
 fn help_is_found_from_everywhere() {
     let text = |line: &str| match parsed(line) {
-        Command::Help(text) => text,
+        Invocation::Help(text) => text,
         other => panic!("{other:?}"),
     };
     assert_eq!(text("help"), text("--help"));
@@ -345,7 +360,7 @@ fn the_table_of_flags_is_consistent() {
             };
             let name = name.to_ascii_uppercase().replace('-', "_");
             assert_eq!(variable, format!("HOOP_LITE_{name}"));
-            let is_list = matches!(flag.value, flags::Value::Words(_));
+            let is_list = matches!(flag.value, flags::FlagValue::Words(_));
             assert!(is_list || settings::wanted(variable).is_some());
         }
     }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::error::{Shown, UsageError};
-use super::flags::{self, FLAGS, Flag, Value};
+use super::flags::{self, FLAGS, Flag, FlagValue};
 use super::nearest::nearest;
 use crate::config::{looks_like_key, units};
 
@@ -41,7 +41,7 @@ impl Typed {
                 Err(_) => return Err(UsageError::NotText),
             };
             let value = match flag.value {
-                Value::Switch => switch(flag, parser.optional_value())?,
+                FlagValue::Switch => switch(flag, parser.optional_value())?,
                 _ => match parser.value() {
                     Ok(value) => checked(flag, text(&value)?)?,
                     Err(_) => {
@@ -131,8 +131,8 @@ fn checked(flag: &'static Flag, value: &str) -> Result<String, UsageError> {
         });
     }
     match flag.value {
-        Value::Words(words) if !words.contains(&value) => Err(error()),
-        Value::Text(_) if looks_like_key(value) => Err(UsageError::Secret),
+        FlagValue::Words(words) if !words.contains(&value) => Err(error()),
+        FlagValue::Text(_) if looks_like_key(value) => Err(UsageError::Secret),
         _ => Ok(value.to_owned()),
     }
 }
@@ -140,12 +140,12 @@ fn checked(flag: &'static Flag, value: &str) -> Result<String, UsageError> {
 /// What a flag takes, in words.
 fn wanted(flag: &Flag) -> String {
     match flag.value {
-        Value::Switch => "nothing, or =true or =false".to_owned(),
-        Value::Text(placeholder) | Value::Secret(placeholder) => {
+        FlagValue::Switch => "nothing, or =true or =false".to_owned(),
+        FlagValue::Text(placeholder) | FlagValue::Secret(placeholder) => {
             let setting = flag.variable.and_then(crate::config::settings::wanted);
             setting.unwrap_or(placeholder).to_owned()
         }
-        Value::Words(words) => words.join(" or "),
+        FlagValue::Words(words) => words.join(" or "),
     }
 }
 

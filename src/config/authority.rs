@@ -1,7 +1,8 @@
 //! Whom to trust: `HOOP_TLSCA` in its three forms, and the switch that trusts everybody.
 
 use super::dsn::is_utf16;
-use super::{ConfigError, Surroundings, Warning};
+use super::error::{ConfigError, Warning};
+use super::surroundings::{Surroundings, is_true};
 use crate::base::{Roots, Trust, Verify};
 use crate::wire::base64;
 
@@ -19,7 +20,7 @@ pub fn load(
         Some(value) => Roots::Only(pem(surroundings, &value)?),
         None => Roots::Public,
     };
-    let verify = match super::is_true(surroundings, "HOOP_TLS_SKIP_VERIFY", warnings) {
+    let verify = match is_true(surroundings, "HOOP_TLS_SKIP_VERIFY", warnings) {
         true => Verify::Nobody,
         false => Verify::Full,
     };

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
-use super::settings::{Reader, within};
-use super::{ConfigError, GRPC_URL, KEY_FILE, Surroundings, key, units};
+use super::error::ConfigError;
+use super::key::{GRPC_URL, KEY_FILE, SPIFFE_KEY_FILE};
+use super::settings::{KEEP_GOING, KILL_AFTER, SettingReader, within};
+use super::surroundings::Surroundings;
+use super::units;
 
 /// How the program of `run` is treated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +22,7 @@ impl BesideSettings {
     /// Reads both; they count also when the rest of the configuration is wrong.
     pub fn load(surroundings: Surroundings<'_>) -> Result<Self, ConfigError> {
         let mut settings = Self::default();
-        let read = Reader(surroundings);
+        let read = SettingReader(surroundings);
         read.value(KEEP_GOING, &mut settings.keep_going, units::switch)?;
         read.value(KILL_AFTER, &mut settings.kill_after, |text| {
             within(units::duration(text)?, KILL_AFTER_MIN, KILL_AFTER_MAX).map(Some)
@@ -27,11 +30,6 @@ impl BesideSettings {
         Ok(settings)
     }
 }
-
-/// See [`BesideSettings::keep_going`].
-pub const KEEP_GOING: &str = "HOOP_LITE_KEEP_GOING";
-/// See [`BesideSettings::kill_after`].
-pub const KILL_AFTER: &str = "HOOP_LITE_KILL_AFTER";
 
 /// Whoever writes 0 may mean never.
 const KILL_AFTER_MIN: Duration = Duration::from_secs(1);
@@ -45,7 +43,7 @@ pub fn is_secret(surroundings: Surroundings<'_>, name: &str) -> bool {
         "HOOP_KEY",
         KEY_FILE,
         "HOOP_DSN",
-        key::SPIFFE_KEY_FILE,
+        SPIFFE_KEY_FILE,
         "HOOP_DB_URI",
     ];
     let is_set = |name: &str| surroundings.get(name).is_some();

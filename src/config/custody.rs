@@ -1,7 +1,8 @@
 //! What sessions, being of the agent's user, could do to one another and to the key, and what is said
 //! about it.
 
-use super::{Config, Mode};
+use super::config::Config;
+use super::dsn::Mode;
 
 /// Why a key in a file that sessions can read is no good, and what to do.
 pub const KEY_READABLE: &str = "every session, being of the same user, can read this key: give it by HOOP_KEY, \

@@ -321,6 +321,19 @@ const SCHEME_SHOWN_MAX: usize = 8;
 const SCHEMES_WANTED: &str = "grpcs:// (TLS) or grpc:// (no TLS); https, wss, http and ws are \
      taken as the same";
 
+/// The text looks like a key or a token, so no message may repeat it.
+pub fn looks_like_key(text: &str) -> bool {
+    let is_url = text
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.contains('@'));
+    is_url
+        || text.contains("xagt-")
+        || text.contains("x-agt-")
+        || text.contains("xapi-")
+        || text.contains("hpk_")
+        || (text.starts_with("eyJ") && is_jwt(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

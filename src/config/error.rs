@@ -6,8 +6,6 @@
 use std::{fmt, io};
 
 use super::dsn::DsnError;
-use super::proxy::ProxyError;
-use super::settings;
 use crate::base::address::{AddressError, GatewayAddress};
 use crate::base::trust::NO_AUTHORITY;
 
@@ -94,7 +92,7 @@ pub enum ConfigError {
         /// Which variable.
         variable: &'static str,
         /// What is wrong with its value.
-        error: ProxyError,
+        error: ProxySettingError,
     },
     /// No TLS to an address on the open network, which a setting refuses.
     Plaintext(GatewayAddress),
@@ -102,6 +100,8 @@ pub enum ConfigError {
     Setting {
         /// Which variable.
         variable: &'static str,
+        /// What its value must look like.
+        wanted: &'static str,
     },
 }
 
@@ -137,9 +137,8 @@ impl fmt::Display for ConfigError {
                 "no TLS to {gateway}, and --refuse-plaintext allows that towards loopback, private, \
                  shared and link-local addresses only; use a grpcs:// key"
             ),
-            Self::Setting { variable } => {
+            Self::Setting { variable, wanted } => {
                 let flag = FlagOf(variable);
-                let wanted = settings::wanted(variable).unwrap_or_default();
                 write!(f, "{variable} ({flag}) wants {wanted}")
             }
             Self::Token { variable } => write!(
@@ -295,5 +294,28 @@ impl fmt::Display for Warning {
                  trusted; use HOOP_KEY to trust your own",
             ),
         }
+    }
+}
+
+/// What is wrong with a proxy's address. Never quotes it: it may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxySettingError {
+    /// TLS to the proxy, SOCKS or something unheard of.
+    Scheme,
+    /// The host or the port.
+    Address,
+    /// A `%` without two hex digits.
+    Escape,
+}
+
+impl fmt::Display for ProxySettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "only http:// proxies are supported; use http://HOST:PORT",
+            Self::Address => "host or port is not valid; use http://HOST:PORT",
+            Self::Escape => {
+                "a % in it is not followed by two hex digits; write a % of a password as %25"
+            }
+        })
     }
 }

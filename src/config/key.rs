@@ -1,7 +1,8 @@
 //! Where the key comes from, and how it is read again.
 
 use super::dsn::{Dsn, is_jwt};
-use super::{ConfigError, Surroundings};
+use super::error::ConfigError;
+use super::surroundings::Surroundings;
 use crate::base::Secret;
 
 /// Where the key comes from.
@@ -24,7 +25,7 @@ pub enum KeySource {
 }
 
 /// A key as it was found.
-pub(super) struct Found {
+pub(super) struct FoundKey {
     /// The text that is sent.
     pub token: Secret,
     /// What the text says, for keys that are URLs.
@@ -41,14 +42,10 @@ impl KeySource {
     }
 
     /// The key as it is in the file now; `None` when there is no file to read.
-    pub fn load(&self, surroundings: Surroundings<'_>) -> Result<Option<Secret>, ConfigError> {
-        Ok(self.read(surroundings)?.map(|found| found.token))
-    }
-
     pub(super) fn read(
         &self,
         surroundings: Surroundings<'_>,
-    ) -> Result<Option<Found>, ConfigError> {
+    ) -> Result<Option<FoundKey>, ConfigError> {
         match self {
             Self::Variable(_) => Ok(None),
             Self::DsnFile { variable, path } => {
@@ -58,7 +55,7 @@ impl KeySource {
                     path: path.clone(),
                     reason,
                 })?;
-                Ok(Some(Found {
+                Ok(Some(FoundKey {
                     token,
                     dsn: Some(dsn),
                 }))
@@ -69,7 +66,7 @@ impl KeySource {
                 if !is_jwt(text) || !is_header_text(text) {
                     return Err(ConfigError::FileNotJwt { path: path.clone() });
                 }
-                Ok(Some(Found { token, dsn: None }))
+                Ok(Some(FoundKey { token, dsn: None }))
             }
         }
     }
@@ -100,18 +97,9 @@ pub(super) fn is_header_text(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-/// The text looks like a key or a token, so no message may repeat it.
-pub fn looks_like_key(text: &str) -> bool {
-    let is_url = text
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.contains('@'));
-    is_url
-        || text.contains("xagt-")
-        || text.contains("x-agt-")
-        || text.contains("xapi-")
-        || text.contains("hpk_")
-        || (text.starts_with("eyJ") && is_jwt(text))
-}
-
 /// The variable that names the SPIFFE file.
 pub(super) const SPIFFE_KEY_FILE: &str = "HOOP_SPIFFE_KEY_FILE";
+/// The variable that names a key's file.
+pub(super) const KEY_FILE: &str = "HOOP_KEY_FILE";
+/// The variable that names the gateway, for keys that don't.
+pub(super) const GRPC_URL: &str = "HOOP_GRPCURL";

@@ -3,10 +3,11 @@
 //! Decides as Go's HTTP library does, so that an environment made for the Go agent works: loopback
 //! is never proxied, `NO_PROXY` holds names, suffixes, addresses, networks and ports.
 
-use std::fmt;
 use std::net::IpAddr;
 
-use super::{ConfigError, Surroundings, percent};
+use super::error::{ConfigError, ProxySettingError};
+use super::percent;
+use super::surroundings::Surroundings;
 use crate::base::Secret;
 use crate::base::address::GatewayAddress;
 
@@ -17,29 +18,6 @@ pub struct Proxy {
     pub address: GatewayAddress,
     /// User and password, percent-decoded, for basic authentication.
     pub login: Option<(String, Secret)>,
-}
-
-/// What is wrong with a proxy's address. Never quotes it: it may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyError {
-    /// TLS to the proxy, SOCKS or something unheard of.
-    Scheme,
-    /// The host or the port.
-    Address,
-    /// A `%` without two hex digits.
-    Escape,
-}
-
-impl fmt::Display for ProxyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Scheme => "only http:// proxies are supported; use http://HOST:PORT",
-            Self::Address => "host or port is not valid; use http://HOST:PORT",
-            Self::Escape => {
-                "a % in it is not followed by two hex digits; write a % of a password as %25"
-            }
-        })
-    }
 }
 
 /// The proxy for connections to `target`, if the environment asks for one.
@@ -63,10 +41,10 @@ pub fn for_target(
         .map_err(|error| ConfigError::Proxy { variable, error })
 }
 
-fn parse(text: &str) -> Result<Proxy, ProxyError> {
+fn parse(text: &str) -> Result<Proxy, ProxySettingError> {
     let rest = match text.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some(_) => return Err(ProxyError::Scheme),
+        Some(_) => return Err(ProxySettingError::Scheme),
         None => text,
     };
     // A password may hold an unescaped slash or question mark only before the last @.
@@ -87,14 +65,14 @@ fn parse(text: &str) -> Result<Proxy, ProxyError> {
     let login = match user_info {
         Some(text) => {
             let (user, password) = text.split_once(':').unwrap_or((text, ""));
-            let user = percent::decode_text(user).ok_or(ProxyError::Escape)?;
-            let password = percent::decode(password).ok_or(ProxyError::Escape)?;
+            let user = percent::decode_text(user).ok_or(ProxySettingError::Escape)?;
+            let password = percent::decode(password).ok_or(ProxySettingError::Escape)?;
             Some((user, Secret::new(password)))
         }
         None => None,
     };
     Ok(Proxy {
-        address: address.map_err(|_| ProxyError::Address)?,
+        address: address.map_err(|_| ProxySettingError::Address)?,
         login,
     })
 }
@@ -244,11 +222,11 @@ mod tests {
     #[test]
     fn mistakes_name_the_variable_and_never_the_password() {
         for (text, error) in [
-            ("socks5://u:hunter22@p:1", ProxyError::Scheme),
-            ("https://u:hunter22@p:1", ProxyError::Scheme),
-            ("http://u:hunter22@p:x", ProxyError::Address),
-            ("http://u:hunter22@", ProxyError::Address),
-            ("http://u:hunter22%@p:1", ProxyError::Escape),
+            ("socks5://u:hunter22@p:1", ProxySettingError::Scheme),
+            ("https://u:hunter22@p:1", ProxySettingError::Scheme),
+            ("http://u:hunter22@p:x", ProxySettingError::Address),
+            ("http://u:hunter22@", ProxySettingError::Address),
+            ("http://u:hunter22%@p:1", ProxySettingError::Escape),
         ] {
             assert_eq!(parse(text), Err(error));
             let message = surroundings(&[("https_proxy", text)], &[], |s| {

@@ -5,8 +5,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::beside::{KEEP_GOING, KILL_AFTER};
-use super::{ConfigError, Surroundings, units};
+use super::error::ConfigError;
+use super::surroundings::Surroundings;
+use super::units;
 use crate::base::ClientEnv;
 use crate::limits;
 
@@ -107,7 +108,7 @@ impl Settings {
     /// Reads every setting; what is unset keeps its default.
     pub fn load(surroundings: Surroundings<'_>) -> Result<Self, ConfigError> {
         let mut settings = Self::default();
-        let read = Reader(surroundings);
+        let read = SettingReader(surroundings);
         read.value(DRAIN_TIMEOUT, &mut settings.drain_timeout, |text| {
             within(units::duration(text)?, Duration::ZERO, DRAIN_TIMEOUT_MAX)
         })?;
@@ -200,9 +201,9 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
     })
 }
 
-pub(super) struct Reader<'a>(pub(super) Surroundings<'a>);
+pub(super) struct SettingReader<'a>(pub(super) Surroundings<'a>);
 
-impl Reader<'_> {
+impl SettingReader<'_> {
     pub(super) fn value<T>(
         &self,
         variable: &'static str,
@@ -210,7 +211,8 @@ impl Reader<'_> {
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<(), ConfigError> {
         if let Some(text) = self.0.get(variable) {
-            *place = parse(&text).ok_or(ConfigError::Setting { variable })?;
+            let wanted = wanted(variable).unwrap_or_default();
+            *place = parse(&text).ok_or(ConfigError::Setting { variable, wanted })?;
         }
         Ok(())
     }
@@ -250,6 +252,10 @@ pub const LOG_ENCODING: &str = "HOOP_LITE_LOG_ENCODING";
 pub const END_DETACHED: &str = "HOOP_LITE_END_DETACHED";
 /// See [`Settings::user`].
 pub const USER: &str = "HOOP_LITE_USER";
+/// See [`super::beside::BesideSettings::keep_going`].
+pub const KEEP_GOING: &str = "HOOP_LITE_KEEP_GOING";
+/// See [`super::beside::BesideSettings::kill_after`].
+pub const KILL_AFTER: &str = "HOOP_LITE_KILL_AFTER";
 /// See [`Settings::separate_sessions`].
 pub const SEPARATE_SESSIONS: &str = "HOOP_LITE_SEPARATE_SESSIONS";
 
@@ -266,7 +272,7 @@ pub const CLIENT_ENV: &str = "HOOP_LITE_CLIENT_ENV";
 const DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 /// One packet towards a target must fit many times.
 const QUEUE_BUDGET_MIN: usize = 1 << 20;
-/// The half of a 32-bit machine's address space.
+/// Half of a 32-bit machine's address space.
 const QUEUE_BUDGET_MAX: usize = 2 << 30;
 /// Each check costs the gateway a database query.
 const KEY_CHECK_INTERVAL_MIN: Duration = Duration::from_secs(5);
@@ -282,13 +288,13 @@ const RELAY_COUNT_LIMIT: usize = 1_000_000;
 const STALL_MIN: Duration = Duration::from_millis(100);
 /// Longer is as good as never.
 const STALL_LIMIT: Duration = Duration::from_secs(600);
-/// What is in the pipe already must be had.
+/// What is in the pipe already must still be read.
 const OUTPUT_MIN: Duration = Duration::from_secs(1);
-/// Who prints for longer has a file for it.
+/// Whoever prints for longer can write to a file.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(3600);
 /// The kernel counts in seconds.
 const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
-/// What a firewall forgets, it has forgotten by then.
+/// By then every firewall has forgotten the connection.
 const KEEPALIVE_LIMIT: Duration = Duration::from_secs(3600);
 /// The kernel takes 127.
 const KEEPALIVE_PROBES_LIMIT: usize = 100;

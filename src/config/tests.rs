@@ -1,7 +1,9 @@
+use std::io;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::{Roots, Verify};
+use crate::base::{Roots, Trust, Verify};
 
 /// Calls `f` with an environment and files that exist only here.
 pub(super) fn surroundings<T>(

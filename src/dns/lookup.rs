@@ -20,10 +20,10 @@ use super::resolv_conf::ResolvConf;
 
 /// Families asked for; IPv6 is tried first (RFC 8305, section 4).
 const FAMILIES: [RecordType; 2] = [RecordType::AAAA, RecordType::A];
-/// A server that has said nothing for this long is no reason to wait with the next one.
+/// After this long without an answer the next server is asked, too.
 const NEXT_SERVER_AFTER: Duration = Duration::from_secs(1);
-/// With addresses of one family the other one gets this long. RFC 8305 has 50 ms, which a far server
-/// needs already.
+/// Once one family has addresses, the other one gets this long. RFC 8305 says 50 ms, which a far server
+/// may need for its answer alone.
 const OTHER_FAMILY_WAIT: Duration = Duration::from_millis(200);
 /// A name that does not exist has no address of the other family either (RFC 8020), but a broken
 /// server may say so of one family only.
@@ -60,7 +60,7 @@ pub enum Send {
 }
 
 /// What is known about one family.
-enum State {
+enum Knowledge {
     /// Servers are being asked by datagram.
     Asking,
     /// An answer was too large; the rest of it comes over TCP, and these came before.
@@ -69,7 +69,7 @@ enum State {
         known: Vec<IpAddr>,
     },
     Found(Vec<IpAddr>),
-    /// Nothing, though there is such a name.
+    /// The name exists, but has no address of this family.
     Nothing,
     NoName,
     Failed,
@@ -77,10 +77,10 @@ enum State {
 
 struct Asked {
     question: Question,
-    state: State,
+    state: Knowledge,
     /// Datagrams sent, to one server after the other.
     sent: usize,
-    /// Of these, known to be in vain.
+    /// How many of them are known to have brought nothing.
     failed: usize,
     /// When patience with the last server ends.
     next_at: Option<Instant>,
@@ -172,7 +172,7 @@ impl Lookup {
         else {
             return;
         };
-        let State::Streaming { bytes, .. } = state else {
+        let Knowledge::Streaming { bytes, .. } = state else {
             return;
         };
         bytes.extend_from_slice(more);
@@ -202,7 +202,7 @@ impl Lookup {
             };
             if asked.next_at.is_some_and(|at| at <= now) {
                 match asked.state {
-                    State::Streaming { .. } => self.stream_ended(now, family, None),
+                    Knowledge::Streaming { .. } => self.stream_ended(now, family, None),
                     _ => self.send(now, family),
                 }
             }
@@ -213,7 +213,7 @@ impl Lookup {
     /// The question of a family that still waits for a datagram.
     fn open(&mut self, family: usize) -> Option<&mut Asked> {
         let asked = &mut self.asked.as_mut()?[family];
-        matches!(asked.state, State::Asking).then_some(asked)
+        matches!(asked.state, Knowledge::Asking).then_some(asked)
     }
 
     fn next_candidate(&mut self, now: Instant) {
@@ -221,13 +221,13 @@ impl Lookup {
             let asked = FAMILIES.map(|record_type| {
                 Some(Asked {
                     question: Question::new((self.next_id)(), &name, record_type)?,
-                    state: State::Asking,
+                    state: Knowledge::Asking,
                     sent: 0,
                     failed: 0,
                     next_at: None,
                 })
             });
-            // What can't be a name is not there.
+            // What can't be a name does not exist.
             if let [Some(first), Some(second)] = asked {
                 self.asked = Some([first, second]);
                 let rounds = self.conf.attempts.max(self.conf.servers.len());
@@ -276,10 +276,10 @@ impl Lookup {
         asked.next_at = None;
         match reply {
             Reply::Records(records) => asked.state = found(addresses(record_type, records)),
-            Reply::NoName => asked.state = State::NoName,
+            Reply::NoName => asked.state = Knowledge::NoName,
             Reply::Failure => self.failed(now, family),
             Reply::Truncated(records) => {
-                asked.state = State::Streaming {
+                asked.state = Knowledge::Streaming {
                     bytes: Vec::new(),
                     known: addresses(record_type, records),
                 };
@@ -295,7 +295,7 @@ impl Lookup {
         }
     }
 
-    /// A datagram was in vain: the next one goes out at once.
+    /// A datagram brought nothing: the next one goes out at once.
     fn failed(&mut self, now: Instant, family: usize) {
         let sends_max = self.sends_max();
         let Some(asked) = self.open(family) else {
@@ -303,7 +303,7 @@ impl Lookup {
         };
         asked.failed += 1;
         if asked.failed >= sends_max {
-            asked.state = State::Failed;
+            asked.state = Knowledge::Failed;
             asked.next_at = None;
         } else {
             self.send(now, family);
@@ -315,7 +315,7 @@ impl Lookup {
         let Some(asked) = self.asked.as_mut().map(|asked| &mut asked[family]) else {
             return;
         };
-        let State::Streaming { known, .. } = &mut asked.state else {
+        let Knowledge::Streaming { known, .. } = &mut asked.state else {
             return;
         };
         let known = std::mem::take(known);
@@ -324,7 +324,7 @@ impl Lookup {
         match answer {
             Some(addresses) => asked.state = found(addresses),
             None if known.is_empty() => {
-                asked.state = State::Asking;
+                asked.state = Knowledge::Asking;
                 self.failed(now, family);
             }
             None => asked.state = found(known),
@@ -339,8 +339,8 @@ impl Lookup {
         };
         for asked in &*asked {
             let wait = match asked.state {
-                State::Found(_) => OTHER_FAMILY_WAIT,
-                State::NoName => NO_NAME_WAIT,
+                Knowledge::Found(_) => OTHER_FAMILY_WAIT,
+                Knowledge::NoName => NO_NAME_WAIT,
                 _ => continue,
             };
             self.deadline = self.deadline.min(now + wait);
@@ -351,14 +351,14 @@ impl Lookup {
         self.sends
             .retain(|send| matches!(send, Send::CloseStream { .. }));
         for (family, asked) in asked.iter().enumerate() {
-            if let State::Streaming { .. } = asked.state {
+            if let Knowledge::Streaming { .. } = asked.state {
                 self.sends.push_back(Send::CloseStream { family });
             }
         }
-        let is_nowhere = asked.iter().any(|a| matches!(a.state, State::NoName));
+        let is_nowhere = asked.iter().any(|a| matches!(a.state, Knowledge::NoName));
         let is_uncertain = asked
             .iter()
-            .any(|a| a.is_open() || matches!(a.state, State::Failed));
+            .any(|a| a.is_open() || matches!(a.state, Knowledge::Failed));
         let [v6, v4] = asked.each_mut().map(Asked::take_addresses);
         if v6.is_empty() && v4.is_empty() {
             self.has_failed |= is_uncertain && !is_nowhere;
@@ -371,13 +371,13 @@ impl Lookup {
 
 impl Asked {
     fn is_open(&self) -> bool {
-        matches!(self.state, State::Asking | State::Streaming { .. })
+        matches!(self.state, Knowledge::Asking | Knowledge::Streaming { .. })
     }
 
     fn take_addresses(&mut self) -> Vec<IpAddr> {
         match &mut self.state {
-            State::Found(addresses)
-            | State::Streaming {
+            Knowledge::Found(addresses)
+            | Knowledge::Streaming {
                 known: addresses, ..
             } => std::mem::take(addresses),
             _ => Vec::new(),
@@ -385,10 +385,10 @@ impl Asked {
     }
 }
 
-fn found(addresses: Vec<IpAddr>) -> State {
+fn found(addresses: Vec<IpAddr>) -> Knowledge {
     match addresses.is_empty() {
-        true => State::Nothing,
-        false => State::Found(addresses),
+        true => Knowledge::Nothing,
+        false => Knowledge::Found(addresses),
     }
 }
 

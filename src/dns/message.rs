@@ -72,7 +72,7 @@ impl Question {
     pub fn encode(&self) -> Vec<u8> {
         let mut message = Vec::with_capacity(HEADER_BYTES + self.name.len() + 4);
         message.extend_from_slice(&self.id.to_be_bytes());
-        // A standard query that wishes recursion, with one question.
+        // A standard query with one question; the server shall ask others for us.
         message.extend_from_slice(&[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
         message.extend_from_slice(&self.name);
         message.extend_from_slice(&self.record_type.0.to_be_bytes());
@@ -104,7 +104,7 @@ impl Question {
         if !is_same {
             return None;
         }
-        // Neither an authority nor one who asks others: it only tells whom else to ask.
+        // The server knows nothing itself and asks nobody for us: it only says whom else to ask.
         let is_lame = answers == 0 && flags & 0x0480 == 0;
         Some(match code {
             3 => Reply::NoName,
@@ -138,8 +138,8 @@ fn word(message: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes([bytes[0], bytes[1]]))
 }
 
-/// The type and data of the record at `at`, which moves behind it. Of another class: type 0, which is
-/// nobody's.
+/// The type and data of the record at `at`, which moves behind it. A record of another class has type 0,
+/// which no real one has.
 fn record<'a>(message: &'a [u8], at: &mut usize) -> Option<(u16, &'a [u8])> {
     let fixed = end_of_name(message, *at)?;
     let (record_type, class) = (word(message, fixed)?, word(message, fixed + 2)?);

@@ -17,7 +17,7 @@ pub use error::LookupError;
 pub use hosts::addresses_of;
 pub use lookup::{Lookup, Send};
 pub use message::{NAME_BYTES_MAX, Question, RecordType, Reply};
-pub use names::{Asker, Names, Outcome, Request};
+pub use names::{Asker, NameOutcome, NameRequest, Names};
 pub use resolv_conf::ResolvConf;
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! Whoever asks for a name that is being looked up waits with the others, so a session has as many
 //! look-ups as it has hosts. No user asks for more than three quarters of the table at once. When the
-//! table, or his share, is full, the one that has hung for the longest makes room. The link never waits
-//! for, or with, sessions.
+//! table or the user's share is full, the look-up that has hung for the longest makes room. The link
+//! never waits for sessions, nor together with them.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -20,9 +20,9 @@ pub(super) const LOOKUPS_MAX: usize = 512;
 pub(super) const SHARE_MAX: usize = LOOKUPS_MAX / 4 * 3;
 /// A look-up that is younger has not hung.
 const HUNG_AFTER: Duration = Duration::from_secs(1);
-/// How long a name that could not be found is not asked for again.
+/// For this long, a name that could not be found is not asked for again.
 pub(super) const REFUSED_FOR: Duration = Duration::from_secs(1);
-/// Names that are remembered for that.
+/// Such names that are remembered.
 pub(super) const REFUSED_MAX: usize = 64;
 
 /// Who wants to know.
@@ -39,7 +39,7 @@ pub enum Asker {
 
 /// One who waits for addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct NameRequest {
     /// Its name for itself.
     pub number: u64,
     /// The port that it will dial.
@@ -47,9 +47,9 @@ pub struct Request {
 }
 
 /// What became of a name, for everybody who asked.
-pub struct Outcome {
+pub struct NameOutcome {
     /// As given to [`Names::ask`].
-    pub requests: VecDeque<Request>,
+    pub requests: VecDeque<NameRequest>,
     /// As [`Lookup::outcome`].
     pub result: Result<Vec<IpAddr>, LookupError>,
 }
@@ -59,7 +59,7 @@ struct Entry {
     asker: Asker,
     began: Instant,
     /// One for each that asks: bounded by the relays that there may be.
-    requests: VecDeque<Request>,
+    requests: VecDeque<NameRequest>,
     lookup: Lookup,
 }
 
@@ -82,14 +82,15 @@ impl Names {
         }
     }
 
-    /// Asks for `name`, or waits with whom asked before. The look-up, or an error that is known already.
+    /// Asks for `name`, or waits with those that asked before. The look-up, or an error that is known
+    /// already.
     pub fn ask(
         &mut self,
         now: Instant,
         conf: &ResolvConf,
         name: &str,
         asker: Asker,
-        request: Request,
+        request: NameRequest,
     ) -> Result<Key, LookupError> {
         let is_link = asker == Asker::Link;
         if let Some(error) = self.refusal(now, name).filter(|_| !is_link) {
@@ -140,9 +141,9 @@ impl Names {
         entries.filter(|(_, entry)| counts(entry.asker)).count()
     }
 
-    /// When `asker` finds no place: what has hung for the longest is given up, of his own if he has his
-    /// share.
-    pub fn make_room(&mut self, now: Instant, asker: Asker) -> Option<(Key, Outcome)> {
+    /// When `asker` finds no place: gives up the look-up that has hung for the longest, one of the same
+    /// user if that user's share is full.
+    pub fn make_room(&mut self, now: Instant, asker: Asker) -> Option<(Key, NameOutcome)> {
         if asker == Asker::Link || !self.is_full(asker) {
             return None;
         }
@@ -184,7 +185,7 @@ impl Names {
     }
 
     /// The outcome of a look-up that has ended.
-    pub fn finish(&mut self, now: Instant, key: Key) -> Option<Outcome> {
+    pub fn finish(&mut self, now: Instant, key: Key) -> Option<NameOutcome> {
         let result = self.entries.get(key)?.lookup.outcome()?.clone();
         self.end(now, key, result)
     }
@@ -194,7 +195,7 @@ impl Names {
         now: Instant,
         key: Key,
         result: Result<Vec<IpAddr>, LookupError>,
-    ) -> Option<Outcome> {
+    ) -> Option<NameOutcome> {
         let entry = self.entries.remove(key)?;
         if let (Err(error), Asker::Target { .. }) = (&result, entry.asker) {
             self.refused.truncate(REFUSED_MAX - 1);
@@ -202,7 +203,7 @@ impl Names {
             self.refused.push_front((until, entry.name, *error));
         }
         let requests = entry.requests;
-        Some(Outcome { requests, result })
+        Some(NameOutcome { requests, result })
     }
 
     /// Servers have changed: what the old ones did not know is asked for again.

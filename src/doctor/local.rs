@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use super::report::{Report, Verdict};
+use super::report::{CheckReport, CheckVerdict};
 use crate::config::{Config, KEY_READABLE, LANDLOCK_LACKING, Surroundings};
 use crate::os::secret_files::SecretFiles;
 use crate::os::{files, sys};
@@ -12,8 +12,12 @@ use crate::os::{files, sys};
 const OPEN_FILES_FEW: u64 = 4096;
 
 /// Adds a finding for each ability.
-pub fn check(report: &mut Report<'_>, surroundings: Surroundings<'_>, config: Option<&Config>) {
-    let mut add = |check, probe: &dyn Fn() -> (Verdict, String)| {
+pub fn check(
+    report: &mut CheckReport<'_>,
+    surroundings: Surroundings<'_>,
+    config: Option<&Config>,
+) {
+    let mut add = |check, probe: &dyn Fn() -> (CheckVerdict, String)| {
         let start = Instant::now();
         let (verdict, text) = probe();
         report.add(check, verdict, start.elapsed(), &text);
@@ -23,7 +27,7 @@ pub fn check(report: &mut Report<'_>, surroundings: Surroundings<'_>, config: Op
     add("files", &open_files);
     add("shell", &|| shell(surroundings));
     add("pid", &process);
-    add("user", &user);
+    add("user", &|| user(config));
     if let Some(config) = config {
         add("apart", &|| apart(config));
         if config.key_source.path().is_some() {
@@ -33,47 +37,47 @@ pub fn check(report: &mut Report<'_>, surroundings: Surroundings<'_>, config: Op
 }
 
 /// Whether sessions are shut off from one another.
-fn apart(config: &Config) -> (Verdict, String) {
+fn apart(config: &Config) -> (CheckVerdict, String) {
     let is_possible = sys::separation() == sys::Separation::Full;
     let is_asked = config.settings.separate_sessions == Some(true);
     match (config.wants_separation(sys::is_bound()), is_possible) {
         (true, true) => (
-            Verdict::Ok,
+            CheckVerdict::Ok,
             "sessions are shut off from one another and from the agent by Landlock".to_owned(),
         ),
         (false, true) => (
-            Verdict::Ok,
+            CheckVerdict::Ok,
             "sessions of one user can signal and look into one another: --separate-sessions=true \
              ends that, and for an ordinary user sudo and su"
                 .to_owned(),
         ),
-        (_, false) if is_asked => (Verdict::Warn, LANDLOCK_LACKING.to_owned()),
+        (_, false) if is_asked => (CheckVerdict::Warn, LANDLOCK_LACKING.to_owned()),
         (_, false) => (
-            Verdict::Ok,
+            CheckVerdict::Ok,
             format!("sessions can't be shut off: {}", LANDLOCK_LACKING),
         ),
     }
 }
 
 /// Whether sessions can read the key.
-fn key_file(config: &Config) -> (Verdict, String) {
+fn key_file(config: &Config) -> (CheckVerdict, String) {
     let path = config.key_source.path().unwrap_or_default();
     let (verdict, text) = match files::is_readable(path) {
         _ if config.settings.user.is_some() && sys::effective_user() == 0 => (
-            Verdict::Ok,
+            CheckVerdict::Ok,
             "read as root; let nobody else read it".to_owned(),
         ),
-        true => (Verdict::Warn, KEY_READABLE.to_owned()),
-        false => (Verdict::Ok, "not for sessions".to_owned()),
+        true => (CheckVerdict::Warn, KEY_READABLE.to_owned()),
+        false => (CheckVerdict::Ok, "not for sessions".to_owned()),
     };
     (verdict, format!("{path}: {text}"))
 }
 
-fn terminal() -> (Verdict, String) {
+fn terminal() -> (CheckVerdict, String) {
     match sys::open_terminal() {
-        Ok(_) => (Verdict::Ok, "terminals can be opened".to_owned()),
+        Ok(_) => (CheckVerdict::Ok, "terminals can be opened".to_owned()),
         Err(error) => (
-            Verdict::Warn,
+            CheckVerdict::Warn,
             format!(
                 "no terminal can be opened ({error}): mount /dev/pts, or interactive sessions fail"
             ),
@@ -82,32 +86,32 @@ fn terminal() -> (Verdict, String) {
 }
 
 /// The way of sessions: their secrets that come as files.
-fn secret_file() -> (Verdict, String) {
+fn secret_file() -> (CheckVerdict, String) {
     match SecretFiles::new(SecretFiles::default_bases()).create(b"") {
         Ok(file) => {
             let place = file.path().parent().and_then(Path::parent);
             let place = place.unwrap_or(Path::new("/")).display();
-            (Verdict::Ok, format!("{place} is writable"))
+            (CheckVerdict::Ok, format!("{place} is writable"))
         }
-        Err(error) => (Verdict::Warn, error.to_string()),
+        Err(error) => (CheckVerdict::Warn, error.to_string()),
     }
 }
 
-fn open_files() -> (Verdict, String) {
+fn open_files() -> (CheckVerdict, String) {
     match sys::open_files_max() {
-        u64::MAX => (Verdict::Ok, "any number of open files".to_owned()),
+        u64::MAX => (CheckVerdict::Ok, "any number of open files".to_owned()),
         limit if limit < OPEN_FILES_FEW => (
-            Verdict::Warn,
+            CheckVerdict::Warn,
             format!(
                 "only {limit} open files, which bounds the connections at a time: raise \
                  LimitNOFILE= in the unit, or ulimit -n"
             ),
         ),
-        limit => (Verdict::Ok, format!("{limit} open files")),
+        limit => (CheckVerdict::Ok, format!("{limit} open files")),
     }
 }
 
-fn shell(surroundings: Surroundings<'_>) -> (Verdict, String) {
+fn shell(surroundings: Surroundings<'_>) -> (CheckVerdict, String) {
     let path = surroundings.get("PATH").unwrap_or_default();
     let in_path = ["bash", "sh"].into_iter().flat_map(|name| {
         path.split(':')
@@ -117,9 +121,9 @@ fn shell(surroundings: Surroundings<'_>) -> (Verdict, String) {
     let own = surroundings.get("SHELL").map(PathBuf::from);
     let usable = |shell: &PathBuf| shell.is_file() && sys::may_execute(shell);
     match own.into_iter().chain(in_path).find(usable) {
-        Some(shell) => (Verdict::Ok, format!("{}", shell.display())),
+        Some(shell) => (CheckVerdict::Ok, format!("{}", shell.display())),
         None => (
-            Verdict::Warn,
+            CheckVerdict::Warn,
             "no shell in PATH: sessions that run commands need one, database and TCP sessions do \
              not"
             .to_owned(),
@@ -127,22 +131,27 @@ fn shell(surroundings: Surroundings<'_>) -> (Verdict, String) {
     }
 }
 
-fn process() -> (Verdict, String) {
+fn process() -> (CheckVerdict, String) {
     let text = match std::process::id() {
         1 => "PID 1: orphans of sessions are reaped",
         _ => "not PID 1",
     };
-    (Verdict::Ok, text.to_owned())
+    (CheckVerdict::Ok, text.to_owned())
 }
 
-fn user() -> (Verdict, String) {
+fn user(config: Option<&Config>) -> (CheckVerdict, String) {
+    let wanted = config.and_then(|config| config.settings.user.as_deref());
     match sys::effective_user() {
+        0 if let Some(name) = wanted => (
+            CheckVerdict::Ok,
+            format!("root, until the agent becomes {name} (HOOP_LITE_USER)"),
+        ),
         0 => (
-            Verdict::Warn,
+            CheckVerdict::Warn,
             "root, and so is every session: give the agent a user of its own (User= in the unit, \
              USER in the image) unless sessions need root"
                 .to_owned(),
         ),
-        user => (Verdict::Ok, format!("user {user}")),
+        user => (CheckVerdict::Ok, format!("user {user}")),
     }
 }

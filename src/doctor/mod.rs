@@ -18,22 +18,32 @@ mod local;
 mod network;
 mod report;
 
-use report::{Report, Verdict};
+use report::{CheckReport, CheckVerdict};
 
 /// Runs all checks, writes what they find to `stdout` and returns the exit code: 0, or 1 when
 /// something keeps the agent from working or the report could not be written.
 pub fn run(form: OutputForm, surroundings: Surroundings<'_>, stdout: &mut dyn Write) -> i32 {
-    let mut report = Report::new(form, stdout);
+    let mut report = CheckReport::new(form, stdout);
     let start = Instant::now();
     let config = Config::load(surroundings);
     match &config {
         Ok(config) => {
-            report.add("key", Verdict::Ok, start.elapsed(), &describe(config));
+            report.add("key", CheckVerdict::Ok, start.elapsed(), &describe(config));
             for warning in &config.warnings {
-                report.add("key", Verdict::Warn, start.elapsed(), &warning.to_string());
+                report.add(
+                    "key",
+                    CheckVerdict::Warn,
+                    start.elapsed(),
+                    &warning.to_string(),
+                );
             }
         }
-        Err(error) => report.add("key", Verdict::Fail, start.elapsed(), &error.to_string()),
+        Err(error) => report.add(
+            "key",
+            CheckVerdict::Fail,
+            start.elapsed(),
+            &error.to_string(),
+        ),
     }
     check_clock(&mut report);
     match &config {
@@ -64,14 +74,14 @@ fn describe(config: &Config) -> String {
     )
 }
 
-fn check_clock(report: &mut Report<'_>) {
+fn check_clock(report: &mut CheckReport<'_>) {
     let start = Instant::now();
     let now = clock::now();
     let time = clock::text(now);
     if clock::is_absurd(now) {
         let text = format!("{time}, which is before this program was made: set the clock");
-        report.add("clock", Verdict::Fail, start.elapsed(), &text);
+        report.add("clock", CheckVerdict::Fail, start.elapsed(), &text);
     } else {
-        report.add("clock", Verdict::Ok, start.elapsed(), &time);
+        report.add("clock", CheckVerdict::Ok, start.elapsed(), &time);
     }
 }

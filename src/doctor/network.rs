@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 use super::calls::{CallError, Caller};
 use super::certificate::Certificate;
 use super::clock;
-use super::report::{Report, Verdict};
+use super::report::{CheckReport, CheckVerdict};
 use crate::admin::dial::{
-    DialError, Duplex, TimedTcp, TlsStream, ask_for_tunnel, connect, connect_through, connect_to,
-    handshake,
+    DialError, Duplex, TimedTcp, TlsStream, ask_for_tunnel, connect_through, connect_to,
+    connect_to_proxy, handshake,
 };
 use crate::base::near::is_near;
-use crate::base::{Roots, Secret, Trust, Verify};
+use crate::base::{Roots, Trust, Verify};
 use crate::config::{Config, Mode, Proxy, TlsMode};
-use crate::grpc::{Call, Code, Status};
+use crate::grpc::{Code, Status};
 use crate::io::dial::advice;
+use crate::link::{AgentIdentity, LinkError, proxy_advice};
 use crate::os::resolve::resolve_now;
-use crate::packet::{HealthCheckResponse, PreConnectResponse};
 use crate::tls::{Alpn, Configuration, Subject, Versions};
 
 /// Checks of the way, in their order.
@@ -30,15 +30,13 @@ const TALK_TIMEOUT: Duration = Duration::from_secs(10);
 const RENEW_SECONDS: u64 = 14 * 86_400;
 /// Certificates of a chain that are named.
 const CHAIN_SHOWN: usize = 4;
-const HEALTH_CHECK: &str = "/protobuf.Transport/HealthCheck";
-const PRE_CONNECT: &str = "/protobuf.Transport/PreConnect";
 const USER_AGENT: &str = concat!("hoop-lite/", env!("CARGO_PKG_VERSION"));
 
 /// The way ends after this check.
 struct Stop(&'static str);
 
 /// Walks to the gateway and shows the key.
-pub fn check(report: &mut Report<'_>, config: &Config) {
+pub fn check(report: &mut CheckReport<'_>, config: &Config) {
     let mut walk = Walk { report, config };
     if let Err(Stop(failed)) = walk.all() {
         let rest = CHECKS.iter().position(|check| *check == failed);
@@ -50,7 +48,7 @@ pub fn check(report: &mut Report<'_>, config: &Config) {
 }
 
 struct Walk<'a, 'b> {
-    report: &'a mut Report<'b>,
+    report: &'a mut CheckReport<'b>,
     config: &'a Config,
 }
 
@@ -68,12 +66,12 @@ impl Walk<'_, '_> {
         accepted
     }
 
-    fn add(&mut self, check: &'static str, verdict: Verdict, start: Instant, text: &str) {
+    fn add(&mut self, check: &'static str, verdict: CheckVerdict, start: Instant, text: &str) {
         self.report.add(check, verdict, start.elapsed(), text);
     }
 
     fn fail<T>(&mut self, check: &'static str, start: Instant, text: &str) -> Result<T, Stop> {
-        self.add(check, Verdict::Fail, start, text);
+        self.add(check, CheckVerdict::Fail, start, text);
         Err(Stop(check))
     }
 
@@ -90,7 +88,7 @@ impl Walk<'_, '_> {
         let v6 = addresses.iter().filter(|address| address.is_ipv6()).count();
         let v4 = addresses.len() - v6;
         let text = format!("{}: {v4} IPv4, {v6} IPv6", gateway.host);
-        self.add("dns", Verdict::Ok, start, &text);
+        self.add("dns", CheckVerdict::Ok, start, &text);
         let far = addresses.iter().find(|address| !is_near(address.ip()));
         if let Some(far) = far.filter(|_| self.config.leaves_plaintext_to_lookup()) {
             let text = format!(
@@ -100,7 +98,7 @@ impl Walk<'_, '_> {
             if self.config.settings.refuse_plaintext {
                 return self.fail("dns", start, &text);
             }
-            self.add("dns", Verdict::Warn, start, &text);
+            self.add("dns", CheckVerdict::Warn, start, &text);
         }
 
         let tried: Vec<_> = addresses
@@ -117,14 +115,14 @@ impl Walk<'_, '_> {
             let (verdict, text) = match outcome {
                 Ok(stream) => {
                     first.get_or_insert(stream);
-                    (Verdict::Ok, address.to_string())
+                    (CheckVerdict::Ok, address.to_string())
                 }
                 Err(kind) => {
                     // The agent goes on to the next address.
                     let verdict = if reached_one {
-                        Verdict::Warn
+                        CheckVerdict::Warn
                     } else {
-                        Verdict::Fail
+                        CheckVerdict::Fail
                     };
                     (verdict, format!("{address}: {kind}: {}", advice(kind)))
                 }
@@ -134,7 +132,7 @@ impl Walk<'_, '_> {
         let stream = first.ok_or(Stop("tcp"))?;
         self.add(
             "proxy",
-            Verdict::Ok,
+            CheckVerdict::Ok,
             Instant::now(),
             "none for this gateway",
         );
@@ -146,16 +144,16 @@ impl Walk<'_, '_> {
         self.report.skip(&["dns", "tcp"], is_left_to_proxy);
         let start = Instant::now();
         let address = &proxy.address;
-        let mut stream = match connect(address, start + TALK_TIMEOUT) {
+        let mut stream = match connect_to_proxy(proxy, start + TALK_TIMEOUT) {
             Ok(stream) => stream,
-            Err(error) => return self.fail("proxy", start, &format!("{address}: {error}")),
+            Err(error) => return self.fail("proxy", start, &error.to_string()),
         };
         if let Err(refusal) = ask_for_tunnel(&mut stream, proxy, &self.config.gateway) {
             return self.fail("proxy", start, &format!("{address}: {refusal}"));
         }
         self.add(
             "proxy",
-            Verdict::Ok,
+            CheckVerdict::Ok,
             start,
             &format!("tunnel through {address}"),
         );
@@ -174,7 +172,7 @@ impl Walk<'_, '_> {
         let TlsMode::Tls { trust, .. } = &self.config.tls else {
             self.add(
                 "tls",
-                Verdict::Ok,
+                CheckVerdict::Ok,
                 start,
                 "none: the key asks for plaintext",
             );
@@ -196,7 +194,7 @@ impl Walk<'_, '_> {
         self.add("tls", verdict, start, &text);
         let start = Instant::now();
         match stream.tls().alpn() {
-            Some(b"h2") => self.add("alpn", Verdict::Ok, start, "h2"),
+            Some(b"h2") => self.add("alpn", CheckVerdict::Ok, start, "h2"),
             _ => return self.fail("alpn", start, Subject::GATEWAY.no_protocol),
         }
         stream.set_deadline(start + TALK_TIMEOUT);
@@ -210,7 +208,7 @@ impl Walk<'_, '_> {
         if !matches!(error, DialError::Tls(error) if error.is_distrust()) {
             let plain = self
                 .dial_again()
-                .map(|stream| Caller::start(Box::new(stream)));
+                .map(|stream| Caller::start(Box::new(stream), self.identity()));
             return match plain {
                 Ok(Ok(_)) => "the gateway speaks plaintext HTTP/2 on this port: use a key whose \
                               scheme is grpc://, or give the gateway a certificate"
@@ -239,9 +237,9 @@ impl Walk<'_, '_> {
 
     fn http2(&mut self, stream: Box<dyn Duplex>) -> Result<Caller, Stop> {
         let start = Instant::now();
-        match Caller::start(stream) {
+        match Caller::start(stream, self.identity()) {
             Ok(caller) => {
-                self.add("http2", Verdict::Ok, start, "SETTINGS received");
+                self.add("http2", CheckVerdict::Ok, start, "SETTINGS received");
                 Ok(caller)
             }
             Err(error) => {
@@ -259,26 +257,32 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn call<'a>(&'a self, path: &'a str) -> Call<'a> {
+    fn identity(&self) -> AgentIdentity {
         let server_name = match &self.config.tls {
-            TlsMode::Tls { server_name, .. } => server_name.as_deref(),
+            TlsMode::Tls { server_name, .. } => server_name.as_ref(),
             TlsMode::Plaintext => None,
         };
-        Call {
-            tls: self.config.tls != TlsMode::Plaintext,
-            authority: server_name.unwrap_or(&self.config.gateway.authority),
-            path,
-            user_agent: USER_AGENT,
+        AgentIdentity {
+            is_encrypted: self.config.tls != TlsMode::Plaintext,
+            authority: server_name
+                .unwrap_or(&self.config.gateway.authority)
+                .clone(),
+            token: self.config.token.clone(),
+            metadata: Vec::new(),
+            preconnect: Vec::new(),
+            user_agent: USER_AGENT.to_owned(),
         }
     }
 
     fn health(&mut self, caller: &mut Caller) -> Result<(), Stop> {
         let start = Instant::now();
-        let answer = match caller.call(self.call(HEALTH_CHECK), &[]) {
+        let answer = match caller.ask_health() {
             Ok(answer) => answer,
-            Err(CallError::Status(status)) if status.code == Code::Unimplemented => {
+            Err(CallError::Status(status))
+                if status.code == Code::Unimplemented && status.http.is_none() =>
+            {
                 let text = "the gateway is older than HealthCheck, which does no harm";
-                self.add("grpc", Verdict::Ok, start, text);
+                self.add("grpc", CheckVerdict::Ok, start, text);
                 return Ok(());
             }
             Err(error) => {
@@ -286,18 +290,11 @@ impl Walk<'_, '_> {
                 return self.fail("grpc", start, &text);
             }
         };
-        match HealthCheckResponse::decode(&answer.message) {
-            Ok(HealthCheckResponse { status: "OK" }) => {
-                self.add("grpc", Verdict::Ok, start, "HealthCheck OK");
-            }
-            Ok(HealthCheckResponse { status }) => {
+        match &answer.status[..] {
+            "OK" => self.add("grpc", CheckVerdict::Ok, start, "HealthCheck OK"),
+            status => {
                 let text = format!("HealthCheck {status:?}: look into the gateway's log");
-                self.add("grpc", Verdict::Warn, start, &text);
-            }
-            Err(_) => {
-                let text = "HealthCheck: the answer is no hoop message: check that this is a hoop \
-                            gateway";
-                return self.fail("grpc", start, text);
+                self.add("grpc", CheckVerdict::Warn, start, &text);
             }
         }
         let now = clock::now();
@@ -305,43 +302,42 @@ impl Walk<'_, '_> {
         if let Some(other) = date.and_then(|date| clock::other_time(now, date)) {
             let here = clock::text(now);
             let text = format!("here it is {here}, at the gateway {other}: set this clock");
-            self.add("clock", Verdict::Warn, start, &text);
+            self.add("clock", CheckVerdict::Warn, start, &text);
         }
         Ok(())
     }
 
-    /// An empty PreConnect, which authenticates and asks for nothing.
     fn key(&mut self, caller: &mut Caller) -> Result<(), Stop> {
         let start = Instant::now();
-        let token = self.config.token.expose_text().unwrap_or_default();
-        let bearer = Secret::new(format!("Bearer {token}"));
-        let bearer = bearer.expose_text().unwrap_or_default();
-        let metadata = [("authorization", bearer), ("origin", "agent")];
-        let outcome = caller.call(self.call(PRE_CONNECT), &metadata);
-        match outcome {
-            Ok(answer) => match PreConnectResponse::decode(&answer.message) {
-                Ok(_) => self.add("auth", Verdict::Ok, start, "the gateway accepts the key"),
-                Err(_) => return self.fail("auth", start, "the answer is no hoop message"),
-            },
-            Err(CallError::Status(status)) => {
+        match caller.ask_key() {
+            Ok(_) => self.add(
+                "auth",
+                CheckVerdict::Ok,
+                start,
+                "the gateway accepts the key",
+            ),
+            Err(CallError::Status(status)) if status.http.is_none() => {
                 let (verdict, text) = explain_refusal(&status, self.config.mode);
                 self.add("auth", verdict, start, &text);
             }
-            Err(error) => return self.fail("auth", start, &error.to_string()),
+            Err(error) => {
+                let text = format!("{error}: {}", call_advice(&error));
+                return self.fail("auth", start, &text);
+            }
         }
         Ok(())
     }
 }
 
 /// What an answer to the key means. Other's words are part of the text, the key is not.
-fn explain_refusal(status: &Status, mode: Mode) -> (Verdict, String) {
+fn explain_refusal(status: &Status, mode: Mode) -> (CheckVerdict, String) {
     match status.code {
         Code::Unauthenticated if status.message.contains("mismatch dsn") => (
-            Verdict::Fail,
+            CheckVerdict::Fail,
             format!("{status}: the key's name is not the agent's: use the key as it was printed"),
         ),
         Code::Unauthenticated => (
-            Verdict::Fail,
+            CheckVerdict::Fail,
             format!(
                 "{status}: the gateway does not know this key, it was deleted or is not complete: \
                  create one with `hoop-lite admin create agent NAME`"
@@ -353,18 +349,18 @@ fn explain_refusal(status: &Status, mode: Mode) -> (Verdict, String) {
                 Mode::Standard | Mode::Embedded => ", start it with `hoop-lite run`",
             };
             (
-                Verdict::Ok,
+                CheckVerdict::Ok,
                 format!("the gateway accepts the organisation's key{hint}"),
             )
         }
         Code::Unimplemented => (
-            Verdict::Warn,
+            CheckVerdict::Warn,
             "the gateway is older than PreConnect, so the key was not tried: start the agent to \
              see"
             .to_owned(),
         ),
         _ => (
-            Verdict::Fail,
+            CheckVerdict::Fail,
             format!("{status}: look into the gateway's log"),
         ),
     }
@@ -372,20 +368,20 @@ fn explain_refusal(status: &Status, mode: Mode) -> (Verdict, String) {
 
 fn call_advice(error: &CallError) -> &'static str {
     match error {
-        CallError::Status(status) if status.code == Code::Unavailable => {
-            "the proxy or load balancer in front does not reach the gateway"
-        }
-        CallError::NotGrpc(_) => {
-            "check that the gateway's gRPC port (8010 unless changed) is behind this address, not its \
-             web page"
-        }
-        CallError::Status(_) => "look into the gateway's log",
+        CallError::Status(status) => match (status.http, status.code) {
+            (Some(http), _) => proxy_advice(http),
+            (None, Code::Unavailable) => {
+                "the proxy or load balancer in front does not reach the gateway"
+            }
+            _ => "look into the gateway's log",
+        },
+        CallError::Unreadable(LinkError::Packet(_)) => "check that this is a hoop gateway",
         _ => "check what stands between here and the gateway",
     }
 }
 
 /// Protocol, cipher, chain and dates of a connection that was believed.
-fn describe(stream: &TlsStream, trust: &Trust) -> (Verdict, String) {
+fn describe(stream: &TlsStream, trust: &Trust) -> (CheckVerdict, String) {
     let (protocol, cipher) = stream.tls().describe().unwrap_or(("", "?"));
     let protocol = match protocol {
         "TLSv1_3" => "TLS 1.3",
@@ -394,14 +390,14 @@ fn describe(stream: &TlsStream, trust: &Trust) -> (Verdict, String) {
     let text = format!("{protocol} {cipher}; {}", chain(stream));
     if trust.verify == Verify::Nobody {
         let advice = "; NOT verified: set HOOP_TLSCA instead of HOOP_TLS_SKIP_VERIFY";
-        return (Verdict::Warn, text + advice);
+        return (CheckVerdict::Warn, text + advice);
     }
     let soon = clock::text(clock::now().saturating_add(RENEW_SECONDS));
     match certificates(stream).next() {
         Some(certificate) if certificate.not_after <= soon => {
-            (Verdict::Warn, text + "; it ends soon: renew it")
+            (CheckVerdict::Warn, text + "; it ends soon: renew it")
         }
-        _ => (Verdict::Ok, text),
+        _ => (CheckVerdict::Ok, text),
     }
 }
 

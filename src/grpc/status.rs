@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base::plain::beginning;
+use crate::base::plain::{beginning, plain};
 use crate::h2::{ErrorCode, FieldList};
 use crate::limits::GRPC_STATUS_MESSAGE_BYTES_MAX;
 
@@ -206,22 +206,11 @@ fn hex_pair(high: u8, low: u8) -> Option<u8> {
     u8::try_from(digit(high)? << 4 | digit(low)?).ok()
 }
 
-/// Text for a log line: line breaks and tabs become blanks, other control characters go.
+/// Text for a log line.
 fn readable(text: &[u8]) -> String {
-    let mut line = String::new();
-    for c in String::from_utf8_lossy(text).chars() {
-        let c = if matches!(c, '\n' | '\r' | '\t') {
-            ' '
-        } else {
-            c
-        };
-        if line.len() + c.len_utf8() > GRPC_STATUS_MESSAGE_BYTES_MAX {
-            break;
-        }
-        if !c.is_control() {
-            line.push(c);
-        }
-    }
+    let mut line = plain(&String::from_utf8_lossy(text));
+    let end = beginning(&line, GRPC_STATUS_MESSAGE_BYTES_MAX).len();
+    line.truncate(end);
     line
 }
 

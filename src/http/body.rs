@@ -10,7 +10,7 @@ const CHUNK_LINE_BYTES_MAX: usize = 1024;
 
 /// What is to come.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Expecting {
     /// Bytes of body.
     Length(usize),
     ChunkSize,
@@ -25,7 +25,7 @@ enum State {
 /// Takes a body in pieces: [`BodyReader::receive`] until [`BodyReader::is_done`], or
 /// [`BodyReader::close`] when the connection ends before.
 pub struct BodyReader {
-    state: State,
+    state: Expecting,
     bytes_max: usize,
     trailer_bytes_max: usize,
     trailer_bytes: usize,
@@ -50,7 +50,7 @@ impl BodyReader {
 
     /// The body is whole; what follows is none of it.
     pub fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.state == Expecting::Done
     }
 
     /// Moves what belongs to the body from `pending` to the end of `body`.
@@ -62,8 +62,8 @@ impl BodyReader {
     /// The connection has ended: of some bodies that is the end.
     pub fn close(&mut self) -> Result<(), HttpError> {
         match self.state {
-            State::Done | State::UntilClose => {
-                self.state = State::Done;
+            Expecting::Done | Expecting::UntilClose => {
+                self.state = Expecting::Done;
                 Ok(())
             }
             _ => Err(HttpError::Truncated),
@@ -73,11 +73,13 @@ impl BodyReader {
     /// One step forward; `false` when more bytes are needed.
     fn step(&mut self, pending: &mut ByteBuf, body: &mut Vec<u8>) -> Result<bool, HttpError> {
         let (size, next) = match self.state {
-            State::Done => return Ok(false),
-            State::UntilClose => (usize::MAX, State::Done),
-            State::Length(size) => (size, State::Done),
-            State::ChunkData(size) => (size, State::ChunkEnd),
-            State::ChunkSize | State::ChunkEnd | State::Trailers => return self.line(pending),
+            Expecting::Done => return Ok(false),
+            Expecting::UntilClose => (usize::MAX, Expecting::Done),
+            Expecting::Length(size) => (size, Expecting::Done),
+            Expecting::ChunkData(size) => (size, Expecting::ChunkEnd),
+            Expecting::ChunkSize | Expecting::ChunkEnd | Expecting::Trailers => {
+                return self.line(pending);
+            }
         };
         let taken = size.min(pending.len());
         if body.len() + taken > self.bytes_max {
@@ -87,8 +89,8 @@ impl BodyReader {
         pending.consume(taken);
         self.state = match self.state {
             _ if taken == size => next,
-            State::Length(_) => State::Length(size - taken),
-            State::ChunkData(_) => State::ChunkData(size - taken),
+            Expecting::Length(_) => Expecting::Length(size - taken),
+            Expecting::ChunkData(_) => Expecting::ChunkData(size - taken),
             other => other,
         };
         Ok(taken == size)
@@ -104,19 +106,19 @@ impl BodyReader {
         let line = &pending.filled()[..end];
         let text = line.strip_suffix(b"\r").unwrap_or(line);
         self.state = match self.state {
-            State::ChunkEnd if text.is_empty() => State::ChunkSize,
-            State::ChunkEnd => return Err(HttpError::Malformed),
-            State::Trailers if text.is_empty() => State::Done,
-            State::Trailers => {
+            Expecting::ChunkEnd if text.is_empty() => Expecting::ChunkSize,
+            Expecting::ChunkEnd => return Err(HttpError::Malformed),
+            Expecting::Trailers if text.is_empty() => Expecting::Done,
+            Expecting::Trailers => {
                 self.trailer_bytes += end + 1;
                 if self.trailer_bytes > self.trailer_bytes_max {
                     return Err(HttpError::HeadTooLarge);
                 }
-                State::Trailers
+                Expecting::Trailers
             }
             _ => match chunk_size(text, self.bytes_max)? {
-                0 => State::Trailers,
-                size => State::ChunkData(size),
+                0 => Expecting::Trailers,
+                size => Expecting::ChunkData(size),
             },
         };
         pending.consume(end + 1);
@@ -124,28 +126,28 @@ impl BodyReader {
     }
 }
 
-fn first_state(status: u16, fields: &Fields, bytes_max: usize) -> Result<State, HttpError> {
+fn first_state(status: u16, fields: &Fields, bytes_max: usize) -> Result<Expecting, HttpError> {
     if matches!(status, 204 | 304) {
-        return Ok(State::Done);
+        return Ok(Expecting::Done);
     }
     let mut codings = fields.all("transfer-encoding").peekable();
     if codings.peek().is_some() {
         let is_chunked = codings.all(|coding| coding.trim().eq_ignore_ascii_case("chunked"));
         return is_chunked
-            .then_some(State::ChunkSize)
+            .then_some(Expecting::ChunkSize)
             .ok_or(HttpError::UnknownCoding);
     }
     let mut lengths = fields.all("content-length").map(str::trim);
     let Some(first) = lengths.next() else {
-        return Ok(State::UntilClose);
+        return Ok(Expecting::UntilClose);
     };
     let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number || lengths.any(|other| other != first) {
         return Err(HttpError::Malformed);
     }
     match first.parse::<usize>() {
-        Ok(0) => Ok(State::Done),
-        Ok(length) if length <= bytes_max => Ok(State::Length(length)),
+        Ok(0) => Ok(Expecting::Done),
+        Ok(length) if length <= bytes_max => Ok(Expecting::Length(length)),
         _ => Err(HttpError::BodyTooLarge(bytes_max)),
     }
 }

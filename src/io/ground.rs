@@ -9,7 +9,7 @@ use mio::{Events, Poll, Registry};
 use super::tokens;
 use crate::agent::Agent;
 use crate::base::near::is_near;
-use crate::os::resolve::{Addresses, Asker, Request, Resolver};
+use crate::os::resolve::{Addresses, Asker, NameRequest, Resolver};
 
 /// Without traffic for this long, the memory of the last burst is given back.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl Ground {
         now: Instant,
         host: &str,
         asker: Asker,
-        request: Request,
+        request: NameRequest,
     ) -> Option<Addresses> {
         self.resolver
             .submit(now, host, asker, request, self.poll.registry())

@@ -13,7 +13,7 @@ use super::ground::Ground;
 use super::tokens;
 use crate::agent::Wait;
 use crate::limits;
-use crate::os::resolve::{Addresses, Asker, Request};
+use crate::os::resolve::{Addresses, Asker, NameRequest};
 use crate::os::sys;
 
 /// See the module.
@@ -63,7 +63,9 @@ impl LinkSocket {
         }
         self.socket = GatewaySocket::Resolving;
         let number = tokens::LINK_REQUEST;
-        if let Some(addresses) = ground.look_up(now, host, Asker::Link, Request { number, port }) {
+        if let Some(addresses) =
+            ground.look_up(now, host, Asker::Link, NameRequest { number, port })
+        {
             self.resolved(now, ground, addresses);
         }
     }

@@ -23,7 +23,7 @@ mod shipment;
 
 pub use line::Encoding;
 use line::Line;
-use quota::{Kind, Quota};
+use quota::{LineSource, Quota};
 use repeats::Repeats;
 use shipment::Shipment;
 
@@ -108,7 +108,7 @@ pub fn start(setup: Setup) {
     let complaint = setup.complaint;
     let level = setup.level;
     let logger =
-        LOGGER.get_or_init(|| Logger(Mutex::new(State::new(setup, Box::new(Stderr::new())))));
+        LOGGER.get_or_init(|| Logger(Mutex::new(LogState::new(setup, Box::new(Stderr::new())))));
     if log::set_logger(logger).is_ok() {
         log::set_max_level(level);
         if let Some((variable, wanted)) = complaint {
@@ -143,12 +143,12 @@ pub fn flush() {
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-fn with_state<T>(f: impl FnOnce(&mut State) -> T) -> Option<T> {
+fn with_state<T>(f: impl FnOnce(&mut LogState) -> T) -> Option<T> {
     let state = &LOGGER.get()?.0;
     Some(f(&mut state.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-struct Logger(Mutex<State>);
+struct Logger(Mutex<LogState>);
 
 impl log::Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -166,7 +166,7 @@ impl log::Log for Logger {
         let kind = record.file_static().zip(record.line());
         let kind = kind
             .filter(|_| logger != SESSION)
-            .map(|(file, line)| Kind { file, line });
+            .map(|(file, line)| LineSource { file, line });
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.log(Instant::now(), record.level(), logger, &message, kind);
     }
@@ -213,7 +213,7 @@ impl Sink for Stderr {
     }
 }
 
-struct State {
+struct LogState {
     setup: Setup,
     sink: Box<dyn Sink>,
     repeats: Repeats,
@@ -227,7 +227,7 @@ struct State {
     lost: u32,
 }
 
-impl State {
+impl LogState {
     fn new(setup: Setup, sink: Box<dyn Sink>) -> Self {
         Self {
             setup,
@@ -242,7 +242,14 @@ impl State {
     }
 
     /// One line; without a kind it is exempt from the rate.
-    fn log(&mut self, now: Instant, level: Level, logger: &str, message: &str, kind: Option<Kind>) {
+    fn log(
+        &mut self,
+        now: Instant,
+        level: Level,
+        logger: &str,
+        message: &str,
+        kind: Option<LineSource>,
+    ) {
         self.write_held_back(Some(now));
         if self.repeats.holds_back(now, level, logger, message) {
             return;

@@ -27,7 +27,7 @@ use crate::agent::{Action, Agent, Health, Outcome};
 use crate::os::foreground::Foreground;
 use crate::os::guardians;
 use crate::os::notify::Notify;
-use crate::os::processes::{Ended, Keeping, Processes};
+use crate::os::processes::{EndedProcess, Keeping, Processes};
 use crate::os::signal::{Catch, Signal, Signals};
 
 pub use super::ground::OpenNetwork;
@@ -88,7 +88,7 @@ impl Reactor {
         let mut signals = Signals::new(options.catch)?;
         ground
             .registry()
-            .register(&mut signals, tokens::SIGNALS, Interest::READABLE)?;
+            .register(signals.source(), tokens::SIGNALS, Interest::READABLE)?;
         let processes = Processes::new(options.search_path, options.keeping);
         Ok(Self {
             ground,
@@ -340,7 +340,7 @@ impl Reactor {
         }
     }
 
-    fn process_ended(&mut self, now: Instant, ended: &Ended) {
+    fn process_ended(&mut self, now: Instant, ended: &EndedProcess) {
         if self.companion.pid() != Some(ended.pid) {
             return self.serving.process_ended(now, &mut self.ground, ended);
         }

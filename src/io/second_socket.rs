@@ -8,7 +8,7 @@ use super::dial::{self, Dial, DialProgress};
 use super::gateway_socket::{GatewaySocket, OpenSocket};
 use super::ground::Ground;
 use super::tokens;
-use crate::os::resolve::{Addresses, Asker, Request};
+use crate::os::resolve::{Addresses, Asker, NameRequest};
 
 /// Reads in one turn; a key check takes three or four.
 const READS_PER_TURN: usize = 16;
@@ -44,7 +44,9 @@ impl SecondSocket {
     pub(super) fn dial(&mut self, now: Instant, ground: &mut Ground, host: &str, port: u16) {
         self.socket = GatewaySocket::Resolving;
         let number = tokens::SECOND_REQUEST;
-        if let Some(addresses) = ground.look_up(now, host, Asker::Link, Request { number, port }) {
+        if let Some(addresses) =
+            ground.look_up(now, host, Asker::Link, NameRequest { number, port })
+        {
             self.resolved(now, ground, addresses);
         }
     }

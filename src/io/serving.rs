@@ -13,8 +13,8 @@ use super::targets::{Descriptors, Entry, Port, Targets};
 use crate::base::Key;
 use crate::limits;
 use crate::os::child::Pid;
-use crate::os::processes::{self, Ended, Processes, Spawned, Streams};
-use crate::os::resolve::{Addresses, Asker, Request};
+use crate::os::processes::{self, EndedProcess, ProcessStreams, Processes, Spawned};
+use crate::os::resolve::{Addresses, Asker, NameRequest};
 use crate::os::sys;
 use crate::session::{Channel, End, Output, Report, TargetId, Where};
 
@@ -140,7 +140,7 @@ impl Serving {
         let number = target.0.to_bits();
         let addresses = match place {
             Where::Name { host, port } => {
-                ground.look_up(now, &host, asker, Request { number, port })
+                ground.look_up(now, &host, asker, NameRequest { number, port })
             }
             Where::Peer(address) => Some(Ok(vec![address])),
         };
@@ -216,8 +216,8 @@ impl Serving {
         let owner = target.0.index();
         let (pid, streams, files, kept) = self.processes.keep(registry, spawned, owner);
         let descriptors = kept.and_then(|()| match streams {
-            Streams::Pipes(child) => Entry::pipes(child, target, registry),
-            Streams::Terminal(child) => Entry::terminal(child, target, registry),
+            ProcessStreams::Pipes(child) => Entry::pipes(child, target, registry),
+            ProcessStreams::Terminal(child) => Entry::terminal(child, target, registry),
         });
         match descriptors {
             Ok(descriptors) => {
@@ -389,17 +389,22 @@ impl Serving {
     }
 
     /// A process that has ended; call until `None`.
-    pub(super) fn poll_ended(&mut self) -> Option<Ended> {
+    pub(super) fn poll_ended(&mut self) -> Option<EndedProcess> {
         self.processes.poll_ended()
     }
 
     /// A guardian has something to say: perhaps that its process has ended.
-    pub(super) fn heard_guardian(&mut self, token: Token) -> Option<Ended> {
+    pub(super) fn heard_guardian(&mut self, token: Token) -> Option<EndedProcess> {
         self.processes.heard(token)
     }
 
     /// Tells the core which of its processes that was.
-    pub(super) fn process_ended(&mut self, now: Instant, ground: &mut Ground, ended: &Ended) {
+    pub(super) fn process_ended(
+        &mut self,
+        now: Instant,
+        ground: &mut Ground,
+        ended: &EndedProcess,
+    ) {
         // Nobody asks any more how the leader of an ended session ended.
         let found = self.targets.by_index(ended.owner);
         let found = found.filter(|entry| entry.pid() == Some(ended.pid));

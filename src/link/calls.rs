@@ -10,16 +10,13 @@ use std::time::Instant;
 use super::error::LinkError;
 use super::event::LinkEvent;
 use super::identity::AgentIdentity;
-use super::unary::Unary;
+use super::unary::{Method, Unary};
 use crate::base::{ByteBuf, Chunks, Pieces, Secret};
 use crate::grpc::{self, Call, Piece, Reassembly, Status};
 use crate::h2::{self, Connection, StreamId};
 use crate::limits;
 use crate::packet::outbox::FRAME_HEAD_BYTES;
 use crate::packet::{DecodeError, Oversized, Packet};
-
-const CONNECT_PATH: &str = "/protobuf.Transport/Connect";
-const PRECONNECT_PATH: &str = "/protobuf.Transport/PreConnect";
 
 /// The connection's own window never holds the stream back: only the stream's credit counts, and
 /// that begins with what there is room for.
@@ -67,7 +64,7 @@ impl Calls {
 
     /// Opens the stream of packets.
     pub(super) fn open_stream(&mut self) -> Result<(), h2::OpenError> {
-        self.stream = Some(self.open(CONNECT_PATH, true)?);
+        self.stream = Some(self.open(Method::Connect)?);
         self.reassembly = Reassembly::new();
         self.oversized = Oversized::default();
         self.held.clear();
@@ -75,9 +72,9 @@ impl Calls {
     }
 
     /// Begins the unary call.
-    pub(super) fn ask(&mut self) -> Result<(), h2::OpenError> {
-        let stream = self.open(PRECONNECT_PATH, false)?;
-        self.unary = Some(Unary::new(stream));
+    pub(super) fn ask(&mut self, method: Method) -> Result<(), h2::OpenError> {
+        let stream = self.open(method)?;
+        self.unary = Some(Unary::new(stream, method));
         self.send_request();
         Ok(())
     }
@@ -89,16 +86,16 @@ impl Calls {
         }
     }
 
-    fn open(&mut self, path: &str, is_connect: bool) -> Result<StreamId, h2::OpenError> {
+    fn open(&mut self, method: Method) -> Result<StreamId, h2::OpenError> {
         let identity = &self.identity;
         let call = Call {
             tls: identity.is_encrypted,
             authority: &identity.authority,
-            path,
+            path: method.path(),
             user_agent: &identity.user_agent,
         };
         let mut metadata = vec![("origin", "agent")];
-        if is_connect {
+        if method == Method::Connect {
             metadata.extend(
                 identity
                     .metadata
@@ -112,7 +109,9 @@ impl Calls {
             .iter()
             .map(|(name, value)| (*name, &value[..]))
             .collect();
-        fields.push(("authorization", bearer.expose()));
+        if method != Method::HealthCheck {
+            fields.push(("authorization", bearer.expose()));
+        }
         self.http2.open_stream(&fields, false)
     }
 
@@ -287,7 +286,12 @@ impl Calls {
                 stream,
                 fields,
                 end_stream,
-            } => (stream, &[][..], Status::from_headers(&fields, end_stream)),
+            } => {
+                if let Some(call) = self.unary_on(stream) {
+                    call.note_head(&fields);
+                }
+                (stream, &[][..], Status::from_headers(&fields, end_stream))
+            }
             h2::Event::Trailers { stream, fields } => {
                 (stream, &[][..], Some(Status::from_trailers(&fields)))
             }
@@ -369,6 +373,10 @@ impl Calls {
         Ok(taken)
     }
 
+    fn unary_on(&mut self, id: StreamId) -> Option<&mut Unary> {
+        self.unary.as_mut().filter(|call| call.stream() == id)
+    }
+
     /// The unary call. A fault in it is the end of that call only.
     fn receive_answer(
         &mut self,
@@ -377,7 +385,7 @@ impl Calls {
         status: Option<Status>,
         on_event: &mut dyn FnMut(LinkEvent<'_>) -> bool,
     ) {
-        let Some(call) = self.unary.as_mut().filter(|call| call.stream() == id) else {
+        let Some(call) = self.unary_on(id) else {
             return;
         };
         if let Some((outcome, code)) = call.receive(data, status) {

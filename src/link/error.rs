@@ -59,3 +59,25 @@ impl std::fmt::Display for LinkError {
         }
     }
 }
+
+/// What to do about whoever answers in the gateway's place.
+pub fn proxy_advice(http: u16) -> &'static str {
+    match http {
+        300..=399 => {
+            "it redirects, perhaps to a login: have it pass requests for /protobuf.Transport/"
+        }
+        401 | 403 | 407 => {
+            "it wants a login or forbids: have it pass requests for /protobuf.Transport/ as they are"
+        }
+        413 => {
+            "it limits the bytes of a request, and ours last for weeks: lift that (nginx: \
+             client_max_body_size 0)"
+        }
+        429 => "it limits the rate of requests or connections: lift that for the gateway's port",
+        408 | 502..=504 => {
+            "it does not reach the gateway, or limits the time of a request (nginx: \
+             grpc_read_timeout, grpc_send_timeout)"
+        }
+        _ => "check that this is the gateway's gRPC port (8010 unless changed), not its web page",
+    }
+}

@@ -2,16 +2,44 @@
 
 use std::ops::Range;
 
-use crate::grpc::Status;
+use super::error::LinkError;
+use crate::grpc::{Code, Status};
 use crate::h2;
-use crate::packet::{Oversized, Packet};
+use crate::packet::{Oversized, Packet, STATUS_CONNECT};
 
-/// What `PreConnect` said.
+/// What a unary call was answered.
 pub struct Answer {
-    /// Somebody waits for this agent: open the stream.
-    pub connect: bool,
+    /// The gateway's word for it.
+    pub status: String,
     /// A sentence for the operator, often empty.
     pub message: String,
+    /// When that was by the clock of whoever answered, if it says so.
+    pub date: Option<String>,
+}
+
+impl Answer {
+    /// Somebody waits for this agent: open the stream.
+    pub fn connects(&self) -> bool {
+        self.status == STATUS_CONNECT
+    }
+}
+
+/// Why a unary call has no answer.
+pub enum NoAnswer {
+    /// It ended with another status than OK, or without a message.
+    Status(Status),
+    /// The message can't be read.
+    Unreadable(LinkError),
+}
+
+impl NoAnswer {
+    /// What gRPC has for it.
+    pub fn into_status(self) -> Status {
+        match self {
+            Self::Status(status) => status,
+            Self::Unreadable(error) => Status::new(Code::Internal, error.to_string()),
+        }
+    }
 }
 
 /// What came in.
@@ -27,7 +55,7 @@ pub enum LinkEvent<'a> {
     /// The stream is over.
     StreamEnded(Status),
     /// The unary call was answered.
-    Answered(Result<Answer, Status>),
+    Answered(Result<Answer, NoAnswer>),
     /// The gateway asks us to leave, and why.
     GoAway(h2::ErrorCode, Vec<u8>),
 }

@@ -19,6 +19,7 @@ use super::identity::AgentIdentity;
 use super::pace::Pace;
 use super::proxy;
 use super::transport::Transport;
+use super::unary::Method;
 use crate::base::ByteBuf;
 use crate::h2;
 use crate::limits;
@@ -264,9 +265,14 @@ impl Link {
         self.calls.open_stream()
     }
 
-    /// Asks `PreConnect`; one call at a time.
+    /// Asks `PreConnect`; one unary call at a time.
     pub fn ask(&mut self) -> Result<(), h2::OpenError> {
-        self.calls.ask()
+        self.calls.ask(Method::PreConnect)
+    }
+
+    /// Asks `HealthCheck`, without the key.
+    pub fn ask_health(&mut self) -> Result<(), h2::OpenError> {
+        self.calls.ask(Method::HealthCheck)
     }
 
     /// Gives the call up; no [`LinkEvent::Answered`] follows.

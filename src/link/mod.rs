@@ -16,9 +16,11 @@ mod transport;
 mod unary;
 
 pub use backoff::{Backoff, LossCause};
-pub use error::LinkError;
-pub use event::{Answer, LinkEvent};
+pub use error::{LinkError, proxy_advice};
+pub use event::{Answer, LinkEvent, NoAnswer};
 pub use gather::Wait;
 pub use identity::AgentIdentity;
 pub use link::Link;
 pub use transport::{Transport, TransportError};
+
+pub use crate::h2::OpenError;

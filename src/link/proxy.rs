@@ -53,6 +53,9 @@ impl fmt::Display for ProxyError {
     }
 }
 
+/// What to do when the proxy can't be reached.
+pub const UNREACHABLE_ADVICE: &str = "correct HTTPS_PROXY, or name the gateway's host in NO_PROXY";
+
 /// Waits for the proxy's answer to [`request`].
 #[derive(Default)]
 pub struct ProxyAnswer {

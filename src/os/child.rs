@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 
 use mio::unix::pipe::{Receiver, Sender};
 
-use super::sys::{self, Place};
+use super::sys::{self, ChildPlace};
 pub use super::sys::{Custody, ExitStatus, Pid};
 
 /// What to start. Nothing that is not in here reaches the child.
@@ -94,7 +94,7 @@ pub fn spawn_pipes(spec: &CommandSpec, custody: Custody) -> Result<PipedChild, S
     let pid = spawn(
         spec,
         [stdin_read.into(), stdout_write.into(), stderr_write.into()],
-        Place::Session,
+        ChildPlace::Session,
         custody,
     )?;
     Ok(PipedChild {
@@ -125,7 +125,7 @@ pub fn spawn_beside(spec: &CommandSpec) -> Result<Pid, SpawnError> {
     spawn(
         spec,
         [Stdio::inherit(), Stdio::inherit(), Stdio::inherit()],
-        Place::Beside,
+        ChildPlace::Beside,
         Custody {
             watch: None,
             is_separate: false,
@@ -137,7 +137,7 @@ pub fn spawn_beside(spec: &CommandSpec) -> Result<Pid, SpawnError> {
 pub(super) fn spawn(
     spec: &CommandSpec,
     [stdin, stdout, stderr]: [Stdio; 3],
-    place: Place,
+    place: ChildPlace,
     custody: Custody,
 ) -> Result<Pid, SpawnError> {
     let path = find_program(spec)?;
@@ -158,7 +158,7 @@ pub(super) fn spawn(
         command.current_dir(directory);
     }
     sys::detach_child(&mut command, place, custody);
-    let _raised = (place != Place::Beside).then(sys::raise_kill_score);
+    let _raised = (place != ChildPlace::Beside).then(sys::raise_kill_score);
     // The handle is dropped without a wait: `Children` collects the process.
     let child = command.spawn().map_err(exec_error)?;
     Pid::try_from(child.id()).map_err(|_| SpawnError::Other(io::ErrorKind::Other.into()))

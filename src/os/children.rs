@@ -24,11 +24,11 @@ pub struct Exited {
 
 struct Entry {
     owner: usize,
-    state: State,
+    state: Life,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Life {
     Running,
     /// Ended and reported; a zombie until it is released.
     Exited,
@@ -80,7 +80,7 @@ impl Children {
     /// Takes charge of a process that was just spawned.
     pub fn insert(&mut self, pid: Pid, owner: usize) {
         debug_assert!(self.has_room());
-        let state = State::Running;
+        let state = Life::Running;
         self.entries.insert(pid, Entry { owner, state });
     }
 
@@ -98,16 +98,16 @@ impl Children {
         let running = self
             .entries
             .iter_mut()
-            .filter(|(_, entry)| entry.state == State::Running);
+            .filter(|(_, entry)| entry.state == Life::Running);
         for (&pid, entry) in running {
             let status = match sys::peek_exit(Some(pid)) {
                 Ok(None) => continue,
                 Ok(Some((_, status))) => {
-                    entry.state = State::Exited;
+                    entry.state = Life::Exited;
                     status
                 }
                 Err(_) => {
-                    entry.state = State::Lost;
+                    entry.state = Life::Lost;
                     ExitStatus::Unknown
                 }
             };
@@ -120,7 +120,7 @@ impl Children {
     /// Lets a stopped child go on, as long as its id is sure to be its own.
     pub fn resume(&self, pid: Pid) {
         let entry = self.entries.get(&pid);
-        if entry.is_some_and(|entry| entry.state != State::Lost) {
+        if entry.is_some_and(|entry| entry.state != Life::Lost) {
             // One that has ended does not mind.
             let _ = sys::signal_process(pid, libc::SIGCONT);
         }
@@ -131,7 +131,7 @@ impl Children {
         if self
             .entries
             .get(&pid)
-            .is_some_and(|entry| entry.state != State::Running)
+            .is_some_and(|entry| entry.state != Life::Running)
         {
             sys::collect(pid);
             self.entries.remove(&pid);
@@ -142,8 +142,8 @@ impl Children {
         }
     }
 
-    /// The kernel shows the oldest zombie only: behind one of ours that waits for its release,
-    /// orphans wait too, as long as that drain may last.
+    /// The kernel shows the oldest zombie only: while one of our own waits for its release, orphans
+    /// behind it have to wait, too.
     fn collect_orphans(&self) {
         while let Ok(Some((pid, _))) = sys::peek_exit(None) {
             if self.entries.contains_key(&pid) || !sys::collect(pid) {

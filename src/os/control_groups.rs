@@ -16,7 +16,7 @@ pub struct ControlGroups {
     next: u64,
 }
 
-/// In front of the agent's process id and a number.
+/// A group's name begins with this; the agent's process id and a number follow.
 const PREFIX: &str = "hoop-lite-";
 
 /// Where version 2 is mounted, alone or beside version 1.
@@ -44,7 +44,7 @@ impl ControlGroups {
             if made {
                 let _ = fs::remove_dir(&path);
             }
-            // It will not be otherwise for the next one.
+            // The next attempt would fail as well.
             self.own = None;
             return None;
         }

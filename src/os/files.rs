@@ -33,7 +33,7 @@ fn read(path: &str, patience: Duration) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + patience;
     let mut content_max = (&file).take(SMALL_BYTES_MAX + 1);
     loop {
-        // Before its writer comes, a pipe reads as if it were over.
+        // Until its writer has opened it, reading a pipe says that it is at its end.
         let left = deadline.saturating_duration_since(Instant::now());
         if is_pipe && !sys::has_input(file.as_fd(), left) {
             if left.is_zero() {

@@ -15,8 +15,7 @@ pub struct Foreground {
 }
 
 impl Foreground {
-    /// Starts it. Asked to end, it gets `kill_after` before it is made to; all the time it wants
-    /// without one.
+    /// Starts it. Once asked to end, it is killed after `kill_after`, or never without one.
     pub fn start(spec: &CommandSpec, kill_after: Option<Duration>) -> Result<Self, SpawnError> {
         Ok(Self {
             pid: child::spawn_beside(spec)?,
@@ -37,9 +36,10 @@ impl Foreground {
                 // The whole group was told to stop, and a shell waits for us to do so.
                 Signal::Stop(number) => return sys::stop_by(number),
                 Signal::Hangup if sys::leads_session() => {}
-                // A timer may have been set for the program by whoever started us in its place.
+                // Whoever started us in the program's place may have set a timer, which is for it.
                 Signal::Other(libc::SIGALRM | libc::SIGCONT) => {}
-                // A terminal's go to its whole group, which we share; all else is our own.
+                // The program is in our process group, so it has the terminal's signals already. Any
+                // other signal of the kernel's is about us.
                 _ => return,
             }
         }
@@ -64,7 +64,7 @@ impl Foreground {
         self.kill_at
     }
 
-    /// Ends it when it did not end when asked.
+    /// Kills it when it did not end in time.
     pub fn kill_overdue(&mut self, now: Instant) {
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;

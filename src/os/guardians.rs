@@ -95,12 +95,13 @@ impl Guardians {
         let reported = self.report(pid);
         let guardian = self.table.remove(&pid)?;
         self.left -= usize::from(guardian.is_left);
-        // The id may be given to another one, whose time is not up.
+        // The id may be given to another guardian, whose time is not up.
         self.ending.retain(|(_, other)| *other != pid);
         if guardian.has_reported {
             return reported;
         }
-        // Somebody has killed it, and so the kernel its leader. Others are found by their group only.
+        // Somebody has killed it, so the kernel has killed its leader. The others can only be found by
+        // their control group.
         if !guardian.control_group.as_os_str().is_empty() {
             let _ = std::fs::write(guardian.control_group.join("cgroup.kill"), "1");
             self.orphaned_groups.push_back(guardian.control_group);
@@ -109,7 +110,7 @@ impl Guardians {
         Some(Exit::Signal(SIGKILL))
     }
 
-    /// A session is over: its processes are asked to end, and made to after a while. At a normal end
+    /// A session is over: its processes are asked to end, and killed after a while. At a normal end
     /// they first get a moment in which to detach themselves.
     pub fn end(&mut self, now: Instant, children: &Children, pid: Pid, end: End) {
         self.remove_groups();
@@ -144,8 +145,8 @@ impl Guardians {
         self.ending.insert(place, (at, pid));
     }
 
-    /// Everybody is asked to end, what earlier sessions have left behind too, and made to within
-    /// `grace`.
+    /// Asks everybody to end, what earlier sessions have left behind included, and kills whoever has not
+    /// within `grace`.
     pub fn end_all(&mut self, now: Instant, children: &Children, grace: Duration) {
         let latest = now + grace;
         for (at, _) in &mut self.ending {
@@ -166,8 +167,8 @@ impl Guardians {
         self.ending.front().map(|(at, _)| *at)
     }
 
-    /// Asks those whose moment is over, makes those end that were asked and did not, and the earliest of
-    /// too many.
+    /// Asks those whose moment to detach is over to end; kills those that were asked and did not end, and
+    /// the earliest ones when there are too many.
     pub fn kill_overdue(&mut self, now: Instant, children: &Children) {
         while let Some((at, pid)) = self.ending.front().copied()
             && (at <= now || self.ending.len() > limits::ENDING_COUNT_MAX)
@@ -193,7 +194,7 @@ impl Guardians {
 
 impl Guardian {
     fn tell(&mut self, children: &Children, pid: Pid, order: Order) {
-        // One that has ended needs no telling; one that somebody has stopped does.
+        // One that has ended needs no orders; one that somebody has stopped has to be woken.
         let _ = self.control.write(&[order as u8]);
         children.resume(pid);
     }

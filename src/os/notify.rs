@@ -35,7 +35,7 @@ impl Notify {
     }
 
     /// Sends an assignment list such as `READY=1\nSTATUS=...`. `false`: the manager is behind with
-    /// reading, say it again later. One that is not there does not want to know.
+    /// reading, say it again later. A manager that is not there counts as told.
     pub fn send(&self, state: &str) -> bool {
         let Some((socket, address)) = &self.socket else {
             return true;

@@ -32,7 +32,7 @@ pub struct Keeping {
 /// A process that runs, and what it needs while it does.
 pub struct Spawned {
     /// Its descriptors.
-    pub streams: Streams,
+    pub streams: ProcessStreams,
     /// Removed when they are dropped.
     pub files: Vec<SecretFile>,
     /// Where its guardian is told what to do.
@@ -41,7 +41,7 @@ pub struct Spawned {
 }
 
 /// What a process reads and writes.
-pub enum Streams {
+pub enum ProcessStreams {
     /// With pipes.
     Pipes(child::PipedChild),
     /// On a terminal.
@@ -67,7 +67,7 @@ pub struct Processes {
 }
 
 /// A process that ended by itself.
-pub struct Ended {
+pub struct EndedProcess {
     /// Its target, as it was given to [`Processes::track`].
     pub owner: usize,
     /// The child that we had for it.
@@ -160,8 +160,8 @@ impl Processes {
             is_separate: self.keeping.is_separate,
         };
         let streams = match terminal {
-            None => child::spawn_pipes(spec, custody).map(Streams::Pipes),
-            Some(size) => pty::spawn_pty(spec, size, custody).map(Streams::Terminal),
+            None => child::spawn_pipes(spec, custody).map(ProcessStreams::Pipes),
+            Some(size) => pty::spawn_pty(spec, size, custody).map(ProcessStreams::Terminal),
         };
         let streams = streams.inspect_err(|_| self.control_groups.discard(&control_group))?;
         Ok(Spawned {
@@ -178,10 +178,10 @@ impl Processes {
         registry: &Registry,
         spawned: Spawned,
         owner: usize,
-    ) -> (Pid, Streams, Vec<SecretFile>, io::Result<()>) {
+    ) -> (Pid, ProcessStreams, Vec<SecretFile>, io::Result<()>) {
         let pid = match &spawned.streams {
-            Streams::Pipes(child) => child.pid,
-            Streams::Terminal(child) => child.pid,
+            ProcessStreams::Pipes(child) => child.pid,
+            ProcessStreams::Terminal(child) => child.pid,
         };
         self.children.insert(pid, owner);
         let control = mio::net::UnixStream::from_std(spawned.control);
@@ -196,15 +196,15 @@ impl Processes {
     }
 
     /// The process that ended, if the guardian of `token` says so.
-    pub fn heard(&mut self, token: Token) -> Option<Ended> {
+    pub fn heard(&mut self, token: Token) -> Option<EndedProcess> {
         let pid = Guardians::pid(token)?;
         let exit = self.guardians.report(pid)?;
         let owner = self.children.owner(pid)?;
-        Some(Ended { owner, pid, exit })
+        Some(EndedProcess { owner, pid, exit })
     }
 
     /// The next process that ended; call at every SIGCHLD until `None`.
-    pub fn poll_ended(&mut self) -> Option<Ended> {
+    pub fn poll_ended(&mut self) -> Option<EndedProcess> {
         loop {
             let exited = self.children.poll_exited()?;
             let (owner, pid) = (exited.owner, exited.pid);
@@ -215,7 +215,7 @@ impl Processes {
             };
             self.children.release(pid);
             if let Some(exit) = exit {
-                return Some(Ended { owner, pid, exit });
+                return Some(EndedProcess { owner, pid, exit });
             }
         }
     }
@@ -234,18 +234,18 @@ impl Processes {
         self.guardians.next_kill()
     }
 
-    /// Ends what was asked and did not.
+    /// Kills what was asked to end and did not.
     pub fn kill_overdue(&mut self, now: Instant) {
         self.guardians.kill_overdue(now, &self.children);
     }
 
-    /// The key is revoked: nobody, not even who was left behind by a session that has ended long
-    /// ago, gets more than a moment.
+    /// The key is revoked: no process gets more than a moment, not even one that a session has left
+    /// behind long ago.
     pub fn revoke(&mut self, now: Instant) {
         self.end_all(now, limits::REVOKED_GRACE);
     }
 
-    /// Every process of every session is asked to end, and made to within `grace`.
+    /// Asks every process of every session to end, and kills it where it has not within `grace`.
     pub fn end_all(&mut self, now: Instant, grace: Duration) {
         self.guardians.end_all(now, &self.children, grace);
     }

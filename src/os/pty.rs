@@ -12,7 +12,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 
 use super::child::{CommandSpec, Custody, Pid, SpawnError, spawn};
-use super::sys::{self, Place};
+use super::sys::{self, ChildPlace};
 use crate::base::TerminalSize;
 
 /// A running program in a terminal.
@@ -52,7 +52,7 @@ pub fn spawn_pty(
     let pid = spawn(
         spec,
         [slave.into(), second.into(), third.into()],
-        Place::Terminal,
+        ChildPlace::Terminal,
         custody,
     )?;
     let master = Master(File::from(master));

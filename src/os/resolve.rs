@@ -16,8 +16,8 @@ use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::sys;
 use crate::base::Key;
-pub use crate::dns::{Asker, LookupError, Request};
-use crate::dns::{Lookup, NAME_BYTES_MAX, Names, Outcome, ResolvConf, Send, addresses_of};
+pub use crate::dns::{Asker, LookupError, NameRequest};
+use crate::dns::{Lookup, NAME_BYTES_MAX, NameOutcome, Names, ResolvConf, Send, addresses_of};
 
 /// No such file is longer, and a hostile one shall not keep us busy.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -80,7 +80,7 @@ impl Resolver {
         now: Instant,
         host: &str,
         asker: Asker,
-        request: Request,
+        request: NameRequest,
         registry: &Registry,
     ) -> Option<Addresses> {
         if let Some(addresses) = known(host) {
@@ -164,9 +164,9 @@ impl Resolver {
         }
     }
 
-    fn deliver(&mut self, key: Key, outcome: Outcome) {
+    fn deliver(&mut self, key: Key, outcome: NameOutcome) {
         self.close(key);
-        for Request { number, port } in outcome.requests {
+        for NameRequest { number, port } in outcome.requests {
             let addresses = outcome.result.as_ref();
             let addresses = addresses.map(|found| with_port(found, port));
             self.answered
@@ -242,7 +242,7 @@ impl Way {
                 Ok(size) => lookup.received(now, server, &buffer[..size]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What the network says about what we sent.
+                // An ICMP error about what we sent.
                 Err(_) => lookup.server_failed(now, server),
             }
         }
@@ -299,7 +299,7 @@ pub fn resolve_now(host: &str, port: u16, deadline: Instant) -> Addresses {
     let mut poll = Poll::new().map_err(failed)?;
     let mut events = Events::with_capacity(PORTS);
     let mut now = Instant::now();
-    let request = Request { number: 0, port };
+    let request = NameRequest { number: 0, port };
     let answer = resolver.submit(now, host, Asker::Link, request, poll.registry());
     if let Some(addresses) = answer {
         return addresses;
@@ -380,13 +380,13 @@ fn read_conf() -> ResolvConf {
     )
 }
 
-/// A file's content, as much as there is of it. What is no file may keep us waiting, and has none.
+/// A file's content, as much as there is of it. What is not a file has none: reading it might wait.
 fn read(path: &str) -> Vec<u8> {
     let mut content = Vec::new();
     if fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
         && let Ok(file) = File::open(path)
     {
-        // What was read of a file that breaks off is as good as it gets.
+        // Of a file that can't be read to its end, the beginning has to do.
         let _ = file.take(FILE_BYTES_MAX).read_to_end(&mut content);
     }
     content
@@ -403,8 +403,8 @@ fn mark(path: &str) -> Option<Mark> {
     ))
 }
 
-/// A number that nobody can guess, lest strangers answer. Without a source of them the port has
-/// to do.
+/// A number that nobody can guess, so that no stranger can answer. Where the system gives none, the
+/// random port has to do.
 fn random_id() -> u16 {
     let mut bytes = [0; 2];
     let _ = sys::random_bytes(&mut bytes);

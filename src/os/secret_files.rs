@@ -6,8 +6,8 @@
 //!
 //! All files of a process lie in one private directory, made when the first is needed:
 //! `<base>/hoop-lite-<uid>-<random>`. While its process lives it holds the directory's advisory
-//! lock, which also keeps systemd-tmpfiles away; the kernel drops it at death. (A process id would
-//! lie here: two containers may share the base and count their processes apart.)
+//! lock, which also keeps systemd-tmpfiles away; the kernel drops it at death. (A process id in the name
+//! would mislead: two containers may share the base and number their processes apart.)
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -265,16 +265,16 @@ fn remove_leftovers(base: &Path) {
     }
 }
 
-/// Whether it was a session, being of our user, that has shut our directory, so that it could be
-/// opened again: who shuts it would keep the others' secrets on the disk.
+/// Whether our directory had no permissions left and has them again. A session, being of our user, can
+/// take them away, and would keep the others' secrets on the disk by that.
 fn is_shut(error: &io::Error, directory: &Path) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied
         && fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir())
         && fs::set_permissions(directory, Permissions::from_mode(0o700)).is_ok()
 }
 
-/// Follows no symlink, at no depth. First the files, since what a session has put beside them may not
-/// let itself be removed.
+/// Follows no symlink, at any depth. Files go first, since a session may have put something beside them
+/// that can't be removed.
 fn remove_all(directory: &Path) {
     let _ = fs::set_permissions(directory, Permissions::from_mode(0o700));
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

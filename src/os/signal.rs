@@ -8,7 +8,6 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use mio::event::Source;
-use mio::{Interest, Registry, Token};
 
 use super::sys;
 
@@ -95,7 +94,7 @@ impl Catch {
     }
 }
 
-/// The receiving end of all signals that the process handles; a mio source for reading.
+/// The receiving end of all signals that the process handles.
 #[derive(Debug)]
 pub struct Signals {
     receiver: mio::net::UnixStream,
@@ -129,8 +128,13 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The signals that came since the last call, each once; never blocks. The kernel's first:
-    /// who ends should be known before we are asked to end.
+    /// What is readable when signals came.
+    pub fn source(&mut self) -> &mut dyn Source {
+        &mut self.receiver
+    }
+
+    /// The signals that came since the last call, each once; never blocks. The kernel's come first:
+    /// that a child has ended should be known before we are asked to end.
     pub fn drain(&mut self) -> impl Iterator<Item = Received> + use<> {
         let mut scratch = [0; 64];
         // The bytes go first: a signal that comes in between leaves a new one behind.
@@ -155,29 +159,5 @@ impl Signals {
 impl Drop for Signals {
     fn drop(&mut self) {
         sys::wake_on_signals(None);
-    }
-}
-
-impl Source for Signals {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: Interest,
-    ) -> io::Result<()> {
-        self.receiver.register(registry, token, interests)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interests: Interest,
-    ) -> io::Result<()> {
-        self.receiver.reregister(registry, token, interests)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.receiver.deregister(registry)
     }
 }

@@ -24,7 +24,7 @@ mod terminal;
 pub mod testing;
 
 pub use children::{
-    Custody, ExitStatus, Place, collect, detach_child, may_execute, peek_exit, signal_process,
+    ChildPlace, Custody, ExitStatus, collect, detach_child, may_execute, peek_exit, signal_process,
 };
 pub use domain::{Separation, is_bound, separation};
 pub use guard::{GUARDIAN, Order, Watch, be_guardian, let_guardians_execute};

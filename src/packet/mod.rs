@@ -21,7 +21,7 @@ pub use outbox::Outbox;
 pub use oversized::Oversized;
 pub use packet::{DecodeError, Packet, encode};
 pub use params::{ConnectionParams, EnvVars, ParamsError};
-pub use preconnect::{HealthCheckResponse, PreConnectRequest, PreConnectResponse, STATUS_CONNECT};
+pub use preconnect::{PreConnectRequest, PreConnectResponse, STATUS_CONNECT};
 
 /// One entry of a packet's spec: key and value.
 pub type SpecEntry<'a> = (&'a str, &'a [u8]);

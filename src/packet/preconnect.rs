@@ -59,7 +59,7 @@ impl PreConnectRequest<'_> {
     }
 }
 
-/// The gateway's answer to PreConnect.
+/// The gateway's answer to PreConnect, and to HealthCheck, where it has a status alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PreConnectResponse<'a> {
     /// [`STATUS_CONNECT`], `BACKOFF` (nobody waits for this agent) or something newer.
@@ -73,21 +73,6 @@ impl<'a> PreConnectResponse<'a> {
     pub fn decode(message: &'a [u8]) -> Result<Self, DecodeError> {
         let [status, message] = decode_texts(message, [ANSWER_STATUS, ANSWER_MESSAGE])?;
         Ok(Self { status, message })
-    }
-}
-
-/// The gateway's answer to HealthCheck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HealthCheckResponse<'a> {
-    /// `OK`.
-    pub status: &'a str,
-}
-
-impl<'a> HealthCheckResponse<'a> {
-    /// Reads the message.
-    pub fn decode(message: &'a [u8]) -> Result<Self, DecodeError> {
-        let [status] = decode_texts(message, [ANSWER_STATUS])?;
-        Ok(Self { status })
     }
 }
 
@@ -161,8 +146,11 @@ mod tests {
         };
         assert_eq!(PreConnectResponse::decode(b""), Ok(empty));
         assert_eq!(
-            HealthCheckResponse::decode(b"\x0a\x02OK"),
-            Ok(HealthCheckResponse { status: "OK" })
+            PreConnectResponse::decode(b"\x0a\x02OK"),
+            Ok(PreConnectResponse {
+                status: "OK",
+                message: ""
+            })
         );
     }
 
@@ -170,7 +158,7 @@ mod tests {
     fn answers_that_are_no_text_or_no_message_are_refused() {
         let bad_text = PreConnectResponse::decode(b"\x12\x01\xff");
         assert_eq!(bad_text, Err(DecodeError::NotText));
-        let cut = HealthCheckResponse::decode(b"\x0a\x02O");
+        let cut = PreConnectResponse::decode(b"\x0a\x02O");
         assert_eq!(cut, Err(DecodeError::Wire(ProtobufError::Truncated)));
     }
 

@@ -16,6 +16,7 @@ use super::shares::{Shares, Table, UserKey};
 use super::web;
 use crate::base::plain::cut;
 use crate::limits;
+use crate::login::Refusal;
 use crate::packet::{Kind, Outbox, spec};
 use crate::web::View;
 
@@ -47,7 +48,7 @@ impl About {
     pub(super) fn find_place(&self) -> Result<Option<Where>, SessionError> {
         if let Some(Place::Web(dialect)) = self.protocol.address {
             let place = web::place(dialect, self.environment.own());
-            return place.map(Some).map_err(SessionError::Said);
+            return place.map(Some).map_err(SessionError::from);
         }
         let place = self.protocol.address.as_ref();
         let own = self.environment.own();
@@ -64,12 +65,14 @@ impl About {
     pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
         match self.protocol.dialect {
             Some(dialect) if dialect.is_web() => {
-                web::Service::of(dialect, self.environment.own(), means).map(drop)
+                web::Service::of(dialect, self.environment.own(), means)?;
             }
-            Some(dialect) => account::machine(dialect, self.environment.own(), means).map(drop),
-            None => Ok(()),
+            Some(dialect) => {
+                account::machine(dialect, self.environment.own(), means)?;
+            }
+            None => {}
         }
-        .map_err(SessionError::Said)
+        Ok(())
     }
 
     /// What stands between a new client and its target.
@@ -79,7 +82,7 @@ impl About {
         view: Option<View>,
         now: Instant,
         means: &mut Means,
-    ) -> Result<Box<dyn Machine>, String> {
+    ) -> Result<Box<dyn Machine>, Refusal> {
         if let Some(view) = view {
             let service = web::Service::of(dialect, self.environment.own(), means)?;
             let share = web::Share::new(means.web_held.clone());

@@ -5,14 +5,14 @@ use super::environment::Variables;
 use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
-use crate::login::{Account, Login, TlsMode};
+use crate::login::{Account, Cause, Login, Refusal, TlsMode};
 
 /// What stands between a new client and its server, or what is wrong with the variables.
 pub(super) fn machine(
     dialect: Dialect,
     own: &Variables,
     means: &mut Means,
-) -> Result<Box<dyn Machine>, String> {
+) -> Result<Box<dyn Machine>, Refusal> {
     let account = account(own)?;
     let login = match dialect {
         Dialect::Postgres => Login::postgres(account, means.random()?),
@@ -21,7 +21,8 @@ pub(super) fn machine(
         }
         Dialect::Mysql => Login::mysql(account),
         Dialect::Web | Dialect::Kubernetes => {
-            return Err("a web service is not logged in to: the packet names no URL".into());
+            let text = "a web service is not logged in to: the packet names no URL";
+            return Err(Refusal::new(Cause::Unsupported, text));
         }
     };
     let named = own.text("SSLROOTCERT");
@@ -32,8 +33,8 @@ pub(super) fn machine(
     Ok(Box::new(Between::new(login, way)))
 }
 
-fn account(own: &Variables) -> Result<Account, String> {
-    let tls = TlsMode::parse(own.text("SSLMODE").trim()).map_err(|it| it.text.into_owned())?;
+fn account(own: &Variables) -> Result<Account, Refusal> {
+    let tls = TlsMode::parse(own.text("SSLMODE").trim())?;
     let user = own.get("USER").unwrap_or_default();
     let password = own.secret("PASS").cloned().unwrap_or_default();
     let is_plain = tls == TlsMode::Disable || is_here(host(own));

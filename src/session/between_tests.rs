@@ -10,7 +10,7 @@ use loopback_gateway::postgres::{
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::{Security, mysql, postgres};
 
-use super::super::means::{Means, Sources, Way};
+use super::super::means::{AuthorityError, Means, Sources, Way};
 use super::super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::*;
 use crate::base::{ByteBuf, Secret};
@@ -31,7 +31,7 @@ impl Sources for Roots {
         true
     }
 
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, String> {
+    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
         assert_eq!(named, Some("of the connection"));
         Ok(self.0.clone().into_bytes())
     }
@@ -660,11 +660,8 @@ fn a_cancel_request_is_for_the_connection_that_has_its_key() {
             carried_out(world, errand),
             (4711, b"KKKK".to_vec(), is_secure)
         );
-        let other = CancelKey {
-            secret: b"LLLL"[..].into(),
-            ..key
-        };
-        assert!(asking.machine.errand(&other).is_none());
+        let other = CancelKey { pid: 4712, ..key };
+        assert!(relaying(is_secure).machine.errand(&other).is_none());
     }
 }
 

@@ -1,6 +1,7 @@
 //! What exactly is executed: the connection's command, then the client's arguments.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use super::environment::Environment;
@@ -52,7 +53,7 @@ pub fn argv(
     command: &[Vec<u8>],
     client_args: &[Vec<u8>],
     environment: &Environment,
-) -> Result<(Argv, Vec<PathPlace>), String> {
+) -> Result<(Argv, Vec<PathPlace>), CommandError> {
     let mut argv = Argv::with_capacity(command.len() + client_args.len());
     let mut places = Vec::new();
     let mut size = 0;
@@ -72,34 +73,60 @@ pub fn argv(
         }
         size += bytes.len();
         if bytes.len() > ARGUMENT_BYTES_MAX || size > ARGUMENTS_BYTES_MAX {
-            return Err("the command's arguments are too long: pass large values by a file".into());
+            return Err(CommandError::TooLong);
         }
         argv.push(OsString::from_vec(bytes));
     }
     argv.extend(client_args.iter().cloned().map(OsString::from_vec));
     if argv.is_empty() {
-        return Err("connection must be at least one argument".into());
+        return Err(CommandError::Empty);
     }
     if argv.iter().any(|argument| argument.as_bytes().contains(&0)) {
-        return Err("an argument of the command contains a zero byte".into());
+        return Err(CommandError::ZeroByte);
     }
     Ok((argv, places))
 }
 
-/// Names alone: the log has this text too, and other arguments may hold a password with a `$`.
-fn missing_variable(arguments: &[Vec<u8>]) -> String {
+fn missing_variable(arguments: &[Vec<u8>]) -> CommandError {
     let is_name = |argument: &[u8]| {
         variable_name(argument).is_some_and(|(_, length)| length == argument.len())
     };
-    let naming: Vec<String> = arguments
+    let naming: Vec<_> = arguments
         .iter()
         .filter(|argument| is_name(argument))
-        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .map(|argument| String::from_utf8_lossy(argument))
         .collect();
-    format!(
-        "could not find environment variable for commands [{}]",
-        naming.join(",")
-    )
+    CommandError::MissingVariable(naming.join(","))
+}
+
+/// Why a command can't be executed as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// An argument is the name of a variable that the session lacks; all arguments that are names. These
+    /// alone: the log has them, too, and other arguments may hold a password with a `$`.
+    MissingVariable(String),
+    /// No kernel takes arguments of this length.
+    TooLong,
+    /// No program is named.
+    Empty,
+    /// No argument can have one.
+    ZeroByte,
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MissingVariable(names) => {
+                return write!(
+                    f,
+                    "could not find environment variable for commands [{names}]"
+                );
+            }
+            Self::TooLong => "the command's arguments are too long: pass large values by a file",
+            Self::Empty => "connection must be at least one argument",
+            Self::ZeroByte => "an argument of the command contains a zero byte",
+        })
+    }
 }
 
 /// One argument on its way from what is written to what is meant.
@@ -219,7 +246,7 @@ mod tests {
             &Environment::default(),
         );
         assert_eq!(
-            error.unwrap_err(),
+            error.unwrap_err().to_string(),
             "could not find environment variable for commands [$HOST]"
         );
         let (argv, _) = argv(
@@ -282,11 +309,8 @@ mod tests {
             assert_eq!(argv(&words, &[], &environment).is_ok(), fits);
         }
         let words = vec![b"$X$X".to_vec(); 50];
-        assert!(
-            argv(&words, &[], &environment)
-                .unwrap_err()
-                .contains("too long")
-        );
+        let error = argv(&words, &[], &environment).unwrap_err();
+        assert_eq!(error, CommandError::TooLong);
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Connections {
                     self.relay(key, about, id, reached, turn);
                     Ok(())
                 }
-                Err(full) => Err(full.to_string()),
+                Err(full) => Err(full.into()),
             },
         };
         match made {

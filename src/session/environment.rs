@@ -15,8 +15,9 @@ use nanoserde::DeJson;
 
 use super::client_variables::{self, CONSOLE_ONLY};
 use super::heap;
-use super::plan::{Meaning, Plan, decode, split_key, undecodable};
+use super::plan::{Meaning, Plan, decode, split_key};
 use super::protocol::{Protocol, Verb};
+use super::variable_error::{ReferenceError, VariableError};
 use crate::base::plain::Word;
 use crate::base::{ClientEnv, Secret};
 use crate::packet::{ConnectionParams, EnvVars};
@@ -131,22 +132,16 @@ impl AgentEnvironment {
     }
 
     /// The secret that a [`Meaning::Json`] refers to.
-    fn look_up(&self, key: &str, reference: &Secret) -> Result<Secret, String> {
+    fn look_up(&self, reference: &Secret) -> Result<Secret, ReferenceError> {
         let mut parts = reference.expose_text().unwrap_or("").split(':').skip(1);
         let (id, field) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-        let failed = |reason: String| Err(undecodable(key, &reason));
-        let Some(json) = self.get(id).and_then(|json| std::str::from_utf8(json).ok()) else {
-            return failed(format!("environment variable \"{id}\" not found"));
-        };
-        let Ok(object) = BTreeMap::<String, String>::deserialize_json(json) else {
-            // The parser's own words would quote the secret.
-            return failed(format!(
-                "failed decoding environment variable \"{id}\" to json, err=not an object of strings"
-            ));
-        };
+        let json = self.get(id).and_then(|json| std::str::from_utf8(json).ok());
+        let json = json.ok_or_else(|| ReferenceError::NoVariable(id.to_owned()))?;
+        let object = BTreeMap::<String, String>::deserialize_json(json)
+            .map_err(|_| ReferenceError::NotJson(id.to_owned()))?;
         match object.get(field) {
             Some(secret) => Ok(Secret::new(secret.as_str())),
-            None => failed(format!("secret key \"{field}\" not found")),
+            None => Err(ReferenceError::NoField(field.to_owned())),
         }
     }
 }
@@ -157,7 +152,7 @@ fn is_private(name: &str) -> bool {
 }
 
 impl Environment {
-    /// Finishes the environment of a session, or says in one sentence why it can't be had.
+    /// Finishes the environment of a session, or says why it can't be had.
     pub fn finish(
         plan: Plan,
         params: &ConnectionParams,
@@ -165,14 +160,16 @@ impl Environment {
         client: &EnvVars,
         session_id: &str,
         agent: &AgentEnvironment,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, VariableError> {
         let mut built = Self::default();
         for (key, value, meaning) in plan.0 {
             let (kind, name) = split_key(&key)?;
             let value = match meaning {
                 Meaning::Itself => value,
                 Meaning::OfAgent => agent.get(name).map_or(value, Secret::new),
-                Meaning::Json => agent.look_up(&key, &value)?,
+                Meaning::Json => agent
+                    .look_up(&value)
+                    .map_err(|error| VariableError::Reference(key.clone(), error))?,
             };
             built.insert(kind, name, value, true)?;
         }
@@ -208,10 +205,10 @@ impl Environment {
     }
 
     /// What a program on a terminal needs beside the rest, or why it can't have one.
-    pub(super) fn add_terminal(&mut self) -> Result<(), String> {
+    pub(super) fn add_terminal(&mut self) -> Result<(), VariableError> {
         if self.bars_terminal {
             let refusal = client_variables::refusal(&ClientEnv::Default, CONSOLE_ONLY, true);
-            return Err(refusal.unwrap_or_default());
+            return Err(VariableError::OfClient(refusal.unwrap_or_default()));
         }
         self.set_default("TERM", TERMINAL_TYPE);
         Ok(())
@@ -281,7 +278,7 @@ impl Environment {
         client: &EnvVars,
         session_id: &str,
         agent: &AgentEnvironment,
-    ) -> Result<(), String> {
+    ) -> Result<(), VariableError> {
         let has_password = self.get("PASS").is_some();
         let alias = protocol.password_alias.filter(|_| has_password);
         let is_console = Verb::of(params) == Verb::Connect;
@@ -295,12 +292,12 @@ impl Environment {
             {
                 if passed_over.len() < NAMES_SHOWN_BYTES {
                     passed_over.push(' ');
-                    passed_over.extend(name.escape_debug());
+                    passed_over.push_str(&Word(name).to_string());
                 }
                 continue;
             }
             if let Some(refusal) = client_variables::refusal(&agent.client_env, name, is_console) {
-                return Err(refusal);
+                return Err(VariableError::OfClient(refusal));
             }
             self.bars_terminal |= name == CONSOLE_ONLY
                 && client_variables::refusal(&agent.client_env, name, true).is_some();
@@ -322,36 +319,28 @@ impl Environment {
         name: &str,
         value: Secret,
         is_own: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), VariableError> {
         if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(format!("environment variable name {name:?} is not valid"));
+            return Err(VariableError::Name(name.to_owned()));
         }
         match kind {
             "envvar" if value.expose().contains(&0) => {
-                return Err(format!(
-                    "environment variable \"{name}\" contains a zero byte"
-                ));
+                return Err(VariableError::ZeroByte(name.to_owned()));
             }
             "envvar" if is_own => self.own.0.insert(name.to_owned(), value),
             "envvar" => self.others.0.insert(name.to_owned(), value),
             "filesystem" => self.files.insert(name.to_owned(), value),
-            _ => {
-                return Err(format!(
-                    "unknow environment variable type \"{kind}\", accepted: \"filesystem\", \"envvar\""
-                ));
-            }
+            _ => return Err(VariableError::KeyType(kind.to_owned())),
         };
         Ok(())
     }
 
-    fn refuse_cloud_logins(&self) -> Result<(), String> {
+    fn refuse_cloud_logins(&self) -> Result<(), VariableError> {
         if self.own.get("EKS_CLUSTER").is_some() {
-            return Err("this agent does not mint EKS tokens (EKS_CLUSTER is set)".into());
+            return Err(VariableError::EksToken);
         }
         if self.own.text("USER").starts_with("_aws_iam_rds:") {
-            return Err(
-                "this agent does not mint RDS IAM tokens (USER is _aws_iam_rds:...)".into(),
-            );
+            return Err(VariableError::RdsToken);
         }
         Ok(())
     }
@@ -437,7 +426,7 @@ mod tests {
         params: &ConnectionParams,
         client: &EnvVars,
         agent: &AgentEnvironment,
-    ) -> Result<Environment, String> {
+    ) -> Result<Environment, VariableError> {
         let plan = Plan::new(params.env_vars.clone())?;
         let protocol = protocol::classify(params).unwrap();
         Environment::finish(plan, params, protocol, client, "sid-1", agent)
@@ -447,7 +436,7 @@ mod tests {
         connection: &[(&str, &str)],
         client: &[(&str, &str)],
         embedded: bool,
-    ) -> Result<Environment, String> {
+    ) -> Result<Environment, VariableError> {
         let params = ConnectionParams {
             connection_type: "postgres".into(),
             cmd_list: vec![b"psql".to_vec()],
@@ -458,7 +447,10 @@ mod tests {
     }
 
     fn error(connection: &[(&str, &str)], client: &[(&str, &str)]) -> String {
-        build(connection, client, false).err().expect("refused")
+        build(connection, client, false)
+            .err()
+            .expect("refused")
+            .to_string()
     }
 
     #[test]
@@ -632,7 +624,8 @@ mod tests {
         let mut built = build(&params).unwrap();
         assert_eq!(built.text("ENV"), "/tmp/mine");
         // Which packet starts the command is the client's choice, too.
-        assert!(built.add_terminal().unwrap_err().contains("\"ENV\""));
+        let refusal = built.add_terminal().unwrap_err().to_string();
+        assert!(refusal.contains("\"ENV\""));
     }
 
     #[test]
@@ -653,7 +646,8 @@ mod tests {
         };
         let text = built_from(&params, &EnvVars::new(), &agent(false))
             .err()
-            .expect("refused");
+            .expect("refused")
+            .to_string();
         assert_eq!(
             text,
             "failed decoding env var \"A\", err=illegal base64 data at input byte 0"

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use super::command::CommandError;
 use super::shares::Full;
+use super::variable_error::VariableError;
 use crate::base::plain::beginning;
 use crate::limits;
+use crate::login::Refusal;
 use crate::packet::Kind;
 use crate::packet::params::ParamsError;
 
@@ -19,8 +22,14 @@ pub(super) enum SessionError {
     Params(ParamsError),
     /// The same, of the variables that the client sets.
     ClientVariables(ParamsError),
-    /// Sentences of whoever has looked at a part: variables, command, demands that can't be met.
-    Said(String),
+    /// It demands what this agent can't enforce; the sentence names it.
+    Demand(String),
+    /// Its variables can't be had.
+    Variables(VariableError),
+    /// Its command can't be started.
+    Command(CommandError),
+    /// Nobody can be logged in with what the connection says.
+    Account(Refusal),
     /// The type is not served.
     NotServed(&'static str),
     /// Something is not to be had.
@@ -58,6 +67,24 @@ pub(super) enum SessionError {
 pub const STALLED: &str =
     "the target stopped reading and held the memory that other sessions need; closed by the agent";
 
+impl From<VariableError> for SessionError {
+    fn from(error: VariableError) -> Self {
+        Self::Variables(error)
+    }
+}
+
+impl From<CommandError> for SessionError {
+    fn from(error: CommandError) -> Self {
+        Self::Command(error)
+    }
+}
+
+impl From<Refusal> for SessionError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Account(refusal)
+    }
+}
+
 impl From<Full> for SessionError {
     fn from(full: Full) -> Self {
         Self::Full(full)
@@ -80,7 +107,10 @@ impl fmt::Display for SessionError {
             Self::ClientVariables(_) => {
                 f.write_str("internal error, failed decoding client env vars")
             }
-            Self::Said(text) => f.write_str(text),
+            Self::Demand(text) => f.write_str(text),
+            Self::Variables(error) => error.fmt(f),
+            Self::Command(error) => error.fmt(f),
+            Self::Account(refusal) => f.write_str(&refusal.text),
             Self::NotServed(text) => f.write_str(text),
             Self::Full(full) => full.fmt(f),
             Self::TooManyUsers => f.write_str("too many users"),

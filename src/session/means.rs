@@ -4,13 +4,13 @@
 //! their text has changed. A program without [`Sources`] refuses what needs them.
 
 use std::cell::Cell;
+use std::fmt;
 use std::rc::Rc;
 
-use crate::base::{ByteBuf, Roots, Trust, Verify};
-use crate::login::{Keys, TlsWish};
-use crate::tls::{Alpn, Client, Configurations, TrustError, Versions};
-
 use super::wire::Scratch;
+use crate::base::{ByteBuf, Roots, Trust, Verify};
+use crate::login::{Cause, Keys, Refusal, TlsWish};
+use crate::tls::{Alpn, Client, Configurations, TrustError, Versions};
 use crate::web::Site;
 
 /// What only the shell can give.
@@ -19,12 +19,47 @@ pub trait Sources {
     fn random(&mut self, bytes: &mut [u8]) -> bool;
 
     /// The authorities of a connection's SSLROOTCERT, which is their PEM text or the path of a file that has
-    /// it; of the system where there is no such variable. Or what is wrong with them.
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, String>;
+    /// it; of the system where there is no such variable.
+    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError>;
 
     /// Token and authority (PEM) of the service account of the pod that the agent runs in.
     fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
         (None, None)
+    }
+}
+
+/// Why no TLS can be begun with a server, for lack of somebody to vouch for it or of a name.
+#[derive(Debug)]
+pub enum AuthorityError {
+    /// The system has no bundle.
+    NoBundle,
+    /// SSLROOTCERT is no text, and the file can't be read.
+    Unreadable(std::io::Error),
+    /// It holds no certificate.
+    NoCertificate,
+    /// HOST is nobody's name.
+    Name,
+    /// This build can't.
+    Build(TrustError),
+}
+
+impl fmt::Display for AuthorityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBundle => f.write_str("this system has no bundle of authorities"),
+            Self::Unreadable(error) => write!(
+                f,
+                "SSLROOTCERT of the connection is no PEM text, and no file that can be read: {error}"
+            ),
+            Self::NoCertificate => f.write_str(
+                "SSLROOTCERT of the connection has no usable certificate: set it to PEM text \
+                 (-----BEGIN CERTIFICATE-----) or to the path of a file with it on the agent's host",
+            ),
+            Self::Name => {
+                f.write_str("HOST of the connection is no name that a certificate can have")
+            }
+            Self::Build(error) => error.fmt(f),
+        }
     }
 }
 
@@ -36,8 +71,8 @@ impl Sources for Nothing {
         false
     }
 
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, String> {
-        Err("there are none here".into())
+    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+        Err(AuthorityError::NoBundle)
     }
 }
 
@@ -74,11 +109,14 @@ impl Means {
     }
 
     /// Bytes that nobody can guess, used once.
-    pub(super) fn random<const N: usize>(&mut self) -> Result<[u8; N], String> {
+    pub(super) fn random<const N: usize>(&mut self) -> Result<[u8; N], Refusal> {
         let mut bytes = [0; N];
         match self.sources.random(&mut bytes) {
             true => Ok(bytes),
-            false => Err("the system gives no random bytes: try again".into()),
+            false => Err(Refusal::new(
+                Cause::Unsupported,
+                "the agent's system gives no random bytes: try again",
+            )),
         }
     }
 
@@ -123,7 +161,7 @@ impl Means {
     }
 
     /// How TLS is made with the server of `way`, or why it can't be.
-    pub(super) fn client(&mut self, wish: TlsWish, way: &Way) -> Result<Client, String> {
+    pub(super) fn client(&mut self, wish: TlsWish, way: &Way) -> Result<Client, AuthorityError> {
         let named = way.authorities.as_deref();
         let roots = match (wish.verify, named) {
             (Verify::Nobody, _) => Roots::Public,
@@ -138,16 +176,12 @@ impl Means {
         let trust = Trust { roots, verify };
         let configuration = self.configurations.get(&trust, Alpn::None, Versions::Any);
         let configuration = configuration.map_err(|error| match error {
-            TrustError::NoCertificate => NO_CERTIFICATE.to_owned(),
-            TrustError::Provider => error.to_string(),
+            TrustError::NoCertificate => AuthorityError::NoCertificate,
+            other => AuthorityError::Build(other),
         })?;
-        Client::new(configuration, &way.host)
-            .map_err(|_| "HOST of the connection is no name that a certificate can have".into())
+        Client::new(configuration, &way.host).map_err(|_| AuthorityError::Name)
     }
 }
-
-const NO_CERTIFICATE: &str = "SSLROOTCERT of the connection has no usable certificate: set it to PEM text \
-     (-----BEGIN CERTIFICATE-----) or to the path of a file with it on the agent's host";
 
 /// What is expected at the end of the way to a server.
 #[derive(Clone)]

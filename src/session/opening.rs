@@ -36,7 +36,7 @@ impl Wish {
             .spec(spec::GCP_CREDENTIALS)
             .is_some_and(|key| !key.is_empty());
         if let Some(demand) = policy::unmet_demand(&params, has_gcp_key) {
-            return Err(SessionError::Said(demand));
+            return Err(SessionError::Demand(demand));
         }
         let client = match packet.spec(spec::CLIENT_ENV_VARS) {
             None | Some(b"") => EnvVars::new(),
@@ -68,9 +68,8 @@ impl Wish {
         }
         let protocol =
             protocol::classify(&params).map_err(|refusal| SessionError::NotServed(refusal.0))?;
-        let plan = Plan::new(std::mem::take(&mut params.env_vars)).map_err(SessionError::Said)?;
-        let environment = Environment::finish(plan, &params, protocol, &client, id, agent)
-            .map_err(SessionError::Said)?;
+        let plan = Plan::new(std::mem::take(&mut params.env_vars))?;
+        let environment = Environment::finish(plan, &params, protocol, &client, id, agent)?;
         let ids = 2 * heap::block(id.len()) + heap::MAP_ENTRY_BYTES;
         let held = heap::block(size_of::<Session>())
             + ids

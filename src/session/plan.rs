@@ -3,6 +3,7 @@
 //! Everything is read here and nothing is looked up, so that it is known what has to be fetched before a session
 //! can have its variables. [`super::environment`] finishes them.
 
+use super::variable_error::{ReferenceError, VariableError};
 use crate::base::Secret;
 use crate::packet::EnvVars;
 use crate::wire::base64;
@@ -29,8 +30,8 @@ pub(super) enum Meaning {
 }
 
 impl Plan {
-    /// Reads what a connection has, or says in one sentence what is wrong with it.
-    pub fn new(variables: EnvVars) -> Result<Self, String> {
+    /// Reads what a connection has, or says what is wrong with it.
+    pub fn new(variables: EnvVars) -> Result<Self, VariableError> {
         let mut plan = Vec::with_capacity(variables.len());
         for (key, encoded) in variables {
             let (kind, name) = split_key(&key)?;
@@ -46,16 +47,16 @@ impl Plan {
 }
 
 /// Texts of three parts may refer to a secret store; others, passwords with colons included, do not.
-fn meaning(key: &str, text: &str) -> Result<Meaning, String> {
+fn meaning(key: &str, text: &str) -> Result<Meaning, VariableError> {
     let Some((provider, rest)) = text.split_once(':') else {
         return Ok(Meaning::Itself);
     };
     if rest.bytes().filter(|byte| *byte == b':').count() != 1 {
         return Ok(Meaning::Itself);
     }
-    if OTHER_PROVIDERS.contains(&provider) {
-        let reason = format!("the secret provider {provider} is not served by this agent");
-        return Err(undecodable(key, &reason));
+    if let Some(other) = OTHER_PROVIDERS.iter().find(|other| **other == provider) {
+        let error = ReferenceError::Provider(other);
+        return Err(VariableError::Reference(key.to_owned(), error));
     }
     Ok(match provider {
         "_envjson" => Meaning::Json,
@@ -63,25 +64,15 @@ fn meaning(key: &str, text: &str) -> Result<Meaning, String> {
     })
 }
 
-/// Upstream's sentence about the variable of this key.
-pub(super) fn undecodable(key: &str, reason: &str) -> String {
-    format!("failed decoding environment variables [\"{key} {reason}\"]")
-}
-
-pub(super) fn split_key(key: &str) -> Result<(&str, &str), String> {
-    let wrong = || {
-        format!("environment variable key type in unknown format, want=[keytype:key], got={key}")
-    };
-    let (kind, name) = key.split_once(':').ok_or_else(wrong)?;
-    if name.contains(':') {
-        Err(wrong())
-    } else {
-        Ok((kind, name))
+pub(super) fn split_key(key: &str) -> Result<(&str, &str), VariableError> {
+    match key.split_once(':') {
+        Some((kind, name)) if !name.contains(':') => Ok((kind, name)),
+        _ => Err(VariableError::Key(key.to_owned())),
     }
 }
 
-pub(super) fn decode(name: &str, encoded: &Secret) -> Result<Secret, String> {
+pub(super) fn decode(name: &str, encoded: &Secret) -> Result<Secret, VariableError> {
     base64::decode(encoded.expose())
         .map(Secret::new)
-        .map_err(|error| format!("failed decoding env var \"{name}\", err={error}"))
+        .map_err(|error| VariableError::Encoding(name.to_owned(), error))
 }

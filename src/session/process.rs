@@ -99,10 +99,9 @@ impl Process {
     ) -> Result<TargetId, SessionError> {
         let environment = &mut about.environment;
         if on_terminal {
-            environment.add_terminal().map_err(SessionError::Said)?;
+            environment.add_terminal()?;
         }
-        let (argv, paths) = command::argv(&about.command, &about.client_args, environment)
-            .map_err(SessionError::Said)?;
+        let (argv, paths) = command::argv(&about.command, &about.client_args, environment)?;
         let files: Vec<_> = environment
             .files()
             .map(|(name, content)| (name.to_owned(), content.to_vec()))

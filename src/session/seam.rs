@@ -74,7 +74,7 @@ pub trait Machine {
     /// What the target says waits until the link has room.
     fn needs_room(&self) -> bool;
 
-    /// How to cancel what `key` stands for, and at which address, if that runs here.
+    /// How to cancel what `key` stands for, and at which address, if a query of its number runs here.
     fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)>;
 }
 

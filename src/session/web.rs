@@ -18,11 +18,11 @@ use super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::wire::{Scratch, Wire};
 use crate::base::ByteBuf;
 use crate::limits;
-use crate::login::CancelKey;
+use crate::login::{CancelKey, Cause, Refusal};
 use crate::tls::{Progress, StreamError, Subject};
 use crate::web::{
-    Cluster, Exchange, Failure, Fault, Outlet, Packets, ServiceAccount, Site, Step, View, Wanted,
-    Wires,
+    Cluster, Exchange, Failure, Fault, Outlet, Packets, ServiceAccount, Site, SiteError, Step,
+    View, Wanted, Wires,
 };
 use crate::wire::sink::Sink;
 
@@ -34,7 +34,11 @@ pub(super) struct Service {
 
 impl Service {
     /// By the connection's own variables, or what is wrong with them.
-    pub(super) fn of(dialect: Dialect, own: &Variables, means: &mut Means) -> Result<Self, String> {
+    pub(super) fn of(
+        dialect: Dialect,
+        own: &Variables,
+        means: &mut Means,
+    ) -> Result<Self, Refusal> {
         let variables: Vec<_> = own.iter().collect();
         let wanted = wanted(&variables);
         let made = match dialect {
@@ -54,22 +58,26 @@ impl Service {
                 authority: None,
             }),
         };
-        made.map_err(|error| error.0.into_owned())
+        made.map_err(refusal)
     }
 }
 
 /// Where the service of a connection is, or what is wrong with its variables.
-pub(super) fn place(dialect: Dialect, own: &Variables) -> Result<Where, String> {
+pub(super) fn place(dialect: Dialect, own: &Variables) -> Result<Where, Refusal> {
     let variables: Vec<_> = own.iter().collect();
     let site = match dialect {
         Dialect::Kubernetes => Cluster::site(&wanted(&variables)),
         _ => Site::of_httpproxy(&wanted(&variables)),
     };
-    let address = site.map_err(|error| error.0.into_owned())?.url.address;
+    let address = site.map_err(refusal)?.url.address;
     Ok(Where::Name {
         host: address.host,
         port: address.port,
     })
+}
+
+fn refusal(error: SiteError) -> Refusal {
+    Refusal::new(Cause::Unsupported, error.0)
 }
 
 /// The features that the gateway has on are not looked at: all of these are off.

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::io;
 
-use super::variables::Variables;
+use super::error::StartError;
+use super::variables::StartVariables;
 use crate::cli::RunOptions;
 use crate::config::Surroundings;
 use crate::config::beside::{self, BesideSettings};
@@ -13,23 +13,23 @@ use crate::os::child::CommandSpec;
 use crate::os::foreground::Foreground;
 
 /// A program to be started beside the agent.
-pub struct Program {
+pub struct BesideProgram {
     spec: CommandSpec,
     settings: BesideSettings,
 }
 
-impl Program {
+impl BesideProgram {
     /// The program that `options` name, if any, with everything that we were started with but the
     /// key.
     pub fn new(
         options: &RunOptions,
-        variables: &Variables,
+        variables: &StartVariables,
         surroundings: Surroundings<'_>,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, StartError> {
         let Some((name, args)) = options.program.split_first() else {
             return Ok(None);
         };
-        let settings = BesideSettings::load(surroundings).map_err(|error| error.to_string())?;
+        let settings = BesideSettings::load(surroundings)?;
         let is_its_own = |name: &OsString| {
             let name = name.to_str();
             name.is_none_or(|name| !beside::is_secret(surroundings, name))
@@ -50,7 +50,7 @@ impl Program {
     }
 
     /// Takes over what has become of our variables since, as when we became another user.
-    pub fn follow(&mut self, variables: &Variables) {
+    pub fn follow(&mut self, variables: &StartVariables) {
         for (name, value) in &mut self.spec.environment {
             if let Some((_, new)) = variables.iter().find(|(known, _)| known == name) {
                 value.clone_from(new);
@@ -84,11 +84,8 @@ impl Program {
     }
 
     /// What is said when the agent can't run and takes the program with it.
-    pub fn not_started(&self, reason: &str) -> String {
-        format!(
-            "{reason}; {} was not started (--keep-going starts it all the same)",
-            self.name()
-        )
+    pub fn not_started(&self, reason: StartError) -> StartError {
+        StartError::Beside(Box::new(reason), self.name().into_owned())
     }
 }
 
@@ -96,16 +93,13 @@ impl Program {
 pub fn serve_health(
     reactor: &mut Reactor,
     address: &crate::io::health::Address,
-    program: Option<&Program>,
-) -> Result<(), String> {
+    program: Option<&BesideProgram>,
+) -> Result<(), StartError> {
     let Err(error) = reactor.serve_health(address) else {
         return Ok(());
     };
-    let reason = match error.kind() {
-        io::ErrorKind::AddrInUse => format!("the health endpoint's address is taken: {error}"),
-        _ => format!("can not serve the health endpoint: {error}"),
-    };
-    match program.is_some_and(Program::keeps_going) {
+    let reason = StartError::Health(error);
+    match program.is_some_and(BesideProgram::keeps_going) {
         true => ::log::error!("{reason}; going on without it"),
         false => return Err(reason),
     }

@@ -1,6 +1,7 @@
 //! From a configuration to a running agent: the only place where all parts meet.
 
 mod beside;
+mod error;
 mod publication;
 mod sources;
 mod user;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Outcome};
 use crate::base::Rng;
-use crate::cli::{AgentOptions, RunOptions};
+use crate::cli::{AgentOptions, RunOptions, misspelt};
 use crate::config::{
     Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
 };
@@ -24,10 +25,12 @@ use crate::os::signal::Catch;
 use crate::os::{files, sys};
 use crate::session::{AgentEnvironment, SessionLimits, Sessions};
 use crate::tls::{Alpn, Client, Configurations, Versions};
-use beside::Program;
+pub use error::StartError;
+
+use beside::BesideProgram;
 use publication::{ORGANISATION_AGENT, Publication};
 use sources::System;
-use variables::{Variables, wipe};
+use variables::{StartVariables, wipe};
 
 /// Our version, as the gateway's list and `hoop-lite version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -36,10 +39,10 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// code.
 ///
 /// Call before any thread is started: this hardens the process and wipes its environment.
-pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, String> {
+pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, StartError> {
     sys::prepare_process();
     sys::let_guardians_execute();
-    let mut variables: Variables = std::env::vars_os().collect();
+    let mut variables: StartVariables = std::env::vars_os().collect();
     wipe(&variables);
     let given = variables.clone();
     let variable = |wanted: &str| {
@@ -48,12 +51,13 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         options.value(wanted).or_else(text)
     };
     log::start(log::Setup::for_stderr(&variable));
+    name_misspelt(&given);
     let surroundings = Surroundings {
         variable: &variable,
         read_file: &files::read_small,
     };
     let mut program = match beside {
-        Some(options) => Program::new(options, &variables, surroundings)?,
+        Some(options) => BesideProgram::new(options, &variables, surroundings)?,
         None => None,
     };
     let prepared = prepare(beside, surroundings, &mut variables).or_else(|reason| match &program {
@@ -70,11 +74,25 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         .and_then(|prepared| assemble(prepared, &variables, beside.is_some(), program.as_ref()));
     let result = match (reactor, program) {
         (Ok(reactor), program) => serve(reactor, program.as_ref()),
-        (Err(reason), Some(program)) => Err(program.not_started(&reason)),
+        (Err(reason), Some(program)) => Err(program.not_started(reason)),
         (Err(reason), None) => Err(reason),
     };
     log::flush();
     result
+}
+
+/// Says which of our settings are none.
+fn name_misspelt(variables: &StartVariables) {
+    for (name, _) in variables {
+        let name = name.to_string_lossy();
+        match misspelt(&name) {
+            Some(Some(near)) => ::log::warn!("no setting is called {name}; did you mean {near}?"),
+            Some(None) => {
+                ::log::warn!("no setting is called {name}: `hoop-lite help start agent` lists them")
+            }
+            None => {}
+        }
+    }
 }
 
 /// What `run` publishes: something with an organisation key, nothing with an agent's own.
@@ -82,18 +100,13 @@ fn published(
     options: &RunOptions,
     config: &Config,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<Publication>, String> {
+) -> Result<Option<Publication>, StartError> {
     if config.name.as_deref() != Some(ORGANISATION_AGENT) {
         let wants_to = options.name.is_some()
             || options.command.is_some()
             || !(options.review.is_empty() && options.data_masking.is_empty());
         if wants_to {
-            return Err(
-                "this key belongs to one agent and can't publish connections; use an \
-                        organisation key, or leave --name, --command, --review and \
-                        --data-masking away"
-                    .into(),
-            );
+            return Err(StartError::KeyOfOneAgent);
         }
         return Ok(None);
     }
@@ -108,7 +121,7 @@ fn published(
 struct Prepared {
     settings: Settings,
     is_embedded: bool,
-    published: Variables,
+    published: StartVariables,
     keeping: Keeping,
     open_network: OpenNetwork,
     /// Where to go, if anywhere.
@@ -119,8 +132,8 @@ impl Prepared {
     /// For a program that has to run all the same, probes included.
     fn without_agent(
         surroundings: Surroundings<'_>,
-        variables: &mut Variables,
-    ) -> Result<Self, String> {
+        variables: &mut StartVariables,
+    ) -> Result<Self, StartError> {
         let settings = Settings::load(surroundings).unwrap_or_default();
         user::change(&settings, variables)?;
         Ok(Self {
@@ -137,9 +150,9 @@ impl Prepared {
 fn prepare(
     beside: Option<&RunOptions>,
     surroundings: Surroundings<'_>,
-    variables: &mut Variables,
-) -> Result<Prepared, String> {
-    let mut config = Config::load(surroundings).map_err(|error| error.to_string())?;
+    variables: &mut StartVariables,
+) -> Result<Prepared, StartError> {
+    let mut config = Config::load(surroundings)?;
     config.keep_what_pipes_gave(&files::is_readable);
     for warning in &config.warnings {
         ::log::warn!("{warning}");
@@ -179,10 +192,10 @@ fn prepare(
 /// Everything but the program beside the agent.
 fn assemble(
     prepared: Prepared,
-    variables: &Variables,
+    variables: &StartVariables,
     is_beside: bool,
-    program: Option<&Program>,
-) -> Result<Reactor, String> {
+    program: Option<&BesideProgram>,
+) -> Result<Reactor, StartError> {
     let Prepared {
         settings,
         is_embedded,
@@ -235,22 +248,19 @@ fn assemble(
             Agent::idle(of_agent, sessions, nowhere, rng)
         }
     };
-    let mut reactor =
-        Reactor::new(agent, options).map_err(|error| format!("can not start: {error}"))?;
+    let mut reactor = Reactor::new(agent, options).map_err(StartError::Reactor)?;
     if let Some(address) = &settings.health_listen {
         beside::serve_health(&mut reactor, &health_address(address), program)?;
     }
     Ok(reactor)
 }
 
-fn serve(mut reactor: Reactor, program: Option<&Program>) -> Result<u8, String> {
+fn serve(mut reactor: Reactor, program: Option<&BesideProgram>) -> Result<u8, StartError> {
     // Last, when signals are caught and nothing is left that could keep us from running.
     if let Some(Err(code)) = program.map(|program| program.start(&mut reactor)) {
         return Ok(code);
     }
-    let (exit, program_code) = reactor
-        .run()
-        .map_err(|error| format!("the event loop failed: {error}"))?;
+    let (exit, program_code) = reactor.run().map_err(StartError::EventLoop)?;
     Ok(program_code.unwrap_or(match exit {
         Outcome::Stopped => 0,
         Outcome::KeyRefused => EXIT_KEY_REFUSED,
@@ -320,17 +330,15 @@ fn seed() -> u64 {
 fn endpoint_source(
     mut config: Config,
     publication: Option<Publication>,
-) -> Result<EndpointSource, String> {
+) -> Result<EndpointSource, StartError> {
     let mut configurations = Configurations::new();
     let mut tls = match &config.tls {
         TlsMode::Plaintext => None,
         TlsMode::Tls { trust, .. } => {
-            let configuration = configurations
-                .get(trust, Alpn::H2, Versions::Any)
-                .map_err(|error| error.to_string())?;
+            let configuration = configurations.get(trust, Alpn::H2, Versions::Any)?;
             let name = config.server_name();
             let client = Client::new(configuration, name)
-                .map_err(|_| format!("{name:?} is not a name that a certificate can have"))?;
+                .map_err(|_| StartError::ServerName(name.to_owned()))?;
             Some(client)
         }
     };

@@ -2,6 +2,7 @@
 //! upstream's `hoop run` does. The gateway creates or updates it at every `PreConnect`.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::admin::name;
@@ -27,6 +28,52 @@ pub struct Publication {
     data_masking: Vec<String>,
     /// Variables that its sessions get beside the agent's own.
     pub variables: Vec<(OsString, OsString)>,
+}
+
+/// Why nothing can be published. Names parts of the URI, never the URI: it holds a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublicationError {
+    /// No name was given, and the host has none.
+    HostName,
+    /// The name is too long.
+    NameLength,
+    /// The URI has no `://`.
+    UriScheme,
+    /// No database that we know has this scheme.
+    UriDialect(String),
+    /// The URI has no user.
+    UriLogin,
+    /// The URI's user has no password.
+    UriPassword,
+    /// This part of the URI has a `%` that is none.
+    UriEscape(&'static str),
+    /// Nothing follows the last backslash.
+    CommandBackslash,
+    /// A quote is not closed.
+    CommandQuote,
+    /// No word is left.
+    CommandEmpty,
+}
+
+impl fmt::Display for PublicationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HostName => "this host has no name: say --name NAME",
+            Self::NameLength => {
+                return write!(f, "--name is longer than {NAME_CHARS_MAX} characters");
+            }
+            Self::UriScheme => "the database URI has no scheme",
+            Self::UriDialect(scheme) => {
+                return write!(f, "unknown database type, scheme={scheme}");
+            }
+            Self::UriLogin => "missing user credentials information on the connection string",
+            Self::UriPassword => "password is not set on the connection string",
+            Self::UriEscape(part) => return write!(f, "{part} is badly escaped"),
+            Self::CommandBackslash => "--command ends in a backslash",
+            Self::CommandQuote => "--command has a quote that is not closed",
+            Self::CommandEmpty => "--command is empty",
+        })
+    }
 }
 
 /// A kind of database: URI schemes, our words for it, its port, and the command that upstream
@@ -90,13 +137,17 @@ const DIALECTS: [Dialect; 4] = [
 
 impl Publication {
     /// What `options` ask for; `host_name` and `shell` are the defaults of upstream.
-    pub fn new(options: &RunOptions, host_name: &str, shell: &str) -> Result<Self, String> {
+    pub fn new(
+        options: &RunOptions,
+        host_name: &str,
+        shell: &str,
+    ) -> Result<Self, PublicationError> {
         let name = name::normalise(options.name.as_deref().unwrap_or(host_name));
         if name.is_empty() {
-            return Err("this host has no name: say --name NAME".into());
+            return Err(PublicationError::HostName);
         }
         if name.chars().count() > NAME_CHARS_MAX {
-            return Err(format!("--name is longer than {NAME_CHARS_MAX} characters"));
+            return Err(PublicationError::NameLength);
         }
         let mut published = Self {
             name,
@@ -128,22 +179,17 @@ impl Publication {
         }
     }
 
-    /// Errors name parts of the URI, never the URI: it holds a password.
-    fn set_database(&mut self, uri: &str) -> Result<(), String> {
-        let (scheme, rest) = uri
-            .split_once("://")
-            .ok_or("the database URI has no scheme")?;
+    fn set_database(&mut self, uri: &str) -> Result<(), PublicationError> {
+        let (scheme, rest) = uri.split_once("://").ok_or(PublicationError::UriScheme)?;
         let dialect = DIALECTS
             .iter()
             .find(|dialect| dialect.schemes.contains(&scheme));
-        let dialect = dialect.ok_or_else(|| format!("unknown database type, scheme={scheme}"))?;
+        let dialect = dialect.ok_or_else(|| PublicationError::UriDialect(scheme.to_owned()))?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, host) = authority
             .rsplit_once('@')
-            .ok_or("missing user credentials information on the connection string")?;
-        let (user, password) = login
-            .split_once(':')
-            .ok_or("password is not set on the connection string")?;
+            .ok_or(PublicationError::UriLogin)?;
+        let (user, password) = login.split_once(':').ok_or(PublicationError::UriPassword)?;
         let (host, port) = match host.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, port),
             _ => (host, dialect.port),
@@ -156,11 +202,11 @@ impl Publication {
                 .map_or("", |(_, value)| value),
             _ => path,
         };
-        let mut set = |name: &str, value: &str| {
-            let value = percent::decode(value).ok_or_else(|| format!("{name} is badly escaped"))?;
+        let mut set = |name: &'static str, value: &str| {
+            let value = percent::decode(value).ok_or(PublicationError::UriEscape(name))?;
             self.variables
                 .push((name.into(), OsString::from_vec(value)));
-            Ok::<(), String>(())
+            Ok::<(), PublicationError>(())
         };
         set("HOST", host.trim_matches(['[', ']']))?;
         set("PORT", port)?;
@@ -179,7 +225,7 @@ impl Publication {
 }
 
 /// Splits as a shell does: blanks separate, quotes and backslashes keep. No expansion.
-fn split_words(text: &str) -> Result<Vec<String>, String> {
+fn split_words(text: &str) -> Result<Vec<String>, PublicationError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -192,7 +238,7 @@ fn split_words(text: &str) -> Result<Vec<String>, String> {
                 word.get_or_insert_default();
             }
             (None | Some('"'), '\\') => {
-                let next = chars.next().ok_or("--command ends in a backslash")?;
+                let next = chars.next().ok_or(PublicationError::CommandBackslash)?;
                 word.get_or_insert_default().push(next);
             }
             (None, c) if c.is_whitespace() => words.extend(word.take()),
@@ -200,11 +246,11 @@ fn split_words(text: &str) -> Result<Vec<String>, String> {
         }
     }
     if quote.is_some() {
-        return Err("--command has a quote that is not closed".into());
+        return Err(PublicationError::CommandQuote);
     }
     words.extend(word);
     if words.is_empty() {
-        Err("--command is empty".into())
+        Err(PublicationError::CommandEmpty)
     } else {
         Ok(words)
     }
@@ -215,7 +261,7 @@ mod tests {
     use super::*;
     use crate::base::Secret;
 
-    fn publish(options: &RunOptions) -> Result<Publication, String> {
+    fn publish(options: &RunOptions) -> Result<Publication, PublicationError> {
         Publication::new(options, "My Host", "/bin/sh")
     }
 
@@ -264,7 +310,7 @@ mod tests {
                 database_uri: Some(Secret::new(uri)),
                 ..RunOptions::default()
             };
-            let error = publish(&options).unwrap_err();
+            let error = publish(&options).unwrap_err().to_string();
             assert!(error.contains(want) && !error.contains("secret"), "{error}");
         }
     }

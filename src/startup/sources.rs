@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use crate::config::authority::as_pem;
 use crate::os::{files, sys};
-use crate::session::Sources;
+use crate::session::{AuthorityError, Sources};
 use crate::web::kubernetes;
 
 /// The system as sessions see it.
@@ -25,7 +25,7 @@ impl Sources for System {
         sys::random_bytes(bytes).is_ok()
     }
 
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, String> {
+    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
         let Some(named) = named else {
             return self.system_bundle();
         };
@@ -34,10 +34,8 @@ impl Sources for System {
             true => Ok(named.as_bytes().to_vec()),
             false => files::read_again(named),
         };
-        let content = content.map_err(|error| {
-            format!("SSLROOTCERT of the connection is no PEM text, and no file that can be read: {error}")
-        })?;
-        as_pem(&content).map_err(|_| "SSLROOTCERT of the connection holds no certificate".into())
+        let content = content.map_err(AuthorityError::Unreadable)?;
+        as_pem(&content).map_err(|_| AuthorityError::NoCertificate)
     }
 
     fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
@@ -52,11 +50,11 @@ impl System {
         Self { bundle }
     }
 
-    fn system_bundle(&self) -> Result<Vec<u8>, String> {
+    fn system_bundle(&self) -> Result<Vec<u8>, AuthorityError> {
         let named = self.bundle.as_ref().and_then(|path| path.to_str());
         let mut places = named.into_iter().chain(BUNDLES);
         let found = places.find_map(|path| files::read_again(path).ok());
-        found.ok_or_else(|| "this system has no bundle of authorities".into())
+        found.ok_or(AuthorityError::NoBundle)
     }
 }
 
@@ -82,6 +80,7 @@ mod tests {
                 system
                     .authorities(Some(wrong))
                     .unwrap_err()
+                    .to_string()
                     .contains("SSLROOTCERT")
             );
         }

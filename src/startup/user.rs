@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::fs;
 
-use super::variables::Variables;
+use super::error::StartError;
+use super::variables::StartVariables;
 use crate::config::{Config, KEY_READABLE, Settings};
 use crate::os::{files, sys};
 
 /// Becomes the user that a setting names, and tells sessions so. Says when sessions can read the
 /// key's file all the same.
-pub fn settle(config: &Config, variables: &mut Variables) -> Result<(), String> {
+pub fn settle(config: &Config, variables: &mut StartVariables) -> Result<(), StartError> {
     sys::lock_memory(config.token.expose());
     change(&config.settings, variables)?;
     if let Some(path) = config.key_source.path()
@@ -21,30 +22,26 @@ pub fn settle(config: &Config, variables: &mut Variables) -> Result<(), String> 
 }
 
 /// Becomes the user that a setting names.
-pub fn change(settings: &Settings, variables: &mut Variables) -> Result<(), String> {
+pub fn change(settings: &Settings, variables: &mut StartVariables) -> Result<(), StartError> {
     match &settings.user {
         Some(name) => become_named(name, variables),
         None => Ok(()),
     }
 }
 
-fn become_named(name: &str, variables: &mut Variables) -> Result<(), String> {
+fn become_named(name: &str, variables: &mut StartVariables) -> Result<(), StartError> {
     let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let account = find(&accounts, name);
     let number = name.parse().ok().map(|number| (number, number));
     let (user, group) = account
         .map(|account| (account.user, account.group))
         .or(number)
-        .ok_or_else(|| format!("HOOP_LITE_USER (--user): /etc/passwd knows no {name:?}"))?;
+        .ok_or_else(|| StartError::NoAccount(name.to_owned()))?;
     if sys::effective_user() == user {
         return Ok(());
     }
-    sys::become_user(user, group).map_err(|error| {
-        format!(
-            "HOOP_LITE_USER (--user): can not become {name}: {error}; only root can, so start as root \
-             or leave it away"
-        )
-    })?;
+    sys::become_user(user, group)
+        .map_err(|error| StartError::BecomeUser(name.to_owned(), error))?;
     log::info!("running as user {user}, group {group} from here on, sessions included");
     if let Some(account) = account {
         set(variables, "HOME", account.home);
@@ -80,7 +77,7 @@ fn find<'a>(accounts: &'a str, wanted: &str) -> Option<Account<'a>> {
 }
 
 /// Replaces a variable that is there; adds none.
-fn set(variables: &mut Variables, wanted: &str, value: &str) {
+fn set(variables: &mut StartVariables, wanted: &str, value: &str) {
     for (name, old) in variables {
         if name == wanted {
             *old = OsString::from(value);

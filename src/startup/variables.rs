@@ -17,10 +17,10 @@ const KEPT: [&str; 7] = [
 ];
 
 /// Variables of the process as they were at its start.
-pub type Variables = Vec<(OsString, OsString)>;
+pub type StartVariables = Vec<(OsString, OsString)>;
 
 /// Takes all but the kept ones out of the process. Call before any thread is started.
-pub fn wipe(variables: &Variables) {
+pub fn wipe(variables: &StartVariables) {
     let names: Vec<&str> = variables
         .iter()
         .filter_map(|(name, _)| name.to_str())

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use hoop_lite::admin::{self, Command, Context};
+use hoop_lite::admin::{self, AdminCommand, Context};
 use hoop_lite::config::Surroundings;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -231,7 +231,7 @@ impl Variables {
         self
     }
 
-    pub fn run(&self, command: &Command, stdin: &str) -> Outcome {
+    pub fn run(&self, command: &AdminCommand, stdin: &str) -> Outcome {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let mut input = stdin.as_bytes();
         let code = admin::run(

@@ -284,6 +284,22 @@ fn a_login_is_made_while_the_gateway_takes_nothing() {
 }
 
 #[test]
+fn while_the_agent_stops_a_new_client_is_told_so_and_the_others_go_on() {
+    let world = World::start();
+    let database = postgres(Conduct::new(Method::Trust), &certificate());
+    let mut session = world.open(to("postgres", database.port(), "disable"));
+    session.wait_open();
+    query(&mut session, "1");
+    world.agent.signal(libc::SIGTERM);
+    world.agent.wait_text("may finish");
+    session.send_as("PG", "2", &client_startup());
+    let (_, body) = messages(&session.receive_to_end("2")).pop().unwrap();
+    assert!(String::from_utf8(body).unwrap().contains("C57P01"));
+    session.send_as("PG", "1", QUERY);
+    assert_eq!(session.receive_until("1", READY), RESULT);
+}
+
+#[test]
 fn the_tunnels_raw_connections_go_on_beside_native_ones() {
     let world = World::start();
     let database = postgres(Conduct::new(Method::Trust), &certificate());

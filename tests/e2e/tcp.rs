@@ -47,6 +47,20 @@ fn a_server_that_speaks_first_is_heard_before_the_client_says_a_word() {
     let mut greeting = [0; 11];
     socket.read_exact(&mut greeting).unwrap();
     assert_eq!(&greeting, b"220 ready\r\n");
+    assert_eq!(target.accepted(), 1, "the check of the address is used");
+}
+
+#[test]
+fn a_check_of_the_address_that_nobody_uses_is_closed_and_the_session_goes_on() {
+    let world = World::start();
+    let target = Target::start(Manner::Echo);
+    let mut session = world.open(to(&target));
+    session.wait_open();
+    target.wait_accepted(1);
+    target.wait_idle();
+    session.send_to("1", b"late");
+    assert_eq!(session.receive("1", 4), b"late");
+    assert_eq!(target.accepted(), 2);
 }
 
 #[test]
@@ -143,8 +157,8 @@ fn the_target_hears_of_the_clients_end_and_the_other_connections_go_on() {
     world.gateway.settle("demo");
     assert_eq!(
         target.accepted(),
-        4,
-        "the check of the address, and three connections"
+        3,
+        "the first connection uses that of the address's check"
     );
 }
 

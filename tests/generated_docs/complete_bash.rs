@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use hoop_lite::cli::flags::Value;
+use hoop_lite::cli::flags::FlagValue;
 use hoop_lite::cli::{COMMANDS, CommandName, FLAGS};
 
 use crate::tree::{flags_of, flags_with_value, places, spellings};
@@ -42,7 +42,7 @@ pub fn script() -> String {
     out.push_str(SKIP_VALUE);
     out.push_str(MIDDLE);
     for flag in FLAGS {
-        if let Value::Words(words) = flag.value {
+        if let FlagValue::Words(words) = flag.value {
             let spellings = spellings(flag).join(" | ");
             let words = words.join(" ");
             let _ = writeln!(

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use hoop_lite::cli::flags::Value;
+use hoop_lite::cli::flags::FlagValue;
 use hoop_lite::cli::{COMMANDS, CommandName};
 
 use crate::tree::{flags_of, flags_with_value, places};
@@ -79,9 +79,9 @@ pub fn script() -> String {
         for flag in flags_of(entry.name) {
             let letter = flag.short.map(|letter| format!(" -s {letter}"));
             let value = match flag.value {
-                Value::Switch => String::new(),
-                Value::Text(_) | Value::Secret(_) => " -x".to_owned(),
-                Value::Words(words) => format!(" -x -a '{}'", words.join(" ")),
+                FlagValue::Switch => String::new(),
+                FlagValue::Text(_) | FlagValue::Secret(_) => " -x".to_owned(),
+                FlagValue::Words(words) => format!(" -x -a '{}'", words.join(" ")),
             };
             let _ = writeln!(
                 out,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use hoop_lite::cli::flags::{Flag, Value};
+use hoop_lite::cli::flags::{Flag, FlagValue};
 use hoop_lite::cli::{COMMANDS, CommandName};
 
 use crate::tree::{flags_of, flags_with_value, places, spellings};
@@ -81,9 +81,9 @@ fn specification(flag: &Flag, spelling: &str) -> String {
     let help = quoted(flag.help).replace('[', "\\[").replace(']', "\\]");
     let long = spelling.starts_with("--");
     let value = match flag.value {
-        Value::Switch => return format!("'{spelling}[{help}]'"),
-        Value::Text(name) | Value::Secret(name) => format!(":{name}:"),
-        Value::Words(words) => format!(":value:({})", words.join(" ")),
+        FlagValue::Switch => return format!("'{spelling}[{help}]'"),
+        FlagValue::Text(name) | FlagValue::Secret(name) => format!(":{name}:"),
+        FlagValue::Words(words) => format!(":value:({})", words.join(" ")),
     };
     let join = if long { "=" } else { "+" };
     format!("'{spelling}{join}[{help}]{value}'")

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use hoop_lite::cli::flags::{CommandEntry, Flag, Operand, Value};
+use hoop_lite::cli::flags::{CommandEntry, Flag, FlagValue, Operand};
 use hoop_lite::cli::{COMMANDS, CommandName, FLAGS, VARIABLES};
 
 use crate::tree::{flags_of, operand};
@@ -71,11 +71,11 @@ fn flag_item(out: &mut String, flag: &Flag) {
         head = format!("{}, {head}", bold(&format!("-{letter}")));
     }
     match flag.value {
-        Value::Switch => {}
-        Value::Text(name) | Value::Secret(name) => {
+        FlagValue::Switch => {}
+        FlagValue::Text(name) | FlagValue::Secret(name) => {
             let _ = write!(head, "=\\fI{}\\fR", escaped(name));
         }
-        Value::Words(words) => {
+        FlagValue::Words(words) => {
             let _ = write!(head, "={}", escaped(&words.join("|")));
         }
     }

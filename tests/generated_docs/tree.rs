@@ -1,6 +1,6 @@
 //! The commands as a tree of words, as completions walk it.
 
-use hoop_lite::cli::flags::{CommandEntry, Flag, Operand, Value};
+use hoop_lite::cli::flags::{CommandEntry, Flag, FlagValue, Operand};
 use hoop_lite::cli::{COMMANDS, CommandName, FLAGS};
 
 /// One place in the tree: the words so far, and what may come next.
@@ -72,7 +72,7 @@ pub fn spellings(flag: &Flag) -> Vec<String> {
 pub fn flags_with_value() -> Vec<String> {
     FLAGS
         .iter()
-        .filter(|flag| flag.value != Value::Switch)
+        .filter(|flag| flag.value != FlagValue::Switch)
         .flat_map(spellings)
         .collect()
 }

@@ -29,9 +29,22 @@ fn world_of(setup: Setup) -> World {
 fn tcp_world(setup: Setup) -> World {
     let mut world = world_of(setup);
     world.open(1, Service::Tcp, Mood::Echo);
-    world.run_for(MOMENT);
+    // The answered address check has gone, so that the first connection has a mood of its own.
+    world.run_for(limits::PROBE_KEPT_MAX + MOMENT);
     assert!(world.users.sessions[&1].is_open);
     world
+}
+
+#[test]
+fn the_first_client_hears_what_the_server_of_the_address_check_has_said() {
+    const SAID: u32 = 5_000;
+    let mut world = world_of(Setup::plain());
+    world.open(1, Service::Tcp, Mood::Says(SAID));
+    world.run_for(MOMENT);
+    world.connect(1, None, Mood::Refuses);
+    world.run_for(MOMENT);
+    assert_eq!(world.got(1), u64::from(SAID));
+    world.finish();
 }
 
 impl World {

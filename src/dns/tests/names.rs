@@ -3,7 +3,9 @@ use std::time::Instant;
 use super::*;
 use crate::base::Key;
 use crate::dns::lookup::Send;
-use crate::dns::names::{Asker, LOOKUPS_MAX, Names, REFUSED_FOR, REFUSED_MAX, Request, SHARE_MAX};
+use crate::dns::names::{
+    Asker, LOOKUPS_MAX, NameRequest, Names, REFUSED_FOR, REFUSED_MAX, SHARE_MAX,
+};
 
 struct World {
     names: Names,
@@ -19,7 +21,7 @@ impl World {
     }
 
     fn ask_as(&mut self, asker: Asker, name: &str, number: u64) -> Result<Key, LookupError> {
-        let request = Request { number, port: 1 };
+        let request = NameRequest { number, port: 1 };
         self.names.ask(self.now, &conf(""), name, asker, request)
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use log::Level;
 
 use crate::base::civil::Rfc3339;
-use crate::base::plain::{beginning, push_plain};
+use crate::base::plain::shortened;
 use crate::wire::json;
 
 /// The form of a line, in the words of `LOG_ENCODING`.
@@ -186,15 +186,6 @@ impl Line {
     fn at_text(&self) -> String {
         self.at.to_string()
     }
-}
-
-fn shortened(text: &str, bytes_max: usize) -> String {
-    let mut out = String::new();
-    push_plain(&mut out, beginning(text, bytes_max));
-    if text.len() > bytes_max {
-        out.push_str("...");
-    }
-    out
 }
 
 /// Where hours, minutes and seconds stand in RFC 3339.

@@ -9,7 +9,7 @@ use log::Level;
 
 /// The place in the source that writes a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Kind {
+pub(super) struct LineSource {
     pub file: &'static str,
     pub line: u32,
 }
@@ -23,7 +23,7 @@ pub(super) struct Quota {
 }
 
 struct Tally {
-    kind: Kind,
+    kind: LineSource,
     /// The first line of it that was not written.
     first: Option<Withheld>,
 }
@@ -44,7 +44,7 @@ impl Quota {
     pub fn admits(
         &mut self,
         now: Instant,
-        kind: Kind,
+        kind: LineSource,
         level: Level,
         logger: &str,
         message: &str,
@@ -107,8 +107,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const fn kind(line: u32) -> Kind {
-        Kind { file: "x.rs", line }
+    const fn kind(line: u32) -> LineSource {
+        LineSource { file: "x.rs", line }
     }
 
     fn admits(quota: &mut Quota, now: Instant, line: u32, message: &str) -> bool {

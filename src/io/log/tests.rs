@@ -45,10 +45,10 @@ fn setup(encoding: Encoding) -> Setup {
     }
 }
 
-fn state(encoding: Encoding) -> (State, Screen) {
+fn state(encoding: Encoding) -> (LogState, Screen) {
     let screen = Screen::new();
     (
-        State::new(setup(encoding), Box::new(screen.clone())),
+        LogState::new(setup(encoding), Box::new(screen.clone())),
         screen,
     )
 }
@@ -287,7 +287,7 @@ fn a_pipe_that_nobody_reads_stops_taking_output_and_never_blocks_us() {
             self.0.write(bytes)
         }
     }
-    let mut state = State::new(setup(Encoding::Json), Box::new(Pipe(writer)));
+    let mut state = LogState::new(setup(Encoding::Json), Box::new(Pipe(writer)));
     let now = Instant::now();
     for index in 0..10_000 {
         state.log(
@@ -304,7 +304,7 @@ fn a_pipe_that_nobody_reads_stops_taking_output_and_never_blocks_us() {
 }
 
 /// Lines of a flood, each distinct, and what came of them.
-fn flooded(kind: Option<Kind>) -> (usize, String) {
+fn flooded(kind: Option<LineSource>) -> (usize, String) {
     let (mut state, screen) = state(Encoding::Human);
     let now = Instant::now();
     for number in 0..10_000 {
@@ -320,7 +320,7 @@ fn flooded(kind: Option<Kind>) -> (usize, String) {
 
 #[test]
 fn a_flood_of_distinct_lines_is_cut_to_its_rate_and_counted() {
-    let (lines, text) = flooded(Some(Kind {
+    let (lines, text) = flooded(Some(LineSource {
         file: "x.rs",
         line: 1,
     }));

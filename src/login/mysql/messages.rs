@@ -103,6 +103,8 @@ pub struct Response {
     database: Option<Vec<u8>>,
     /// Its attributes, with their length.
     attributes: Vec<u8>,
+    /// It has sent a proof of `caching_sha2_password`, to which a server says more than OK.
+    pub expects_more: bool,
 }
 
 /// The response of this payload.
@@ -129,23 +131,24 @@ fn parse_response(mut reader: Reader<'_>, capabilities: u32) -> Option<Response>
     let has = |bit: u32| capabilities & bit != 0;
     let fixed = *reader.take(28)?.first_chunk()?;
     reader.text()?;
-    if has(capability::LENGTH_ENCODED) {
-        reader.length_encoded()?;
+    let proof = if has(capability::LENGTH_ENCODED) {
+        reader.length_encoded()?
     } else if has(capability::SECURE_CONNECTION) {
         let len = *reader.take(1)?.first()?;
-        reader.take(usize::from(len))?;
+        reader.take(usize::from(len))?
     } else {
-        reader.text()?;
-    }
+        reader.text()?
+    };
     let database = match has(capability::CONNECT_WITH_DB) {
         true => Some(reader.text()?.to_vec()),
         false => None,
     };
+    let mut plugin: &[u8] = b"";
     if has(capability::PLUGIN_AUTH) {
         // Some clients leave out the NUL byte at the very end.
-        if reader.text().is_none() {
-            reader.0 = &[];
-        }
+        plugin = reader
+            .text()
+            .unwrap_or_else(|| std::mem::take(&mut reader.0));
     }
     let mut attributes = Vec::new();
     if has(capability::CONNECT_ATTRS) && !reader.0.is_empty() {
@@ -158,8 +161,12 @@ fn parse_response(mut reader: Reader<'_>, capabilities: u32) -> Option<Response>
         fixed,
         database,
         attributes,
+        expects_more: plugin == CACHING_SHA2 && proof.len() > 1,
     })
 }
+
+/// The plugin whose proof a server answers in two steps.
+const CACHING_SHA2: &[u8] = b"caching_sha2_password";
 
 /// Whose response it becomes.
 pub struct Identity<'a> {

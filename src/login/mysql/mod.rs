@@ -2,8 +2,9 @@
 //! needs it.
 //!
 //! Packets are `length(3) sequence(1) payload`, numbers little-endian. Sequence numbers run on through
-//! the whole login: 0 the greeting, 1 the client's response, 2 the verdict. Towards the server there
-//! may be more in between, so the verdict is numbered anew for the client.
+//! the whole login: 0 the greeting, 1 the client's response, 2 the verdict (3 for a client that waits
+//! for two words). Towards the server there may be more in between, so the verdict is numbered anew for
+//! the client.
 //!
 //! ```
 //! use hoop_lite::base::{ByteBuf, Secret};

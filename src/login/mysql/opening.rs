@@ -130,6 +130,7 @@ fn respond(
         is_secure,
         is_mariadb: greeting.capabilities & capability::MYSQL == 0,
         has_switched: false,
+        expects_more: response.expects_more,
         has_told: false,
     }
 }

@@ -66,6 +66,8 @@ pub struct ExpectVerdict {
     pub(super) is_secure: bool,
     pub(super) is_mariadb: bool,
     pub(super) has_switched: bool,
+    /// The client waits for more than OK.
+    pub(super) expects_more: bool,
     /// The server has the password itself.
     pub(super) has_told: bool,
 }

@@ -1,6 +1,6 @@
 //! Whole logins against a simulated server, in pieces of every size, ended at every byte.
 
-use loopback_gateway::mysql::{Conduct, SCRAMBLE, Server, response};
+use loopback_gateway::mysql::{Conduct, SCRAMBLE, Server, response, response_by};
 
 use crate::base::{ByteBuf, Secret, Verify};
 use crate::login::{

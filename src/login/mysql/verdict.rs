@@ -20,7 +20,14 @@ impl ExpectVerdict {
         let is_caching = self.plugin == Plugin::CachingSha2;
         match messages::verdict(payload) {
             Verdict::Ok => {
-                let packet = messages::framed(VERDICT_SEQUENCE, &[payload]);
+                let mut sequence = VERDICT_SEQUENCE;
+                // Some clients take a bare OK for a question after a proof of this kind.
+                if self.expects_more {
+                    let packet = messages::framed(sequence, &[&[1, FAST_OK]]);
+                    exchange.to_client.packet(&packet);
+                    sequence += 1;
+                }
+                let packet = messages::framed(sequence, &[payload]);
                 exchange.to_client.packet(&packet);
                 exchange.from_server.consume(len);
                 Ok(Next::Leave(Step::Passed(self.relay(exchange))))

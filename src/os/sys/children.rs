@@ -37,7 +37,7 @@ impl ExitStatus {
 
 /// Where a child lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ChildPlace {
     /// In our own session, process group and terminal.
     Beside,
     /// In a session and process group of its own.
@@ -58,7 +58,7 @@ pub struct Custody {
 /// descriptor but 0, 1 and 2. A session starts with default signals and an empty signal mask, what
 /// is beside us with those that we were started with. With a guardian, the child that std sees is
 /// the guardian.
-pub fn detach_child(command: &mut Command, place: Place, custody: Custody) {
+pub fn detach_child(command: &mut Command, place: ChildPlace, custody: Custody) {
     let inherited = INHERITED.get().copied();
     // SAFETY: between fork and exec the closure makes plain system calls only: it takes no lock,
     // allocates nothing and touches no state of other threads.
@@ -67,16 +67,16 @@ pub fn detach_child(command: &mut Command, place: Place, custody: Custody) {
             if let Some(watch) = &custody.watch {
                 split(watch)?;
             }
-            if place != Place::Beside {
+            if place != ChildPlace::Beside {
                 check(libc::setsid())?;
             }
-            if place == Place::Terminal {
+            if place == ChildPlace::Terminal {
                 check(libc::ioctl(0, libc::TIOCSCTTY as _, 0))?;
             }
             default_signals();
             if let Some(inherited) = inherited {
                 restore(&inherited);
-                if place == Place::Beside {
+                if place == ChildPlace::Beside {
                     restore_signals(&inherited);
                 }
             }

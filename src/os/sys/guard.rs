@@ -75,15 +75,15 @@ pub(super) fn split(watch: &Watch) -> io::Result<()> {
     if leader > 0 {
         become_guardian(watch, leader, proc);
     }
-    // Whoever kills the guardian gains nothing for the leader by it.
+    // A session that kills its guardian does not free its leader by that.
     #[cfg(target_os = "linux")]
     // SAFETY: integers only.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
     }
     if !watch.control_group.is_empty() {
-        // An agent that counts processes apart from us may have taken it for a leftover; the guardian
-        // does without.
+        // An agent in another PID namespace may have removed it as a leftover; the guardian does
+        // without.
         write_file(&watch.control_group, c"cgroup.procs", b"0");
     }
     Ok(())
@@ -122,7 +122,7 @@ fn become_guardian(watch: &Watch, leader: Pid, proc: Proc) -> ! {
 }
 
 /// The way from `main` when we were executed as a guardian: `arguments` are those of
-/// `become_guardian` behind the name. Does not do anything for anybody else.
+/// `become_guardian` behind the name. Does nothing for anybody else.
 pub fn be_guardian(arguments: &[CString]) {
     let [leader, kind, control_group, secrets] = arguments else {
         return;
@@ -167,8 +167,8 @@ fn guard(leader: Pid, on_terminal: bool, control_group: &CStr) -> bool {
     guardian.agent_is_gone
 }
 
-/// Processes that were asked to end and have not yet, so that nobody is asked twice. Of more, some
-/// are not asked and only killed.
+/// Processes that are remembered as asked to end, so that nobody is asked twice. When there are more,
+/// some are not asked but killed when their time is up.
 const TOLD_MAX: usize = 128;
 
 /// The descriptor of the socket in a guardian.
@@ -305,8 +305,8 @@ impl Guardian<'_> {
         });
     }
 
-    /// Kills whom the kernel has made a child of ours; whose parent dies comes next. When it is about
-    /// everybody, all that can be found below us, too.
+    /// Kills those that the kernel has made our children; those whose parent dies are next. When all are
+    /// to die, kills whatever can be found below us, too.
     fn kill(&self, all: bool) {
         if all && !self.control_group.is_empty() {
             // Linux 5.14; without it the children are killed one by one.
@@ -336,8 +336,8 @@ impl Guardian<'_> {
 /// Where the end of a child can't be waited for, it is looked for this often.
 const POLL_MS: i32 = if cfg!(target_os = "linux") { 999 } else { 100 };
 
-/// While somebody lives whom we have killed: who has found no place to fork before may find one now.
-/// Twice as late each time: who may not be signalled ends when it wants to.
+/// How soon all are killed again while one of the killed still lives: a fork that found no place before
+/// may find one now. Twice as late each time, since what may not be signalled ends when it wants to.
 const KILL_POLL_MS: i32 = 5;
 const KILL_POLL_DOUBLED_MAX: u32 = 7;
 

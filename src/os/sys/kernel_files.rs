@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_int};
 use super::Pid;
 
 /// `/proc`, and in it the list of our own children. Both are opened before there is a leader and stay
-/// open, since whoever puts a limit on our descriptors must not get rid of us by it.
+/// open: a session that puts a limit on our descriptors must not escape by that.
 #[derive(Clone, Copy)]
 pub(super) struct Proc {
     folder: c_int,
@@ -53,15 +53,15 @@ impl Proc {
         KEPT
     }
 
-    /// All our children, in the order in which they became ours. None is passed over: who comes
-    /// meanwhile stands at the end, and nobody leaves before it is collected.
+    /// All our children, in the order in which they became ours. None is passed over: one that comes
+    /// meanwhile stands at the end, and none leaves the list before it is collected.
     pub(super) fn for_each_child(&self, visit: impl FnMut(Pid)) {
         // SAFETY: integers only.
         unsafe { libc::lseek(self.children, 0, libc::SEEK_SET) };
         for_each_number(self.children, visit);
     }
 
-    /// The children of another process's first thread; sure to be its own while it can't collect.
+    /// The children of another process's first thread; sure to be its own while it can't collect them.
     pub(super) fn for_each_child_of(&self, pid: Pid, visit: impl FnMut(Pid)) {
         let mut digits = [0; NUMBER_BYTES];
         let number = decimal(pid, &mut digits).to_bytes();

@@ -132,14 +132,14 @@ pub fn raise_kill_score() -> Option<RaisedKillScore> {
 
 impl Drop for RaisedKillScore {
     fn drop(&mut self) {
-        // Back to where we were is allowed to everybody.
+        // Going back to the old score needs no privilege.
         set_kill_score(self.before);
     }
 }
 
 fn set_kill_score(score: i32) {
     if let Some(file) = KILL_SCORE.get() {
-        // Where it can't be set everybody has the same.
+        // Where it can't be set, we and our children have the same score.
         let _ = file.write_at(score.to_string().as_bytes(), 0);
     }
 }

@@ -1,26 +1,26 @@
-//! A whole tree of processes that stands still: who forks faster than he can be killed is stopped
-//! first.
+//! Stops a whole tree of processes, then kills it: what forks faster than it can be killed has to be
+//! stopped first.
 //!
 //! Killing alone does not end a fork bomb at its limit of processes: each place that a death leaves
-//! is taken by who has not been killed yet. Of stopped ones nobody takes it.
+//! is taken by a process that has not been killed yet. Stopped processes take no place.
 //!
-//! Nor can an id that is found here be a stranger's. Ours is to collect our own children, and we do
-//! not meanwhile. Any other one is found below a parent that is stopped, so that it can't collect,
-//! and is signalled only while `/proc` says that this is its parent. Top down, then.
+//! An id that is found here can't be a stranger's. Only we collect our own children, and we don't
+//! meanwhile. Any other process is found below a parent that is stopped and so can't collect it, and
+//! is signalled only while `/proc` says that this is its parent. So the tree is walked from the top.
 
 use std::ffi::c_int;
 
 use super::Pid;
 use super::kernel_files::Proc;
 
-/// So many are found in one round; the others when these are dead.
+/// Processes that one round finds; the others are found when these are dead.
 const FOUND_MAX: usize = 2048;
 
-/// Looks through the tree until one finds nobody who has still run: a member may wake others
+/// How often the tree is walked at most. One walk has to find nobody running: a process may wake others
 /// (CONT) as long as it runs itself.
 const PASSES_MAX: usize = 8;
 
-/// Looks at one process until it stands; it needs a processor to get there. 0.1 ms between two.
+/// How often one process is looked at, at most, until it has stopped: it needs a processor for that.
 const LOOKS_MAX: usize = 200;
 const BETWEEN_LOOKS_NS: libc::c_long = 100_000;
 
@@ -65,7 +65,7 @@ fn stop_all(proc: &Proc, found: &mut Found) -> bool {
     found.count = 0;
     let mut all_stood = true;
     proc.for_each_child(|child| {
-        // Ours without a look; where there is no /proc, once more will not help.
+        // Our own children need no look; where there is no /proc, another walk would not help.
         let state = proc.stat(child).map_or(b'Z', |stat| stat.state);
         all_stood &= found.add(child, state);
     });
@@ -103,13 +103,13 @@ fn wait_stopped(proc: &Proc, pid: Pid) -> bool {
     false
 }
 
-/// Stopped or dead. Who sleeps in the kernel (D, a parent in vfork) stops before it does anything else.
+/// Stopped or dead. What sleeps in the kernel (D, a parent in vfork) stops before it does anything else.
 fn stands(state: u8) -> bool {
     matches!(state, b'T' | b't' | b'Z' | b'X' | b'D')
 }
 
-/// To a child or the leader's group, which are ours until they are collected, or to who can't be
-/// collected otherwise. `false`: to nobody.
+/// Signals a child or the leader's group, whose ids are ours until we collect them, or a process that
+/// its stopped parent can't collect. `false`: nobody was there.
 pub(super) fn signal(pid: Pid, number: c_int) -> bool {
     // SAFETY: integers only.
     unsafe { libc::kill(pid, number) == 0 }

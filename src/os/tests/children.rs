@@ -99,7 +99,7 @@ fn at_each_child_signal(signals: &mut Signals, mut done: impl FnMut() -> bool) {
     let mut poll = Poll::new().unwrap();
     let mut events = Events::with_capacity(4);
     poll.registry()
-        .register(signals, Token(0), Interest::READABLE)
+        .register(signals.source(), Token(0), Interest::READABLE)
         .unwrap();
     while !done() {
         super::wait(&mut poll, &mut events);

@@ -9,7 +9,7 @@ use mio::{Events, Poll, Token};
 use super::{read_to_end, read_until, shell, wait, wait_stopped};
 use crate::limits;
 use crate::os::child::{Custody, PipedChild, spawn_pipes};
-use crate::os::processes::{Keeping, Processes, Streams};
+use crate::os::processes::{Keeping, ProcessStreams, Processes};
 use crate::os::sys::testing::wait_for_exit;
 use crate::os::sys::{Pid, Watch};
 use crate::session::{End, Exit, Program};
@@ -45,7 +45,7 @@ impl Fixture {
         let registry = self.poll.registry();
         let (pid, streams, _, result) = self.processes.keep(registry, spawned, 1);
         result.unwrap();
-        let Streams::Pipes(mut child) = streams else {
+        let ProcessStreams::Pipes(mut child) = streams else {
             panic!("no pipes");
         };
         read_until(&mut child.stdout, |all| all == b"up\n");

@@ -7,7 +7,7 @@ use std::time::Instant;
 use mio::Poll;
 
 use super::{Scratch, alone};
-use crate::os::resolve::{Addresses, Asker, LookupError, Request, Resolver, resolve_now};
+use crate::os::resolve::{Addresses, Asker, LookupError, NameRequest, Resolver, resolve_now};
 
 fn socket(text: &str) -> SocketAddr {
     text.parse().unwrap()
@@ -21,7 +21,7 @@ fn now(host: &str, port: u16) -> Addresses {
 fn at_once(host: &str) -> Option<Addresses> {
     let poll = Poll::new().unwrap();
     let mut resolver = Resolver::new(0);
-    let request = Request {
+    let request = NameRequest {
         number: 5,
         port: 80,
     };
@@ -271,7 +271,7 @@ impl Asking {
     }
 
     fn ask(&mut self, host: &str) -> Addresses {
-        let request = Request {
+        let request = NameRequest {
             number: 1,
             port: 80,
         };

@@ -15,7 +15,7 @@ fn received(signals: &mut Signals, script: &str, count: usize) -> Vec<Signal> {
     let mut poll = Poll::new().unwrap();
     let mut events = Events::with_capacity(4);
     poll.registry()
-        .register(signals, Token(7), Interest::READABLE)
+        .register(signals.source(), Token(7), Interest::READABLE)
         .unwrap();
     let mut seen = Vec::new();
     while seen.len() < count {
@@ -23,7 +23,7 @@ fn received(signals: &mut Signals, script: &str, count: usize) -> Vec<Signal> {
         assert!(events.iter().all(|event| event.token() == Token(7)));
         seen.extend(signals.drain().map(|received| received.signal));
     }
-    poll.registry().deregister(signals).unwrap();
+    poll.registry().deregister(signals.source()).unwrap();
     seen.sort_unstable_by_key(|signal| signal.number());
     seen
 }

@@ -132,7 +132,7 @@ impl Between {
             return Err(Trouble::Stuffed(Refusal::new(Cause::Protocol, STUFFED)));
         }
         let client = sides.means.client(wish, &entering.way);
-        let client = client.map_err(Trouble::Tls)?;
+        let client = client.map_err(|error| Trouble::Tls(error.to_string()))?;
         let started = self.wire.start(client.clone(), &mut sides.means.scratch);
         sides.deliver();
         started.map_err(|error| Trouble::Tls(explain(&error)))?;

@@ -5,6 +5,7 @@ use crate::base::ByteBuf;
 use crate::base::plain::Word;
 use crate::login::CancelKey;
 use crate::session::about::About;
+use crate::session::error::SessionError;
 use crate::session::middle::{Call, Ends, Middle};
 use crate::session::names::{SessionKey, TargetId};
 use crate::session::output::Where;
@@ -25,10 +26,9 @@ impl Connections {
         about: &About,
         (id, view): (&[u8], Option<View>),
         turn: &mut Turn<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), SessionError> {
         let machine = about.machine(dialect, view, turn.now, turn.means)?;
-        let place = turn.shares.take(about.user, Table::Relays, 1);
-        place.map_err(|full| full.to_string())?;
+        turn.shares.take(about.user, Table::Relays, 1)?;
         self.insert(id, None, Some(Box::new(Middle::new(turn.now, machine))));
         Ok(())
     }
@@ -66,14 +66,14 @@ impl Connections {
     /// The query of another connection is to be cancelled. The client has pointed the id of the request at the
     /// connection whose key it knows: a word about its end would be taken for that one's.
     fn cancel(&self, about: &About, key: &CancelKey, turn: &mut Turn<'_>) -> Farewell {
-        let mut machines = self.open.values().filter_map(|it| it.between.as_ref());
-        match machines.find_map(|middle| middle.errand(key)) {
-            Some((peer, machine)) => {
-                turn.start_errand(about.user, Where::Peer(peer), machine);
-                Farewell::Silent
-            }
-            None => Farewell::Ended,
+        let machines = self.open.values().filter_map(|it| it.between.as_ref());
+        let mut farewell = Farewell::Ended;
+        // Servers behind one name may have given the same number twice.
+        for (peer, machine) in machines.filter_map(|middle| middle.errand(key)) {
+            turn.start_errand(about.user, Where::Peer(peer), machine);
+            farewell = Farewell::Silent;
         }
+        farewell
     }
 
     pub(super) fn call(

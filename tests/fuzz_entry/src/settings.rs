@@ -2,7 +2,7 @@
 
 use std::io;
 
-use hoop_lite::admin::toml::{FILE_BYTES_MAX, Table};
+use hoop_lite::admin::toml::{FILE_BYTES_MAX, TomlTable};
 use hoop_lite::config::{Config, Dsn, DsnError, GatewayAddress, Surroundings, percent};
 use hoop_lite::http::{BaseUrl, encode_segment};
 
@@ -84,17 +84,17 @@ fn has_secret_as_password_only(text: &str) -> bool {
 /// The file of `admin`: what was read is written and read again.
 pub fn config_file(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    let Ok(table) = Table::parse(&text) else {
+    let Ok(table) = TomlTable::parse(&text) else {
         return false;
     };
     let written = table.to_text();
     if written.len() <= FILE_BYTES_MAX {
-        let again = Table::parse(&written).expect("what we write can be read");
+        let again = TomlTable::parse(&written).expect("what we write can be read");
         assert!(again == table);
     }
     let mut changed = table.clone();
     changed.set_text("token", &text);
-    if let Ok(again) = Table::parse(&changed.to_text()) {
+    if let Ok(again) = TomlTable::parse(&changed.to_text()) {
         assert_eq!(
             again.text("token"),
             Some(&*text).filter(|text| !text.is_empty())

@@ -149,8 +149,8 @@ pub fn json(bytes: &[u8]) -> bool {
         assert_eq!(listed.ok(), Some(elements.len()));
         assert!(elements.iter().all(|element| json_text::is_json(element)));
     }
-    let _ = json_text::parse::<Vec<answers::Agent>>(&text);
-    let _ = json_text::parse::<answers::Agent>(&text);
+    let _ = json_text::parse::<Vec<answers::AgentEntry>>(&text);
+    let _ = json_text::parse::<answers::AgentEntry>(&text);
     let _ = json_text::parse::<answers::Created>(&text);
     let _ = json_text::parse::<answers::PublicInfo>(&text);
     let _ = json_text::parse::<answers::ServerInfo>(&text);

@@ -339,6 +339,23 @@ fn greeting(conduct: &Conduct) -> Vec<u8> {
 
 /// A client's response with these capabilities, framed.
 pub fn response(capabilities: u32, charset: u8, database: &str, attributes: &[u8]) -> Vec<u8> {
+    response_by(
+        "mysql_native_password",
+        capabilities,
+        charset,
+        database,
+        attributes,
+    )
+}
+
+/// The same, with a proof of this plugin.
+pub fn response_by(
+    plugin: &str,
+    capabilities: u32,
+    charset: u8,
+    database: &str,
+    attributes: &[u8],
+) -> Vec<u8> {
     let mut payload = capabilities.to_le_bytes().to_vec();
     payload.extend([0, 0, 0, 1, charset]);
     payload.extend([0; 19]);
@@ -348,7 +365,8 @@ pub fn response(capabilities: u32, charset: u8, database: &str, attributes: &[u8
         payload.push(0);
     }
     if capabilities >> 19 & 1 == 1 {
-        payload.extend(*b"mysql_native_password\0");
+        payload.extend_from_slice(plugin.as_bytes());
+        payload.push(0);
     }
     payload.extend_from_slice(attributes);
     let len = u32::try_from(payload.len()).expect("short").to_le_bytes();

@@ -124,7 +124,7 @@ impl Target {
     }
 
     /// Waits until so many connections have ended, and returns how. Those that brought nothing do
-    /// not count: the check of the address before a session opens is one.
+    /// not count: a check of the address that no connection has used is one.
     pub fn wait_endings(&self, count: usize) -> Vec<Ending> {
         self.wait("ended connections", |ledger| {
             let used = ledger.endings.iter().filter(|ending| ending.count > 0);

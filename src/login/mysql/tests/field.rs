@@ -115,6 +115,23 @@ fn servers_of_every_age_are_greeted_in_their_own_way() {
 }
 
 #[test]
+fn a_client_that_proves_by_caching_sha2_hears_both_words_of_such_a_server() {
+    for plugin in [CACHING, NATIVE, ED25519] {
+        let conduct = uncached(CACHING, plugin);
+        let bytes = response_by(CACHING, CAPABILITIES | WITH_DB, 45, "sales", b"");
+        let world = World::new(with_rsa(), conduct).login_with(&bytes, 3);
+        world.relay();
+        assert_eq!(world.packets[1], [2, 0, 0, 2, 1, 3]);
+        assert_eq!(world.packets[2][..5], [7, 0, 0, 3, 0]);
+    }
+    let mut conduct = Conduct::new(CACHING);
+    conduct.password = "another".to_owned();
+    let bytes = response_by(CACHING, CAPABILITIES, 45, "", b"");
+    let world = World::new(with_rsa(), conduct).login_with(&bytes, 3);
+    assert_eq!(world.error().0, 2);
+}
+
+#[test]
 fn a_signature_by_another_password_lets_nobody_in() {
     let account = Account::new("app", Secret::new("S3cret"));
     let world = World::new(account, uncached(NATIVE, ED25519)).login();

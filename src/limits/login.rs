@@ -1,0 +1,72 @@
+//! Logins to databases (`login`).
+
+use std::time::Duration;
+
+// -- any dialect ----------------------------------------------------------------------------------
+
+/// A login waits for a server's next word for this long.
+pub const LOGIN_SERVER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A client's first message must be whole within this.
+pub const LOGIN_CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of its client that a login holds: what a driver sends ahead of the server's answer.
+pub const LOGIN_CLIENT_BYTES_MAX: usize = 64 * 1024;
+
+/// One message of a server that a login must have whole; all of them are far shorter.
+pub const LOGIN_SERVER_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that a login reads of its server at once: what it holds of them when it is done goes to the client in
+/// one call.
+pub const LOGIN_READ_BYTES: usize = 16 * 1024;
+
+/// Bytes of a server that a login holds: it may talk while nobody listens.
+pub const LOGIN_SERVER_BYTES_MAX: usize = LOGIN_SERVER_MESSAGE_BYTES_MAX + LOGIN_READ_BYTES;
+
+/// Bytes that a login may have for its client while the link has no room: all that servers say before their
+/// client is in. Beyond it, it waits like a relay.
+pub const LOGIN_SAID_BYTES_MAX: usize = 64 * 1024;
+
+/// Text of a server's error that has no length word, or that goes into a sentence of ours.
+pub const LOGIN_ERROR_TEXT_BYTES_MAX: usize = 1024;
+
+const _: () = assert!(LOGIN_ERROR_TEXT_BYTES_MAX < LOGIN_SERVER_MESSAGE_BYTES_MAX);
+
+// -- PostgreSQL -----------------------------------------------------------------------------------
+
+/// A PostgreSQL client's first message; the server's own limit.
+pub const POSTGRES_STARTUP_BYTES_MAX: usize = 10_000;
+
+/// A PostgreSQL server's error during the login; above it, libpq takes the length for text.
+pub const POSTGRES_ERROR_BYTES_MAX: usize = 30_000;
+
+/// The secret of a cancel request: 4 bytes before PostgreSQL's protocol 3.2, which allows this many.
+pub const CANCEL_KEY_BYTES_MAX: usize = 256;
+
+const _: () = assert!(POSTGRES_STARTUP_BYTES_MAX <= LOGIN_CLIENT_BYTES_MAX);
+const _: () = assert!(POSTGRES_ERROR_BYTES_MAX <= LOGIN_SERVER_MESSAGE_BYTES_MAX);
+
+// -- SCRAM ----------------------------------------------------------------------------------------
+
+/// Rounds of a key derivation in one turn: 0.2 ms, so that no neighbour notices.
+pub const SCRAM_ROUNDS_PER_TURN: u32 = 512;
+
+/// Rounds that a server may ask for; PostgreSQL's default is 4,096.
+pub const SCRAM_ROUNDS_MAX: u32 = 1_000_000;
+
+/// Keys of finished derivations kept: one an account, and a connection has one.
+pub const SCRAM_KEYS_KEPT: usize = 64;
+
+/// One message of a SCRAM conversation; nonce, salt and number come to 100 bytes.
+pub const SCRAM_MESSAGE_BYTES_MAX: usize = 4096;
+
+const _: () = assert!(SCRAM_ROUNDS_PER_TURN < SCRAM_ROUNDS_MAX);
+const _: () = assert!(SCRAM_MESSAGE_BYTES_MAX <= LOGIN_SERVER_MESSAGE_BYTES_MAX);
+
+// -- RSA keys of MySQL servers -------------------------------------------------------------------
+
+/// An RSA key that a MySQL server shows must not be a toy: 1,024 bits.
+pub const RSA_MODULUS_BYTES_MIN: usize = 128;
+
+/// Nor more work than a millisecond: 4,096 bits; a server makes 2,048 by itself.
+pub const RSA_MODULUS_BYTES_MAX: usize = 512;
