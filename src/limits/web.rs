@@ -75,8 +75,8 @@ pub const WEB_USER_SILENCE_MAX: Duration = Duration::from_secs(75);
 pub const WEB_KEPT_MAX: Duration = Duration::from_secs(4);
 /// One that its client has logged in (NTLM, Negotiate) stays longer: to lose it is to lose the login.
 pub const WEB_KEPT_LOGIN_MAX: Duration = Duration::from_secs(300);
-/// Connections kept for one session of the listener: a browser has six.
-pub const WEB_KEPT_PER_SESSION_MAX: usize = 8;
+/// Connections of the listener's sessions that are kept at once: each is a descriptor for 4 s.
+pub const WEB_KEPT_COUNT_MAX: usize = 256;
 
 /// A bearer token of a cluster; a service account's has some kB.
 pub const WEB_TOKEN_BYTES_MAX: usize = 32 * 1024;

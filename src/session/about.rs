@@ -85,8 +85,9 @@ impl About {
     ) -> Result<Box<dyn Machine>, Refusal> {
         if let Some(view) = view {
             let service = web::Service::of(dialect, self.environment.own(), means)?;
-            let share = web::Share::new(means.web_held.clone());
-            return Ok(Box::new(web::Web::new(service, view, share, now)));
+            let held = web::Share::new(means.web_held.clone());
+            let kept = web::Share::new(means.web_kept.clone());
+            return Ok(Box::new(web::Web::new(service, view, [held, kept], now)));
         }
         account::machine(dialect, self.environment.own(), means)
     }

@@ -85,6 +85,8 @@ pub struct Means {
     pub(super) from_service: ByteBuf,
     /// Bytes that all exchanges with web services hold back.
     pub(super) web_held: Rc<Cell<usize>>,
+    /// Connections to web services that wait for another request.
+    pub(super) web_kept: Rc<Cell<usize>>,
     configurations: Configurations,
     sources: Box<dyn Sources>,
 }
@@ -103,6 +105,7 @@ impl Means {
             scratch: Scratch::default(),
             from_service: ByteBuf::new(),
             web_held: Rc::default(),
+            web_kept: Rc::default(),
             configurations: Configurations::new(),
             sources,
         }

@@ -205,6 +205,11 @@ impl Middle {
         }
     }
 
+    /// The machine behind it, where its way to a target is handed on.
+    pub(super) fn machine(&mut self) -> &mut dyn Machine {
+        &mut *self.machine
+    }
+
     /// Its deadline has come, and is none any more.
     pub(super) fn note_overdue(&mut self) {
         self.timer = None;

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::means::Means;
 use super::output::Where;
+use super::wire::Wire;
 use crate::base::ByteBuf;
 use crate::login::{CancelKey, Packets};
 use crate::packet::{Kind, Outbox, SpecEntry};
@@ -73,6 +74,20 @@ pub trait Machine {
 
     /// What the target says waits until the link has room.
     fn needs_room(&self) -> bool;
+
+    /// A connection to the place that has served another machine will do, now that one is to be dialled.
+    fn takes_kept(&self) -> bool {
+        false
+    }
+
+    /// The way to a target that serves nothing at the moment, for another machine to go on with: this one is
+    /// over then.
+    fn give_kept(&mut self) -> Option<Wire> {
+        None
+    }
+
+    /// The way to a new target, which stands. [`Machine::started`] does not follow.
+    fn take_kept(&mut self, _: Wire) {}
 
     /// How to cancel what `key` stands for, and at which address, if a query of its number runs here.
     fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)>;

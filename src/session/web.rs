@@ -1,9 +1,9 @@
 //! Between a user and a web service: an exchange (`web/`), and TLS where the service has it.
 //!
 //! Promises: a service hears whole requests alone, its bytes are read into memory that all connections share,
-//! and what all exchanges hold back for a length has one budget. Leaves to its owner: descriptors, the headers
-//! of packets, whose turn it is. A connection to a service is not yet handed from one request of the listener
-//! to the next.
+//! and what all exchanges hold back for a length has one budget. By the listener, a connection to a service that
+//! no doubt is left of waits for the next request of its session. Leaves to its owner: descriptors, the headers
+//! of packets, whose turn it is.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -21,8 +21,8 @@ use crate::limits;
 use crate::login::{CancelKey, Cause, Refusal};
 use crate::tls::{Progress, StreamError, Subject};
 use crate::web::{
-    Cluster, Exchange, Failure, Fault, Outlet, Packets, ServiceAccount, Site, SiteError, Step,
-    View, Wanted, Wires,
+    Cluster, Exchange, Failure, Fault, Outlet, Packets, Producer, ServiceAccount, Site, SiteError,
+    Step, View, Wanted, Wires,
 };
 use crate::wire::sink::Sink;
 
@@ -88,7 +88,8 @@ fn wanted<'a>(variables: &'a [(&'a str, &'a [u8])]) -> Wanted<'a> {
     }
 }
 
-/// Bytes that all exchanges hold back, and one's own share of them.
+/// What all exchanges take of something (bytes that are held back, connections that are kept), and one's own
+/// share of it.
 pub(super) struct Share {
     all: Rc<Cell<usize>>,
     own: usize,
@@ -105,8 +106,8 @@ impl Share {
         self.own = own;
     }
 
-    fn has_room(&self) -> bool {
-        self.all.get() < limits::WEB_HELD_BYTES_MAX
+    fn is_below(&self, max: usize) -> bool {
+        self.all.get() < max
     }
 }
 
@@ -126,7 +127,15 @@ pub(super) struct Web {
     unread: ByteBuf,
     /// The size that the link wishes packets to have.
     packet_bytes: usize,
-    share: Share,
+    held: Share,
+    kept: Share,
+    view: View,
+    /// The exchange is over, and the connection to the service waits for another one until then.
+    kept_until: Option<Instant>,
+    /// A connection that was dead is not to be replaced by another such one.
+    wants_fresh: bool,
+    /// The wire is one that was kept.
+    is_used: bool,
 }
 
 impl Packets for ToClient<'_> {
@@ -171,15 +180,25 @@ const SERVICE: Subject = Subject {
 
 impl Web {
     /// A user's first packet has come with this view.
-    pub(super) fn new(service: Service, view: View, share: Share, now: Instant) -> Self {
+    pub(super) fn new(
+        service: Service,
+        view: View,
+        [held, kept]: [Share; 2],
+        now: Instant,
+    ) -> Self {
         Self {
             service,
-            exchange: Exchange::new(view, now),
+            exchange: Exchange::new(view.clone(), now),
             wire: Wire::default(),
             is_securing: false,
             unread: ByteBuf::new(),
             packet_bytes: limits::PAYLOAD_BYTES_MIN,
-            share,
+            held,
+            kept,
+            view,
+            kept_until: None,
+            wants_fresh: false,
+            is_used: false,
         }
     }
 
@@ -199,15 +218,16 @@ impl Web {
                 outlet: Outlet {
                     packets: &mut sides.to_client,
                     packet_bytes: self.packet_bytes,
-                    may_hold: self.share.has_room(),
+                    may_hold: self.held.is_below(limits::WEB_HELD_BYTES_MAX),
                     now: sides.now,
                 },
             })
         };
-        self.share.set(self.exchange.held_bytes());
+        self.held.set(self.exchange.held_bytes());
         match step {
             Step::Wait => Next::Go,
-            Step::Dial { .. } => {
+            Step::Dial { is_fresh } => {
+                self.wants_fresh = is_fresh;
                 self.wire = Wire::default();
                 from_service.clear();
                 Next::Dial
@@ -217,6 +237,14 @@ impl Web {
                 from_service.clear();
                 Next::HangUp
             }
+            Step::Finished {
+                is_told: false,
+                is_kept: true,
+            } if self.kept.is_below(limits::WEB_KEPT_COUNT_MAX) => {
+                self.kept.set(1);
+                self.kept_until = Some(sides.now + limits::WEB_KEPT_MAX);
+                Next::Go
+            }
             Step::Finished { is_told, .. } => {
                 self.close(sides);
                 Next::Close(match is_told {
@@ -225,6 +253,13 @@ impl Web {
                 })
             }
         }
+    }
+
+    /// Nobody waits for what the service has to say: its connection is over.
+    fn drop_kept(&mut self, sides: &mut Sides<'_>) -> Next {
+        self.kept.set(0);
+        self.close(sides);
+        Next::Close(Farewell::Answered)
     }
 
     /// Steps with what lies unread.
@@ -284,6 +319,9 @@ impl Web {
     }
 
     fn ended(&mut self, sides: &mut Sides<'_>, is_cut: bool) -> Next {
+        if self.kept_until.is_some() {
+            return self.drop_kept(sides);
+        }
         if self.is_securing {
             let text = "it closed the connection while TLS was being agreed: does it have TLS on this port?";
             return self.not_secured(sides, text.to_owned());
@@ -295,13 +333,22 @@ impl Web {
 
 impl Machine for Web {
     fn client_sent(&mut self, sides: &mut Sides<'_>, payload: &[u8]) -> Next {
+        if self.kept_until.take().is_some() {
+            // The id comes again, so it was no listener's.
+            self.kept.set(0);
+            self.exchange = Exchange::new(self.view.clone(), sides.now);
+        }
         sides.from_client.extend(payload);
         self.exchange.packet(sides.now, payload.len());
         self.go_on(sides)
     }
 
-    fn dialled(&mut self, _: &mut Sides<'_>) -> Next {
-        Next::Go
+    fn dialled(&mut self, sides: &mut Sides<'_>) -> Next {
+        if !std::mem::take(&mut self.is_used) {
+            return Next::Go;
+        }
+        self.exchange.connected(sides.now, true);
+        self.go_on(sides)
     }
 
     fn hung_up(&mut self, sides: &mut Sides<'_>) -> Next {
@@ -355,6 +402,16 @@ impl Machine for Web {
             plain.advance(size);
         }
         self.unread = ByteBuf::new();
+        if self.kept_until.is_some() {
+            // Tickets of TLS are nobody's answer, and anything else is not, either.
+            let is_ticket = plain.is_empty() && matches!(outcome, Ok(Progress::Open));
+            plain.clear();
+            sides.means.from_service = plain;
+            return match is_ticket {
+                true => Next::Go,
+                false => self.drop_kept(sides),
+            };
+        }
         let next = self.said(sides, &mut plain, outcome);
         if !plain.is_empty() {
             self.unread.extend(plain.filled());
@@ -397,15 +454,34 @@ impl Machine for Web {
     }
 
     fn overdue(&mut self, sides: &mut Sides<'_>) -> Next {
-        self.go_on(sides)
+        match self.kept_until {
+            Some(until) if sides.now >= until => self.drop_kept(sides),
+            Some(_) => Next::Go,
+            None => self.go_on(sides),
+        }
     }
 
     fn due(&self) -> Option<Instant> {
-        self.exchange.deadline()
+        self.kept_until.or_else(|| self.exchange.deadline())
     }
 
     fn needs_room(&self) -> bool {
         true
+    }
+
+    fn takes_kept(&self) -> bool {
+        !self.wants_fresh && self.exchange.producer() == Some(Producer::Listener)
+    }
+
+    fn give_kept(&mut self) -> Option<Wire> {
+        self.kept_until.take()?;
+        self.kept.set(0);
+        Some(std::mem::take(&mut self.wire))
+    }
+
+    fn take_kept(&mut self, wire: Wire) {
+        self.wire = wire;
+        self.is_used = true;
     }
 
     fn errand(&self, _: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {

@@ -37,7 +37,6 @@ mod delivery;
 mod exchange;
 mod fields;
 mod framed;
-mod kept;
 pub mod kubernetes;
 mod page;
 mod producer;
@@ -49,7 +48,6 @@ mod wires;
 
 pub use delivery::{Outlet, Packets};
 pub use exchange::Exchange;
-pub use kept::Kept;
 pub use kubernetes::{Cluster, ServiceAccount};
 pub use page::{Failure, Fault};
 pub use producer::Producer;

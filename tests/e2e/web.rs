@@ -156,3 +156,33 @@ fn what_goes_wrong_is_a_page_and_no_end() {
     let mut session = world.open(SessionRequest::new("httpproxy", "connect"));
     assert!(session.wait_refusal().text.contains("REMOTE_URL"));
 }
+
+#[test]
+fn the_listeners_requests_go_on_with_connections_that_are_kept() {
+    let (world, service) = (World::start(), WebService::start());
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    for number in 0..3 {
+        let answer = listen(
+            &mut session,
+            &format!("{number}"),
+            &get("/bytes/9"),
+            &pattern(9),
+        );
+        assert!(has(&answer, "HTTP/1.1 200 OK"));
+    }
+    assert_eq!(service.accepted(), 1);
+    // One that turns out to be dead is replaced, where the request may be repeated.
+    let answer = listen(&mut session, "a", &get("/vanish-kept"), b"ok");
+    assert!(has(&answer, "HTTP/1.1 200 OK") && service.accepted() == 2);
+    let post = b"POST /vanish-kept HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n";
+    let answer = listen(&mut session, "b", post, b"\n");
+    assert!(has(&answer, "HTTP/1.1 502 ") && service.accepted() == 2);
+    // What says too much is not used again, and a client's is its own.
+    listen(&mut session, "c", &get("/surplus"), b"ok");
+    listen(&mut session, "d", &get("/bytes/9"), &pattern(9));
+    assert_eq!(service.accepted(), 4);
+    session.ask("e", CLIENT, &get("/bytes/9"));
+    session.receive_until("e", &pattern(9));
+    assert_eq!(service.accepted(), 5);
+}

@@ -12,6 +12,7 @@ use crate::session::output::Where;
 use crate::session::protocol::Dialect;
 use crate::session::seam::{Farewell, Next, Why};
 use crate::session::shares::Table;
+use crate::session::target::Owner;
 use crate::session::turn::Turn;
 use crate::web::View;
 
@@ -136,6 +137,9 @@ impl Connections {
         if let Some(middle) = &mut connection.between {
             middle.give_place(about, turn.shares);
         }
+        if self.go_on_with_kept(key, about, id, turn) {
+            return self.call(key, about, id, Call::Dialled, turn);
+        }
         let (target, said) = match self.reach(key, about, id, turn) {
             Ok(reached) => reached,
             Err(full) => {
@@ -155,6 +159,47 @@ impl Connections {
             }
         }
         self.call(key, about, id, Call::Dialled, turn)
+    }
+
+    /// Another connection's target, which stands and serves nothing, where the machine can go on with that.
+    fn go_on_with_kept(
+        &mut self,
+        key: SessionKey,
+        about: &About,
+        id: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        if !self.middle(id).is_some_and(|it| it.machine().takes_kept()) {
+            return false;
+        }
+        let mut open = self.open.iter_mut();
+        let found = open.find_map(|(kept, connection)| {
+            let wire = connection.between.as_mut()?.machine().give_kept()?;
+            Some((kept.clone(), wire))
+        });
+        let Some((kept, wire)) = found else {
+            return false;
+        };
+        let Some(Connection {
+            target: Some(target),
+            between: Some(between),
+        }) = self.open.remove(&kept)
+        else {
+            return false;
+        };
+        between.forget(about, turn.targets, turn.shares);
+        let owner = Owner::Connection(key, id.into());
+        if !turn.targets.hand_on(target, owner) {
+            turn.close_target(target, false);
+            return false;
+        }
+        if let Some(connection) = self.open.get_mut(id) {
+            connection.target = Some(target);
+        }
+        if let Some(middle) = self.middle(id) {
+            middle.machine().take_kept(wire);
+        }
+        true
     }
 
     /// A target that stands already, and what it has said.
