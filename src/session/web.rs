@@ -5,117 +5,21 @@
 //! no doubt is left of waits for the next request of its session. Leaves to its owner: descriptors, the headers
 //! of packets, whose turn it is.
 
-use std::cell::Cell;
+mod service;
+
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Instant;
 
-use super::environment::Variables;
+pub(super) use self::service::{Service, Share, place};
 use super::means::Means;
-use super::output::Where;
-use super::protocol::Dialect;
 use super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::wire::{Scratch, Wire};
 use crate::base::ByteBuf;
 use crate::limits;
-use crate::login::{CancelKey, Cause, Refusal};
+use crate::login::CancelKey;
 use crate::tls::{Progress, StreamError, Subject};
-use crate::web::{
-    Cluster, Exchange, Failure, Fault, Outlet, Packets, Producer, ServiceAccount, Site, SiteError,
-    Step, View, Wanted, Wires,
-};
+use crate::web::{Exchange, Failure, Fault, Outlet, Packets, Producer, Step, View, Wires};
 use crate::wire::sink::Sink;
-
-/// The service of a connection, and who alone may vouch for it.
-pub(super) struct Service {
-    site: Site,
-    authority: Option<Vec<u8>>,
-}
-
-impl Service {
-    /// By the connection's own variables, or what is wrong with them.
-    pub(super) fn of(
-        dialect: Dialect,
-        own: &Variables,
-        means: &mut Means,
-    ) -> Result<Self, Refusal> {
-        let variables: Vec<_> = own.iter().collect();
-        let wanted = wanted(&variables);
-        let made = match dialect {
-            Dialect::Kubernetes => {
-                let (token, authority) = means.service_account();
-                let account = ServiceAccount {
-                    token: token.as_deref(),
-                    authority: authority.as_deref(),
-                };
-                Cluster::of(&wanted, account).map(|cluster| Self {
-                    site: cluster.site,
-                    authority: cluster.authority,
-                })
-            }
-            _ => Site::of_httpproxy(&wanted).map(|site| Self {
-                site,
-                authority: None,
-            }),
-        };
-        made.map_err(refusal)
-    }
-}
-
-/// Where the service of a connection is, or what is wrong with its variables.
-pub(super) fn place(dialect: Dialect, own: &Variables) -> Result<Where, Refusal> {
-    let variables: Vec<_> = own.iter().collect();
-    let site = match dialect {
-        Dialect::Kubernetes => Cluster::site(&wanted(&variables)),
-        _ => Site::of_httpproxy(&wanted(&variables)),
-    };
-    let address = site.map_err(refusal)?.url.address;
-    Ok(Where::Name {
-        host: address.host,
-        port: address.port,
-    })
-}
-
-fn refusal(error: SiteError) -> Refusal {
-    Refusal::new(Cause::Unsupported, error.0)
-}
-
-/// The features that the gateway has on are not looked at: all of these are off.
-fn wanted<'a>(variables: &'a [(&'a str, &'a [u8])]) -> Wanted<'a> {
-    Wanted {
-        variables,
-        features: &[],
-    }
-}
-
-/// What all exchanges take of something (bytes that are held back, connections that are kept), and one's own
-/// share of it.
-pub(super) struct Share {
-    all: Rc<Cell<usize>>,
-    own: usize,
-}
-
-impl Share {
-    /// Nothing yet.
-    pub(super) fn new(all: Rc<Cell<usize>>) -> Self {
-        Self { all, own: 0 }
-    }
-
-    fn set(&mut self, own: usize) {
-        self.all.set(self.all.get() - self.own + own);
-        self.own = own;
-    }
-
-    fn is_below(&self, max: usize) -> bool {
-        self.all.get() < max
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.set(0);
-    }
-}
 
 /// See the module.
 pub(super) struct Web {
