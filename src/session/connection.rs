@@ -72,9 +72,11 @@ impl Connections {
         let opens_only = packet.spec(spec::TCP_SERVER_CONNECT).is_some();
         let payload = if opens_only { b"" } else { packet.payload };
         let is_new = !self.open.contains_key(id);
-        let view = || View::parse(packet.spec(spec::HTTP_PROXY_BASE_URL)?);
         let is_web = about.protocol.dialect.is_some_and(Dialect::is_web);
-        let view = view().filter(|_| is_new && is_web);
+        let view = match is_new && is_web {
+            true => packet.spec(spec::HTTP_PROXY_BASE_URL).and_then(View::parse),
+            false => None,
+        };
         if is_new && is_web && view.is_none() {
             // A late byte of a connection that is over: only what says where its user is may open one.
             return Ok(None);
