@@ -179,7 +179,7 @@ impl Exchange {
         fields::push(&mut reply.head, b"Upgrade", &protocol);
         reply.head.extend_from_slice(b"Connection: Upgrade\r\n\r\n");
         let form = match self.is_to_listener() {
-            true => Form::Live,
+            true => Form::Switched,
             false => Form::Plain,
         };
         self.delivery.begin(&reply.head, form, &mut wires.outlet);

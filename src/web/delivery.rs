@@ -36,6 +36,8 @@ pub enum Form {
     Undecided,
     /// For the listener: bytes whose number nobody knows, soon after they came.
     Live,
+    /// For the listener: what follows a switch of protocols. The user may wait for it before he goes on.
+    Switched,
     /// For the listener: events, each at once.
     Events,
 }
@@ -118,7 +120,7 @@ impl Delivery {
     pub fn begin(&mut self, head: &[u8], form: Form, outlet: &mut Outlet<'_>) {
         self.form = form;
         self.hurried = 0;
-        self.ends_by_close = matches!(form, Form::Live | Form::Events);
+        self.ends_by_close = matches!(form, Form::Live | Form::Switched | Form::Events);
         self.gathered.clear();
         self.gathered.extend_from_slice(head);
         if form == Form::Undecided {
@@ -127,7 +129,7 @@ impl Delivery {
         self.body_at = self.gathered.len();
         self.since = Some(outlet.now);
         self.last = None;
-        if matches!(form, Form::Live | Form::Events) {
+        if self.ends_by_close {
             self.flush(outlet);
             self.last = None;
         }
@@ -183,7 +185,7 @@ impl Delivery {
                 self.hurried += 1;
                 self.flush(outlet);
             }
-            Form::Plain | Form::Live => self.flush(outlet),
+            Form::Plain | Form::Live | Form::Switched => self.flush(outlet),
         }
     }
 
@@ -199,6 +201,7 @@ impl Delivery {
             Form::Plain | Form::Events => None,
             Form::Undecided => Some(self.since? + limits::WEB_HOLD_MAX),
             Form::Exact { .. } => Some(self.since? + trickle(self.hurried)),
+            Form::Switched => Some(self.last? + limits::WEB_LIVE_PAUSE),
             Form::Live => {
                 let is_bulk = self.gathered.len() >= limits::WEB_BULK_BYTES_MIN;
                 let pause = match is_bulk {
@@ -221,7 +224,7 @@ impl Delivery {
                 outlet.send(&self.gathered, packet_bytes);
                 self.gathered.clear();
             }
-            Form::Events | Form::Exact { .. } | Form::Live | Form::Plain => self.flush(outlet),
+            _ => self.flush(outlet),
         }
         self.forget();
     }
