@@ -82,7 +82,7 @@ pub struct TlsWish {
 
 /// `SSLMODE`, as libpq means it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsMode {
+pub enum SslMode {
     /// Never.
     Disable,
     /// Where the server has it; whoever it is.
@@ -93,7 +93,7 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-impl TlsMode {
+impl SslMode {
     /// The mode of this name; an empty one is the default.
     pub fn parse(name: &str) -> Result<Self, Refusal> {
         Ok(match name {

@@ -9,28 +9,30 @@
 //! that leaves ends its login: the owner drops it. What a step that refuses has for the server is sent
 //! before the server's connection is closed.
 
+use super::Account;
 use super::exchange::{Exchange, Packets, Refusal, Step, Waits};
-use super::{Account, mysql, postgres};
+use super::mysql::MysqlLogin;
+use super::postgres::PostgresLogin;
 use crate::limits;
 use crate::wire::sink::Sink;
 
 /// One row a dialect.
 pub enum Login {
     /// PostgreSQL.
-    Postgres(postgres::Login),
+    Postgres(PostgresLogin),
     /// MySQL and MariaDB.
-    Mysql(mysql::Login),
+    Mysql(MysqlLogin),
 }
 
 impl Login {
     /// A PostgreSQL client has connected. `nonce` is from a generator for keys, used once.
     pub fn postgres(account: Account, nonce: [u8; 18]) -> Self {
-        Self::Postgres(postgres::Login::new(account, nonce))
+        Self::Postgres(PostgresLogin::new(account, nonce))
     }
 
     /// A MySQL or MariaDB client has connected, and waits for the server to speak.
     pub fn mysql(account: Account) -> Self {
-        Self::Mysql(mysql::Login::new(account))
+        Self::Mysql(MysqlLogin::new(account))
     }
 
     /// Bytes have come, or a turn.

@@ -1,6 +1,7 @@
 //! What is known about a session: everything that came with its opening.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::account;
@@ -18,6 +19,7 @@ use crate::base::plain::cut;
 use crate::limits;
 use crate::login::Refusal;
 use crate::packet::{Kind, Outbox, spec};
+use crate::tls::OwnTickets;
 use crate::web::View;
 
 /// What is known about a session. Nothing of it changes but what it holds, and what a terminal adds.
@@ -35,6 +37,8 @@ pub(super) struct About {
     pub(super) held: usize,
     /// Its machines' warning was given.
     pub(super) is_warned: Cell<bool>,
+    /// Of TLS with its server.
+    pub(super) tickets: Rc<RefCell<OwnTickets>>,
 }
 
 impl About {
@@ -68,7 +72,7 @@ impl About {
                 web::Service::of(dialect, self.environment.own(), means)?;
             }
             Some(dialect) => {
-                account::machine(dialect, self.environment.own(), means)?;
+                account::machine(dialect, &self.environment, &self.tickets, means)?;
             }
             None => {}
         }
@@ -87,9 +91,10 @@ impl About {
             let service = web::Service::of(dialect, self.environment.own(), means)?;
             let held = web::Share::new(means.web_held.clone());
             let kept = web::Share::new(means.web_kept.clone());
+            let service = service.with_tickets(self.tickets.clone());
             return Ok(Box::new(web::Web::new(service, view, [held, kept], now)));
         }
-        account::machine(dialect, self.environment.own(), means)
+        account::machine(dialect, &self.environment, &self.tickets, means)
     }
 
     /// Packets of this kind bring something for it.

@@ -1,7 +1,9 @@
 //! Whole connections through [`Between`]: a client, a simulated server with TLS, and every byte at which one of them
 //! may leave.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use loopback_gateway::postgres::{
@@ -14,8 +16,9 @@ use super::super::means::{AuthorityError, Means, Sources, Way};
 use super::super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::*;
 use crate::base::{ByteBuf, Secret};
-use crate::login::{Account, Login, TlsMode};
+use crate::login::{Account, Login, SslMode};
 use crate::packet::{Kind, Outbox, Packet, SpecEntry, spec};
+use crate::tls::OwnTickets;
 
 const PASSWORD: &str = "s3cret";
 const VERSION: u32 = 3 << 16;
@@ -59,6 +62,15 @@ struct World {
 
 impl World {
     fn new(account: Account, conduct: Conduct, certificate: &Certificate) -> Self {
+        Self::of_session(Rc::default(), account, conduct, certificate)
+    }
+
+    fn of_session(
+        tickets: Rc<RefCell<OwnTickets>>,
+        account: Account,
+        conduct: Conduct,
+        certificate: &Certificate,
+    ) -> Self {
         let certificate = certificate.clone();
         let make = move || {
             let server = Server::new(conduct.clone());
@@ -66,15 +78,22 @@ impl World {
         };
         Self::with(
             Login::postgres(account, [7; 18]),
+            tickets,
             Box::new(make),
             "db.example",
         )
     }
 
-    fn with(login: Login, make: Box<dyn Fn() -> Secure>, host: &str) -> Self {
+    fn with(
+        login: Login,
+        tickets: Rc<RefCell<OwnTickets>>,
+        make: Box<dyn Fn() -> Secure>,
+        host: &str,
+    ) -> Self {
         let way = Way {
             host: host.to_owned(),
             authorities: Some("of the connection".to_owned()),
+            tickets,
         };
         Self {
             machine: Box::new(Between::new(login, way)),
@@ -244,10 +263,10 @@ impl World {
     }
 }
 
-fn account(tls: TlsMode) -> Account {
+fn account(tls: SslMode) -> Account {
     Account::new("app", Secret::new(PASSWORD))
         .with_tls(tls)
-        .with_plain_password_allowed(tls == TlsMode::Disable)
+        .with_plain_password_allowed(tls == SslMode::Disable)
 }
 
 fn client_startup() -> Vec<u8> {
@@ -265,8 +284,8 @@ fn certificate() -> Certificate {
 /// A client that is logged in over TLS, or without.
 fn relaying(tls: bool) -> World {
     let (mode, answer) = match tls {
-        true => (TlsMode::VerifyFull, TlsAnswer::Yes),
-        false => (TlsMode::Disable, TlsAnswer::No),
+        true => (SslMode::VerifyFull, TlsAnswer::Yes),
+        false => (SslMode::Disable, TlsAnswer::No),
     };
     let certificate = certificate();
     let conduct = Conduct::new(Method::Scram(2)).with_tls(answer);
@@ -281,10 +300,10 @@ fn every_method_and_mode_logs_in_and_relays_whatever_the_pieces() {
     let certificate = certificate();
     for method in METHODS {
         for (mode, answer, is_secure) in [
-            (TlsMode::Disable, TlsAnswer::No, false),
-            (TlsMode::Prefer, TlsAnswer::Yes, true),
-            (TlsMode::Require, TlsAnswer::Yes, true),
-            (TlsMode::VerifyFull, TlsAnswer::Yes, true),
+            (SslMode::Disable, TlsAnswer::No, false),
+            (SslMode::Prefer, TlsAnswer::Yes, true),
+            (SslMode::Require, TlsAnswer::Yes, true),
+            (SslMode::VerifyFull, TlsAnswer::Yes, true),
         ] {
             for piece in [1, 37, usize::MAX] {
                 let conduct = Conduct::new(method).with_tls(answer);
@@ -311,7 +330,7 @@ fn every_method_and_mode_logs_in_and_relays_whatever_the_pieces() {
 fn tls_1_2_will_do() {
     let certificate = Certificate::with(&["db.example"], Security::Tls12);
     let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
-    let world = World::new(account(TlsMode::VerifyFull), conduct, &certificate);
+    let world = World::new(account(SslMode::VerifyFull), conduct, &certificate);
     let mut world = world.trusting(&certificate).login(5);
     world.say(QUERY);
     world.arrive(5, usize::MAX);
@@ -363,7 +382,7 @@ fn a_server_that_dies_at_any_byte_is_told_to_client_and_log() {
     let certificate = certificate();
     let world = || {
         let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
-        let mut world = World::new(account(TlsMode::Require), conduct, &certificate);
+        let mut world = World::new(account(SslMode::Require), conduct, &certificate);
         world.say(&client_startup());
         world
     };
@@ -410,7 +429,7 @@ fn every_state_can_be_refused_at_every_byte_of_the_server() {
     let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
     let mut at = 0;
     loop {
-        let mut world = World::new(account(TlsMode::Require), conduct.clone(), &certificate);
+        let mut world = World::new(account(SslMode::Require), conduct.clone(), &certificate);
         world.say(&client_startup());
         if world.arrive(usize::MAX, at) < at || world.kinds_are_ready() {
             break;
@@ -432,7 +451,7 @@ fn a_client_that_leaves_at_any_byte_leaves_nothing_behind() {
     for at in 0..bytes.len() {
         let certificate = certificate_once();
         let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
-        let mut world = World::new(account(TlsMode::Require), conduct, &certificate);
+        let mut world = World::new(account(SslMode::Require), conduct, &certificate);
         world.say(&bytes[..at]);
         world.call(&mut |machine, sides| machine.client_left(sides));
         assert!(world.end.is_none() && world.machine.due().is_none());
@@ -448,8 +467,8 @@ fn certificate_once() -> Certificate {
 #[test]
 fn what_came_early_is_relayed_in_the_same_call() {
     for (mode, answer) in [
-        (TlsMode::Disable, TlsAnswer::No),
-        (TlsMode::Require, TlsAnswer::Yes),
+        (SslMode::Disable, TlsAnswer::No),
+        (SslMode::Require, TlsAnswer::Yes),
     ] {
         let conduct = Conduct::new(Method::Scram(2)).with_tls(answer);
         let mut world = World::new(account(mode), conduct, &certificate_once());
@@ -466,7 +485,7 @@ fn what_came_early_is_relayed_in_the_same_call() {
 fn a_login_holds_so_much_of_its_client_and_its_server_and_no_more() {
     let conduct = Conduct::new(Method::Scram(2));
     let mut world = World::new(
-        account(TlsMode::Disable),
+        account(SslMode::Disable),
         conduct.clone(),
         &certificate_once(),
     );
@@ -475,7 +494,7 @@ fn a_login_holds_so_much_of_its_client_and_its_server_and_no_more() {
     assert!(world.from_client.len() <= limits::LOGIN_CLIENT_BYTES_MAX + 1);
     assert!(world.error().contains("08P01") && world.because().contains("before the login"));
 
-    let mut world = World::new(account(TlsMode::Require), conduct, &certificate_once());
+    let mut world = World::new(account(SslMode::Require), conduct, &certificate_once());
     world.say(&client_startup());
     world.under_way = vec![b'E'; 200_000];
     world.arrive(16_384, usize::MAX);
@@ -487,7 +506,7 @@ fn each_side_is_waited_for_as_long_as_it_may_take() {
     let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
     let world = || {
         World::new(
-            account(TlsMode::Require),
+            account(SslMode::Require),
             conduct.clone(),
             &certificate_once(),
         )
@@ -522,7 +541,7 @@ fn each_side_is_waited_for_as_long_as_it_may_take() {
 fn a_login_says_so_much_without_room_and_then_waits_like_a_relay() {
     let mut conduct = Conduct::new(Method::Trust);
     conduct.notice = "x".repeat(100_000);
-    let mut world = World::new(account(TlsMode::Disable), conduct, &certificate_once());
+    let mut world = World::new(account(SslMode::Disable), conduct, &certificate_once());
     world.has_room = false;
     world.say(&client_startup());
     world.arrive(usize::MAX, 60_000);
@@ -538,6 +557,32 @@ fn a_login_says_so_much_without_room_and_then_waits_like_a_relay() {
     world.arrive(usize::MAX, usize::MAX);
     assert_eq!(world.kinds(), b"RSNKNZ");
     assert!(world.machine.needs_room());
+}
+
+#[test]
+fn tls_is_resumed_within_a_session_and_never_in_anothers() {
+    for security in [Security::Tls12, Security::Tls13] {
+        for mode in [SslMode::Require, SslMode::VerifyFull] {
+            let certificate = Certificate::with(&["db.example"], security);
+            // Answers whether it was resumed.
+            let connect = |means: &mut Means, tickets: &Rc<RefCell<OwnTickets>>| {
+                let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
+                let tickets = Rc::clone(tickets);
+                let mut world = World::of_session(tickets, account(mode), conduct, &certificate);
+                std::mem::swap(&mut world.means, means);
+                let mut world = world.login(usize::MAX);
+                assert_eq!(world.kinds(), b"RSNKNZ");
+                std::mem::swap(&mut world.means, means);
+                world.server.as_ref().unwrap().is_resumed()
+            };
+            let mut means = Means::new(Box::new(Roots(certificate.ca_pem.clone())));
+            let (one, other) = (Rc::default(), Rc::default());
+            assert!(!connect(&mut means, &one));
+            assert!(connect(&mut means, &one) && connect(&mut means, &one));
+            assert!(!connect(&mut means, &other));
+            assert!(connect(&mut means, &other) && connect(&mut means, &one));
+        }
+    }
 }
 
 #[test]
@@ -582,7 +627,7 @@ fn tls_that_breaks_ends_the_connection_with_a_word() {
 fn a_certificate_that_does_not_do_is_the_end_unless_nobody_asked_for_one() {
     let (right, wrong) = (certificate(), Certificate::new(&["other.example"]));
     let conduct = || Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
-    let world = World::new(account(TlsMode::VerifyFull), conduct(), &wrong);
+    let world = World::new(account(SslMode::VerifyFull), conduct(), &wrong);
     let world = world.trusting(&wrong).login(usize::MAX);
     assert!(
         world.because().contains("not for db.example"),
@@ -590,14 +635,14 @@ fn a_certificate_that_does_not_do_is_the_end_unless_nobody_asked_for_one() {
         world.because()
     );
     assert!(world.error().contains("HOST of the connection"));
-    let world = World::new(account(TlsMode::VerifyFull), conduct(), &wrong);
+    let world = World::new(account(SslMode::VerifyFull), conduct(), &wrong);
     let world = world.trusting(&right).login(usize::MAX);
     assert!(world.because().contains("SSLROOTCERT of the connection"));
-    for mode in [TlsMode::Prefer, TlsMode::Require] {
+    for mode in [SslMode::Prefer, SslMode::Require] {
         let world = World::new(account(mode), conduct(), &wrong).login(usize::MAX);
         assert_eq!(world.kinds(), b"RSNKNZ");
     }
-    let mut world = World::new(account(TlsMode::VerifyFull), conduct(), &right);
+    let mut world = World::new(account(SslMode::VerifyFull), conduct(), &right);
     world.means = Means::new(Box::new(Roots("no certificate".to_owned())));
     let world = world.login(usize::MAX);
     assert!(world.because().contains("has no usable certificate"));
@@ -606,7 +651,7 @@ fn a_certificate_that_does_not_do_is_the_end_unless_nobody_asked_for_one() {
 #[test]
 fn a_server_that_can_not_be_reached_is_named_to_the_client() {
     let conduct = Conduct::new(Method::Trust);
-    let mut world = World::new(account(TlsMode::Disable), conduct, &certificate_once());
+    let mut world = World::new(account(SslMode::Disable), conduct, &certificate_once());
     world.say(&client_startup());
     world.call(&mut |machine, sides| machine.failed(sides, "connection refused"));
     assert!(
@@ -644,7 +689,7 @@ fn a_cancel_request_is_for_the_connection_that_has_its_key() {
         let mut asking = relaying(is_secure);
         let world = relaying(is_secure);
         asking.machine = World::new(
-            account(TlsMode::Require),
+            account(SslMode::Require),
             Conduct::new(Method::Trust),
             &certificate_once(),
         )
@@ -683,10 +728,10 @@ fn carried_out(mut world: World, errand: Box<dyn Machine>) -> (u32, Vec<u8>, boo
 #[test]
 fn mysql_goes_the_same_way() {
     for (mode, has_tls, is_cached) in [
-        (TlsMode::Disable, false, true),
-        (TlsMode::Prefer, false, true),
-        (TlsMode::Prefer, true, true),
-        (TlsMode::Require, true, false),
+        (SslMode::Disable, false, true),
+        (SslMode::Prefer, false, true),
+        (SslMode::Prefer, true, true),
+        (SslMode::Require, true, false),
     ] {
         let certificate = certificate_once();
         let make = move || {
@@ -698,7 +743,7 @@ fn mysql_goes_the_same_way() {
             secure
         };
         let login = Login::mysql(account(mode));
-        let mut world = World::with(login, Box::new(make), "127.0.0.1");
+        let mut world = World::with(login, Rc::default(), Box::new(make), "127.0.0.1");
         world.say(b"");
         world.arrive(7, usize::MAX);
         let flags = 1 << 3 | 1 << 9 | 1 << 15 | 1 << 19 | 1 << 24;

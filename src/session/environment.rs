@@ -73,9 +73,16 @@ pub struct Environment {
     /// Everybody else's, for processes; these go before the connection's of the same name, which only
     /// happens where they must.
     others: Variables,
-    files: BTreeMap<String, Secret>,
+    files: BTreeMap<String, SecretFile>,
     /// The client has set what only a program without a terminal may have.
     bars_terminal: bool,
+}
+
+/// What is to be in a file.
+struct SecretFile {
+    content: Secret,
+    /// The connection's.
+    is_own: bool,
 }
 
 /// Names that no session may read from the agent: its own keys and those of its secret stores.
@@ -189,6 +196,15 @@ impl Environment {
         &self.own
     }
 
+    /// What the connection itself says about `name`, by a variable or by a secret file.
+    pub fn own_or_file(&self, name: &str) -> &str {
+        let file = self.files.get(name).filter(|file| file.is_own);
+        match (self.own.get(name), file) {
+            (None, Some(file)) => file.content.expose_text().unwrap_or(""),
+            (own, _) => text(own),
+        }
+    }
+
     /// The value that a process finds under `name`.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.others.get(name).or_else(|| self.own.get(name))
@@ -229,19 +245,17 @@ impl Environment {
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files
             .iter()
-            .map(|(name, content)| (name.as_str(), content.expose()))
+            .map(|(name, file)| (name.as_str(), file.content.expose()))
     }
 
     /// What all names and values take of the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        let mut size = 0;
-        for map in [&self.own.0, &self.others.0, &self.files] {
-            for (name, value) in map {
-                size += heap::MAP_ENTRY_BYTES;
-                size += heap::block(name.capacity()) + heap::block(value.capacity());
-            }
-        }
-        size
+        let variables = self.own.0.iter().chain(&self.others.0);
+        let files = self.files.iter().map(|(name, file)| (name, &file.content));
+        let sizes = variables.chain(files).map(|(name, value)| {
+            heap::MAP_ENTRY_BYTES + heap::block(name.capacity()) + heap::block(value.capacity())
+        });
+        sizes.sum()
     }
 
     /// The variables as a process wants them.
@@ -327,11 +341,15 @@ impl Environment {
             "envvar" if value.expose().contains(&0) => {
                 return Err(VariableError::ZeroByte(name.to_owned()));
             }
-            "envvar" if is_own => self.own.0.insert(name.to_owned(), value),
-            "envvar" => self.others.0.insert(name.to_owned(), value),
-            "filesystem" => self.files.insert(name.to_owned(), value),
+            "envvar" if is_own => drop(self.own.0.insert(name.to_owned(), value)),
+            "envvar" => drop(self.others.0.insert(name.to_owned(), value)),
+            "filesystem" => {
+                let content = value;
+                let file = SecretFile { content, is_own };
+                self.files.insert(name.to_owned(), file);
+            }
             _ => return Err(VariableError::KeyType(kind.to_owned())),
-        };
+        }
         Ok(())
     }
 
@@ -467,6 +485,20 @@ mod tests {
         .unwrap();
         assert_eq!((built.text("A"), built.text("B")), ("mine", "extra"));
         assert_eq!(built.files().count(), 0);
+    }
+
+    #[test]
+    fn a_secret_file_counts_for_the_way_to_a_server_if_it_is_the_connections() {
+        let (file, variable) = ("filesystem:SSLROOTCERT", "envvar:SSLROOTCERT");
+        let named = |connection: &[(&str, &str)], client: &[(&str, &str)]| {
+            let built = build(connection, client, false).unwrap();
+            built.own_or_file("SSLROOTCERT").to_owned()
+        };
+        assert_eq!(named(&[(file, "mine")], &[]), "mine");
+        assert_eq!(named(&[(file, "mine")], &[(file, "yours")]), "mine");
+        assert_eq!(named(&[(file, "mine"), (variable, "path")], &[]), "path");
+        assert_eq!(named(&[], &[(file, "yours")]), "");
+        assert_eq!(named(&[], &[(variable, "yours")]), "");
     }
 
     #[test]

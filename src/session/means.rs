@@ -1,16 +1,16 @@
 //! What all logins of the program share, and what only the shell can give them.
 //!
 //! Promises: TLS believes whom the connection's own variables say; authorities are parsed again only when
-//! their text has changed. A program without [`Sources`] refuses what needs them.
+//! their text has changed; a TLS session is resumed within one of ours, and never in another's. A program without [`Sources`] refuses what needs them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
 use super::wire::Scratch;
 use crate::base::{ByteBuf, Roots, Trust, Verify};
 use crate::login::{Cause, Keys, Refusal, TlsWish};
-use crate::tls::{Alpn, Client, Configurations, TrustError, Versions};
+use crate::tls::{Alpn, Client, Configurations, OwnTickets, TrustError, Versions};
 use crate::web::Site;
 
 /// What only the shell can give.
@@ -144,6 +144,7 @@ impl Means {
         &mut self,
         site: &Site,
         authority: Option<&[u8]>,
+        tickets: &RefCell<OwnTickets>,
     ) -> Result<Client, String> {
         let roots = match (site.verify, authority) {
             (Verify::Nobody, _) => Roots::Public,
@@ -159,6 +160,7 @@ impl Means {
             .configurations
             .get(&trust, Alpn::Http1, Versions::Any)
             .map_err(|_| "the agent's authorities hold no usable certificate".to_owned())?;
+        let configuration = tickets.borrow_mut().configuration(configuration);
         Client::new(configuration, &site.url.address.host)
             .map_err(|_| "the URL's host is no name that a certificate can have".into())
     }
@@ -182,6 +184,7 @@ impl Means {
             TrustError::NoCertificate => AuthorityError::NoCertificate,
             other => AuthorityError::Build(other),
         })?;
+        let configuration = way.tickets.borrow_mut().configuration(configuration);
         Client::new(configuration, &way.host).map_err(|_| AuthorityError::Name)
     }
 }
@@ -193,4 +196,6 @@ pub struct Way {
     pub host: String,
     /// SSLROOTCERT.
     pub authorities: Option<String>,
+    /// The session's.
+    pub tickets: Rc<RefCell<OwnTickets>>,
 }

@@ -196,8 +196,14 @@ impl Web {
     }
 
     fn secure(&mut self, sides: &mut Sides<'_>) -> Result<(), String> {
-        let Service { site, authority } = &self.service;
-        let client = sides.means.web_client(site, authority.as_deref())?;
+        let Service {
+            site,
+            authority,
+            tickets,
+        } = &self.service;
+        let client = sides
+            .means
+            .web_client(site, authority.as_deref(), tickets)?;
         let started = self.wire.start(client, &mut sides.means.scratch);
         sides.deliver();
         self.is_securing = true;

@@ -3,9 +3,10 @@
 use super::messages::{self, Opening};
 use super::refusal::first_error;
 use super::state::{
-    Dialled, ExpectRequest, ExpectStartup, ExpectTlsAnswer, Login, Next, Outcome, Plan, Securing,
+    Attempt, Dialled, ExpectRequest, ExpectStartup, ExpectTlsAnswer, Next, Outcome, PostgresLogin,
+    SecuringStartup,
 };
-use crate::login::{Cause, Exchange, Refusal, Step, TlsMode};
+use crate::login::{Cause, Exchange, Refusal, SslMode, Step};
 
 impl ExpectStartup {
     pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
@@ -22,15 +23,15 @@ impl ExpectStartup {
                 self.account.check()?;
                 let database = self.account.database.as_deref();
                 let startup = startup.rewritten(&self.account.user, database);
-                let wants_tls = self.account.tls != TlsMode::Disable;
-                let plan = Box::new(Plan {
+                let wants_tls = self.account.tls != SslMode::Disable;
+                let attempt = Box::new(Attempt {
                     account: self.account,
                     nonce: self.nonce,
                     startup,
                     is_negotiated: false,
                     rejection: None,
                 });
-                plan.dial(wants_tls, exchange)
+                attempt.dial(wants_tls, exchange)
             }
         };
         exchange.from_client.consume(len);
@@ -38,33 +39,37 @@ impl ExpectStartup {
     }
 }
 
-impl Plan {
+impl Attempt {
     fn introduce(self: Box<Self>, is_secure: bool, exchange: &mut Exchange<'_>) -> ExpectRequest {
         exchange.to_server.put(&self.startup);
         ExpectRequest {
-            plan: self,
+            attempt: self,
             is_secure,
         }
     }
 
     pub(super) fn is_tls_optional(&self) -> bool {
-        self.account.tls == TlsMode::Prefer
+        self.account.tls == SslMode::Prefer
     }
 
     pub(super) fn dial(self: Box<Self>, wants_tls: bool, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.clear();
-        let plan = self;
-        Ok(Next::Leave(Step::Dial(Dialled { plan, wants_tls }.into())))
+        let attempt = self;
+        Ok(Next::Leave(Step::Dial(
+            Dialled { attempt, wants_tls }.into(),
+        )))
     }
 }
 
 impl Dialled {
     pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
         if !self.wants_tls {
-            return Next::go(self.plan.introduce(false, exchange));
+            return Next::go(self.attempt.introduce(false, exchange));
         }
         exchange.to_server.put(messages::SSL_REQUEST);
-        Next::go(ExpectTlsAnswer { plan: self.plan })
+        Next::go(ExpectTlsAnswer {
+            attempt: self.attempt,
+        })
     }
 }
 
@@ -78,9 +83,9 @@ impl ExpectTlsAnswer {
                 "the server sent bytes in plain text behind its agreement to TLS: somebody may be \
                  in between",
             )),
-            [b'N', ..] if self.plan.is_tls_optional() => {
+            [b'N', ..] if self.attempt.is_tls_optional() => {
                 exchange.from_server.consume(1);
-                Next::go(self.plan.introduce(false, exchange))
+                Next::go(self.attempt.introduce(false, exchange))
             }
             [b'N', ..] => Err(Refusal::new(
                 Cause::Unreachable,
@@ -96,12 +101,15 @@ impl ExpectTlsAnswer {
 
     fn secure(self, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.consume(1);
-        match self.plan.account.tls.wish() {
+        match self.attempt.account.tls.wish() {
             Some(wish) => {
-                let login = Securing { plan: self.plan }.into();
+                let login = SecuringStartup {
+                    attempt: self.attempt,
+                }
+                .into();
                 Ok(Next::Leave(Step::StartTls(login, wish)))
             }
-            None => Next::go(self.plan.introduce(false, exchange)),
+            None => Next::go(self.attempt.introduce(false, exchange)),
         }
     }
 
@@ -109,8 +117,8 @@ impl ExpectTlsAnswer {
         if let Some(error) = messages::server_error(exchange.from_server.filled(), true) {
             return Err(first_error(error, exchange.to_client));
         }
-        if self.plan.is_tls_optional() {
-            return self.plan.dial(false, exchange);
+        if self.attempt.is_tls_optional() {
+            return self.attempt.dial(false, exchange);
         }
         Err(Refusal::new(
             Cause::Unreachable,
@@ -120,19 +128,19 @@ impl ExpectTlsAnswer {
     }
 }
 
-impl Securing {
+impl SecuringStartup {
     /// What the client sends in the meantime waits.
     pub(super) fn handle(self: Box<Self>, _: &mut Exchange<'_>) -> Outcome {
         Next::wait(self)
     }
 
-    pub(super) fn started(self, exchange: &mut Exchange<'_>) -> Login {
-        self.plan.introduce(true, exchange).into()
+    pub(super) fn started(self, exchange: &mut Exchange<'_>) -> PostgresLogin {
+        self.attempt.introduce(true, exchange).into()
     }
 
     pub(super) fn failed(self, reason: &str, exchange: &mut Exchange<'_>) -> Outcome {
-        if self.plan.is_tls_optional() {
-            return self.plan.dial(false, exchange);
+        if self.attempt.is_tls_optional() {
+            return self.attempt.dial(false, exchange);
         }
         let text = ["TLS with the postgres server failed: ", reason].concat();
         Err(Refusal::new(Cause::Unreachable, text))

@@ -1,6 +1,6 @@
 //! Where the requests of a connection go, and what all such connections share.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use crate::login::{Cause, Refusal};
@@ -8,12 +8,15 @@ use crate::session::environment::Variables;
 use crate::session::means::Means;
 use crate::session::output::Where;
 use crate::session::protocol::Dialect;
+use crate::tls::OwnTickets;
 use crate::web::{Cluster, ServiceAccount, Site, SiteError, Wanted};
 
 /// The service of a connection, and who alone may vouch for it.
 pub(in crate::session) struct Service {
     pub(super) site: Site,
     pub(super) authority: Option<Vec<u8>>,
+    /// By which TLS is resumed: the session's.
+    pub(super) tickets: Rc<RefCell<OwnTickets>>,
 }
 
 impl Service {
@@ -35,14 +38,22 @@ impl Service {
                 Cluster::of(&wanted, account).map(|cluster| Self {
                     site: cluster.site,
                     authority: cluster.authority,
+                    tickets: Rc::default(),
                 })
             }
             _ => Site::of_httpproxy(&wanted).map(|site| Self {
                 site,
                 authority: None,
+                tickets: Rc::default(),
             }),
         };
         made.map_err(refusal)
+    }
+
+    /// The same, of a session with these tickets.
+    pub(in crate::session) fn with_tickets(mut self, tickets: Rc<RefCell<OwnTickets>>) -> Self {
+        self.tickets = tickets;
+        self
     }
 }
 
