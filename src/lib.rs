@@ -22,4 +22,5 @@ pub mod packet;
 pub mod session;
 pub mod startup;
 pub mod tls;
+pub mod web;
 pub mod wire;

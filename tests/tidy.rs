@@ -27,7 +27,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("packet", &["wire"]),
     ("link", &["h2", "grpc", "http", "packet", "tls", "wire"]),
     ("login", &["wire"]),
-    ("session", &["login", "packet", "tls", "wire"]),
+    ("web", &["http", "wire"]),
+    ("session", &["login", "packet", "tls", "web", "wire"]),
     ("agent", &["link", "session", "packet", "grpc", "tls"]),
     ("dns", &[]),
     ("os", &["dns", "session"]),
@@ -48,6 +49,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "startup",
         &[
             "admin", "agent", "cli", "config", "io", "link", "os", "packet", "session", "tls",
+            "web", "web",
         ],
     ),
 ];

@@ -5,7 +5,9 @@
 
 pub mod body;
 pub mod error;
+pub mod framing;
 pub mod head;
+pub mod lines;
 pub mod response;
 #[cfg(test)]
 mod response_tests;

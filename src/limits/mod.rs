@@ -12,6 +12,7 @@ mod processes;
 mod relays;
 mod sessions;
 mod tls;
+mod web;
 
 pub use http2::*;
 pub use link::*;
@@ -21,3 +22,4 @@ pub use processes::*;
 pub use relays::*;
 pub use sessions::*;
 pub use tls::*;
+pub use web::*;

@@ -22,6 +22,8 @@ pub const CLIENT_ENV_VARS: &str = "terminal.envvars";
 pub const CONNECTION_PARAMS: &str = "agent.connection_params";
 /// Present, with an empty value, in a relay's first packet when its payload is no data.
 pub const TCP_SERVER_CONNECT: &str = "tcp.server_connect";
+/// The URL under which the user sees a web service.
+pub const HTTP_PROXY_BASE_URL: &str = "httpproxy.base_url";
 /// Feature flags, a JSON object of booleans.
 pub const FEATURE_FLAGS: &str = "feature-flags";
 /// Google credentials for data masking, from gateways that do not send them in the params.

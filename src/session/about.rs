@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::account;
 use super::command;
@@ -10,14 +11,16 @@ use super::error::SessionError;
 use super::means::Means;
 use super::output::Where;
 use super::place;
-use super::protocol::{Dialect, Protocol};
+use super::protocol::{Dialect, Place, Protocol};
 use super::seam::Machine;
 use super::shares::{Shares, Table, UserKey};
+use super::web;
 use crate::base::plain::{Word, cut};
 use crate::limits;
 use crate::login::Refusal;
 use crate::packet::{Kind, Outbox, spec};
 use crate::tls::OwnTickets;
+use crate::web::View;
 
 /// What is known about a session. Nothing of it changes but what it holds, and what a terminal adds.
 pub(super) struct About {
@@ -47,6 +50,10 @@ impl About {
 
     /// Where its target is; none where it has no address.
     pub(super) fn find_place(&self) -> Result<Option<Where>, SessionError> {
+        if let Some(Place::Web(dialect)) = self.protocol.address {
+            let place = web::place(dialect, self.environment.own());
+            return place.map(Some).map_err(SessionError::from);
+        }
         let place = self.protocol.address.as_ref();
         let own = self.environment.own();
         let place = place.map(|place| place::find(place, own, &self.connection_type));
@@ -60,14 +67,20 @@ impl About {
 
     /// A machine can be made of its variables.
     pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
-        if let Some(dialect) = self.protocol.dialect {
-            self.machine(dialect, means)?;
-            if self.environment.own().text("PASS").ends_with('\n') {
-                log::warn!(
-                    "sid={} PASS of the connection ends in a line end, which counts: if logins fail, store it without",
-                    Word(&self.id)
-                );
+        match self.protocol.dialect {
+            Some(dialect) if dialect.is_web() => {
+                web::Service::of(dialect, self.environment.own(), means)?;
             }
+            Some(dialect) => {
+                self.log_in(dialect, means)?;
+                if self.environment.own().text("PASS").ends_with('\n') {
+                    log::warn!(
+                        "sid={} PASS of the connection ends in a line end, which counts: if logins fail, store it without",
+                        Word(&self.id)
+                    );
+                }
+            }
+            None => {}
         }
         Ok(())
     }
@@ -76,8 +89,22 @@ impl About {
     pub(super) fn machine(
         &self,
         dialect: Dialect,
+        view: Option<View>,
+        now: Instant,
         means: &mut Means,
     ) -> Result<Box<dyn Machine>, Refusal> {
+        if let Some(view) = view {
+            let service = web::Service::of(dialect, self.environment.own(), means)?;
+            let held = web::Share::new(means.web_held.clone());
+            let kept = web::Share::new(means.web_kept.clone());
+            let service = service.with_tickets(self.tickets.clone());
+            return Ok(Box::new(web::Web::new(service, view, [held, kept], now)));
+        }
+        self.log_in(dialect, means)
+    }
+
+    /// The machine of a database's connection.
+    fn log_in(&self, dialect: Dialect, means: &mut Means) -> Result<Box<dyn Machine>, Refusal> {
         let port = match self.place() {
             Some(Where::Name { port, .. }) => port,
             _ => 0,

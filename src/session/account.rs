@@ -30,6 +30,10 @@ pub(super) fn machine(
                 return Err(Refusal::new(Cause::Unsupported, text));
             }
         },
+        Dialect::Web | Dialect::Kubernetes => {
+            let text = "a web service is not logged in to: the packet names no URL";
+            return Err(Refusal::new(Cause::Unsupported, text));
+        }
     };
     let named = environment.own_or_file("SSLROOTCERT");
     let way = Way {

@@ -18,6 +18,7 @@ use super::heap;
 use super::means::Means;
 use super::middle::{Call, Ends, Middle, NATIVE, RAW, packets};
 use super::names::{ConnectionId, SessionKey, TargetId, connection_id};
+use super::protocol::Dialect;
 use super::seam::{Farewell, Next, Why};
 use super::shares::{Full, Shares, Table};
 use super::target::Owner;
@@ -27,6 +28,7 @@ use crate::base::ByteBuf;
 use crate::base::plain::{Word, beginning};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
+use crate::web::View;
 
 /// One connection of a client. What it is called stands in the table, its protocol is the session's.
 struct Connection {
@@ -70,7 +72,16 @@ impl Connections {
         let opens_only = packet.spec(spec::TCP_SERVER_CONNECT).is_some();
         let payload = if opens_only { b"" } else { packet.payload };
         let is_new = !self.open.contains_key(id);
-        if is_new && !self.connect(key, about, (id, packet.kind), turn) {
+        let is_web = about.protocol.dialect.is_some_and(Dialect::is_web);
+        let view = match is_new && is_web {
+            true => packet.spec(spec::HTTP_PROXY_BASE_URL).and_then(View::parse),
+            false => None,
+        };
+        if is_new && is_web && view.is_none() {
+            // A late byte of a connection that is over: only what says where its user is may open one.
+            return Ok(None);
+        }
+        if is_new && !self.connect(key, about, (id, packet.kind, view), turn) {
             return Ok(None);
         }
         let call = Call::ClientSent(payload);
@@ -102,13 +113,13 @@ impl Connections {
         &mut self,
         key: SessionKey,
         about: &mut About,
-        (id, kind): (&[u8], Option<Kind>),
+        (id, kind, view): (&[u8], Option<Kind>, Option<View>),
         turn: &mut Turn<'_>,
     ) -> bool {
         let [native, _] = about.protocol.from_client;
         let dialect = about.protocol.dialect.filter(|_| kind == Some(native));
         let made = match dialect {
-            Some(dialect) => self.interpose(dialect, about, id, turn),
+            Some(dialect) => self.interpose(dialect, about, (id, view), turn),
             None => match self.reach(key, about, id, turn) {
                 Ok(reached) => {
                     self.relay(key, about, id, reached, turn);
@@ -301,10 +312,12 @@ impl Connections {
                 log::warn!("sid={} connection closed: {reason}", Word(&about.id));
                 turn.counters.refused += 1;
             }
-            if !matches!(farewell, Farewell::Silent) {
+            if !matches!(farewell, Farewell::Silent | Farewell::Answered) {
                 tell_closed(about, id, turn);
             }
-            self.remember_closed(about, id.into(), turn);
+            if !matches!(farewell, Farewell::Answered) {
+                self.remember_closed(about, id.into(), turn);
+            }
             connection.forget(about, turn);
         }
     }

@@ -50,6 +50,12 @@ pub struct Given {
 pub struct Variables(BTreeMap<String, Secret>);
 
 impl Variables {
+    /// All names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let all = self.0.iter();
+        all.map(|(name, value)| (name.as_str(), value.expose()))
+    }
+
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name).map(Secret::expose)

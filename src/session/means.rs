@@ -3,14 +3,15 @@
 //! Promises: TLS believes whom the connection's own variables say; authorities are parsed again only when
 //! their text has changed; a TLS session is resumed within one of ours, and never in another's. A program without [`Sources`] refuses what needs them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
 use super::wire::Scratch;
-use crate::base::{Roots, Trust, Verify};
+use crate::base::{ByteBuf, Roots, Trust, Verify};
 use crate::login::{Cause, Keys, Refusal, TlsWish};
 use crate::tls::{Alpn, Client, Configurations, OwnTickets, TrustError, Versions};
+use crate::web::Site;
 
 /// What only the shell can give.
 pub trait Sources {
@@ -20,6 +21,11 @@ pub trait Sources {
     /// The authorities of a connection's SSLROOTCERT, which is their PEM text or the path of a file that has
     /// it; of the system where there is no such variable.
     fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError>;
+
+    /// Token and authority (PEM) of the service account of the pod that the agent runs in.
+    fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        (None, None)
+    }
 }
 
 /// Why no TLS can be begun with a server, for lack of somebody to vouch for it or of a name.
@@ -79,6 +85,12 @@ pub struct Means {
     /// Keys that logins have derived.
     pub(super) keys: Keys,
     pub(super) scratch: Scratch,
+    /// What a web service has said, for the length of one call.
+    pub(super) from_service: ByteBuf,
+    /// Bytes that all exchanges with web services hold back.
+    pub(super) web_held: Rc<Cell<usize>>,
+    /// Connections to web services that wait for another request.
+    pub(super) web_kept: Rc<Cell<usize>>,
     configurations: Configurations,
     sources: Box<dyn Sources>,
 }
@@ -95,6 +107,9 @@ impl Means {
         Self {
             keys: Keys::new(),
             scratch: Scratch::default(),
+            from_service: ByteBuf::new(),
+            web_held: Rc::default(),
+            web_kept: Rc::default(),
             configurations: Configurations::new(),
             sources,
         }
@@ -114,12 +129,44 @@ impl Means {
 
     /// A burst has left memory behind.
     pub(super) fn holds_burst_memory(&self) -> bool {
-        self.scratch.holds_memory()
+        self.scratch.holds_memory() || self.from_service.capacity() > 0
     }
 
     /// Nothing has moved for a while: memory of the last burst goes.
     pub(super) fn release_idle(&mut self) {
         self.scratch = Scratch::default();
+        self.from_service = ByteBuf::new();
+    }
+
+    /// See [`Sources::service_account`].
+    pub(super) fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        self.sources.service_account()
+    }
+
+    /// How TLS is made with a web service, for which `authority` alone may vouch where there is one.
+    pub(super) fn web_client(
+        &mut self,
+        site: &Site,
+        authority: Option<&[u8]>,
+        tickets: &RefCell<OwnTickets>,
+    ) -> Result<Client, String> {
+        let roots = match (site.verify, authority) {
+            (Verify::Nobody, _) => Roots::Public,
+            (Verify::Full, Some(pem)) => Roots::Only(pem.to_vec()),
+            (Verify::Full, None) => match self.sources.authorities(None) {
+                Ok(pem) => Roots::PublicAnd(pem),
+                Err(_) => Roots::Public,
+            },
+        };
+        let verify = site.verify;
+        let trust = Trust { roots, verify };
+        let configuration = self
+            .configurations
+            .get(&trust, Alpn::Http1, Versions::Any)
+            .map_err(|_| "the agent's authorities hold no usable certificate".to_owned())?;
+        let configuration = tickets.borrow_mut().configuration(configuration);
+        Client::new(configuration, &site.url.address.host)
+            .map_err(|_| "the URL's host is no name that a certificate can have".into())
     }
 
     /// How TLS is made with the server of `way`, or why it can't be.

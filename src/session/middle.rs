@@ -27,6 +27,8 @@ pub(super) enum Call<'a> {
     Failed(&'a str),
     TargetSent(usize),
     TargetEnded,
+    TargetBroke,
+    HungUp,
     ClientLeft,
     Refuse(Why),
     Overdue,
@@ -35,7 +37,10 @@ pub(super) enum Call<'a> {
 impl Call<'_> {
     /// There is no target after it but by another dial.
     pub(super) fn ends_target(self) -> bool {
-        matches!(self, Self::Failed(_) | Self::TargetEnded | Self::Refuse(_))
+        matches!(
+            self,
+            Self::Failed(_) | Self::TargetEnded | Self::TargetBroke | Self::Refuse(_)
+        )
     }
 
     /// Tells a machine.
@@ -47,6 +52,8 @@ impl Call<'_> {
             Self::Failed(reason) => machine.failed(sides, reason),
             Self::TargetSent(size) => machine.target_sent(sides, size),
             Self::TargetEnded => machine.target_ended(sides),
+            Self::TargetBroke => machine.target_broke(sides),
+            Self::HungUp => machine.hung_up(sides),
             Self::ClientLeft => machine.client_left(sides),
             Self::Overdue => machine.overdue(sides),
             Self::Refuse(why) => machine.refuse(sides, why),
@@ -195,6 +202,11 @@ impl Middle {
         }
     }
 
+    /// The machine behind it, where its way to a target is handed on.
+    pub(super) fn machine(&mut self) -> &mut dyn Machine {
+        &mut *self.machine
+    }
+
     /// Its deadline has come, and is none any more.
     pub(super) fn note_overdue(&mut self) {
         self.timer = None;
@@ -208,6 +220,12 @@ impl Middle {
     /// A look at whether they move; since when they have not.
     pub(super) fn note_look(&mut self, now: Instant) -> Instant {
         self.progress.note_look(now, limits::LOOK_GAP_MAX)
+    }
+
+    /// Takes a place for want of a target; `false`: there is none.
+    pub(super) fn take_place(&mut self, about: &About, shares: &mut Shares) -> bool {
+        self.has_place = self.has_place || shares.take(about.user, Table::Relays, 1).is_ok();
+        self.has_place
     }
 
     /// Gives the place back that it had for want of a target.

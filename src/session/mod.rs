@@ -89,6 +89,7 @@ mod to_target;
 mod turn;
 pub mod variable_error;
 mod verdict;
+mod web;
 mod wire;
 
 pub use counters::Counters;

@@ -15,6 +15,8 @@ pub(super) fn find(
 ) -> Result<Where, SessionError> {
     let of = || connection_type.to_owned();
     let default_port = match place {
+        // Found by its machine's own reading of the URL.
+        Place::Web(_) => return Err(SessionError::MissingAddress),
         Place::HostAndPort => None,
         Place::Database { default_port, uri } => {
             if let Some(uri) = uri.map(|name| own.text(name)).filter(|uri| !uri.is_empty()) {

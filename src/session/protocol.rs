@@ -40,6 +40,17 @@ pub enum Dialect {
     Postgres,
     /// That of MySQL and MariaDB.
     Mysql,
+    /// None, but that of a web service: its headers.
+    Web,
+    /// The same, of a cluster's API.
+    Kubernetes,
+}
+
+impl Dialect {
+    /// It is HTTP.
+    pub fn is_web(self) -> bool {
+        matches!(self, Self::Web | Self::Kubernetes)
+    }
 }
 
 /// How a session of one row goes.
@@ -75,6 +86,8 @@ pub enum Place {
         /// Holds all of it in one text, and is then the only one needed.
         uri: Option<&'static str>,
     },
+    /// A URL, in the variables of this dialect.
+    Web(Dialect),
 }
 
 /// What every connection of a database has to have.
@@ -123,6 +136,22 @@ static MYSQL_NATIVE: Protocol = Protocol {
     password_alias: None,
 };
 
+static HTTP: Protocol = web(Dialect::Web);
+static KUBERNETES: Protocol = web(Dialect::Kubernetes);
+
+/// Their places are never probed: what can't be reached is a page of the user's.
+const fn web(dialect: Dialect) -> Protocol {
+    Protocol {
+        service: Service::Connections,
+        from_client: [Kind::AgentHttpProxyConnectionWrite; 2],
+        to_client: [Kind::ClientHttpProxyConnectionWrite; 2],
+        address: Some(Place::Web(dialect)),
+        is_probed: false,
+        dialect: Some(dialect),
+        password_alias: None,
+    }
+}
+
 static COMMAND: Protocol = command(None, None);
 static POSTGRES: Protocol = command(database(5432, None), Some("PGPASSWORD"));
 static MYSQL: Protocol = Protocol {
@@ -164,7 +193,9 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
         ("mysql", _) => &MYSQL,
         ("mssql", _) => &MSSQL,
         ("mongodb", _) => &MONGODB,
-        ("oracledb" | "kubernetes", Connect) => {
+        ("httpproxy", Connect) => &HTTP,
+        ("kubernetes", Connect) => &KUBERNETES,
+        ("oracledb", Connect) => {
             return Err(NotServed(
                 "this agent does not serve native connections of this type; use hoop exec instead",
             ));
@@ -222,15 +253,7 @@ mod tests {
                 );
                 assert!(protocol.address.is_none() && protocol.password_alias.is_none());
             }
-            for refused in [
-                "ssh",
-                "httpproxy",
-                "mcp",
-                "mcpproxy",
-                "claude-code",
-                "aws-ssm",
-                "rdp",
-            ] {
+            for refused in ["ssh", "mcp", "mcpproxy", "claude-code", "aws-ssm", "rdp"] {
                 assert!(asked(refused, verb).is_err(), "{refused} {verb}");
             }
             for database in ["postgres", "mysql", "mssql", "mongodb"] {
@@ -247,8 +270,11 @@ mod tests {
                     }
                 }
             }
-            for other in ["oracledb", "kubernetes"] {
-                assert_eq!(asked(other, verb).is_err(), verb == "connect", "{other}");
+            assert_eq!(asked("oracledb", verb).is_err(), verb == "connect");
+            for web in ["httpproxy", "kubernetes"] {
+                let protocol = asked(web, verb).ok();
+                let is_web = protocol.is_some_and(|it| it.dialect.is_some_and(Dialect::is_web));
+                assert_eq!(is_web, verb == "connect", "{web} {verb}");
             }
         }
     }

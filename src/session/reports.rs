@@ -286,7 +286,11 @@ impl Sessions {
         };
         match self.hears(id) {
             Hears::Connection(key, connection) => {
-                self.tell(now, key, &connection, Call::TargetEnded, outbox);
+                let call = match reset {
+                    true => Call::TargetBroke,
+                    false => Call::TargetEnded,
+                };
+                self.tell(now, key, &connection, call, outbox);
                 match reset {
                     true => self.close_target(id, true),
                     false => self.turn(now, outbox).1.close_if_done(id),

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::means::Means;
 use super::output::Where;
+use super::wire::Wire;
 use crate::base::ByteBuf;
 use crate::login::{CancelKey, Packets};
 use crate::packet::{Kind, Outbox, SpecEntry};
@@ -47,6 +48,16 @@ pub trait Machine {
     /// The target has ended or broken; all that it said was handed over before.
     fn target_ended(&mut self, sides: &mut Sides<'_>) -> Next;
 
+    /// The target has broken. Only few can tell.
+    fn target_broke(&mut self, sides: &mut Sides<'_>) -> Next {
+        self.target_ended(sides)
+    }
+
+    /// The target was closed, as [`Next::HangUp`] asked.
+    fn hung_up(&mut self, _: &mut Sides<'_>) -> Next {
+        Next::Go
+    }
+
     /// The client has left, or its session is over. The last call: what is put to the target is delivered
     /// before its end, and of the answers only an errand counts.
     fn client_left(&mut self, sides: &mut Sides<'_>) -> Next;
@@ -64,6 +75,20 @@ pub trait Machine {
 
     /// What the target says waits until the link has room.
     fn needs_room(&self) -> bool;
+
+    /// A connection to the place that has served another machine will do, now that one is to be dialled.
+    fn takes_kept(&self) -> bool {
+        false
+    }
+
+    /// The way to a target that serves nothing at the moment, for another machine to go on with: this one is
+    /// over then.
+    fn give_kept(&mut self) -> Option<Wire> {
+        None
+    }
+
+    /// The way to a new target, which stands. [`Machine::started`] does not follow.
+    fn take_kept(&mut self, _: Wire) {}
 
     /// How to cancel what `key` stands for, and at which address, if a query of its number runs here.
     fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)>;
@@ -117,6 +142,8 @@ pub enum Next {
     /// Connect to the connection's own place, and close the target that there was. [`Machine::dialled`]
     /// follows.
     Dial,
+    /// Close the target; the connection goes on without one. [`Machine::hung_up`] follows.
+    HangUp,
     /// It is over. The target gets the rest of its queue, then its end.
     Close(Farewell),
     /// The query of another connection is to be cancelled, and this one is over.
@@ -133,6 +160,8 @@ pub enum Farewell {
     Ended,
     /// Nothing: the client knows, or must not hear of it.
     Silent,
+    /// Nothing, and the id may come again.
+    Answered,
 }
 
 /// Why a connection ends that its peers would go on with.

@@ -121,6 +121,16 @@ impl Target {
         }
     }
 
+    /// It goes on with another connection of its session; `false`: it has ended.
+    pub(super) fn hand_on(&mut self, owner: Owner) -> bool {
+        let is_sound =
+            self.stage == Stage::Streaming && matches!(self.owner, Owner::Connection(..));
+        if is_sound {
+            self.owner = owner;
+        }
+        is_sound
+    }
+
     /// A probe that was answered becomes the target of `owner`. What it has said so far; `None` where it is
     /// none, or has not been answered yet.
     pub(super) fn claim(&mut self, now: Instant, owner: Owner) -> Option<Box<ByteBuf>> {

@@ -257,6 +257,11 @@ impl Targets {
         Some(*said)
     }
 
+    /// The target of one connection becomes that of another; `false`: it has ended.
+    pub(super) fn hand_on(&mut self, id: TargetId, owner: Owner) -> bool {
+        self.get_mut(id).is_some_and(|target| target.hand_on(owner))
+    }
+
     /// Delivers what is queued, says goodbye, and relays nothing of it any more; `false`: there is nothing
     /// to be done, and it is to be removed.
     pub(super) fn linger(&mut self, now: Instant, id: TargetId) -> bool {

@@ -6,6 +6,7 @@ use crate::base::plain::{beginning, plain};
 use crate::config::authority::as_pem;
 use crate::os::{files, sys};
 use crate::session::{AuthorityError, Sources};
+use crate::web::kubernetes;
 
 /// The system as sessions see it.
 pub struct System {
@@ -44,6 +45,11 @@ impl Sources for System {
             .then(|| plain(beginning(path, PATH_SHOWN_MAX)));
         let content = content.map_err(|error| AuthorityError::Unreadable(shown, error))?;
         as_pem(&content).map_err(|_| AuthorityError::NoCertificate)
+    }
+
+    fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let token = files::read_again(kubernetes::TOKEN_FILE).ok();
+        (token, files::read_again(kubernetes::AUTHORITY_FILE).ok())
     }
 }
 

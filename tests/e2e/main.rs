@@ -27,4 +27,5 @@ mod separation;
 mod shutdown;
 mod suspension;
 mod tcp;
+mod web;
 mod world;

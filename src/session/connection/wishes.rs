@@ -12,7 +12,12 @@ use crate::session::output::Where;
 use crate::session::protocol::Dialect;
 use crate::session::seam::{Farewell, Next, Why};
 use crate::session::shares::Table;
+use crate::session::target::Owner;
 use crate::session::turn::Turn;
+use crate::web::View;
+
+/// Targets that are closed and dialled in a row: a second try, or the next of several requests.
+const WISHES_MAX: usize = 4;
 
 impl Connections {
     /// A connection with a machine, and no target yet.
@@ -20,10 +25,10 @@ impl Connections {
         &mut self,
         dialect: Dialect,
         about: &About,
-        id: &[u8],
+        (id, view): (&[u8], Option<View>),
         turn: &mut Turn<'_>,
     ) -> Result<(), SessionError> {
-        let machine = about.machine(dialect, turn.means)?;
+        let machine = about.machine(dialect, view, turn.now, turn.means)?;
         turn.shares.take(about.user, Table::Relays, 1)?;
         self.insert(id, None, Some(Box::new(Middle::new(turn.now, machine))));
         Ok(())
@@ -38,14 +43,17 @@ impl Connections {
         next: Next,
         turn: &mut Turn<'_>,
     ) {
-        let next = match next {
-            Next::Dial => self.dial(key, about, id, turn),
-            next => next,
-        };
+        let mut next = next;
+        for _ in 0..WISHES_MAX {
+            next = match next {
+                Next::Dial => self.dial(key, about, id, turn),
+                Next::HangUp => self.hang_up(key, about, id, turn),
+                _ => break,
+            };
+        }
         let farewell = match next {
             Next::Go | Next::Pass => return,
-            // Once is what a second try takes.
-            Next::Dial => Farewell::Ended,
+            Next::Dial | Next::HangUp => Farewell::Ended,
             Next::Close(farewell) => farewell,
             Next::Cancel(cancelled) => self.cancel(about, &cancelled, turn),
             Next::Errand(place, machine) => {
@@ -94,6 +102,30 @@ impl Connections {
         }
     }
 
+    /// No target for a machine, until it wants another one.
+    fn hang_up(
+        &mut self,
+        key: SessionKey,
+        about: &mut About,
+        id: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> Next {
+        let Some(connection) = self.open.get_mut(id) else {
+            return Next::Go;
+        };
+        if let Some(before) = connection.target.take() {
+            turn.close_target(before, false);
+        }
+        let has_place = connection
+            .between
+            .as_mut()
+            .is_some_and(|middle| middle.take_place(about, turn.shares));
+        match has_place {
+            true => self.call(key, about, id, Call::HungUp, turn),
+            false => Next::Close(Farewell::Ended),
+        }
+    }
+
     /// A target for a machine, in place of the one that it may have.
     fn dial(&mut self, key: SessionKey, about: &mut About, id: &[u8], turn: &mut Turn<'_>) -> Next {
         let Some(connection) = self.open.get_mut(id) else {
@@ -104,6 +136,9 @@ impl Connections {
         }
         if let Some(middle) = &mut connection.between {
             middle.give_place(about, turn.shares);
+        }
+        if self.go_on_with_kept(key, about, id, turn) {
+            return self.call(key, about, id, Call::Dialled, turn);
         }
         let (target, said) = match self.reach(key, about, id, turn) {
             Ok(reached) => reached,
@@ -124,6 +159,47 @@ impl Connections {
             }
         }
         self.call(key, about, id, Call::Dialled, turn)
+    }
+
+    /// Another connection's target, which stands and serves nothing, where the machine can go on with that.
+    fn go_on_with_kept(
+        &mut self,
+        key: SessionKey,
+        about: &About,
+        id: &[u8],
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        if !self.middle(id).is_some_and(|it| it.machine().takes_kept()) {
+            return false;
+        }
+        let mut open = self.open.iter_mut();
+        let found = open.find_map(|(kept, connection)| {
+            let wire = connection.between.as_mut()?.machine().give_kept()?;
+            Some((kept.clone(), wire))
+        });
+        let Some((kept, wire)) = found else {
+            return false;
+        };
+        let Some(Connection {
+            target: Some(target),
+            between: Some(between),
+        }) = self.open.remove(&kept)
+        else {
+            return false;
+        };
+        between.forget(about, turn.targets, turn.shares);
+        let owner = Owner::Connection(key, id.into());
+        if !turn.targets.hand_on(target, owner) {
+            turn.close_target(target, false);
+            return false;
+        }
+        if let Some(connection) = self.open.get_mut(id) {
+            connection.target = Some(target);
+        }
+        if let Some(middle) = self.middle(id) {
+            middle.machine().take_kept(wire);
+        }
+        true
     }
 
     /// A target that stands already, and what it has said.

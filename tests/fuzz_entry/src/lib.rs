@@ -23,6 +23,7 @@ mod packet;
 mod peer;
 mod settings;
 mod trust;
+mod web;
 mod wire;
 
 /// A function of this crate and its name.
@@ -67,6 +68,9 @@ targets! {
     http1::response,
     http1::proxy_answer,
     http1::health_request,
+    web::head_lines,
+    web::body_spans,
+    web::web_exchange,
     trust::certificates,
     names::hosts_file,
     names::resolv_conf,

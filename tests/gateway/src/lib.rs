@@ -31,6 +31,7 @@ mod socket;
 pub mod start;
 pub mod targets;
 mod terminal;
+pub mod web;
 
 pub use gateway::{Gateway, Setup, deadline};
 pub use hub::PreConnectMood;

@@ -186,6 +186,8 @@ pub mod spec {
     pub const CONNECTION_PARAMS: &str = "agent.connection_params";
     /// `tcp.server_connect`
     pub const TCP_SERVER_CONNECT: &str = "tcp.server_connect";
+    /// `httpproxy.base_url`
+    pub const BASE_URL: &str = "httpproxy.base_url";
     /// `feature-flags`
     pub const FEATURE_FLAGS: &str = "feature-flags";
 }

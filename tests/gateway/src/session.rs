@@ -590,6 +590,22 @@ impl<'gateway> Session<'gateway> {
         self.send(packet.carrying(bytes.to_vec()));
     }
 
+    /// Bytes of a web service's user, who sees it under this URL.
+    pub fn ask(&self, id: &str, base_url: &str, bytes: &[u8]) {
+        let packet = Packet::new("AgentHttpProxyConnectionWrite")
+            .with(spec::CONNECTION_ID, id.to_owned())
+            .with(spec::BASE_URL, base_url.to_owned());
+        self.send(packet.carrying(bytes.to_vec()));
+    }
+
+    /// Waits until the agent has said that a connection is over.
+    pub fn wait_closed(&mut self, id: &str) {
+        let name = id.to_owned();
+        self.wait("the end of a connection", |session| {
+            session.is_closed(&name)
+        });
+    }
+
     /// Waits until what a connection has brought ends like this, and returns it; fails when it is over before.
     pub fn receive_until(&mut self, id: &str, end: &[u8]) -> Vec<u8> {
         let name = id.to_owned();

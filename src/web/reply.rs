@@ -1,0 +1,212 @@
+//! An answer's head as the service sent it -> as the user gets it, but for its framing.
+
+use super::fields::{self, Named};
+use super::page::Fault;
+use super::request::{self, HEAD, is_gateway_cookie};
+use super::site::Site;
+use super::view::{self, View};
+use crate::http::framing::{self, Framing};
+use crate::http::lines::{self, Lines, Sender};
+use crate::http::{HeadError, HttpError};
+
+/// An answer whose head was read.
+pub struct Reply {
+    /// 100 to 599.
+    pub status: u16,
+    /// For the user, without what says how the body is framed and without the empty line.
+    pub head: Vec<u8>,
+    /// How the body comes.
+    pub framing: Framing,
+    /// The length that is told of a body that does not come.
+    pub told_length: Option<u64>,
+    /// The service's connection serves no further request.
+    pub closes: bool,
+    /// The service wants the connection itself logged in.
+    pub logs_in: bool,
+    /// Events, by the type that the gateway looks for.
+    pub is_events: bool,
+    /// The protocol that both go on with.
+    pub upgrade: Option<Vec<u8>>,
+    /// Protocols that the service asks for (426).
+    pub offers: Option<Vec<u8>>,
+    /// Announced trailers.
+    pub trailer: Option<Vec<u8>>,
+}
+
+/// Reads a whole head. It may be changed: folded lines are mended.
+pub fn read(head: &mut [u8], is_for_head: bool, site: &Site, view: &View) -> Result<Reply, Fault> {
+    lines::unfold(head);
+    let authority = &site.url.authority;
+    let head = lines::lines(head, Sender::Server, HEAD)
+        .map_err(|error| broken(authority, error.into()))?;
+    let malformed = || broken(authority, HttpError::Malformed);
+    let (status, is_http_1_0) = status(head.first).ok_or_else(malformed)?;
+    let (framing, is_doubtful) = match status {
+        100..=199 => (Framing::Empty, false),
+        _ => framing::of_response(&head, status, is_for_head, is_http_1_0)
+            .map_err(|error| broken(authority, error))?,
+    };
+    let mut out = b"HTTP/1.1".to_vec();
+    out.extend_from_slice(&head.first[b"HTTP/1.x".len()..]);
+    out.extend_from_slice(b"\r\n");
+    push_fields(&mut out, &head, site, view).map_err(|error| broken(authority, error.into()))?;
+    let length = framing::length(&head).map_err(|error| broken(authority, error))?;
+    let demands = head
+        .fields()
+        .filter(|field| field.is("www-authenticate") || field.is("proxy-authenticate"));
+    let owned = |name: &str| head.get(name).map(<[u8]>::to_vec);
+    let media_type = head.get("content-type").unwrap_or_default();
+    Ok(Reply {
+        status,
+        head: out,
+        framing,
+        // 204 has none by definition.
+        told_length: length.filter(|_| framing == Framing::Empty && status != 204),
+        closes: is_doubtful
+            || framing == Framing::UntilClose
+            || request::closes(&head, is_http_1_0),
+        logs_in: matches!(status, 401 | 407)
+            && demands
+                .into_iter()
+                .any(|field| fields::logs_in_connection(field.value)),
+        is_events: media_type
+            .get(..EVENTS.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(EVENTS)),
+        upgrade: owned("upgrade").filter(|_| status == 101),
+        offers: owned("upgrade").filter(|_| status == 426),
+        trailer: owned("trailer").filter(|_| framing == Framing::Chunked),
+    })
+}
+
+const EVENTS: &[u8] = b"text/event-stream";
+
+/// Status and whether the version is 1.0.
+fn status(line: &[u8]) -> Option<(u16, bool)> {
+    let (version, rest) = line.split_at_checked(b"HTTP/1.x".len())?;
+    let is_http_1_0 = match version {
+        b"HTTP/1.0" => true,
+        b"HTTP/1.1" => false,
+        _ => return None,
+    };
+    let [b' ', digits @ ..] = rest else {
+        return None;
+    };
+    let (digits, reason) = digits.split_at_checked(3)?;
+    if !digits.iter().all(u8::is_ascii_digit) || !matches!(reason, [] | [b' ', ..]) {
+        return None;
+    }
+    let status = digits
+        .iter()
+        .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    (100..600)
+        .contains(&status)
+        .then_some((status, is_http_1_0))
+}
+
+fn push_fields(
+    out: &mut Vec<u8>,
+    head: &Lines<'_>,
+    site: &Site,
+    view: &View,
+) -> Result<(), HeadError> {
+    let named = Named::of(head).ok_or(HeadError::TooLarge)?;
+    for field in head.fields() {
+        // What a service offers on other ports is not offered where the user is.
+        let is_dropped = named.end_here(field.name) || fields::is_empty_offer(field);
+        if is_dropped || field.is("alt-svc") {
+            continue;
+        }
+        if field.is("set-cookie") {
+            push_cookie(out, field.name, field.value, site, view);
+        } else if (field.is("location") || field.is("content-location"))
+            && let Some(url) = view::outwards(field.value, view, site)
+        {
+            fields::push(out, field.name, &url);
+        } else {
+            fields::push(out, field.name, field.value);
+        }
+    }
+    Ok(())
+}
+
+/// A cookie for the place where the user sees the service. The gateway's own is nobody else's to set.
+fn push_cookie(out: &mut Vec<u8>, name: &[u8], cookie: &[u8], site: &Site, view: &View) {
+    if is_gateway_cookie(
+        cookie
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default(),
+    ) {
+        return;
+    }
+    let mut kept = Vec::with_capacity(cookie.len());
+    let mut parts = cookie.split(|byte| *byte == b';');
+    kept.extend_from_slice(parts.next().unwrap_or_default());
+    for part in parts {
+        push_attribute(&mut kept, part, site, view);
+    }
+    fields::push(out, name, &kept);
+}
+
+/// An attribute of a cookie, as far as it fits the user's view.
+fn push_attribute(kept: &mut Vec<u8>, part: &[u8], site: &Site, view: &View) {
+    let mut halves = part.splitn(2, |byte| *byte == b'=');
+    let name = halves.next().unwrap_or_default().trim_ascii();
+    let value = halves.next().unwrap_or_default().trim_ascii();
+    let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
+    // A browser takes no such cookie from where there is no TLS.
+    let needs_tls = is(b"secure")
+        || is(b"partitioned")
+        || (is(b"samesite") && value.eq_ignore_ascii_case(b"none"));
+    if is(b"domain") || (needs_tls && !view.is_secure()) {
+        return;
+    }
+    kept.push(b';');
+    let prefix = site.url.prefix.as_bytes();
+    match view::without_prefix(value, prefix) {
+        Some(path) if is(b"path") && !prefix.is_empty() => {
+            kept.extend_from_slice(b" Path=");
+            kept.extend_from_slice(if path.is_empty() { b"/" } else { path });
+        }
+        _ => kept.extend_from_slice(part),
+    }
+}
+
+/// The page about an answer that can't be understood.
+pub fn broken(authority: &str, error: HttpError) -> Fault {
+    let text = match error {
+        HttpError::NoAnswer => " closed the connection without an answer: its log may say why",
+        HttpError::Tls => " speaks TLS on this port: its URL has to begin with https://",
+        HttpError::NotHttp => " does not speak HTTP on this port: check its URL",
+        HttpError::HeadTooLarge => " sent headers that are too large: 64 KiB and 256 headers fit",
+        HttpError::UnknownCoding => {
+            " sent an answer in an unknown transfer coding: only chunked is known"
+        }
+        HttpError::Truncated => {
+            " closed the connection in the middle of its answer: its log may say why"
+        }
+        HttpError::Malformed | HttpError::BodyTooLarge(_) => {
+            " sent an answer that is no well-formed HTTP/1.1, or one that gives two lengths"
+        }
+    };
+    Fault::about(502, "the web service at ", authority, text)
+}
+
+/// The page about a head of this fault.
+pub fn head_fault(authority: &str, error: HeadError) -> Fault {
+    broken(authority, error.into())
+}
+
+/// What is no answer in HTTP/1, by its first bytes.
+pub fn foreign(bytes: &[u8]) -> Option<HttpError> {
+    /// Record type of a TLS alert: what a TLS server makes of a plain request.
+    const TLS_ALERT: u8 = 21;
+    match bytes.first() {
+        None => None,
+        Some(&TLS_ALERT) => Some(HttpError::Tls),
+        Some(_) => {
+            let is_http = bytes.iter().zip(b"HTTP/1.").all(|(got, http)| got == http);
+            (!is_http).then_some(HttpError::NotHttp)
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! `hoop connect` and the gateway's listener on web services.
+
+use loopback_gateway::web::{WebService, pattern};
+use loopback_gateway::{Session, SessionRequest};
+
+use crate::world::World;
+
+const CLIENT: &str = "http://127.0.0.1:8081";
+const LISTENER: &str = "https://hoop.example:18888";
+const SECRET: &str = "injected-s3cret";
+
+fn to(url: &str) -> SessionRequest {
+    SessionRequest::new("httpproxy", "connect")
+        .env("REMOTE_URL", url)
+        .env("HEADER_X_KEY", SECRET)
+}
+
+fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n").into_bytes()
+}
+
+/// Asks as the listener does, and waits for an answer that ends like this.
+fn listen(session: &mut Session<'_>, id: &str, request: &[u8], end: &[u8]) -> Vec<u8> {
+    session.ask(id, LISTENER, request);
+    session.receive_until(id, end)
+}
+
+fn has(answer: &[u8], text: &str) -> bool {
+    answer
+        .windows(text.len())
+        .any(|bytes| bytes == text.as_bytes())
+}
+
+#[test]
+fn a_client_asks_many_things_on_one_connection() {
+    let (world, service) = (World::start(), WebService::start());
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    for _ in 0..2 {
+        session.ask("1", CLIENT, &get("/head"));
+        let answer = session.receive_until("1", b"injected-s3cret");
+        assert!(has(&answer, "HTTP/1.1 200 OK\r\n"));
+    }
+    assert_eq!(service.accepted(), 1);
+    session.ask("1", CLIENT, &get("/chunked/100000"));
+    let answer = session.receive_until("1", b"X-Trailer: t\r\n\r\n");
+    assert!(has(&answer, "Transfer-Encoding: chunked\r\n") && answer.len() > 100_000);
+    session.ask("2", CLIENT, &get("/close/100000"));
+    session.wait_closed("2");
+    let upload = pattern(300_000);
+    let head = format!(
+        "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n",
+        upload.len()
+    );
+    session.ask("1", CLIENT, &[head.as_bytes(), &upload].concat());
+    assert!(session.receive_until("1", &upload[200_000..]).len() > upload.len());
+    assert!(!world.agent.lines().iter().any(|line| line.contains(SECRET)));
+}
+
+#[test]
+fn the_listener_gets_whole_heads_and_lengths() {
+    let (world, service) = (World::start(), WebService::start());
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    let body = pattern(100_000);
+    for (id, path) in [
+        ("1", "/bytes/100000"),
+        ("2", "/chunked/100000"),
+        ("3", "/close/100000"),
+    ] {
+        let request = format!("GET {path} HTTP/2.0\r\nHost: hoop.example:18888\r\n\r\n");
+        let answer = listen(&mut session, id, request.as_bytes(), &body[50_000..]);
+        let head_end = answer.len() - body.len();
+        assert!(answer.ends_with(&body));
+        let head = String::from_utf8_lossy(&answer[..head_end]).replace(' ', "");
+        assert!(head.contains("Content-Length:100000\r\n"), "{head}");
+        assert!(!session.is_closed(id));
+    }
+    let request = b"HEAD /bytes/9 HTTP/2.0\r\nHost: h\r\n\r\n";
+    let answer = listen(&mut session, "4", request, b"\r\n\r\n");
+    assert!(has(&answer, "Content-Length: 9\r\n"));
+    session.wait_closed("4");
+    let request = b"POST /echo HTTP/1.1\r\nHost: h\r\n\r\nunframed";
+    assert!(has(
+        &listen(&mut session, "5", request, b"unframed"),
+        "Content-Length: 8\r\n"
+    ));
+    let answer = listen(
+        &mut session,
+        "6",
+        b"GET /events/3/1 HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"data: 2\n\n",
+    );
+    assert!(has(&answer, "Connection: close\r\n\r\ndata: 0\n\n"));
+    session.wait_closed("6");
+}
+
+#[test]
+fn protocols_are_switched_both_ways() {
+    let (world, service) = (World::start(), WebService::start());
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    let ask =
+        b"GET /switch HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    for (id, base_url) in [("1", CLIENT), ("2", LISTENER)] {
+        session.ask(id, base_url, ask);
+        let answer = session.receive_until(id, b"\r\n\r\n");
+        assert!(has(&answer, "HTTP/1.1 101 "));
+        // The listener names no URL any more.
+        session.send_as("HttpProxy", id, b"GET / HTTP/1.1\r\n");
+        session.receive_until(id, b"GET / HTTP/1.1\r\n");
+    }
+}
+
+#[test]
+fn what_goes_wrong_is_a_page_and_no_end() {
+    let (world, service) = (World::start(), WebService::start());
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    let paths = [
+        "/vanish",
+        "/two-lengths",
+        "/tls",
+        "/ssh",
+        "/cut-chunks",
+        "/cut/9",
+    ];
+    for (number, path) in paths.iter().enumerate() {
+        let request = get(path);
+        let answer = listen(&mut session, &format!("w{number}"), &request, b"\n");
+        assert!(has(&answer, "HTTP/1.1 502 "), "{path}");
+        assert!(!has(&answer, SECRET));
+    }
+    session.ask(
+        "c",
+        CLIENT,
+        &[get("/surplus"), get("/vanish"), get("/head")].concat(),
+    );
+    let answer = session.receive_until("c", b"injected-s3cret");
+    assert!(!has(&answer, "EVIL") && has(&answer, "502 Bad Gateway"));
+    // A packet without a URL opens nothing.
+    session.send_as("HttpProxy", "late", &get("/head"));
+    session.ask("last", CLIENT, &get("/bytes/3"));
+    session.receive_until("last", &pattern(3));
+    assert!(
+        !service
+            .asked()
+            .iter()
+            .any(|asked| asked.head.contains("late"))
+    );
+
+    let mut session = world.open(to("http://127.0.0.1:1"));
+    session.wait_open();
+    let answer = listen(&mut session, "1", &get("/"), b"\n");
+    assert!(has(&answer, "502 Bad Gateway") && has(&answer, "127.0.0.1:1"));
+    let mut session = world.open(SessionRequest::new("httpproxy", "connect"));
+    assert!(session.wait_refusal().text.contains("REMOTE_URL"));
+}
+
+#[test]
+fn the_listeners_requests_go_on_with_connections_that_are_kept() {
+    let (world, service) = (World::start(), WebService::start());
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    for number in 0..3 {
+        let answer = listen(
+            &mut session,
+            &format!("{number}"),
+            &get("/bytes/9"),
+            &pattern(9),
+        );
+        assert!(has(&answer, "HTTP/1.1 200 OK"));
+    }
+    assert_eq!(service.accepted(), 1);
+    // One that turns out to be dead is replaced, where the request may be repeated.
+    let answer = listen(&mut session, "a", &get("/vanish-kept"), b"ok");
+    assert!(has(&answer, "HTTP/1.1 200 OK") && service.accepted() == 2);
+    let post = b"POST /vanish-kept HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n";
+    let answer = listen(&mut session, "b", post, b"\n");
+    assert!(has(&answer, "HTTP/1.1 502 ") && service.accepted() == 2);
+    // What says too much is not used again, and a client's is its own.
+    listen(&mut session, "c", &get("/surplus"), b"ok");
+    listen(&mut session, "d", &get("/bytes/9"), &pattern(9));
+    assert_eq!(service.accepted(), 4);
+    session.ask("e", CLIENT, &get("/bytes/9"));
+    session.receive_until("e", &pattern(9));
+    assert_eq!(service.accepted(), 5);
+}
