@@ -95,6 +95,7 @@ impl Machine for Between {
     }
 
     fn dialled(&mut self, sides: &mut Sides<'_>) -> Next {
+        self.note_target(true);
         self.drive(sides, &Login::step)
     }
 
@@ -104,6 +105,7 @@ impl Machine for Between {
     }
 
     fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next {
+        self.note_target(false);
         let (host, port) = match &self.stage {
             Stage::Entering(_, entering) => (&entering.way.host[..], entering.way.port),
             _ => ("", 0),

@@ -687,6 +687,39 @@ fn a_server_that_can_not_be_reached_is_named_to_the_client() {
     assert!(world.because().contains("connection refused"));
 }
 
+/// MySQL's servers are told when a login is given up; not by putting it where no target is.
+#[test]
+fn a_server_that_is_not_there_hears_no_farewell() {
+    let world = || {
+        let conduct = mysql::Conduct::new("caching_sha2_password");
+        let make = move || {
+            let (server, _) = mysql::Server::accept(conduct.clone());
+            Secure::new(Speaker::Mysql(server), &certificate_once())
+        };
+        let login = Login::mysql(account(SslMode::Prefer));
+        World::with(login, Rc::default(), Box::new(make), "127.0.0.1")
+    };
+    let mut unreachable = world();
+    unreachable.say(b"");
+    assert_eq!(unreachable.dials, 1);
+    unreachable.call(&mut |machine, sides| machine.failed(sides, "connection refused"));
+    assert!(unreachable.because().contains("connection refused"));
+    assert_eq!(unreachable.to_server, b"");
+
+    let mut full = world();
+    full.call(&mut |machine, sides| {
+        assert!(matches!(machine.client_sent(sides, b""), Next::Dial));
+        machine.refuse(sides, Why::NoRoom);
+        Next::Go
+    });
+    assert_eq!((full.to_server.len(), full.packets.len()), (0, 1));
+
+    let mut given_up = world();
+    given_up.say(b"");
+    given_up.call(&mut |machine, sides| machine.client_left(sides));
+    assert!(!given_up.to_server.is_empty(), "a server that is there");
+}
+
 #[test]
 fn a_query_that_nobody_waits_for_is_cancelled_at_its_very_server() {
     for is_secure in [true, false] {

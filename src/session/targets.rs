@@ -239,7 +239,10 @@ impl Targets {
         id: TargetId,
         peer: Option<SocketAddr>,
     ) -> Option<Started> {
-        self.disarm(id);
+        // An errand has one time for all of it: its server may never end it, and nobody waits.
+        if !matches!(self.get(id)?.owner(), Owner::Errand(_)) {
+            self.disarm(id);
+        }
         let started = self.get_mut(id)?.start(now, peer);
         self.mark_dirty(id);
         Some(started)

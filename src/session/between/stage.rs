@@ -35,6 +35,8 @@ pub(super) struct Entering {
     pub(super) from_server: ByteBuf,
     pub(super) is_securing: bool,
     pub(super) waits_for: Option<Waits>,
+    /// There is somebody who hears a farewell.
+    pub(super) has_target: bool,
     /// Bytes for the client since the link last had room.
     pub(super) said: usize,
 }
@@ -46,6 +48,7 @@ impl Entering {
             from_server: ByteBuf::new(),
             is_securing: false,
             waits_for: None,
+            has_target: false,
             said: 0,
         }
     }
@@ -58,5 +61,6 @@ impl Entering {
         self.from_server.clear();
         self.is_securing = false;
         self.waits_for = None;
+        self.has_target = false;
     }
 }
