@@ -221,6 +221,10 @@ impl World {
                 // A user takes an id that another one may have.
                 let probe = Mood::of_probe(&mut self.dice);
                 let dialect = self.model.databases.sessions.get(&sid);
+                // Clients of a database that is over may not find another one in its place.
+                if dialect.is_some() && !self.users.sessions.contains_key(&sid) {
+                    return;
+                }
                 let service = dialect.map_or(Service::Tcp, |it| Service::Native(*it));
                 self.users.next_sid = self.users.next_sid.max(sid + 1);
                 self.open(sid, service, probe);
