@@ -239,7 +239,10 @@ impl Targets {
         id: TargetId,
         peer: Option<SocketAddr>,
     ) -> Option<Started> {
-        self.disarm(id);
+        // The deadline of an errand is for its whole life.
+        if self.get(id).is_some_and(|target| !target.is_errand()) {
+            self.disarm(id);
+        }
         let started = self.get_mut(id)?.start(now, peer);
         self.mark_dirty(id);
         Some(started)

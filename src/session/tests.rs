@@ -12,6 +12,7 @@ use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
 use crate::wire::base64;
 
+mod database;
 mod own_variables;
 mod probe;
 mod silence;
