@@ -70,3 +70,6 @@ pub const RSA_MODULUS_BYTES_MIN: usize = 128;
 
 /// Nor more work than a millisecond: 4,096 bits; a server makes 2,048 by itself.
 pub const RSA_MODULUS_BYTES_MAX: usize = 512;
+
+/// The exponent that every server's key has. A larger one costs up to three times the work.
+pub const RSA_EXPONENT_MAX: u32 = 65_537;
