@@ -40,6 +40,9 @@ pub const POSTGRES_STARTUP_BYTES_MAX: usize = 10_000;
 /// A PostgreSQL server's error during the login; above it, libpq takes the length for text.
 pub const POSTGRES_ERROR_BYTES_MAX: usize = 30_000;
 
+/// Questions for encryption that a PostgreSQL client may ask; libpq asks two. Each is answered in a packet.
+pub const POSTGRES_QUESTIONS_MAX: u8 = 16;
+
 /// The secret of a cancel request: 4 bytes before PostgreSQL's protocol 3.2, which allows this many.
 pub const CANCEL_KEY_BYTES_MAX: usize = 256;
 

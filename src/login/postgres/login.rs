@@ -8,7 +8,13 @@ impl Login {
     /// A client has connected. `nonce` is from a generator for keys, used once.
     pub fn new(account: Account, nonce: [u8; 18]) -> Self {
         let account = Box::new(account);
-        ExpectStartup { account, nonce }.into()
+        let questions = 0;
+        ExpectStartup {
+            account,
+            nonce,
+            questions,
+        }
+        .into()
     }
 
     fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {

@@ -5,15 +5,23 @@ use super::refusal::first_error;
 use super::state::{
     Dialled, ExpectRequest, ExpectStartup, ExpectTlsAnswer, Login, Next, Outcome, Plan, Securing,
 };
-use crate::login::{Cause, Exchange, Refusal, Step, TlsMode};
+use crate::limits;
+use crate::login::{Cause, Exchange, Packets, Refusal, Step, TlsMode};
 
 impl ExpectStartup {
-    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some((opening, len)) = messages::opening(exchange.from_client.filled())? else {
             return Next::wait(self);
         };
         let outcome = match opening {
+            Opening::Encryption if self.questions == limits::POSTGRES_QUESTIONS_MAX => {
+                Err(messages::protocol(
+                    "the client asks for encryption again and again: connect with sslmode=disable \
+                     and gssencmode=disable",
+                ))
+            }
             Opening::Encryption => {
+                self.questions += 1;
                 exchange.to_client.packet(messages::NO_ENCRYPTION);
                 Next::go(self)
             }

@@ -49,6 +49,8 @@ pub(super) type Next = next::Next<Login>;
 pub struct ExpectStartup {
     pub(super) account: Box<Account>,
     pub(super) nonce: [u8; 18],
+    /// Such questions so far.
+    pub(super) questions: u8,
 }
 
 /// Who logs in where, and how.
@@ -110,6 +112,8 @@ pub struct ExpectReady {
     pub(super) relay: Relay,
     /// Of a message whose beginning has been passed on.
     pub(super) left: usize,
+    /// The backend's key has come.
+    pub(super) has_key: bool,
 }
 
 // In boxes, since a login is moved at every step and its states are of very different sizes.

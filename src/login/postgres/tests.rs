@@ -735,3 +735,56 @@ proptest! {
         prop_assert!(!matches!(world.end, Some(End::Passed(_))));
     }
 }
+
+#[test]
+fn notices_that_come_together_are_one_packet() {
+    let mut world = World::new(account(), Conduct::new(Method::Scram(10)));
+    world.say(&client_startup(), usize::MAX);
+    let notices = b"N\0\0\0\x04".repeat(1000);
+    world.from_server.extend(&notices);
+    world.step();
+    assert_eq!(world.packets, [notices]);
+    world.run(usize::MAX, usize::MAX);
+    world.relay();
+}
+
+#[test]
+fn a_server_gives_one_key() {
+    let mut world = World::new(account(), Conduct::new(Method::Trust));
+    world.say(&client_startup(), usize::MAX);
+    let keys = b"K\0\0\0\x0c\0\0\x12\x67KKKK".repeat(2);
+    world
+        .from_server
+        .extend(&[b"R\0\0\0\x08\0\0\0\0", &keys[..]].concat());
+    world.step();
+    assert!(world.refusal().text.contains("two keys"));
+}
+
+#[test]
+fn questions_for_encryption_have_a_bound() {
+    let mut world = World::new(account(), Conduct::new(Method::Trust));
+    world.say(&opening(SSL, b"").repeat(16), usize::MAX);
+    assert_eq!(world.waits_for(), Some(Waits::Client));
+    world.say(&opening(GSSENC, b""), usize::MAX);
+    assert!(world.refusal().text.contains("encryption"));
+    assert_eq!(world.packets.len(), 17);
+}
+
+#[test]
+fn an_error_before_tls_is_harmless_and_nobodys_word_where_the_certificate_must_fit() {
+    let body = b"SFATAL\0C53300\0Msend \x1b]0;it\x07 to mallory\0\0";
+    let message = messages::typed(b'E', &[body]);
+    for bytes in [&message[..], b"Esend \x1b]0;it\x07 to mallory\0"] {
+        for (mode, is_passed) in [(TlsMode::VerifyFull, false), (TlsMode::Require, true)] {
+            let mut world = World::new(account().with_tls(mode), Conduct::new(Method::Trust));
+            world.say(&client_startup(), usize::MAX);
+            world.under_way.clear();
+            world.from_server.extend(bytes);
+            world.step();
+            let said = world.to_client();
+            let said = String::from_utf8_lossy(&said);
+            assert_eq!(said.contains("mallory"), is_passed);
+            assert!(!said.contains(['\x1b', '\x07']));
+        }
+    }
+}
