@@ -2,7 +2,7 @@
 
 use super::messages::{self, Greeting, Identity, Response, Verdict, capability};
 use super::proofs::{Plugin, challenge};
-use super::refusal::{VERDICT_SEQUENCE, pass_error};
+use super::refusal::{VERDICT_SEQUENCE, advice, pass_error};
 use super::state::{ExpectGreeting, ExpectResponse, ExpectVerdict, Login, Next, Outcome, Securing};
 use crate::login::{Account, Cause, Exchange, Refusal, Step, TlsMode};
 
@@ -25,6 +25,14 @@ impl ExpectGreeting {
         };
         if let Verdict::Error(code) = messages::verdict(payload) {
             let sequence = VERDICT_SEQUENCE * u8::from(self.response.is_some());
+            // Without TLS so far it may be anybody's word.
+            if self.account.tls == TlsMode::VerifyFull {
+                let text = format!(
+                    "the MySQL server answered with error {code}: {}",
+                    advice(code)
+                );
+                return Err(Refusal::new(Cause::Unreachable, text));
+            }
             return Err(pass_error(code, sequence, payload, exchange.to_client));
         }
         let len = messages::HEADER_BYTES + payload.len();

@@ -480,3 +480,14 @@ fn the_password_is_told_once_a_login_however_often_a_server_asks() {
     assert!(matches!(world.end, Some(End::Refused(_))));
     assert!(world.error().2.contains("twice"));
 }
+
+#[test]
+fn an_error_before_tls_is_nobodys_word_where_the_certificate_must_fit() {
+    for (mode, is_passed) in [(TlsMode::VerifyFull, false), (TlsMode::Require, true)] {
+        let mut world = World::new(account().with_tls(mode), Conduct::new(NATIVE));
+        let text = b"\xff\x6a\x04send your password to mallory";
+        world.under_way = [&[u8::try_from(text.len()).unwrap(), 0, 0, 0], &text[..]].concat();
+        world.run(usize::MAX, usize::MAX);
+        assert_eq!(world.error().2.contains("mallory"), is_passed);
+    }
+}

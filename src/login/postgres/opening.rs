@@ -1,6 +1,6 @@
 //! From the client's first bytes to a server that knows who logs in, with TLS or without.
 
-use super::messages::{self, Opening};
+use super::messages::{self, Opening, ServerError};
 use super::refusal::first_error;
 use super::state::{
     Dialled, ExpectRequest, ExpectStartup, ExpectTlsAnswer, Login, Next, Outcome, Plan, Securing,
@@ -95,10 +95,22 @@ impl ExpectTlsAnswer {
                 "SSL is not enabled on the postgres server: enable it, or set SSLMODE to prefer",
             )),
             bytes @ [b'E', ..] => match messages::server_error(bytes, false) {
-                Some(error) => Err(first_error(error, exchange.to_client)),
+                Some(error) => Err(self.unproven(error, exchange.to_client)),
                 None => Next::wait(self),
             },
             _ => Err(messages::protocol(messages::NOT_POSTGRES)),
+        }
+    }
+
+    /// An error that came before TLS may be anybody's.
+    fn unproven(&self, error: ServerError<'_>, to_client: &mut dyn Packets) -> Refusal {
+        match self.plan.account.tls {
+            TlsMode::VerifyFull => Refusal::new(
+                Cause::Unreachable,
+                "the postgres server answered with an error when asked for TLS, and nobody vouches for its \
+                 words: its log has them",
+            ),
+            _ => first_error(error, to_client),
         }
     }
 
@@ -115,7 +127,7 @@ impl ExpectTlsAnswer {
 
     pub(super) fn ended(self, exchange: &mut Exchange<'_>) -> Outcome {
         if let Some(error) = messages::server_error(exchange.from_server.filled(), true) {
-            return Err(first_error(error, exchange.to_client));
+            return Err(self.unproven(error, exchange.to_client));
         }
         if self.plan.is_tls_optional() {
             return self.plan.dial(false, exchange);
