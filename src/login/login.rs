@@ -9,8 +9,10 @@
 //! that leaves ends its login: the owner drops it. What a step that refuses has for the server is sent
 //! before the server's connection is closed.
 
+use std::time::Duration;
+
 use super::exchange::{Exchange, Packets, Refusal, Step, Waits};
-use super::{Account, mysql, postgres};
+use super::{Account, Keys, mysql, postgres};
 use crate::limits;
 use crate::wire::sink::Sink;
 
@@ -88,6 +90,14 @@ impl Login {
         match self {
             Self::Postgres(_) => {}
             Self::Mysql(login) => login.farewell(to_server),
+        }
+    }
+
+    /// For how long a login that calculates need not be stepped; [`Keys::work`] is called in the meantime, in turns.
+    pub fn rest(&self, keys: &Keys) -> Duration {
+        match self {
+            Self::Postgres(login) => login.rest(keys),
+            Self::Mysql(_) => Duration::ZERO,
         }
     }
 

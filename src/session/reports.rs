@@ -383,6 +383,12 @@ impl Sessions {
                 Due::Connection(key, connection) => {
                     self.tell(now, key, &connection, Call::Overdue, outbox);
                 }
+                Due::Keys => {
+                    self.means.keys.work();
+                    if self.means.keys.has_work() {
+                        self.targets.arm_work(now);
+                    }
+                }
                 Due::Pressure => self.relieve_pressure(now, outbox),
                 // The table's own.
                 Due::Credit | Due::Memory => {}

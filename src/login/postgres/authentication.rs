@@ -123,7 +123,7 @@ impl ExpectScramFirst {
 
 impl Deriving {
     pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
-        let Some((message, proof)) = self.deriving.advance(exchange.keys) else {
+        let Some((message, proof)) = self.deriving.answer() else {
             return Next::wait(self);
         };
         let message = messages::typed(b'p', &[message.as_bytes()]);

@@ -142,6 +142,7 @@ impl World {
         while self.login.is_some() {
             while self.waits_for() == Some(Waits::Turn) {
                 self.turns += 1;
+                self.keys.work();
                 self.step();
             }
             let len = piece.min(self.under_way.len()).min(bytes_max - delivered);
@@ -255,7 +256,7 @@ fn every_method_lets_the_client_in_plain_and_over_tls() {
 fn a_derivation_takes_turns_and_is_made_once() {
     let mut world = World::new(account(), Conduct::new(Method::Scram(4096))).login();
     world.relay();
-    assert_eq!(world.turns, 4096 / 512 - 1);
+    assert_eq!(world.turns, 4096 / 1024);
     world.login = Some(AnyLogin::postgres(account(), NONCE));
     world.turns = 0;
     let world = world.login();

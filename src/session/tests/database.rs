@@ -123,3 +123,18 @@ fn one_users_errands_leave_room_for_those_of_others() {
     world.vanishes("s", "again");
     assert_eq!(world.errands().len(), 1);
 }
+
+#[test]
+fn what_a_login_holds_of_its_server_is_in_the_budget() {
+    let mut world = World::new();
+    world.open_postgres("s", "u");
+    let target = world.knocks("s", "1");
+    world.takes(target, 100);
+    assert_eq!(world.sessions.buffered_bytes(), 0);
+    // A request for a proof that is never whole.
+    let message = [b"R\0\0\xff\xf0", &[0; 60_000][..]].concat();
+    world.hears(target, &message);
+    assert_eq!(world.sessions.buffered_bytes(), message.len());
+    world.deliver_to(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    assert_eq!(world.sessions.buffered_bytes(), 0);
+}
