@@ -156,6 +156,8 @@ impl Machine for Between {
             Stage::Entering(..) => self.drive(sides, &Login::server_ended),
             Stage::Relaying(relay) => {
                 let farewell = match (relay.said_goodbye(), self.wire.is_end_meant()) {
+                    // Whoever says goodbye closes its own socket. Where the gateway itself listens, a word about
+                    // one connection ends its client's whole session, the other connections with it.
                     (true, _) => Farewell::Silent,
                     (false, true) => Farewell::Ended,
                     (false, false) => Farewell::Because(CUT.into()),
@@ -169,6 +171,7 @@ impl Machine for Between {
 
     fn client_left(&mut self, sides: &mut Sides<'_>) -> Next {
         self.close(sides);
+        // Data that ends like a goodbye has a server that reads, which sees the end by itself: there is nothing to cancel.
         let next = match (&self.stage, self.peer) {
             (Stage::Relaying(relay), Some(peer)) if relay.is_busy() && !relay.said_goodbye() => {
                 match relay.cancel_key() {
