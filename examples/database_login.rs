@@ -19,7 +19,7 @@ use hoop_lite::base::{ByteBuf, Roots, Secret, Trust};
 use hoop_lite::limits;
 use hoop_lite::login::postgres::Cancel;
 use hoop_lite::login::{
-    Account, CancelKey, Cause, Exchange, Keys, Login, Refusal, Relay, Step, TlsMode, TlsWish,
+    Account, CancelKey, Cause, Exchange, Keys, Login, Refusal, Relay, SslMode, Step, TlsWish,
 };
 use hoop_lite::tls::{Alpn, Client, Configuration, Stream, StreamError, Subject, Versions};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -28,7 +28,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 struct Variables {
     host: String,
     address: String,
-    tls: TlsMode,
+    tls: SslMode,
     roots: Roots,
 }
 
@@ -52,7 +52,7 @@ fn main() -> io::Result<()> {
     let variables = Variables {
         address: format!("{host}:{}", variable("PORT", default_port())),
         host,
-        tls: TlsMode::parse(&variable("SSLMODE", "")).map_err(|it| io::Error::other(it.text))?,
+        tls: SslMode::parse(&variable("SSLMODE", "")).map_err(|it| io::Error::other(it.text))?,
         roots: match &*root_file {
             "" => Roots::Public,
             path => Roots::Only(fs::read(path)?),
@@ -96,12 +96,12 @@ fn default_port() -> &'static str {
     }
 }
 
-fn account(tls: TlsMode) -> io::Result<Account> {
+fn account(tls: SslMode) -> io::Result<Account> {
     let password = Secret::new(variable("PASS", ""));
     let account = Account::new(variable("USER", "postgres"), password)
         .with_database(variable("DB", ""))
         .with_tls(tls)
-        .with_plain_password_allowed(tls == TlsMode::Disable);
+        .with_plain_password_allowed(tls == SslMode::Disable);
     Ok(match &*variable("MYSQL_RSA", "") {
         "true" => account.with_rsa(random()?),
         _ => account,

@@ -122,6 +122,7 @@ corpora! {
     mysql_messages,
     mysql_login,
     rsa_key,
+    database_session,
     agent,
     agent_conversation,
 }

@@ -46,9 +46,14 @@ pub enum Said {
     Other,
 }
 
+/// Packets that write to a TCP connection, and to one of PostgreSQL.
+const TCP_WRITE: &str = "AgentTCPConnectionWrite";
+const POSTGRES_WRITE: &str = "AgentPGConnectionWrite";
+
 /// One agent's link, seen from the gateway.
 pub struct Gateway {
     peer: Peer,
+    write_kind: &'static str,
     plaintext: Vec<u8>,
     taken: usize,
     message: Vec<u8>,
@@ -62,6 +67,7 @@ impl Gateway {
     pub fn accept(listener: &TcpListener, identity: &Identity) -> Self {
         let mut gateway = Self {
             peer: Peer::accept(listener, identity),
+            write_kind: TCP_WRITE,
             plaintext: Vec::new(),
             taken: 0,
             message: Vec::new(),
@@ -91,8 +97,30 @@ impl Gateway {
 
     /// Opens the session, whose connections go to this port of 127.0.0.1.
     pub fn open_tcp(&mut self, port: u16) {
-        self.send_open(SESSION, &SessionRequest::tcp("127.0.0.1", port));
-        while !matches!(self.hear(None), Said::Opened) {}
+        self.open(&SessionRequest::tcp("127.0.0.1", port));
+    }
+
+    /// The same, whose connections the agent logs in to PostgreSQL with this SSLMODE.
+    pub fn open_postgres(&mut self, port: u16, mode: &str) {
+        self.write_kind = POSTGRES_WRITE;
+        let request = SessionRequest::new("postgres", "connect")
+            .env("HOST", "127.0.0.1")
+            .env("PORT", &port.to_string())
+            .env("USER", "app")
+            .env("PASS", "s3cret")
+            .env("SSLMODE", mode);
+        self.open(&request);
+    }
+
+    fn open(&mut self, request: &SessionRequest) {
+        self.send_open(SESSION, request);
+        loop {
+            match self.hear(None) {
+                Said::Opened => return,
+                Said::Closed { text, .. } => panic!("not opened: {text}"),
+                _ => {}
+            }
+        }
     }
 
     /// Opens a session that runs a command, and starts it.
@@ -121,18 +149,18 @@ impl Gateway {
             (spec::CONNECTION_ID, number.as_str()),
             (spec::TCP_SERVER_CONNECT, ""),
         ];
-        self.send(&message("AgentTCPConnectionWrite", &entries, b""));
+        self.send(&message(TCP_WRITE, &entries, b""));
     }
 
     /// Sends bytes to the target of a connection.
     pub fn write(&mut self, connection: usize, payload: &[u8]) {
-        let bytes = tcp_write(connection, payload);
+        let bytes = self.written(connection, payload);
         self.send(&bytes);
     }
 
     /// The same bytes again and again, `count` times, in batches.
     pub fn write_repeatedly(&mut self, connection: usize, payload: &[u8], count: usize) {
-        let one = tcp_write(connection, payload);
+        let one = self.written(connection, payload);
         let framed = self.framed(&one);
         let per_batch = (BATCH_BYTES / framed.len()).max(1);
         let batch = framed.repeat(per_batch);
@@ -147,7 +175,7 @@ impl Gateway {
 
     /// Bytes on the wire, encryption aside, of one packet with this payload.
     pub fn framed_write(&mut self, connection: usize, payload: &[u8]) -> Vec<u8> {
-        let bytes = tcp_write(connection, payload);
+        let bytes = self.written(connection, payload);
         self.take_window(bytes.len());
         self.framed(&bytes)
     }
@@ -181,6 +209,16 @@ impl Gateway {
             }
             self.hear(Some(left));
         }
+    }
+
+    /// The packet that writes this to the target of a connection.
+    fn written(&self, connection: usize, payload: &[u8]) -> Vec<u8> {
+        let number = connection.to_string();
+        let entries = [
+            (spec::SESSION_ID, SESSION),
+            (spec::CONNECTION_ID, number.as_str()),
+        ];
+        message(self.write_kind, &entries, payload)
     }
 
     fn send(&mut self, message: &[u8]) {
@@ -297,7 +335,7 @@ impl Gateway {
         };
         let said = match packet.kind {
             Some(Kind::ClientSessionOpenOK) => Said::Opened,
-            Some(Kind::ClientTCPConnectionWrite) => Said::Bytes {
+            Some(Kind::ClientTCPConnectionWrite | Kind::ClientPGConnectionWrite) => Said::Bytes {
                 connection: text(spec::CONNECTION_ID).parse().unwrap(),
                 bytes: packet.payload.to_vec(),
             },
@@ -332,15 +370,6 @@ fn header_block(fields: &[(&str, &str)], has_status: bool) -> Vec<u8> {
         }
     }
     out
-}
-
-fn tcp_write(connection: usize, payload: &[u8]) -> Vec<u8> {
-    let number = connection.to_string();
-    let entries = [
-        (spec::SESSION_ID, SESSION),
-        (spec::CONNECTION_ID, number.as_str()),
-    ];
-    message("AgentTCPConnectionWrite", &entries, payload)
 }
 
 fn message(kind: &str, entries: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {

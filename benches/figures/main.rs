@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
 
+mod database;
 mod gateway;
 mod peer;
 mod pipe;
@@ -70,7 +71,7 @@ fn main() {
         eprintln!("only one core: agent and peer share it, throughput and latency mean little");
     }
     let wanted: Vec<&&str> = rest.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 8] = [
+    let rows: [(&str, Measure); 9] = [
         ("down", |bench| bench.throughput(Way::Down)),
         ("up", |bench| bench.throughput(Way::Up)),
         ("trickle", Bench::trickle),
@@ -78,6 +79,7 @@ fn main() {
         ("start", Bench::start),
         ("execs", Bench::execs),
         ("relays", Bench::relays),
+        ("database", database::measure_all),
         ("idle", Bench::idle),
     ];
     for (name, row) in rows {

@@ -53,6 +53,9 @@ fn pem(surroundings: Surroundings<'_>, value: &str) -> Result<Vec<u8>, ConfigErr
 /// and templates did to its lines: indentation, `\\n` for line ends, no line ends at all, a byte
 /// order mark. One certificate in DER becomes PEM.
 pub fn as_pem(content: &[u8]) -> Result<Vec<u8>, ConfigError> {
+    // Some mounts and templates end a text as C does.
+    let ends = content.iter().rev().take_while(|byte| **byte == 0).count();
+    let content = content.get(..content.len() - ends).unwrap_or(content);
     // An ASN.1 SEQUENCE whose length takes two bytes.
     if content.starts_with(&[0x30, 0x82]) {
         return Ok([BEGIN, b"\n", base64::encode(content).as_bytes(), b"\n", END].concat());

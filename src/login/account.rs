@@ -1,6 +1,6 @@
 //! What a connection's own variables say about the account and the way to it.
 
-use super::{Cause, Refusal, TlsMode};
+use super::{Cause, Refusal, SslMode};
 use crate::base::{Secret, Verify};
 
 /// How to log in. Holds the password for as long as the login takes.
@@ -8,7 +8,7 @@ pub struct Account {
     pub(super) user: Vec<u8>,
     pub(super) password: Secret,
     pub(super) database: Option<Vec<u8>>,
-    pub(super) tls: TlsMode,
+    pub(super) tls: SslMode,
     pub(super) is_plain_password_allowed: bool,
     pub(super) rsa_seed: Option<[u8; 20]>,
 }
@@ -20,7 +20,7 @@ impl Account {
             user: user.into(),
             password,
             database: None,
-            tls: TlsMode::Disable,
+            tls: SslMode::Disable,
             is_plain_password_allowed: false,
             rsa_seed: None,
         }
@@ -33,7 +33,7 @@ impl Account {
     }
 
     /// `SSLMODE`.
-    pub fn with_tls(mut self, tls: TlsMode) -> Self {
+    pub fn with_tls(mut self, tls: SslMode) -> Self {
         self.tls = tls;
         self
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{CancelKey, Keys, Relay};
+use crate::base::plain::beginning;
 use crate::base::{ByteBuf, Verify};
 use crate::wire::sink::Sink;
 
@@ -80,9 +81,12 @@ pub struct TlsWish {
     pub verify: Verify,
 }
 
+/// Of a wrong value in an error.
+const NAME_SHOWN_MAX: usize = 32;
+
 /// `SSLMODE`, as libpq means it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsMode {
+pub enum SslMode {
     /// Never.
     Disable,
     /// Where the server has it; whoever it is.
@@ -93,7 +97,7 @@ pub enum TlsMode {
     VerifyFull,
 }
 
-impl TlsMode {
+impl SslMode {
     /// The mode of this name; an empty one is the default.
     pub fn parse(name: &str) -> Result<Self, Refusal> {
         Ok(match name {
@@ -102,11 +106,28 @@ impl TlsMode {
             "require" => Self::Require,
             "verify-full" => Self::VerifyFull,
             _ => {
+                let near = match &name.to_ascii_lowercase()[..] {
+                    "verify-ca" => "; verify-full checks that authority, and the name",
+                    "allow" => "; prefer tries TLS first",
+                    "disable" | "prefer" | "require" | "verify-full" => "; in lower case",
+                    _ => "",
+                };
                 let accepted = "accept only: [disable prefer require verify-full]";
-                let text = format!("wrong option ({name:?}) for SSLMODE, {accepted}");
+                let name = beginning(name, NAME_SHOWN_MAX);
+                let text = format!("wrong option ({name:?}) for SSLMODE, {accepted}{near}");
                 return Err(Refusal::new(Cause::Unsupported, text));
             }
         })
+    }
+
+    /// Said of a server without TLS. Whoever wants to know the server must not be told to go without.
+    pub(super) fn no_tls(self, enable: [&'static str; 2]) -> Refusal {
+        let [by_force, verified] = enable;
+        let text = match self {
+            Self::VerifyFull => verified,
+            _ => by_force,
+        };
+        Refusal::new(Cause::Unreachable, text)
     }
 
     /// What it asks of TLS; `None` where it wants none.
@@ -150,6 +171,8 @@ pub enum Cause {
     Unsupported,
     /// We are leaving.
     Stopping,
+    /// We have no room.
+    Full,
     /// The server has said it to the client itself: there is nothing to add.
     Said,
 }

@@ -12,27 +12,29 @@
 use std::time::Duration;
 
 use super::exchange::{Exchange, Packets, Refusal, Step, Waits};
-use super::{Account, Keys, mysql, postgres};
+use super::mysql::MysqlLogin;
+use super::postgres::PostgresLogin;
+use super::{Account, Keys};
 use crate::limits;
 use crate::wire::sink::Sink;
 
 /// One row a dialect.
 pub enum Login {
     /// PostgreSQL.
-    Postgres(postgres::Login),
+    Postgres(PostgresLogin),
     /// MySQL and MariaDB.
-    Mysql(mysql::Login),
+    Mysql(MysqlLogin),
 }
 
 impl Login {
     /// A PostgreSQL client has connected. `nonce` is from a generator for keys, used once.
     pub fn postgres(account: Account, nonce: [u8; 18]) -> Self {
-        Self::Postgres(postgres::Login::new(account, nonce))
+        Self::Postgres(PostgresLogin::new(account, nonce))
     }
 
     /// A MySQL or MariaDB client has connected, and waits for the server to speak.
     pub fn mysql(account: Account) -> Self {
-        Self::Mysql(mysql::Login::new(account))
+        Self::Mysql(MysqlLogin::new(account))
     }
 
     /// Bytes have come, or a turn.
@@ -81,6 +83,15 @@ impl Login {
         match self {
             Self::Postgres(login) => login.refuse(refusal, to_client),
             Self::Mysql(login) => login.refuse(refusal, to_client),
+        }
+    }
+
+    /// A client that asks for encryption first takes no error for an answer: it is told as soon as it has said
+    /// who it is, which ends the login. `false`: this client listens already.
+    pub fn refuse_later(&mut self, refusal: &Refusal) -> bool {
+        match self {
+            Self::Postgres(login) => login.refuse_later(refusal),
+            Self::Mysql(_) => false,
         }
     }
 

@@ -40,7 +40,7 @@ pub mod rsa;
 pub mod scram;
 
 pub use account::Account;
-pub use exchange::{Cause, Exchange, Packets, Refusal, Step, TlsMode, TlsWish, Waits};
+pub use exchange::{Cause, Exchange, Packets, Refusal, SslMode, Step, TlsWish, Waits};
 pub use login::Login;
 pub use relay::{CancelKey, Relay};
 pub use scram::Keys;

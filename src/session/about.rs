@@ -1,6 +1,7 @@
 //! What is known about a session: everything that came with its opening.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use super::account;
 use super::command;
@@ -12,10 +13,11 @@ use super::place;
 use super::protocol::{Dialect, Protocol};
 use super::seam::Machine;
 use super::shares::{Shares, Table, UserKey};
-use crate::base::plain::cut;
+use crate::base::plain::{Word, cut};
 use crate::limits;
 use crate::login::Refusal;
 use crate::packet::{Kind, Outbox, spec};
+use crate::tls::OwnTickets;
 
 /// What is known about a session. Nothing of it changes but what it holds, and what a terminal adds.
 pub(super) struct About {
@@ -32,6 +34,8 @@ pub(super) struct About {
     pub(super) held: usize,
     /// Its machines' warning was given.
     pub(super) is_warned: Cell<bool>,
+    /// Of TLS with its server.
+    pub(super) tickets: Rc<RefCell<OwnTickets>>,
 }
 
 impl About {
@@ -58,6 +62,12 @@ impl About {
     pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
         if let Some(dialect) = self.protocol.dialect {
             self.machine(dialect, means)?;
+            if self.environment.own().text("PASS").ends_with('\n') {
+                log::warn!(
+                    "sid={} PASS of the connection ends in a line end, which counts: if logins fail, store it without",
+                    Word(&self.id)
+                );
+            }
         }
         Ok(())
     }
@@ -68,7 +78,11 @@ impl About {
         dialect: Dialect,
         means: &mut Means,
     ) -> Result<Box<dyn Machine>, Refusal> {
-        account::machine(dialect, self.environment.own(), means)
+        let port = match self.place() {
+            Some(Where::Name { port, .. }) => port,
+            _ => 0,
+        };
+        account::machine((dialect, port), &self.environment, &self.tickets, means)
     }
 
     /// Packets of this kind bring something for it.

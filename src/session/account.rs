@@ -1,39 +1,51 @@
 //! What a connection's own variables say about its account, and the machine that logs in with it.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use super::between::Between;
-use super::environment::Variables;
+use super::environment::{Environment, Variables};
 use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
-use crate::login::{Account, Login, Refusal, TlsMode};
+use crate::login::{Account, Cause, Login, Refusal, SslMode};
+use crate::tls::OwnTickets;
 
 /// What stands between a new client and its server, or what is wrong with the variables.
 pub(super) fn machine(
-    dialect: Dialect,
-    own: &Variables,
+    (dialect, port): (Dialect, u16),
+    environment: &Environment,
+    tickets: &Rc<RefCell<OwnTickets>>,
     means: &mut Means,
 ) -> Result<Box<dyn Machine>, Refusal> {
+    let own = environment.own();
     let account = account(own)?;
     let login = match dialect {
         Dialect::Postgres => Login::postgres(account, means.random()?),
-        Dialect::Mysql if own.text("MYSQL_RSA") == "true" => {
-            Login::mysql(account.with_rsa(means.random()?))
-        }
-        Dialect::Mysql => Login::mysql(account),
+        Dialect::Mysql => match own.text("MYSQL_RSA").trim() {
+            "true" => Login::mysql(account.with_rsa(means.random()?)),
+            "" | "false" => Login::mysql(account),
+            _ => {
+                let text = "MYSQL_RSA of the connection is neither true nor false";
+                return Err(Refusal::new(Cause::Unsupported, text));
+            }
+        },
     };
-    let named = own.text("SSLROOTCERT");
+    let named = environment.own_or_file("SSLROOTCERT");
     let way = Way {
         host: host(own).to_owned(),
+        port,
         authorities: (!named.is_empty()).then(|| named.to_owned()),
+        tickets: tickets.clone(),
     };
     Ok(Box::new(Between::new(login, way)))
 }
 
 fn account(own: &Variables) -> Result<Account, Refusal> {
-    let tls = TlsMode::parse(own.text("SSLMODE").trim())?;
+    let tls = SslMode::parse(own.text("SSLMODE").trim())?;
     let user = own.get("USER").unwrap_or_default();
     let password = own.secret("PASS").cloned().unwrap_or_default();
-    let is_plain = tls == TlsMode::Disable || is_here(host(own));
+    let is_plain = tls == SslMode::Disable || is_here(host(own));
     Ok(Account::new(user, password)
         .with_database(own.get("DB").unwrap_or_default())
         .with_tls(tls)

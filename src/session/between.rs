@@ -95,6 +95,7 @@ impl Machine for Between {
     }
 
     fn dialled(&mut self, sides: &mut Sides<'_>) -> Next {
+        self.note_target(true);
         self.drive(sides, &Login::step)
     }
 
@@ -104,7 +105,15 @@ impl Machine for Between {
     }
 
     fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next {
-        let text = ["the database server can't be reached: ", reason].concat();
+        self.note_target(false);
+        let (host, port) = match &self.stage {
+            Stage::Entering(_, entering) => (&entering.way.host[..], entering.way.port),
+            _ => ("", 0),
+        };
+        let text = format!(
+            "the database server at {host}:{port} can't be reached, {reason}: check HOST and PORT of the connection, \
+             and that the agent's host gets there"
+        );
         self.end(sides, Refusal::new(Cause::Unreachable, text))
     }
 
@@ -184,16 +193,22 @@ impl Machine for Between {
         self.over(next)
     }
 
-    fn refuse(&mut self, sides: &mut Sides<'_>, why: Why) {
+    fn refuse(&mut self, sides: &mut Sides<'_>, why: Why) -> Next {
         let (cause, text) = match why {
             Why::Stopping => (Cause::Stopping, "the agent is shutting down: connect again"),
             Why::Stalled => (Cause::Unreachable, super::STALLED),
-            Why::NoRoom => (
-                Cause::Unreachable,
-                "the agent has no room for another connection",
-            ),
+            Why::NoRoom => (Cause::Full, "the agent has no room for another connection"),
         };
-        self.end(sides, Refusal::new(cause, text));
+        let refusal = Refusal::new(cause, text);
+        // What a stalled one holds is needed at once by others.
+        if let Stage::Entering(login, _) = &mut self.stage
+            && why != Why::Stalled
+            && login.refuse_later(&refusal)
+        {
+            return Next::Go;
+        }
+        self.end(sides, refusal);
+        Next::Close(Farewell::Ended)
     }
 
     fn overdue(&mut self, sides: &mut Sides<'_>) -> Next {
@@ -268,7 +283,7 @@ const DEMANDING: &str =
     "the server has us send more than a login has: check HOST and PORT of the connection";
 const CUT: &str = "the server's connection was cut: its TLS has not ended as it should";
 const SILENT_SERVER: &str = "the database server did not answer within 15 s: its load, or a firewall on the \
-     way, may be the reason";
+     way, may be the reason, or it is no server of this kind: check PORT";
 const SLOW_SERVER: &str =
     "the database server did not let the client in within 60 s: its load may be the reason";
 const SILENT_CLIENT: &str = "the client did not say who it is within 60 s: connect again";

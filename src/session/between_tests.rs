@@ -1,11 +1,13 @@
 //! Whole connections through [`Between`]: a client, a simulated server with TLS, and every byte at which one of them
 //! may leave.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use loopback_gateway::postgres::{
-    Conduct, Method, RESULT, Server, TlsAnswer, messages as read_messages, startup,
+    Conduct, Method, RESULT, Server, TlsAnswer, messages as read_messages, opening, startup,
 };
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::{Security, mysql, postgres};
@@ -14,8 +16,9 @@ use super::super::means::{AuthorityError, Means, Sources, Way};
 use super::super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
 use super::*;
 use crate::base::{ByteBuf, Secret};
-use crate::login::{Account, Login, TlsMode};
+use crate::login::{Account, Login, SslMode};
 use crate::packet::{Kind, Outbox, Packet, SpecEntry, spec};
+use crate::tls::OwnTickets;
 
 const PASSWORD: &str = "s3cret";
 const VERSION: u32 = 3 << 16;
@@ -59,6 +62,15 @@ struct World {
 
 impl World {
     fn new(account: Account, conduct: Conduct, certificate: &Certificate) -> Self {
+        Self::of_session(Rc::default(), account, conduct, certificate)
+    }
+
+    fn of_session(
+        tickets: Rc<RefCell<OwnTickets>>,
+        account: Account,
+        conduct: Conduct,
+        certificate: &Certificate,
+    ) -> Self {
         let certificate = certificate.clone();
         let make = move || {
             let server = Server::new(conduct.clone());
@@ -66,15 +78,23 @@ impl World {
         };
         Self::with(
             Login::postgres(account, [7; 18]),
+            tickets,
             Box::new(make),
             "db.example",
         )
     }
 
-    fn with(login: Login, make: Box<dyn Fn() -> Secure>, host: &str) -> Self {
+    fn with(
+        login: Login,
+        tickets: Rc<RefCell<OwnTickets>>,
+        make: Box<dyn Fn() -> Secure>,
+        host: &str,
+    ) -> Self {
         let way = Way {
             host: host.to_owned(),
+            port: 5432,
             authorities: Some("of the connection".to_owned()),
+            tickets,
         };
         Self {
             machine: Box::new(Between::new(login, way)),
@@ -249,10 +269,10 @@ impl World {
     }
 }
 
-fn account(tls: TlsMode) -> Account {
+fn account(tls: SslMode) -> Account {
     Account::new("app", Secret::new(PASSWORD))
         .with_tls(tls)
-        .with_plain_password_allowed(tls == TlsMode::Disable)
+        .with_plain_password_allowed(tls == SslMode::Disable)
 }
 
 fn client_startup() -> Vec<u8> {
@@ -270,8 +290,8 @@ fn certificate() -> Certificate {
 /// A client that is logged in over TLS, or without.
 fn relaying(tls: bool) -> World {
     let (mode, answer) = match tls {
-        true => (TlsMode::VerifyFull, TlsAnswer::Yes),
-        false => (TlsMode::Disable, TlsAnswer::No),
+        true => (SslMode::VerifyFull, TlsAnswer::Yes),
+        false => (SslMode::Disable, TlsAnswer::No),
     };
     let certificate = certificate();
     let conduct = Conduct::new(Method::Scram(2)).with_tls(answer);
@@ -286,10 +306,10 @@ fn every_method_and_mode_logs_in_and_relays_whatever_the_pieces() {
     let certificate = certificate();
     for method in METHODS {
         for (mode, answer, is_secure) in [
-            (TlsMode::Disable, TlsAnswer::No, false),
-            (TlsMode::Prefer, TlsAnswer::Yes, true),
-            (TlsMode::Require, TlsAnswer::Yes, true),
-            (TlsMode::VerifyFull, TlsAnswer::Yes, true),
+            (SslMode::Disable, TlsAnswer::No, false),
+            (SslMode::Prefer, TlsAnswer::Yes, true),
+            (SslMode::Require, TlsAnswer::Yes, true),
+            (SslMode::VerifyFull, TlsAnswer::Yes, true),
         ] {
             for piece in [1, 37, usize::MAX] {
                 let conduct = Conduct::new(method).with_tls(answer);
@@ -316,7 +336,7 @@ fn every_method_and_mode_logs_in_and_relays_whatever_the_pieces() {
 fn tls_1_2_will_do() {
     let certificate = Certificate::with(&["db.example"], Security::Tls12);
     let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
-    let world = World::new(account(TlsMode::VerifyFull), conduct, &certificate);
+    let world = World::new(account(SslMode::VerifyFull), conduct, &certificate);
     let mut world = world.trusting(&certificate).login(5);
     world.say(QUERY);
     world.arrive(5, usize::MAX);
@@ -368,7 +388,7 @@ fn a_server_that_dies_at_any_byte_is_told_to_client_and_log() {
     let certificate = certificate();
     let world = || {
         let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
-        let mut world = World::new(account(TlsMode::Require), conduct, &certificate);
+        let mut world = World::new(account(SslMode::Require), conduct, &certificate);
         world.say(&client_startup());
         world
     };
@@ -415,13 +435,13 @@ fn every_state_can_be_refused_at_every_byte_of_the_server() {
     let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
     let mut at = 0;
     loop {
-        let mut world = World::new(account(TlsMode::Require), conduct.clone(), &certificate);
+        let mut world = World::new(account(SslMode::Require), conduct.clone(), &certificate);
         world.say(&client_startup());
         if world.arrive(usize::MAX, at) < at || world.kinds_are_ready() {
             break;
         }
         world.call(&mut |machine, sides| {
-            machine.refuse(sides, Why::Stopping);
+            let _ = machine.refuse(sides, Why::Stopping);
             Next::Go
         });
         assert!(world.error().contains("57P01"), "{at}");
@@ -432,12 +452,36 @@ fn every_state_can_be_refused_at_every_byte_of_the_server() {
 }
 
 #[test]
+fn a_client_that_asks_for_encryption_hears_a_refusal_when_it_listens() {
+    let conduct = Conduct::new(Method::Scram(2));
+    for (why, code) in [(Why::Stopping, "57P01"), (Why::NoRoom, "53300")] {
+        let mut world = World::new(
+            account(SslMode::Prefer),
+            conduct.clone(),
+            &certificate_once(),
+        );
+        world.call(&mut |machine, sides| machine.refuse(sides, why));
+        assert!(world.end.is_none() && world.packets.is_empty());
+        world.say(&opening(80_877_103, b""));
+        assert_eq!(world.packets, [b"N"]);
+        assert!(world.machine.due().is_some());
+        world.say(&client_startup());
+        world.packets.remove(0);
+        assert!(world.error().contains(code));
+        assert!(world.end.is_some() && world.dials == 0);
+    }
+    let mut world = World::new(account(SslMode::Prefer), conduct, &certificate_once());
+    world.call(&mut |machine, sides| machine.refuse(sides, Why::Stalled));
+    assert!(world.end.is_some());
+}
+
+#[test]
 fn a_client_that_leaves_at_any_byte_leaves_nothing_behind() {
     let bytes = [&client_startup()[..], QUERY].concat();
     for at in 0..bytes.len() {
         let certificate = certificate_once();
         let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
-        let mut world = World::new(account(TlsMode::Require), conduct, &certificate);
+        let mut world = World::new(account(SslMode::Require), conduct, &certificate);
         world.say(&bytes[..at]);
         world.call(&mut |machine, sides| machine.client_left(sides));
         assert!(world.end.is_none() && world.machine.due().is_none());
@@ -453,8 +497,8 @@ fn certificate_once() -> Certificate {
 #[test]
 fn what_came_early_is_relayed_in_the_same_call() {
     for (mode, answer) in [
-        (TlsMode::Disable, TlsAnswer::No),
-        (TlsMode::Require, TlsAnswer::Yes),
+        (SslMode::Disable, TlsAnswer::No),
+        (SslMode::Require, TlsAnswer::Yes),
     ] {
         let conduct = Conduct::new(Method::Scram(2)).with_tls(answer);
         let mut world = World::new(account(mode), conduct, &certificate_once());
@@ -471,7 +515,7 @@ fn what_came_early_is_relayed_in_the_same_call() {
 fn a_login_holds_so_much_of_its_client_and_its_server_and_no_more() {
     let conduct = Conduct::new(Method::Scram(2));
     let mut world = World::new(
-        account(TlsMode::Disable),
+        account(SslMode::Disable),
         conduct.clone(),
         &certificate_once(),
     );
@@ -480,7 +524,7 @@ fn a_login_holds_so_much_of_its_client_and_its_server_and_no_more() {
     assert!(world.from_client.len() <= limits::LOGIN_CLIENT_BYTES_MAX + 1);
     assert!(world.error().contains("08P01") && world.because().contains("before the login"));
 
-    let mut world = World::new(account(TlsMode::Require), conduct, &certificate_once());
+    let mut world = World::new(account(SslMode::Require), conduct, &certificate_once());
     world.say(&client_startup());
     world.under_way = vec![b'E'; 200_000];
     world.arrive(16_384, usize::MAX);
@@ -492,7 +536,7 @@ fn each_side_is_waited_for_as_long_as_it_may_take() {
     let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
     let world = || {
         World::new(
-            account(TlsMode::Require),
+            account(SslMode::Require),
             conduct.clone(),
             &certificate_once(),
         )
@@ -527,7 +571,7 @@ fn each_side_is_waited_for_as_long_as_it_may_take() {
 fn a_login_says_so_much_without_room_and_then_waits_like_a_relay() {
     let mut conduct = Conduct::new(Method::Trust);
     conduct.notice = "x".repeat(100_000);
-    let mut world = World::new(account(TlsMode::Disable), conduct, &certificate_once());
+    let mut world = World::new(account(SslMode::Disable), conduct, &certificate_once());
     world.has_room = false;
     world.say(&client_startup());
     world.arrive(usize::MAX, 60_000);
@@ -543,6 +587,32 @@ fn a_login_says_so_much_without_room_and_then_waits_like_a_relay() {
     world.arrive(usize::MAX, usize::MAX);
     assert_eq!(world.kinds(), b"RSNKNZ");
     assert!(world.machine.needs_room());
+}
+
+#[test]
+fn tls_is_resumed_within_a_session_and_never_in_anothers() {
+    for security in [Security::Tls12, Security::Tls13] {
+        for mode in [SslMode::Require, SslMode::VerifyFull] {
+            let certificate = Certificate::with(&["db.example"], security);
+            // Answers whether it was resumed.
+            let connect = |means: &mut Means, tickets: &Rc<RefCell<OwnTickets>>| {
+                let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
+                let tickets = Rc::clone(tickets);
+                let mut world = World::of_session(tickets, account(mode), conduct, &certificate);
+                std::mem::swap(&mut world.means, means);
+                let mut world = world.login(usize::MAX);
+                assert_eq!(world.kinds(), b"RSNKNZ");
+                std::mem::swap(&mut world.means, means);
+                world.server.as_ref().unwrap().is_resumed()
+            };
+            let mut means = Means::new(Box::new(Roots(certificate.ca_pem.clone())));
+            let (one, other) = (Rc::default(), Rc::default());
+            assert!(!connect(&mut means, &one));
+            assert!(connect(&mut means, &one) && connect(&mut means, &one));
+            assert!(!connect(&mut means, &other));
+            assert!(connect(&mut means, &other) && connect(&mut means, &one));
+        }
+    }
 }
 
 #[test]
@@ -587,7 +657,7 @@ fn tls_that_breaks_ends_the_connection_with_a_word() {
 fn a_certificate_that_does_not_do_is_the_end_unless_nobody_asked_for_one() {
     let (right, wrong) = (certificate(), Certificate::new(&["other.example"]));
     let conduct = || Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
-    let world = World::new(account(TlsMode::VerifyFull), conduct(), &wrong);
+    let world = World::new(account(SslMode::VerifyFull), conduct(), &wrong);
     let world = world.trusting(&wrong).login(usize::MAX);
     assert!(
         world.because().contains("not for db.example"),
@@ -595,14 +665,14 @@ fn a_certificate_that_does_not_do_is_the_end_unless_nobody_asked_for_one() {
         world.because()
     );
     assert!(world.error().contains("HOST of the connection"));
-    let world = World::new(account(TlsMode::VerifyFull), conduct(), &wrong);
+    let world = World::new(account(SslMode::VerifyFull), conduct(), &wrong);
     let world = world.trusting(&right).login(usize::MAX);
     assert!(world.because().contains("SSLROOTCERT of the connection"));
-    for mode in [TlsMode::Prefer, TlsMode::Require] {
+    for mode in [SslMode::Prefer, SslMode::Require] {
         let world = World::new(account(mode), conduct(), &wrong).login(usize::MAX);
         assert_eq!(world.kinds(), b"RSNKNZ");
     }
-    let mut world = World::new(account(TlsMode::VerifyFull), conduct(), &right);
+    let mut world = World::new(account(SslMode::VerifyFull), conduct(), &right);
     world.means = Means::new(Box::new(Roots("no certificate".to_owned())));
     let world = world.login(usize::MAX);
     assert!(world.because().contains("has no usable certificate"));
@@ -611,15 +681,48 @@ fn a_certificate_that_does_not_do_is_the_end_unless_nobody_asked_for_one() {
 #[test]
 fn a_server_that_can_not_be_reached_is_named_to_the_client() {
     let conduct = Conduct::new(Method::Trust);
-    let mut world = World::new(account(TlsMode::Disable), conduct, &certificate_once());
+    let mut world = World::new(account(SslMode::Disable), conduct, &certificate_once());
     world.say(&client_startup());
     world.call(&mut |machine, sides| machine.failed(sides, "connection refused"));
     assert!(
         world
             .error()
-            .contains("can't be reached: connection refused")
+            .contains("db.example:5432 can't be reached, connection refused: check HOST")
     );
     assert!(world.because().contains("connection refused"));
+}
+
+/// MySQL's servers are told when a login is given up; not by putting it where no target is.
+#[test]
+fn a_server_that_is_not_there_hears_no_farewell() {
+    let world = || {
+        let conduct = mysql::Conduct::new("caching_sha2_password");
+        let make = move || {
+            let (server, _) = mysql::Server::accept(conduct.clone());
+            Secure::new(Speaker::Mysql(server), &certificate_once())
+        };
+        let login = Login::mysql(account(SslMode::Prefer));
+        World::with(login, Rc::default(), Box::new(make), "127.0.0.1")
+    };
+    let mut unreachable = world();
+    unreachable.say(b"");
+    assert_eq!(unreachable.dials, 1);
+    unreachable.call(&mut |machine, sides| machine.failed(sides, "connection refused"));
+    assert!(unreachable.because().contains("connection refused"));
+    assert_eq!(unreachable.to_server, b"");
+
+    let mut full = world();
+    full.call(&mut |machine, sides| {
+        assert!(matches!(machine.client_sent(sides, b""), Next::Dial));
+        machine.refuse(sides, Why::NoRoom);
+        Next::Go
+    });
+    assert_eq!((full.to_server.len(), full.packets.len()), (0, 1));
+
+    let mut given_up = world();
+    given_up.say(b"");
+    given_up.call(&mut |machine, sides| machine.client_left(sides));
+    assert!(!given_up.to_server.is_empty(), "a server that is there");
 }
 
 #[test]
@@ -649,7 +752,7 @@ fn a_cancel_request_is_for_the_connection_that_has_its_key() {
         let mut asking = relaying(is_secure);
         let world = relaying(is_secure);
         asking.machine = World::new(
-            account(TlsMode::Require),
+            account(SslMode::Require),
             Conduct::new(Method::Trust),
             &certificate_once(),
         )
@@ -688,10 +791,10 @@ fn carried_out(mut world: World, errand: Box<dyn Machine>) -> (u32, Vec<u8>, boo
 #[test]
 fn mysql_goes_the_same_way() {
     for (mode, has_tls, is_cached) in [
-        (TlsMode::Disable, false, true),
-        (TlsMode::Prefer, false, true),
-        (TlsMode::Prefer, true, true),
-        (TlsMode::Require, true, false),
+        (SslMode::Disable, false, true),
+        (SslMode::Prefer, false, true),
+        (SslMode::Prefer, true, true),
+        (SslMode::Require, true, false),
     ] {
         let certificate = certificate_once();
         let make = move || {
@@ -703,7 +806,7 @@ fn mysql_goes_the_same_way() {
             secure
         };
         let login = Login::mysql(account(mode));
-        let mut world = World::with(login, Box::new(make), "127.0.0.1");
+        let mut world = World::with(login, Rc::default(), Box::new(make), "127.0.0.1");
         world.say(b"");
         world.arrive(7, usize::MAX);
         let flags = 1 << 3 | 1 << 9 | 1 << 15 | 1 << 19 | 1 << 24;
@@ -722,7 +825,7 @@ fn mysql_goes_the_same_way() {
 #[test]
 fn a_server_that_says_a_byte_now_and_then_has_a_minute_in_all() {
     let conduct = Conduct::new(Method::Scram(2));
-    let mut world = World::new(account(TlsMode::Disable), conduct, &certificate_once());
+    let mut world = World::new(account(SslMode::Disable), conduct, &certificate_once());
     world.say(&client_startup());
     let start = world.now;
     world.under_way = [b"R\0\0\x0f\xf0", &[0; 60][..]].concat();

@@ -131,9 +131,8 @@ impl Connections {
         if turn.is_stopping && dialect.is_some() {
             let next = self.call(key, about, id, Call::Refuse(Why::Stopping), turn);
             self.follow(key, about, id, next, turn);
-            return false;
         }
-        true
+        self.open.contains_key(id)
     }
 
     fn insert(&mut self, id: &[u8], target: Option<TargetId>, between: Option<Box<Middle>>) {

@@ -1,7 +1,8 @@
 //! The variables and secret files of one session, finished from a [`Plan`].
 //!
-//! What the connection itself says is kept apart: where a session leads and how it logs in there is asked of
-//! [`Environment::own`] alone, and everything else reaches processes only.
+//! What the connection itself says is kept apart, with what the agent's operator gives to it alone ([`Given`]):
+//! where a session leads and how it logs in there is asked of [`Environment::own`] alone, and everything else
+//! reaches processes only.
 //!
 //! Later sources win, but a client never overrides its connection, never reaches a variable of
 //! the agent that the connection did not name, and nobody reaches the agent's own keys.
@@ -31,6 +32,17 @@ pub struct AgentEnvironment {
     is_embedded: bool,
     /// What clients may set.
     client_env: ClientEnv,
+    given: Given,
+}
+
+/// What the operator gives by the agent to the one connection that it publishes: the database of
+/// `--postgres` and the like. The gateway is not told, so the connection itself has none of it.
+#[derive(Default)]
+pub struct Given {
+    /// The connection's name.
+    pub connection: String,
+    /// Its variables, which count as its own where it has none of the name.
+    pub variables: Vec<(&'static str, Secret)>,
 }
 
 /// Values by name.
@@ -67,9 +79,16 @@ pub struct Environment {
     /// Everybody else's, for processes; these go before the connection's of the same name, which only
     /// happens where they must.
     others: Variables,
-    files: BTreeMap<String, Secret>,
+    files: BTreeMap<String, SecretFile>,
     /// The client has set what only a program without a terminal may have.
     bars_terminal: bool,
+}
+
+/// What is to be in a file.
+struct SecretFile {
+    content: Secret,
+    /// The connection's.
+    is_own: bool,
 }
 
 /// Names that no session may read from the agent: its own keys and those of its secret stores.
@@ -110,6 +129,22 @@ impl AgentEnvironment {
             variables,
             is_embedded,
             client_env: ClientEnv::Default,
+            given: Given::default(),
+        }
+    }
+
+    /// With what one connection is given.
+    #[must_use]
+    pub fn with_given(mut self, given: Given) -> Self {
+        self.given = given;
+        self
+    }
+
+    /// What the connection of this name is given.
+    fn given_to(&self, connection: &str) -> &[(&'static str, Secret)] {
+        match connection == self.given.connection {
+            true => &self.given.variables,
+            false => &[],
         }
     }
 
@@ -156,17 +191,22 @@ impl Environment {
         agent: &AgentEnvironment,
     ) -> Result<Self, VariableError> {
         let mut built = Self::default();
+        let given = agent.given_to(&params.connection_name);
         for (key, value, meaning) in plan.0 {
             let (kind, name) = split_key(&key)?;
             let value = match meaning {
                 Meaning::Itself => value,
-                Meaning::OfAgent => agent.get(name).map_or(value, Secret::new),
+                Meaning::OfAgent => match given.iter().find(|(known, _)| *known == name) {
+                    Some((_, given)) => given.clone(),
+                    None => agent.get(name).map_or(value, Secret::new),
+                },
                 Meaning::Json => agent
                     .look_up(&value)
                     .map_err(|error| VariableError::Reference(key.clone(), error))?,
             };
             built.insert(kind, name, value, true)?;
         }
+        built.fill(given)?;
         if agent.is_embedded {
             built.inherit(agent);
         }
@@ -181,6 +221,15 @@ impl Environment {
     /// What the connection itself says, references resolved.
     pub fn own(&self) -> &Variables {
         &self.own
+    }
+
+    /// What the connection itself says about `name`, by a variable or by a secret file.
+    pub fn own_or_file(&self, name: &str) -> &str {
+        let file = self.files.get(name).filter(|file| file.is_own);
+        match (self.own.get(name), file) {
+            (None, Some(file)) => file.content.expose_text().unwrap_or(""),
+            (own, _) => text(own),
+        }
     }
 
     /// The value that a process finds under `name`.
@@ -223,19 +272,17 @@ impl Environment {
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.files
             .iter()
-            .map(|(name, content)| (name.as_str(), content.expose()))
+            .map(|(name, file)| (name.as_str(), file.content.expose()))
     }
 
     /// What all names and values take of the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        let mut size = 0;
-        for map in [&self.own.0, &self.others.0, &self.files] {
-            for (name, value) in map {
-                size += heap::MAP_ENTRY_BYTES;
-                size += heap::block(name.capacity()) + heap::block(value.capacity());
-            }
-        }
-        size
+        let variables = self.own.0.iter().chain(&self.others.0);
+        let files = self.files.iter().map(|(name, file)| (name, &file.content));
+        let sizes = variables.chain(files).map(|(name, value)| {
+            heap::MAP_ENTRY_BYTES + heap::block(name.capacity()) + heap::block(value.capacity())
+        });
+        sizes.sum()
     }
 
     /// The variables as a process wants them.
@@ -254,6 +301,16 @@ impl Environment {
             }
         }
         all
+    }
+
+    /// What the connection is given and does not say itself.
+    fn fill(&mut self, given: &[(&'static str, Secret)]) -> Result<(), VariableError> {
+        for (name, value) in given {
+            if self.own.get(name).is_none() && !self.files.contains_key(*name) {
+                self.insert("envvar", name, value.clone(), true)?;
+            }
+        }
+        Ok(())
     }
 
     /// The app's variables, for processes. Its terminal is not the one that a client has.
@@ -321,11 +378,15 @@ impl Environment {
             "envvar" if value.expose().contains(&0) => {
                 return Err(VariableError::ZeroByte(name.to_owned()));
             }
-            "envvar" if is_own => self.own.0.insert(name.to_owned(), value),
-            "envvar" => self.others.0.insert(name.to_owned(), value),
-            "filesystem" => self.files.insert(name.to_owned(), value),
+            "envvar" if is_own => drop(self.own.0.insert(name.to_owned(), value)),
+            "envvar" => drop(self.others.0.insert(name.to_owned(), value)),
+            "filesystem" => {
+                let content = value;
+                let file = SecretFile { content, is_own };
+                self.files.insert(name.to_owned(), file);
+            }
             _ => return Err(VariableError::KeyType(kind.to_owned())),
-        };
+        }
         Ok(())
     }
 
@@ -464,6 +525,20 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_file_counts_for_the_way_to_a_server_if_it_is_the_connections() {
+        let (file, variable) = ("filesystem:SSLROOTCERT", "envvar:SSLROOTCERT");
+        let named = |connection: &[(&str, &str)], client: &[(&str, &str)]| {
+            let built = build(connection, client, false).unwrap();
+            built.own_or_file("SSLROOTCERT").to_owned()
+        };
+        assert_eq!(named(&[(file, "mine")], &[]), "mine");
+        assert_eq!(named(&[(file, "mine")], &[(file, "yours")]), "mine");
+        assert_eq!(named(&[(file, "mine"), (variable, "path")], &[]), "path");
+        assert_eq!(named(&[], &[(file, "yours")]), "");
+        assert_eq!(named(&[], &[(variable, "yours")]), "");
+    }
+
+    #[test]
     fn the_agents_variables_are_for_the_connection_and_its_keys_for_nobody() {
         let built = build(
             &[
@@ -495,6 +570,48 @@ mod tests {
             (None, None)
         );
         assert_eq!(build(&[], &[], false).unwrap().get("SECRETS"), None);
+    }
+
+    #[test]
+    fn what_a_published_connection_is_given_is_its_own_and_nobody_elses() {
+        let variables = [("HOST", "db"), ("USER", "db-user"), ("PASS", "s3cret")];
+        let agent = agent(true).with_given(Given {
+            connection: "mine".into(),
+            variables: variables
+                .map(|(name, value)| (name, Secret::new(value)))
+                .into(),
+        });
+        let build = |name: &str, own: &[(&str, &str)], client: &[(&str, &str)]| {
+            let params = ConnectionParams {
+                connection_name: name.into(),
+                connection_type: "postgres".into(),
+                cmd_list: vec![b"psql".to_vec()],
+                env_vars: pairs(own),
+                ..ConnectionParams::default()
+            };
+            built_from(&params, &pairs(client), &agent).unwrap()
+        };
+        let client = [("envvar:HOST", "elsewhere"), ("envvar:PASS", "elsewhere")];
+        let built = build("mine", &[], &client);
+        for (name, value) in variables {
+            assert_eq!(built.own().text(name), value);
+            assert_eq!(built.text(name), value, "a process sees it, too");
+        }
+        assert_eq!(built.text("PGPASSWORD"), "s3cret");
+        let other = [
+            ("envvar:HOST", "other"),
+            ("envvar:USER", "system.agent.envs"),
+        ];
+        let built = build("mine", &other, &[]);
+        assert_eq!(
+            built.own().text("HOST"),
+            "other",
+            "what it says itself wins"
+        );
+        assert_eq!(built.own().text("USER"), "db-user");
+        let built = build("another", &[], &[]);
+        assert_eq!((built.own().get("HOST"), built.get("PASS")), (None, None));
+        assert_eq!(built.text("USER"), "app");
     }
 
     #[test]

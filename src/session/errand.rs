@@ -131,7 +131,9 @@ impl Machine for Errand {
         Next::Go
     }
 
-    fn refuse(&mut self, _: &mut Sides<'_>, _: Why) {}
+    fn refuse(&mut self, _: &mut Sides<'_>, _: Why) -> Next {
+        Next::Close(Farewell::Ended)
+    }
 
     fn overdue(&mut self, _: &mut Sides<'_>) -> Next {
         Next::Go

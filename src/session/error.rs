@@ -36,10 +36,12 @@ pub(super) enum SessionError {
     Full(Full),
     /// Nobody new can be told apart from the others.
     TooManyUsers,
-    /// A database lacks what every one needs.
-    MissingSecrets(String),
+    /// A database lacks what every one needs: which of it.
+    MissingSecrets(String, [(&'static str, bool); 3]),
     /// Nobody has said where it is.
     MissingAddress,
+    /// HOST is none. It may be a URL with a password, and is not repeated.
+    Host,
     /// PORT is none.
     Port(String),
     /// The text that holds all of it can't be read.
@@ -114,13 +116,21 @@ impl fmt::Display for SessionError {
             Self::NotServed(text) => f.write_str(text),
             Self::Full(full) => full.fmt(f),
             Self::TooManyUsers => f.write_str("too many users"),
-            Self::MissingSecrets(of) => write!(
-                f,
-                "missing required secrets for {of} connection [HOST, USER, PASS]"
-            ),
+            Self::MissingSecrets(of, missing) => {
+                write!(
+                    f,
+                    "missing required secrets for {of} connection [HOST, USER, PASS]: not set, or empty:"
+                )?;
+                let mut missing = missing.iter().filter(|(_, is_missing)| *is_missing);
+                missing.try_for_each(|(name, _)| write!(f, " {name}"))
+            }
             Self::MissingAddress => {
                 f.write_str("missing required environment for connection [HOST, PORT]")
             }
+            Self::Host => f.write_str(
+                "HOST of the connection is a name or an address, not a URL: put the port into PORT, and a user, a \
+                 password and a database into USER, PASS and DB",
+            ),
             Self::Port(of) => write!(f, "PORT is not a port number for connection {of}"),
             Self::ConnectionString(of) => write!(f, "failed parsing {of} connection string"),
             Self::Unreachable { host, port, reason } => write!(

@@ -1,14 +1,16 @@
 //! What all logins of the program share, and what only the shell can give them.
 //!
 //! Promises: TLS believes whom the connection's own variables say; authorities are parsed again only when
-//! their text has changed. A program without [`Sources`] refuses what needs them.
+//! their text has changed; a TLS session is resumed within one of ours, and never in another's. A program without [`Sources`] refuses what needs them.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::rc::Rc;
 
 use super::wire::Scratch;
 use crate::base::{Roots, Trust, Verify};
 use crate::login::{Cause, Keys, Refusal, TlsWish};
-use crate::tls::{Alpn, Client, Configurations, TrustError, Versions};
+use crate::tls::{Alpn, Client, Configurations, OwnTickets, TrustError, Versions};
 
 /// What only the shell can give.
 pub trait Sources {
@@ -25,8 +27,8 @@ pub trait Sources {
 pub enum AuthorityError {
     /// The system has no bundle.
     NoBundle,
-    /// SSLROOTCERT is no text, and the file can't be read.
-    Unreadable(std::io::Error),
+    /// SSLROOTCERT is no text, and the file (of this path, if it is one) can't be read.
+    Unreadable(Option<String>, std::io::Error),
     /// It holds no certificate.
     NoCertificate,
     /// HOST is nobody's name.
@@ -39,7 +41,11 @@ impl fmt::Display for AuthorityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoBundle => f.write_str("this system has no bundle of authorities"),
-            Self::Unreadable(error) => write!(
+            Self::Unreadable(Some(path), error) => write!(
+                f,
+                "SSLROOTCERT of the connection: the agent can't read the file {path} on its host: {error}"
+            ),
+            Self::Unreadable(None, error) => write!(
                 f,
                 "SSLROOTCERT of the connection is no PEM text, and no file that can be read: {error}"
             ),
@@ -135,6 +141,7 @@ impl Means {
             TrustError::NoCertificate => AuthorityError::NoCertificate,
             other => AuthorityError::Build(other),
         })?;
+        let configuration = way.tickets.borrow_mut().configuration(configuration);
         Client::new(configuration, &way.host).map_err(|_| AuthorityError::Name)
     }
 }
@@ -144,6 +151,10 @@ impl Means {
 pub struct Way {
     /// HOST.
     pub host: String,
+    /// PORT, as it was dialled.
+    pub port: u16,
     /// SSLROOTCERT.
     pub authorities: Option<String>,
+    /// The session's.
+    pub tickets: Rc<RefCell<OwnTickets>>,
 }

@@ -7,7 +7,7 @@ use super::about::About;
 use super::means::Means;
 use super::names::{ConnectionId, SessionKey, TargetId};
 use super::progress::Progress;
-use super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
+use super::seam::{Machine, Next, Sides, ToClient, Why};
 use super::shares::{Shares, Table};
 use super::targets::{NEXT_TURN, Targets};
 use super::to_target::ToTarget;
@@ -49,10 +49,7 @@ impl Call<'_> {
             Self::TargetEnded => machine.target_ended(sides),
             Self::ClientLeft => machine.client_left(sides),
             Self::Overdue => machine.overdue(sides),
-            Self::Refuse(why) => {
-                machine.refuse(sides, why);
-                Next::Close(Farewell::Ended)
-            }
+            Self::Refuse(why) => machine.refuse(sides, why),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Nothing here blocks, and nothing is done yet: the outcome is a session that can be admitted.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use super::about::About;
 use super::environment::{AgentEnvironment, Environment};
@@ -16,6 +17,7 @@ use super::shares::{Shares, Table, UserKey};
 use crate::limits;
 use crate::packet::params::{self, ParamsError};
 use crate::packet::{ConnectionParams, EnvVars, Packet, spec};
+use crate::tls::OwnTickets;
 
 /// What is asked for.
 pub(super) struct Wish {
@@ -77,6 +79,7 @@ impl Wish {
             + heap::block(request_port.capacity())
             + heap::words(&params.cmd_list)
             + heap::words(&params.client_args)
+            + heap::block(size_of::<RefCell<OwnTickets>>() + 2 * size_of::<usize>())
             + environment.heap_bytes();
         let user = match &params.user_id[..] {
             "" => &params.user_email,
@@ -94,6 +97,7 @@ impl Wish {
             environment,
             held,
             is_warned: Cell::new(false),
+            tickets: Rc::default(),
         }))
     }
 }

@@ -1,5 +1,7 @@
 //! Where the target of a session is, as its connection says.
 
+use std::net::Ipv6Addr;
+
 use super::environment::Variables;
 use super::error::SessionError;
 use super::output::Where;
@@ -18,11 +20,10 @@ pub(super) fn find(
             if let Some(uri) = uri.map(|name| own.text(name)).filter(|uri| !uri.is_empty()) {
                 return in_mongo_uri(uri).ok_or_else(|| SessionError::ConnectionString(of()));
             }
-            if DATABASE_SECRETS
-                .iter()
-                .any(|name| own.text(name).is_empty())
-            {
-                return Err(SessionError::MissingSecrets(of()));
+            let missing =
+                DATABASE_SECRETS.map(|name| (name, own.get(name).is_none_or(<[u8]>::is_empty)));
+            if missing.iter().any(|(_, is_missing)| *is_missing) {
+                return Err(SessionError::MissingSecrets(of(), missing));
             }
             Some(*default_port)
         }
@@ -34,11 +35,23 @@ pub(super) fn find(
     };
     match own.text("HOST").trim() {
         "" => Err(SessionError::MissingAddress),
+        host if !is_host(host) => Err(SessionError::Host),
         host => Ok(Where::Name {
             host: host.to_owned(),
             port,
         }),
     }
+}
+
+/// A name or an address. What a URL has beside (a password, say) would be shown to users and in the log with it.
+fn is_host(host: &str) -> bool {
+    if host.contains(['/', '@', ',']) || host.contains(char::is_whitespace) {
+        return false;
+    }
+    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let bare = bare.unwrap_or(host);
+    let address = bare.split('%').next().unwrap_or(bare);
+    !bare.contains([':', '[', ']']) || address.parse::<Ipv6Addr>().is_ok()
 }
 
 /// The first host of `mongodb://user:pass@host:port,...` or the name of `mongodb+srv://`.
@@ -64,6 +77,38 @@ fn in_mongo_uri(text: &str) -> Option<Where> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address() {
+        for host in [
+            "db",
+            "db.example.",
+            "under_score",
+            "10.0.0.1",
+            "::1",
+            "[::1]",
+            "fe80::1%eth0",
+            "[fe80::1%eth0]",
+            "::ffff:10.0.0.1",
+            "m\u{fc}nchen.example",
+        ] {
+            assert!(is_host(host), "{host}");
+        }
+        for wrong in [
+            "postgres://u:p@h:5432/db",
+            "u:p@h",
+            "h:5432",
+            "h/db",
+            "a,b",
+            "a b",
+            "[::1]:5432",
+            "[::1",
+            "u:p:h",
+            "jdbc:mysql:h",
+        ] {
+            assert!(!is_host(wrong), "{wrong}");
+        }
+    }
 
     #[test]
     fn the_first_host_of_a_mongo_uri_is_its_address() {

@@ -51,8 +51,9 @@ pub trait Machine {
     /// before its end, and of the answers only an errand counts.
     fn client_left(&mut self, sides: &mut Sides<'_>) -> Next;
 
-    /// The connection ends for this reason, which its client is told. A last call, too.
-    fn refuse(&mut self, sides: &mut Sides<'_>, why: Why);
+    /// The connection ends for this reason, which its client is told: a last call, too, unless the answer is
+    /// [`Next::Go`], by which it ends as soon as its client listens.
+    fn refuse(&mut self, sides: &mut Sides<'_>, why: Why) -> Next;
 
     /// [`Machine::due`] has come.
     fn overdue(&mut self, sides: &mut Sides<'_>) -> Next;

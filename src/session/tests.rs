@@ -12,7 +12,8 @@ use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, encode, spec};
 use crate::wire::base64;
 
-mod database;
+mod databases;
+mod hostile_databases;
 mod own_variables;
 mod probe;
 mod silence;
@@ -315,8 +316,36 @@ fn missing_settings_are_named() {
         "missing required environment for connection [HOST, PORT]"
     );
     world.open("s", params("postgres", &[("HOST", "x")], &["psql"]));
-    let want = "missing required secrets for postgres connection [HOST, USER, PASS]";
+    let want = "missing required secrets for postgres connection [HOST, USER, PASS]: not set, or empty: USER PASS";
     assert_eq!(world.one().payload, want);
+    let url = "postgres://u:s3cret@h:5432/db";
+    for (kind, settings) in [
+        ("postgres", [("HOST", url), ("USER", "u"), ("PASS", "p")]),
+        ("mysql", [("HOST", url), ("USER", "u"), ("PASS", "p")]),
+        ("tcp", [("HOST", url), ("PORT", "1"), ("X", "")]),
+    ] {
+        world.open("s", params(kind, &settings, &["program"]));
+        let told = world.one().payload;
+        assert!(
+            told.contains("not a URL") && !told.contains("s3cret"),
+            "{told}"
+        );
+    }
+    let rsa = [
+        ("HOST", "h"),
+        ("USER", "u"),
+        ("PASS", "p"),
+        ("MYSQL_RSA", "yes"),
+    ];
+    let mut native = params("mysql", &rsa, &["mysql"]);
+    native.client_verb = "connect".into();
+    world.open("s", native);
+    assert!(
+        world
+            .one()
+            .payload
+            .starts_with("MYSQL_RSA of the connection is neither")
+    );
     world.open("s", params("ssh", &[], &[]));
     assert_eq!(
         world.one().payload,

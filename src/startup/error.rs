@@ -39,7 +39,8 @@ impl fmt::Display for StartError {
             Self::Config(error) => write!(f, "{error}"),
             Self::KeyOfOneAgent => f.write_str(
                 "this key belongs to one agent and can't publish connections; use an organisation \
-                 key, or leave --name, --command, --review and --data-masking away",
+                 key, or leave --name, --command, --review, --data-masking and the database (--postgres and \
+                 the like, HOOP_DB_URI) away",
             ),
             Self::Publication(error) => write!(f, "{error}"),
             Self::Trust(error) => write!(f, "{error}"),

@@ -11,7 +11,7 @@ use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Outcome};
-use crate::base::Rng;
+use crate::base::{Rng, Secret};
 use crate::cli::{AgentOptions, RunOptions, misspelt};
 use crate::config::{
     Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
@@ -23,12 +23,12 @@ use crate::os::notify::Notify;
 use crate::os::processes::Keeping;
 use crate::os::signal::Catch;
 use crate::os::{files, sys};
-use crate::session::{AgentEnvironment, SessionLimits, Sessions};
+use crate::session::{AgentEnvironment, Given, SessionLimits, Sessions};
 use crate::tls::{Alpn, Client, Configurations, Versions};
 pub use error::StartError;
 
 use beside::BesideProgram;
-use publication::{ORGANISATION_AGENT, Publication};
+use publication::{DATABASE_URI, ORGANISATION_AGENT, Publication};
 use sources::System;
 use variables::{StartVariables, wipe};
 
@@ -101,9 +101,12 @@ fn published(
     config: &Config,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Publication>, StartError> {
+    let database = options.database_uri.clone();
+    let database = database.or_else(|| variable(DATABASE_URI).map(Secret::new));
     if config.name.as_deref() != Some(ORGANISATION_AGENT) {
         let wants_to = options.name.is_some()
             || options.command.is_some()
+            || database.is_some()
             || !(options.review.is_empty() && options.data_masking.is_empty());
         if wants_to {
             return Err(StartError::KeyOfOneAgent);
@@ -112,7 +115,7 @@ fn published(
     }
     let shell = variable("SHELL").filter(|shell| !shell.is_empty());
     let shell = shell.unwrap_or_else(|| "/bin/sh".into());
-    let publication = Publication::new(options, &host_name(), &shell)?;
+    let publication = Publication::new(options, database.as_ref(), &host_name(), &shell)?;
     ::log::info!("publishing the connection {}", publication.name);
     Ok(Some(publication))
 }
@@ -121,7 +124,7 @@ fn published(
 struct Prepared {
     settings: Settings,
     is_embedded: bool,
-    published: StartVariables,
+    given: Given,
     keeping: Keeping,
     open_network: OpenNetwork,
     /// Where to go, if anywhere.
@@ -139,7 +142,7 @@ impl Prepared {
         Ok(Self {
             settings,
             is_embedded: false,
-            published: Vec::new(),
+            given: Given::default(),
             keeping: Keeping::default(),
             open_network: OpenNetwork::Fine,
             endpoints: None,
@@ -169,13 +172,14 @@ fn prepare(
         );
     }
     user::settle(&config, variables)?;
-    let published = publication
-        .as_mut()
-        .map(|publication| std::mem::take(&mut publication.variables));
+    let given = publication.as_mut().map(|publication| Given {
+        connection: publication.name.clone(),
+        variables: std::mem::take(&mut publication.variables),
+    });
     Ok(Prepared {
         settings: config.settings.clone(),
         is_embedded: config.mode == Mode::Embedded || publication.is_some(),
-        published: published.unwrap_or_default(),
+        given: given.unwrap_or_default(),
         keeping: Keeping {
             ends_detached: config.settings.end_detached,
             is_separate: is_separate(&config),
@@ -199,7 +203,7 @@ fn assemble(
     let Prepared {
         settings,
         is_embedded,
-        published,
+        given,
         keeping,
         open_network,
         endpoints,
@@ -210,11 +214,9 @@ fn assemble(
     };
     let sessions = Sessions::new(
         session_limits(&settings),
-        AgentEnvironment::new(
-            variables.iter().cloned().chain(published),
-            is_embedded || is_beside,
-        )
-        .with_client_env(settings.client_env.clone()),
+        AgentEnvironment::new(variables.iter().cloned(), is_embedded || is_beside)
+            .with_client_env(settings.client_env.clone())
+            .with_given(given),
     )
     .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))));
     let options = Options {

@@ -1,11 +1,11 @@
 //! What `hoop-lite run` publishes with an organisation key: one connection of its own name, as
 //! upstream's `hoop run` does. The gateway creates or updates it at every `PreConnect`.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::OsStringExt;
 
 use crate::admin::name;
+use crate::base::Secret;
+use crate::base::plain::Word;
 use crate::cli::RunOptions;
 use crate::config::percent;
 use crate::packet::PreConnectRequest;
@@ -13,11 +13,13 @@ use crate::packet::PreConnectRequest;
 /// The gateway stores an organisation key under this agent name.
 pub const ORGANISATION_AGENT: &str = "_default";
 
+/// The variable that has the database's URI where no flag does.
+pub const DATABASE_URI: &str = "HOOP_DB_URI";
+
 /// Upstream's bound for the name.
 const NAME_CHARS_MAX: usize = 252;
 
 /// A connection to be published.
-#[derive(Debug, PartialEq, Eq)]
 pub struct Publication {
     /// Its name, as the gateway will have it.
     pub name: String,
@@ -26,8 +28,8 @@ pub struct Publication {
     command: Vec<String>,
     review: Vec<String>,
     data_masking: Vec<String>,
-    /// Variables that its sessions get beside the agent's own.
-    pub variables: Vec<(OsString, OsString)>,
+    /// Variables of the database, which the gateway is not told.
+    pub variables: Vec<(&'static str, Secret)>,
 }
 
 /// Why nothing can be published. Names parts of the URI, never the URI: it holds a password.
@@ -62,9 +64,12 @@ impl fmt::Display for PublicationError {
             Self::NameLength => {
                 return write!(f, "--name is longer than {NAME_CHARS_MAX} characters");
             }
-            Self::UriScheme => "the database URI has no scheme",
+            Self::UriScheme => {
+                return write!(f, "the database URI has no scheme; use {SCHEMES}");
+            }
             Self::UriDialect(scheme) => {
-                return write!(f, "unknown database type, scheme={scheme}");
+                let scheme = Word(scheme);
+                return write!(f, "unknown database type, scheme={scheme}; use {SCHEMES}");
             }
             Self::UriLogin => "missing user credentials information on the connection string",
             Self::UriPassword => "password is not set on the connection string",
@@ -84,6 +89,9 @@ struct Dialect {
     port: &'static str,
     command: &'static [&'static str],
 }
+
+const SCHEMES: &str =
+    "postgres://USER:PASSWORD@HOST/DB, or mysql://, mariadb://, sqlserver://, mongodb://";
 
 const DIALECTS: [Dialect; 4] = [
     Dialect {
@@ -107,7 +115,7 @@ const DIALECTS: [Dialect; 4] = [
         ],
     },
     Dialect {
-        schemes: &["mysql"],
+        schemes: &["mysql", "mariadb"],
         subtype: "mysql",
         port: "3306",
         command: &["mysql", "-h$HOST", "-u$USER", "--port=$PORT", "-D$DB"],
@@ -136,9 +144,11 @@ const DIALECTS: [Dialect; 4] = [
 ];
 
 impl Publication {
-    /// What `options` ask for; `host_name` and `shell` are the defaults of upstream.
+    /// What `options` ask for, and `database` by its URI; `host_name` and `shell` are the defaults of upstream.
+    /// Whoever names a database never publishes a shell.
     pub fn new(
         options: &RunOptions,
+        database: Option<&Secret>,
         host_name: &str,
         shell: &str,
     ) -> Result<Self, PublicationError> {
@@ -158,7 +168,7 @@ impl Publication {
             data_masking: options.data_masking.clone(),
             variables: Vec::new(),
         };
-        if let Some(uri) = &options.database_uri {
+        if let Some(uri) = database {
             published.set_database(uri.expose_text().unwrap_or(""))?;
         }
         if let Some(command) = &options.command {
@@ -204,8 +214,7 @@ impl Publication {
         };
         let mut set = |name: &'static str, value: &str| {
             let value = percent::decode(value).ok_or(PublicationError::UriEscape(name))?;
-            self.variables
-                .push((name.into(), OsString::from_vec(value)));
+            self.variables.push((name, Secret::new(value)));
             Ok::<(), PublicationError>(())
         };
         set("HOST", host.trim_matches(['[', ']']))?;
@@ -213,6 +222,11 @@ impl Publication {
         set("USER", user)?;
         set("PASS", password)?;
         set("DB", database)?;
+        if dialect.subtype == "postgres"
+            && let Some((_, mode)) = queries.find(|(key, _)| *key == "sslmode")
+        {
+            set("SSLMODE", mode)?;
+        }
         self.kind = "database";
         self.subtype = dialect.subtype;
         self.command = dialect
@@ -259,10 +273,9 @@ fn split_words(text: &str) -> Result<Vec<String>, PublicationError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Secret;
 
     fn publish(options: &RunOptions) -> Result<Publication, PublicationError> {
-        Publication::new(options, "My Host", "/bin/sh")
+        Publication::new(options, options.database_uri.as_ref(), "My Host", "/bin/sh")
     }
 
     #[test]
@@ -288,13 +301,14 @@ mod tests {
             ("database", "postgres")
         );
         let variable = |name: &str| {
-            let found = published.variables.iter().find(|(known, _)| known == name);
-            found.map(|(_, value)| value.to_str().unwrap())
+            let found = published.variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.expose_text().unwrap())
         };
         assert_eq!(variable("HOST"), Some("db.internal"));
         assert_eq!(variable("PORT"), Some("5432"));
         assert_eq!(variable("PASS"), Some("p@ss"));
         assert_eq!(variable("DB"), Some("orders"));
+        assert_eq!(variable("SSLMODE"), Some("disable"));
         assert_eq!(published.command[0], "psql");
     }
 
@@ -310,7 +324,7 @@ mod tests {
                 database_uri: Some(Secret::new(uri)),
                 ..RunOptions::default()
             };
-            let error = publish(&options).unwrap_err().to_string();
+            let error = publish(&options).err().unwrap().to_string();
             assert!(error.contains(want) && !error.contains("secret"), "{error}");
         }
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use crate::base::plain::{beginning, plain};
 use crate::config::authority::as_pem;
 use crate::os::{files, sys};
 use crate::session::{AuthorityError, Sources};
@@ -10,6 +11,9 @@ use crate::session::{AuthorityError, Sources};
 pub struct System {
     bundle: Option<OsString>,
 }
+
+/// Of the path in an error.
+const PATH_SHOWN_MAX: usize = 256;
 
 /// Where distributions keep the bundle of all authorities.
 const BUNDLES: [&str; 4] = [
@@ -29,11 +33,16 @@ impl Sources for System {
             return self.system_bundle();
         };
         let is_text = named.contains("-----BEGIN");
+        let path = named.strip_prefix("file://").unwrap_or(named);
         let content = match is_text {
             true => Ok(named.as_bytes().to_vec()),
-            false => files::read_again(named),
+            false => files::read_again(path),
         };
-        let content = content.map_err(AuthorityError::Unreadable)?;
+        // What is no path may be anything, a key too.
+        let shown = path
+            .starts_with('/')
+            .then(|| plain(beginning(path, PATH_SHOWN_MAX)));
+        let content = content.map_err(|error| AuthorityError::Unreadable(shown, error))?;
         as_pem(&content).map_err(|_| AuthorityError::NoCertificate)
     }
 }
@@ -66,7 +75,10 @@ mod tests {
         let mut system = System::new(None);
         let plain = |text: Vec<u8>| String::from_utf8(text).unwrap().replace(['\r', '\n'], "");
         let wanted = plain(pem.clone().into_bytes());
-        for named in [&pem[..], &pem.replace('\n', "\\n"), file.to_str().unwrap()] {
+        let path = file.to_str().unwrap();
+        let url = format!("file://{path}");
+        let ended = format!("{pem}\0\0");
+        for named in [&pem[..], &pem.replace('\n', "\\n"), path, &url, &ended] {
             assert_eq!(plain(system.authorities(Some(named)).unwrap()), wanted);
         }
         for wrong in ["/dev/null/x", "/etc", "-----BEGIN NOTHING-----", "relative"] {
@@ -78,6 +90,10 @@ mod tests {
                     .contains("SSLROOTCERT")
             );
         }
+        let error = |named| system.authorities(Some(named)).unwrap_err().to_string();
+        let mut error = error;
+        assert!(error("file:///no/such/ca.pem").contains("the file /no/such/ca.pem "));
+        assert!(!error("c2VjcmV0").contains("c2VjcmV0"));
         let bundle = Some(file.clone().into_os_string());
         assert_eq!(
             System::new(bundle).authorities(None).unwrap(),

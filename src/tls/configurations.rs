@@ -7,6 +7,7 @@ use rustls::pki_types::ServerName;
 use rustls::version::TLS12;
 use rustls::{ClientConfig, SupportedProtocolVersion};
 
+use super::tickets::Tickets;
 use super::trust::{TrustError, Verifier};
 use crate::base::{Trust, Verify};
 use crate::limits::TLS_CONFIGURATIONS_MAX;
@@ -56,15 +57,41 @@ impl Configuration {
             Alpn::Http1 => vec![b"http/1.1".to_vec()],
             Alpn::None => Vec::new(),
         };
-        config.resumption = Resumption::in_memory_sessions(SESSIONS_KEPT);
-        Ok(Self(Arc::new(config)))
+        Ok(Self::with_own_tickets(config))
+    }
+
+    fn with_own_tickets(mut config: ClientConfig) -> Self {
+        config.resumption = Resumption::store(Arc::new(Tickets::default()));
+        Self(Arc::new(config))
+    }
+}
+
+/// A shared configuration as one owner has it: whom it believes is shared, authorities are not parsed
+/// again, and its connections resume the sessions of one another and of nobody else.
+#[derive(Default)]
+pub struct OwnTickets(Option<OwnConfiguration>);
+
+struct OwnConfiguration {
+    of: Configuration,
+    own: Configuration,
+}
+
+impl OwnTickets {
+    /// The owner's own of `shared`; tickets last for as long as that stays the same.
+    pub fn configuration(&mut self, shared: Configuration) -> Configuration {
+        match &self.0 {
+            Some(known) if Arc::ptr_eq(&known.of.0, &shared.0) => known.own.clone(),
+            _ => {
+                let own = Configuration::with_own_tickets(ClientConfig::clone(&shared.0));
+                let result = own.clone();
+                self.0 = Some(OwnConfiguration { of: shared, own });
+                result
+            }
+        }
     }
 }
 
 static ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];
-
-/// One server is enough: rustls keeps eight tickets for each.
-const SESSIONS_KEPT: usize = 1;
 
 /// Whom to expect, and how that is proven.
 #[derive(Clone, Debug)]
@@ -183,6 +210,19 @@ mod tests {
         let other_roots = get(&nobody(Roots::Only(Vec::new())), Alpn::H2, Versions::Any);
         let again = get(&nobody(Roots::Public), Alpn::H2, Versions::Any);
         assert!(is_same(&other_roots, &again));
+    }
+
+    /// What a session takes for its own tickets before there is one.
+    #[test]
+    fn a_configuration_of_ones_own_is_small_and_believes_whom_the_shared_one_does() {
+        let shared = Configurations::new()
+            .get(&Trust::public(), Alpn::None, Versions::Any)
+            .unwrap();
+        let mut own = OwnTickets::default();
+        let first = own.configuration(shared.clone());
+        assert!(!is_same(&first, &shared) && is_same(&first, &own.configuration(shared.clone())));
+        let size = size_of::<ClientConfig>() + size_of::<Tickets>();
+        assert!(size <= 512, "{size} bytes");
     }
 
     #[test]

@@ -8,10 +8,13 @@
 mod configurations;
 mod fault;
 mod stream;
+mod tickets;
 mod trust;
 mod words;
 
-pub use configurations::{Alpn, Client, Configuration, Configurations, NameError, Versions};
+pub use configurations::{
+    Alpn, Client, Configuration, Configurations, NameError, OwnTickets, Versions,
+};
 pub use stream::{Progress, RECORD_PLAINTEXT_MAX, Stream, StreamError};
 pub use trust::TrustError;
 pub use words::Subject;

@@ -1,5 +1,8 @@
 //! The agent beside a program: `hoop-lite run -- CMD`.
 
+use loopback_gateway::database::Database;
+use loopback_gateway::postgres::{Conduct, Method, RESULT, Server, startup};
+use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::{AgentProcess, Gateway, Security, SessionRequest};
 
 use crate::world::{AGENT, Folder, environment, wait_file};
@@ -181,4 +184,100 @@ fn a_program_does_not_outlive_an_agent_that_ends_with_its_key() {
     assert_eq!(agent.wait_exit().code(), Some(3));
     // The program's too, so it comes when the program has ended.
     assert_eq!(agent.wait_stdout(), "");
+}
+
+/// A database that wants the password.
+fn database() -> Database {
+    let certificate = Certificate::new(&["localhost"]);
+    Database::start(move || {
+        let server = Server::new(Conduct::new(Method::Scram(4096)));
+        Secure::new(Speaker::Postgres(server), &certificate)
+    })
+}
+
+/// A session of this type on the connection that `run` publishes: the gateway knows no secret of it.
+fn of_published(kind: &str, verb: &str, name: &str) -> SessionRequest {
+    SessionRequest::new(kind, verb)
+        .on("_default")
+        .with(|params| name.clone_into(&mut params.connection_name))
+}
+
+#[test]
+fn a_published_database_is_served_with_the_password_that_only_the_agent_has() {
+    let gateway = Gateway::start(Security::Tls);
+    let key = gateway.register("_default", "standard");
+    let database = database();
+    let uri = format!(
+        "postgres://app:s3cret@127.0.0.1:{}/sales?sslmode=disable",
+        database.port()
+    );
+    let flag = format!("--postgres={uri}");
+    // The app's own variables lead nowhere.
+    let variables = [("HOST", "192.0.2.1"), ("PASS", "of the app")];
+    for by_flag in [true, false] {
+        let mut command = AgentProcess::command(AGENT, &environment(&gateway, &key, &variables));
+        command.args(["run", "--name", "pg"]);
+        match by_flag {
+            true => command.arg(&flag),
+            false => command.env("HOOP_DB_URI", &uri),
+        };
+        command.args(["--", "sleep", "1000"]);
+        let agent = AgentProcess::spawn(&mut command);
+        agent.wait_text("publishing the connection pg");
+
+        let request = of_published("postgres", "exec", "pg");
+        let request = request.command(&["sh", "-c", "echo $HOST.$USER.$DB $PGPASSWORD"]);
+        let told = gateway.open_session(request).run(b"");
+        assert_eq!(told.out(), "127.0.0.1.app.sales s3cret\n");
+
+        let request = of_published("postgres", "connect", "pg");
+        let mut session = gateway.open_session(request);
+        session.wait_open();
+        session.send_as("PG", "1", &startup(3 << 16, &[("user", "noop")]));
+        session.receive_until("1", b"Z\0\0\0\x05I");
+        session.send_as("PG", "1", b"Q\0\0\0\x0dselect 1\0");
+        assert_eq!(session.receive_until("1", b"Z\0\0\0\x05I"), RESULT);
+        drop(session);
+
+        let close = gateway
+            .open_session(of_published("postgres", "connect", "another"))
+            .wait_refusal();
+        assert!(
+            close.text.contains("missing required secrets"),
+            "{}",
+            close.text
+        );
+        assert_eq!(agent.lines().concat().matches("s3cret").count(), 0);
+        agent.signal(libc::SIGTERM);
+        agent.wait_exit();
+        gateway.wait_offline("_default");
+    }
+}
+
+#[test]
+fn a_database_uri_that_makes_no_sense_publishes_nothing() {
+    let gateway = Gateway::start(Security::Tls);
+    let organisation = gateway.register("_default", "standard");
+    let one = gateway.register("demo", "standard");
+    for (key, uri, want) in [
+        (
+            &organisation,
+            "redis://u:s3cret@h",
+            "unknown database type, scheme=redis",
+        ),
+        (
+            &organisation,
+            "nonsense-s3cret",
+            "the database URI has no scheme",
+        ),
+        (&organisation, "", "the database URI has no scheme"),
+        (&one, "postgres://u:s3cret@h/db", "belongs to one agent"),
+    ] {
+        let mut command = AgentProcess::command(AGENT, &environment(&gateway, key, &[]));
+        command.env("HOOP_DB_URI", uri).arg("run");
+        let agent = AgentProcess::spawn(&mut command);
+        assert_eq!(agent.wait_exit().code(), Some(1), "{uri}");
+        let said = agent.wait_text(want);
+        assert!(!said.contains("s3cret"), "{said}");
+    }
 }

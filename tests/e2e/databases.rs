@@ -86,6 +86,53 @@ fn every_method_and_mode_lets_a_client_in_that_knows_no_password() {
 }
 
 #[test]
+fn authorities_may_be_a_secret_file_of_the_connection() {
+    let world = World::start();
+    let certificate = certificate();
+    let conduct = Conduct::new(Method::Trust).with_tls(TlsAnswer::Yes);
+    let database = postgres(conduct, &certificate);
+    let request = || to("postgres", database.port(), "verify-full");
+    let pem = certificate.ca_pem.as_bytes();
+    let mut session = world.open(request().file("SSLROOTCERT", pem));
+    session.wait_open();
+    query(&mut session, "1");
+    let wrong = Certificate::new(&["localhost", "127.0.0.1"]).ca_pem;
+    let mut session = world.open(request().file("SSLROOTCERT", wrong.as_bytes()));
+    session.wait_open();
+    session.send_as("PG", "1", &client_startup());
+    let answer = session.receive_to_end("1");
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.contains("SSLROOTCERT of the connection"), "{text}");
+}
+
+#[test]
+fn a_password_over_tls_that_nobody_has_checked_is_warned_of_once_a_session() {
+    let world = World::start();
+    let conduct = Conduct::new(Method::Cleartext).with_tls(TlsAnswer::Yes);
+    let database = postgres(conduct, &certificate());
+    let warnings = || {
+        let lines = world.agent.lines();
+        let warned = lines
+            .iter()
+            .filter(|line| line.contains("nobody has checked"));
+        warned.count()
+    };
+    for sessions in 1..=2 {
+        let mut session = world.open(to("postgres", database.port(), "require"));
+        session.wait_open();
+        for id in ["1", "2", "3"] {
+            query(&mut session, id);
+        }
+        // What is logged behind all of them is there, too.
+        session.kill();
+        world.agent.wait_line("the session's end", |line| {
+            line.contains(session.sid()) && line.contains("closed by the gateway")
+        });
+        assert_eq!(warnings(), sessions);
+    }
+}
+
+#[test]
 fn a_client_that_asks_for_encryption_and_says_all_at_once_is_served() {
     let world = World::start();
     let database = postgres(Conduct::new(Method::Scram(4096)), &certificate());
@@ -154,14 +201,15 @@ fn a_variable_that_makes_no_sense_refuses_the_session() {
         (close.code, &close.text[..]),
         (
             Some(254),
-            "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]"
+            "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]; \
+             verify-full checks that authority, and the name"
         )
     );
     let request = SessionRequest::new("postgres", "connect").env("HOST", "127.0.0.1");
     let close = world.open(request).wait_refusal();
     assert_eq!(
         close.text,
-        "missing required secrets for postgres connection [HOST, USER, PASS]"
+        "missing required secrets for postgres connection [HOST, USER, PASS]: not set, or empty: USER PASS"
     );
 }
 
@@ -292,6 +340,9 @@ fn while_the_agent_stops_a_new_client_is_told_so_and_the_others_go_on() {
     query(&mut session, "1");
     world.agent.signal(libc::SIGTERM);
     world.agent.wait_text("may finish");
+    // As libpq does it: an error in answer to its question for encryption would not be shown.
+    session.send_as("PG", "2", &opening(SSL_REQUEST, b""));
+    assert_eq!(session.receive("2", 1), b"N");
     session.send_as("PG", "2", &client_startup());
     let (_, body) = messages(&session.receive_to_end("2")).pop().unwrap();
     assert!(String::from_utf8(body).unwrap().contains("C57P01"));

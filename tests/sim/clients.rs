@@ -7,6 +7,7 @@ use hoop_lite::agent::Outcome;
 use hoop_lite::limits;
 
 use crate::content::{Content, MARKER};
+use crate::databases::{self, Dialect};
 use crate::frames;
 use crate::owed::Owed;
 use crate::packets::{self, Got, Params, encode};
@@ -62,16 +63,30 @@ impl World {
             Service::Tcp => ("tcp", "connect"),
             Service::Command => ("command-line", "exec"),
             Service::Database => ("postgres", "exec"),
+            Service::Native(Dialect::Postgres) => ("postgres", "connect"),
+            Service::Native(Dialect::Mysql) => ("mysql", "connect"),
             Service::Refused => ("ssh", "connect"),
         };
-        let password = format!("{MARKER}-password");
-        let user = format!("user {}@example.com", user_of(sid));
+        let mut password = format!("{MARKER}-password");
+        let mut user = format!("user {}@example.com", user_of(sid));
+        let (mut host, mut mode) = ("target.example".to_owned(), "");
+        if let Service::Native(dialect) = service {
+            self.model.databases.sessions.insert(sid, dialect);
+            password = databases::password();
+            // The tables of other users are foretold.
+            "who has databases".clone_into(&mut user);
+            host = format!("database-{sid}.example");
+            mode = self
+                .dice
+                .pick(&["disable", "disable", "disable", "prefer", "require"]);
+        }
         let params = Params {
             connection_type,
             verb,
             user: &user,
             variables: &[
-                ("HOST", "target.example"),
+                ("HOST", &host),
+                ("SSLMODE", mode),
                 ("PORT", "7"),
                 ("USER", "somebody"),
                 ("PASS", &password),
@@ -252,6 +267,9 @@ impl World {
         let sid = got.text(packets::SESSION_ID);
         let sid = sid.strip_prefix("user-").and_then(|sid| sid.parse().ok());
         let sid: u32 = sid.expect("a session's id");
+        if self.model.databases.receive(link, sid, &got) {
+            return;
+        }
         match self.model.owing.receive(link, sid, &got) {
             Owed::Data {
                 relay,
@@ -259,6 +277,7 @@ impl World {
                 len,
             } => self.model.got_data(relay, channel, len, &got),
             Owed::OpenOk => {
+                self.model.databases.session_told(link, sid, true);
                 if let Some(user) = self.users.sessions.get_mut(&sid) {
                     user.is_open = true;
                 }
@@ -271,8 +290,13 @@ impl World {
                 }
             }
             // The gateway confirms; it may be closing a new session of that name, as it does.
-            Owed::Close(_) if link == self.model.owing.link() => self.close(sid),
-            Owed::Close(_) | Owed::Refusal => {}
+            Owed::Close(_) => {
+                self.model.databases.session_told(link, sid, false);
+                if link == self.model.owing.link() {
+                    self.close(sid);
+                }
+            }
+            Owed::Refusal => {}
         }
     }
 

@@ -66,12 +66,18 @@ impl Model {
         }
     }
 
+    /// More than half of the byte budget waits.
+    pub fn is_under_pressure(&self) -> bool {
+        self.buffered + self.beside > self.bounds.queue_bytes_max / 2
+    }
+
     fn may_be_stalled(&self, now: Instant, index: usize) -> bool {
         let relay = &self.relays[index];
         let budget = self.bounds.queue_bytes_max;
+        let buffered = self.buffered + self.beside;
         let is_scarce =
-            budget.saturating_sub(self.buffered) < limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
-        self.buffered > budget / 2
+            budget.saturating_sub(buffered) < limits::STREAM_WINDOW_UNDER_PRESSURE as usize;
+        self.is_under_pressure()
             && (relay.queue > limits::STALLED_BYTES_MAX || is_scarce && relay.queue > 0)
             && now >= relay.progress + self.bounds.stall_max
             && relay

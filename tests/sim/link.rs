@@ -301,6 +301,9 @@ impl World {
         let latest = self.trace.back().map(|(_, _, event)| *event);
         self.model.link_lost(latest == Some(Event::Timeout));
         self.users.link_lost();
+        for server in self.servers.values_mut() {
+            server.must_close = true;
+        }
         if let Some(mut socket) = self.link.take() {
             let pending = self.agent.grant_and_encrypt(self.now);
             socket.to_gateway.write(self.now, Duration::ZERO, pending);

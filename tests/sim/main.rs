@@ -5,6 +5,7 @@
 
 mod clients;
 mod content;
+mod databases;
 mod deadlines;
 mod dice;
 mod frames;

@@ -11,6 +11,7 @@ use hoop_lite::base::TerminalSize;
 use hoop_lite::limits;
 use hoop_lite::session::{EXIT_INTERNAL, TargetId};
 
+use crate::databases::{Databases, Dialect};
 use crate::owed::{Owed, Owing};
 use crate::relays::{Kind, Relay};
 use crate::sent::{Part, Sent, Service};
@@ -34,6 +35,10 @@ pub enum State {
         closed: VecDeque<u32>,
     },
     Command(Option<usize>),
+    /// What goes on in it is in `databases.rs`.
+    Database {
+        is_open: bool,
+    },
 }
 
 /// A session that is over, as its id is remembered.
@@ -64,6 +69,9 @@ pub struct Model {
     /// Targets that the agent must close before it is done with this step.
     pub drops_due: usize,
     pub buffered: usize,
+    /// The same of databases, at most.
+    pub beside: usize,
+    pub databases: Databases,
     pub owing: Owing,
     pub is_stopping: bool,
     /// Time in which the agent could send, up to the last step, and whether it can now.
@@ -84,6 +92,8 @@ impl Model {
             resizes: VecDeque::new(),
             drops_due: 0,
             buffered: 0,
+            beside: 0,
+            databases: Databases::default(),
             owing: Owing::default(),
             is_stopping: false,
             room_time: Duration::ZERO,
@@ -124,7 +134,16 @@ impl Model {
                 }
                 Some(_) => self.close(now, sid, EXIT_INTERNAL),
             },
+            Sent::Native(sid, number, len) => match self.state(sid) {
+                None => self.stray(sid, false),
+                Some(State::Database { is_open: true }) => {
+                    self.databases.applied((sid, number), len);
+                    self.beside += len;
+                }
+                Some(_) => self.close(now, sid, EXIT_INTERNAL),
+            },
             Sent::CloseConnection(sid, connection) => {
+                self.databases.left((sid, connection));
                 if let Some(State::Tcp { open, .. }) = self.state(sid)
                     && let Some(relay) = open.remove(&connection)
                 {
@@ -173,9 +192,14 @@ impl Model {
         }
         let state = match service {
             Service::Command => State::Command(None),
+            Service::Native(dialect) => State::Database {
+                is_open: dialect == Dialect::Mysql,
+            },
             _ => State::Opening(self.start(now, sid, None, Kind::Probe, mood, None)),
         };
-        let is_open = service == Service::Command;
+        // Nobody looks for a MySQL server first: it counts who does not log in.
+        let mysql = Service::Native(Dialect::Mysql);
+        let is_open = service == Service::Command || service == mysql;
         self.sessions.insert(sid, Session { service, state });
         if is_open {
             self.owing.owe(sid, Owed::OpenOk);
@@ -197,6 +221,13 @@ impl Model {
         if !is_kept {
             self.drop(probe, false);
         }
+        self.owing.owe(sid, Owed::OpenOk);
+    }
+
+    /// The address check of a database went well.
+    pub fn database_opened(&mut self, sid: u32) {
+        let session = self.sessions.get_mut(&sid).expect("an opening session");
+        session.state = State::Database { is_open: true };
         self.owing.owe(sid, Owed::OpenOk);
     }
 
@@ -362,6 +393,7 @@ impl Model {
         match session.state {
             State::Opening(relay) | State::Command(Some(relay)) => self.drop(relay, false),
             State::Command(None) => {}
+            State::Database { .. } => self.databases.session_over(sid),
             State::Tcp { probe, open, .. } => {
                 if let Some(probe) = probe {
                     self.drop(probe, false);
@@ -386,6 +418,7 @@ impl Model {
     pub fn link_lost(&mut self, is_deadline: bool) {
         self.sessions.clear();
         self.ended.clear();
+        self.databases.link_lost();
         for relay in self.live.clone() {
             self.drop(relay, true);
             self.relays[relay].may_be_overdue = is_deadline;

@@ -3,6 +3,7 @@
 use hoop_lite::base::TerminalSize;
 
 use crate::content::Content;
+use crate::databases::Dialect;
 use crate::target::Mood;
 
 /// What a session can be.
@@ -12,6 +13,8 @@ pub enum Service {
     Command,
     /// A command whose database is looked for first.
     Database,
+    /// Connections to a database that are logged in.
+    Native(Dialect),
     /// A type that this agent does not serve.
     Refused,
 }
@@ -30,6 +33,8 @@ pub enum Sent {
     /// For a connection; `true` means that it only opens it.
     Write(u32, u32, Part, bool, Mood),
     CloseConnection(u32, u32),
+    /// So many bytes for a connection to a database.
+    Native(u32, u32, usize),
     /// A kind that no service of this agent takes.
     Misfit(u32),
     /// A packet that is too large; it costs its session.
@@ -57,6 +62,7 @@ impl Sent {
             Self::Stdin(_, part, _) | Self::Typed(_, part, ..) | Self::Write(_, _, part, ..) => {
                 part.len
             }
+            Self::Native(_, _, len) => len,
             _ => 0,
         }
     }

@@ -7,7 +7,7 @@ use hoop_lite::agent::{Agent, AgentSettings, Endpoint};
 use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::AgentIdentity;
-use hoop_lite::session::{self, AgentEnvironment, Sessions};
+use hoop_lite::session::{self, AgentEnvironment, AuthorityError, Sessions, Sources};
 use hoop_lite::tls::Client;
 use rustls::ServerConfig;
 
@@ -32,6 +32,8 @@ pub struct Setup {
     pub weather: Weather,
     /// Users send more than anybody reads.
     pub has_floods: bool,
+    /// There are databases; what they take of the tables is not foretold, so these are large.
+    pub has_databases: bool,
     /// The longest payload that they send.
     pub payload_max: usize,
 }
@@ -57,6 +59,7 @@ impl Setup {
             key_check_interval: Duration::from_secs(15),
             weather: Weather::fair(),
             has_floods: false,
+            has_databases: false,
             payload_max: 256 * 1024,
         }
     }
@@ -74,7 +77,25 @@ impl Setup {
         setup.key_check_interval = Duration::from_secs(dice.pick(&[5, 15, 60]));
         setup.weather = Weather::any(dice);
         setup.has_floods = has_floods;
+        setup.has_databases = dice.chance(400);
+        if setup.has_databases {
+            setup.bounds.relay_count_max = limits::RELAY_COUNT_MAX;
+        }
         setup
+    }
+}
+
+/// Numbers that nobody can guess need not be told from others here.
+struct Nonces;
+
+impl Sources for Nonces {
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        bytes.fill(7);
+        true
+    }
+
+    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+        Err(AuthorityError::NoBundle)
     }
 }
 
@@ -96,7 +117,8 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
             silence_max: limits::TARGET_SILENCE_MAX,
         },
         AgentEnvironment::new(std::iter::empty(), setup.is_embedded),
-    );
+    )
+    .with_sources(Box::new(Nonces));
     let client = tls.map(|tls| tls.client.clone());
     let endpoints = Box::new(move || {
         Ok(Endpoint {

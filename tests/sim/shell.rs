@@ -64,7 +64,10 @@ impl World {
             Action::DialSecond { .. } => self.dial_second(),
             Action::CloseSecond => self.close_second(),
             Action::Exit(exit) => self.leave_for_good(exit),
-            Action::Session(session::Output::Dial { target, .. }) => {
+            Action::Session(session::Output::Dial { target, place, .. }) => {
+                if self.dial_database(target, &place) {
+                    return;
+                }
                 let relay = self.model.asked_to_start(target, true);
                 self.insert(target, relay, false);
                 if self.model.relays[relay].mood != Mood::Hangs {
@@ -81,21 +84,23 @@ impl World {
                 self.model.asked_to_resize(target, size);
             }
             Action::Session(session::Output::Examine { target }) => {
+                let size = self.held_by_kernel(target);
                 if let Some(entry) = self.targets.get(&target) {
-                    let size = entry.input.held();
                     self.model.examined(self.now, entry.relay, size);
-                    self.report(target, Report::InKernel { size });
                 }
+                self.report(target, Report::InKernel { size });
             }
             Action::Session(session::Output::AskPeer { target }) => {
-                let is_owed = |entry: &Target| entry.input.held() > 0;
-                let peer = match self.targets.get(&target).is_some_and(is_owed) {
+                let peer = match self.held_by_kernel(target) > 0 {
                     true => Peer::Answers,
                     false => Peer::Settled,
                 };
                 self.report(target, Report::Peer(peer));
             }
             Action::Session(session::Output::Close { target, reset, .. }) => {
+                if self.close_database(target, reset) {
+                    return;
+                }
                 self.model.asked_to_close(self.now, target, reset);
                 let entry = self.targets.remove(&target).expect("an open descriptor");
                 if !reset && !entry.is_process {
@@ -103,6 +108,12 @@ impl World {
                 }
             }
         }
+    }
+
+    fn held_by_kernel(&self, target: TargetId) -> usize {
+        let input = self.targets.get(&target).map(|entry| &entry.input);
+        let input = input.or(self.servers.get(&target).map(|server| &server.input));
+        input.map_or(0, Pipe::held)
     }
 
     fn report(&mut self, target: TargetId, report: Report<'_>) {
@@ -159,7 +170,7 @@ impl World {
     /// A connection attempt was answered.
     pub fn dialled(&mut self, id: TargetId) {
         let Some(target) = self.targets.get(&id) else {
-            return;
+            return self.database_dialled(id);
         };
         let relay = target.relay;
         if target.mood == Mood::Refuses {
@@ -216,6 +227,9 @@ impl World {
 
     /// Writes what waits for a target, as far as it takes it.
     pub fn flush(&mut self, id: TargetId) {
+        if self.servers.contains_key(&id) {
+            return self.flush_database(id);
+        }
         if !self.agent.needs_room(id) {
             self.forget(id);
         }

@@ -81,6 +81,7 @@ impl World {
 
     /// Of every relay whose ends both listen, everything has arrived.
     pub fn check_delivered(&self) {
+        self.check_databases();
         for target in self.targets.values() {
             let relay = &self.model.relays[target.relay];
             let listens = !matches!(target.mood, Mood::Mute | Mood::Hangs | Mood::LeavesBehind);
@@ -99,6 +100,7 @@ impl World {
         self.model.check_empty();
         assert!(self.agent.sessions().is_empty());
         assert_eq!(self.agent.sessions().target_count(), 0);
+        assert_eq!(self.agent.sessions().buffered_bytes(), 0);
         let socket = self.link.as_ref().expect("a link");
         assert_eq!(
             socket.peer.backlog(),

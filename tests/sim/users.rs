@@ -104,11 +104,13 @@ impl World {
         if self.users.sessions.len() >= SESSIONS_MAX {
             return;
         }
-        let service = match self.dice.weighted(&[50, 40, 5, 3]) {
+        let databases = 50 * usize::from(self.setup.has_databases);
+        let service = match self.dice.weighted(&[50, 40, 5, 3, databases]) {
             0 => Service::Tcp,
             1 => Service::Command,
             2 => Service::Database,
-            _ => Service::Refused,
+            3 => Service::Refused,
+            _ => self.database_service(),
         };
         let probe = Mood::of_probe(&mut self.dice);
         let sid = self.users.next_sid;
@@ -130,6 +132,7 @@ impl World {
         }
         match user.service {
             Service::Tcp => self.tcp_user_acts(sid),
+            Service::Native(_) => self.database_user_acts(sid),
             _ => self.command_user_acts(sid),
         }
     }
@@ -217,7 +220,14 @@ impl World {
             _ => {
                 // A user takes an id that another one may have.
                 let probe = Mood::of_probe(&mut self.dice);
-                self.open(sid, Service::Tcp, probe);
+                let dialect = self.model.databases.sessions.get(&sid);
+                // Clients of a database that is over may not find another one in its place.
+                if dialect.is_some() && !self.users.sessions.contains_key(&sid) {
+                    return;
+                }
+                let service = dialect.map_or(Service::Tcp, |it| Service::Native(*it));
+                self.users.next_sid = self.users.next_sid.max(sid + 1);
+                self.open(sid, service, probe);
             }
         }
     }

@@ -7,12 +7,14 @@
 //! and the gateway's operator do in `users.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hoop_lite::agent::{Agent, Outcome};
 use hoop_lite::limits;
 use hoop_lite::session::{self, Channel, TargetId};
 
+use crate::databases::server::Server;
 use crate::dice::Dice;
 use crate::gateway::Peer;
 use crate::link::Socket;
@@ -41,6 +43,8 @@ pub enum Event {
     Writable(TargetId),
     ReadTarget,
     Exited(TargetId, session::Exit),
+    /// The descriptor of a database has its turn.
+    Database(TargetId),
     /// Somebody does something.
     User,
     Second,
@@ -72,6 +76,9 @@ pub struct World {
     /// Since when nobody needs a link whose gateway has said goodbye.
     pub unused_since: Option<Instant>,
     pub targets: BTreeMap<TargetId, Target>,
+    pub servers: BTreeMap<TargetId, Server>,
+    /// Where servers are or were, and whose.
+    pub peers: BTreeMap<SocketAddr, u32>,
     pub ready: VecDeque<(TargetId, Channel)>,
     /// As `ready`, where nobody listens: read whether the link has room or not.
     pub forgotten: VecDeque<(TargetId, Channel)>,
@@ -116,6 +123,8 @@ impl World {
             second_attempt: 0,
             unused_since: None,
             targets: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            peers: BTreeMap::new(),
             ready: VecDeque::new(),
             forgotten: VecDeque::new(),
             is_read_due: false,
@@ -222,6 +231,7 @@ impl World {
                 self.read_target();
             }
             Event::Exited(id, exit) => self.exited(id, exit),
+            Event::Database(id) => self.database_turn(id),
             Event::User => self.somebody_acts(),
             Event::Second => {
                 if let Some(socket) = &mut self.link {
@@ -264,13 +274,9 @@ impl World {
 
     /// What must hold after every step.
     fn check(&mut self) {
-        let sessions = self.agent.sessions();
         let (now, budget) = (self.now, self.setup.bounds.queue_bytes_max);
-        assert_eq!(
-            sessions.buffered_bytes(),
-            self.model.buffered,
-            "bytes that wait"
-        );
+        self.check_bytes();
+        let sessions = self.agent.sessions();
         // Credit covers what waits, but not the message and the frame that are just coming in.
         let waits = sessions.buffered_bytes();
         assert!(
@@ -278,7 +284,8 @@ impl World {
             "{waits} bytes wait, the budget is {budget}"
         );
         assert_eq!(sessions.len(), self.model.sessions.len(), "sessions");
-        assert_eq!(sessions.target_count(), self.model.live.len(), "targets");
+        let live = self.model.live.len() + self.servers.len();
+        assert_eq!(sessions.target_count(), live, "targets");
         assert_eq!(self.targets.len(), self.model.live.len(), "descriptors");
         self.check_goodbye();
         self.model.check_asked();
@@ -304,6 +311,20 @@ impl World {
                 "the agent does not leave"
             );
         }
+    }
+
+    /// What waits for targets, and in front of them.
+    fn check_bytes(&mut self) {
+        let waits = self.agent.sessions().buffered_bytes();
+        let (least, most) = self.database_bytes();
+        let ours = self.model.buffered;
+        assert!(
+            (ours + least..=ours + most).contains(&waits),
+            "{waits} bytes wait: not {ours}, and {least} to {most} of databases"
+        );
+        self.model.beside = waits - ours;
+        let left = self.servers.values().find(|server| server.must_close);
+        assert!(left.is_none(), "a link that is lost leaves a database");
     }
 
     /// Runs for so much of the world's time.

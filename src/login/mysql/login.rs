@@ -3,11 +3,11 @@
 use super::messages;
 use super::opening::begin;
 use super::refusal::say;
-use super::state::{Login, Next, Outcome};
+use super::state::{MysqlLogin, Next, Outcome};
 use crate::login::{Account, Cause, Exchange, Packets, Refusal, Step, Waits};
 use crate::wire::sink::Sink;
 
-impl Login {
+impl MysqlLogin {
     /// A client has connected.
     pub fn new(account: Account) -> Self {
         Self::Fresh(Box::new(account))
@@ -22,7 +22,7 @@ impl Login {
                 Self::Fresh(account) => begin(account, exchange),
                 Self::ExpectGreeting(state) => state.handle(exchange),
                 Self::ExpectResponse(state) => state.handle(exchange),
-                Self::Securing(_) => Next::wait(self),
+                Self::SecuringResponse(_) => Next::wait(self),
                 Self::ExpectVerdict(state) => state.handle(exchange),
                 Self::ExpectKey(state) => state.handle(exchange),
             };
@@ -36,7 +36,7 @@ impl Login {
     /// See [`crate::login::Login::tls_started`].
     pub fn tls_started(self, exchange: &mut Exchange<'_>) -> Step<Self> {
         match self {
-            Self::Securing(state) => state.started(exchange).step(exchange),
+            Self::SecuringResponse(state) => state.started(exchange).step(exchange),
             other => Step::Wait(other),
         }
     }
@@ -44,7 +44,7 @@ impl Login {
     /// See [`crate::login::Login::tls_failed`].
     pub fn tls_failed(self, reason: &str, exchange: &mut Exchange<'_>) -> Step<Self> {
         match self {
-            Self::Securing(state) => settle(state.failed(reason, exchange), true, exchange),
+            Self::SecuringResponse(state) => settle(state.failed(reason, exchange), true, exchange),
             other => Step::Wait(other),
         }
     }
@@ -53,7 +53,9 @@ impl Login {
     pub fn server_ended(self, exchange: &mut Exchange<'_>) -> Step<Self> {
         match self {
             Self::Fresh(_) => Step::Wait(self),
-            Self::Securing(_) => self.tls_failed("the server closed the connection", exchange),
+            Self::SecuringResponse(_) => {
+                self.tls_failed("the server closed the connection", exchange)
+            }
             _ => {
                 let text = "the server closed the connection during the login: its log says why";
                 let refusal = Refusal::new(Cause::Unreachable, text);
@@ -70,7 +72,7 @@ impl Login {
     /// See [`crate::login::Login::farewell`].
     pub fn farewell(&self, to_server: &mut dyn Sink) {
         match self {
-            Self::Fresh(_) | Self::Securing(_) => {}
+            Self::Fresh(_) | Self::SecuringResponse(_) => {}
             Self::ExpectGreeting(_) | Self::ExpectResponse(_) => to_server.put(messages::FAREWELL),
             Self::ExpectVerdict(state) => state.farewell(to_server),
             Self::ExpectKey(state) => state.login.farewell(to_server),
@@ -94,7 +96,7 @@ impl Login {
     }
 }
 
-fn settle(outcome: Outcome, is_greeted: bool, exchange: &mut Exchange<'_>) -> Step<Login> {
+fn settle(outcome: Outcome, is_greeted: bool, exchange: &mut Exchange<'_>) -> Step<MysqlLogin> {
     match outcome {
         Ok(Next::Leave(step)) => step,
         Ok(Next::Go(login)) => login.step(exchange),

@@ -95,7 +95,7 @@ fn parse_greeting(payload: &[u8]) -> Option<Greeting> {
 }
 
 /// A client's HandshakeResponse41, but for what it says about itself: that is ours to say.
-pub struct Response {
+pub struct HandshakeResponse {
     /// What it can do, of what it was told.
     pub capabilities: u32,
     /// Largest packet, charset, and MariaDB's further capabilities, as they came.
@@ -108,7 +108,7 @@ pub struct Response {
 }
 
 /// The response of this payload.
-pub fn response(payload: &[u8]) -> Result<Response, Refusal> {
+pub fn response(payload: &[u8]) -> Result<HandshakeResponse, Refusal> {
     let mut reader = Reader(payload);
     let malformed = || protocol("the client's handshake response is malformed");
     let capabilities = reader.take(4).ok_or_else(malformed)?;
@@ -127,7 +127,7 @@ pub fn response(payload: &[u8]) -> Result<Response, Refusal> {
     parse_response(reader, capabilities).ok_or_else(malformed)
 }
 
-fn parse_response(mut reader: Reader<'_>, capabilities: u32) -> Option<Response> {
+fn parse_response(mut reader: Reader<'_>, capabilities: u32) -> Option<HandshakeResponse> {
     let has = |bit: u32| capabilities & bit != 0;
     let fixed = *reader.take(28)?.first_chunk()?;
     reader.text()?;
@@ -156,7 +156,7 @@ fn parse_response(mut reader: Reader<'_>, capabilities: u32) -> Option<Response>
         reader.length_encoded()?;
         attributes.extend_from_slice(&before[..before.len() - reader.0.len()]);
     }
-    Some(Response {
+    Some(HandshakeResponse {
         capabilities,
         fixed,
         database,
@@ -182,7 +182,7 @@ pub struct Identity<'a> {
     pub plugin: &'a str,
 }
 
-impl Response {
+impl HandshakeResponse {
     /// The response for a server of these capabilities.
     pub fn rewritten(&self, server: u32, identity: &Identity<'_>) -> Vec<u8> {
         let database = self.database(identity.database);
@@ -298,6 +298,7 @@ pub fn error(refusal: &Refusal, is_greeted: bool) -> Vec<u8> {
         Cause::Credentials => (1045, b"#28000"),
         Cause::Unsupported => (1251, b"#08004"),
         Cause::Stopping => (1053, b"#08S01"),
+        Cause::Full => (1040, b"#08004"),
     };
     let state = if is_greeted { state } else { b"" };
     [

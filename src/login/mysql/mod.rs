@@ -37,7 +37,7 @@ mod refusal;
 mod state;
 mod verdict;
 
-pub use state::Login;
+pub use state::MysqlLogin;
 
 #[cfg(test)]
 mod tests;

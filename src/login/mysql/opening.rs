@@ -1,17 +1,23 @@
 //! From a waiting client to a server that knows who logs in, with TLS or without.
 
-use super::messages::{self, Greeting, Identity, Response, Verdict, capability};
+use super::messages::{self, Greeting, HandshakeResponse, Identity, Verdict, capability};
 use super::proofs::{Plugin, challenge};
 use super::refusal::{VERDICT_SEQUENCE, advice, pass_error};
-use super::state::{ExpectGreeting, ExpectResponse, ExpectVerdict, Login, Next, Outcome, Securing};
-use crate::login::{Account, Cause, Exchange, Refusal, Step, TlsMode};
+use super::state::{
+    ExpectGreeting, ExpectResponse, ExpectVerdict, MysqlLogin, Next, Outcome, SecuringResponse,
+};
+use crate::login::{Account, Cause, Exchange, Refusal, SslMode, Step};
 
 pub(super) fn begin(account: Box<Account>, exchange: &mut Exchange<'_>) -> Outcome {
     account.check()?;
     dial(account, None, exchange)
 }
 
-fn dial(account: Box<Account>, response: Option<Response>, exchange: &mut Exchange<'_>) -> Outcome {
+fn dial(
+    account: Box<Account>,
+    response: Option<HandshakeResponse>,
+    exchange: &mut Exchange<'_>,
+) -> Outcome {
     exchange.from_server.clear();
     let dialled = ExpectGreeting { account, response }.into();
     Ok(Next::Leave(Step::Dial(dialled)))
@@ -26,7 +32,7 @@ impl ExpectGreeting {
         if let Verdict::Error(code) = messages::verdict(payload) {
             let sequence = VERDICT_SEQUENCE * u8::from(self.response.is_some());
             // Without TLS so far it may be anybody's word.
-            if self.account.tls == TlsMode::VerifyFull {
+            if self.account.tls == SslMode::VerifyFull {
                 let text = format!(
                     "the MySQL server answered with error {code}: {}",
                     advice(code)
@@ -75,7 +81,7 @@ impl ExpectResponse {
 fn introduce(
     account: Box<Account>,
     greeting: Greeting,
-    response: Response,
+    response: HandshakeResponse,
     exchange: &mut Exchange<'_>,
 ) -> Outcome {
     let has_tls = greeting.capabilities & capability::SSL != 0;
@@ -88,19 +94,19 @@ fn introduce(
             let request = response.ssl_request(greeting.capabilities, stored);
             let packet = messages::framed(1, &[&request]);
             exchange.to_server.put(&packet);
-            let login = Securing {
+            let login = SecuringResponse {
                 account,
                 greeting,
                 response,
             };
             Ok(Next::Leave(Step::StartTls(login.into(), wish)))
         }
-        Some(_) if account.tls != TlsMode::Prefer => {
+        Some(_) if account.tls != SslMode::Prefer => {
             exchange.to_server.put(messages::FAREWELL);
-            Err(Refusal::new(
-                Cause::Unreachable,
-                "SSL is not enabled on the MySQL server: enable it, or set SSLMODE to prefer",
-            ))
+            Err(account.tls.no_tls([
+                "SSL is not enabled on the server: enable it, or set SSLMODE to prefer",
+                "SSL is not enabled on the server: enable it there, or check HOST and PORT",
+            ]))
         }
         _ => Next::go(respond(account, &greeting, &response, false, exchange)),
     }
@@ -109,7 +115,7 @@ fn introduce(
 fn respond(
     account: Box<Account>,
     greeting: &Greeting,
-    response: &Response,
+    response: &HandshakeResponse,
     is_secure: bool,
     exchange: &mut Exchange<'_>,
 ) -> ExpectVerdict {
@@ -143,8 +149,8 @@ fn respond(
     }
 }
 
-impl Securing {
-    pub(super) fn started(self, exchange: &mut Exchange<'_>) -> Login {
+impl SecuringResponse {
+    pub(super) fn started(self, exchange: &mut Exchange<'_>) -> MysqlLogin {
         let Self {
             account,
             greeting,
@@ -159,11 +165,11 @@ impl Securing {
             response,
             ..
         } = self;
-        if account.tls == TlsMode::Prefer {
-            account.tls = TlsMode::Disable;
+        if account.tls == SslMode::Prefer {
+            account.tls = SslMode::Disable;
             return dial(account, Some(response), exchange);
         }
-        let text = ["TLS with the MySQL server failed: ", reason].concat();
+        let text = ["TLS with the server failed: ", reason].concat();
         Err(Refusal::new(Cause::Unreachable, text))
     }
 }

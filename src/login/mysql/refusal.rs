@@ -25,7 +25,8 @@ pub(super) fn pass_error(
 pub(super) fn advice(code: u16) -> &'static str {
     match code {
         1045 => "check USER and PASS",
-        1049 => "no such database",
+        1040 | 1203 => "it, or USER there, has no connection left: raise max_connections, or wait",
+        1049 => "no such database: set DB of the connection, or name another",
         1129 => "the server has banned this host: FLUSH HOSTS there",
         1130 => "the server lets nobody in from this host: let USER in from it",
         _ => "its log says why",

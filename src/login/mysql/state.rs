@@ -4,7 +4,7 @@
 //!   Fresh --Dial--> ExpectGreeting --greeting--> ExpectResponse --response--> introduced
 //!                     ^                                                           |
 //!                     | prefer: TLS failed          StartTls (the server has it)  |
-//!                     +------------------- Securing <-----------------------------+
+//!                     +--------------- SecuringResponse <-------------------------+
 //!                                             |                                   |
 //!   Passed <--OK-- ExpectVerdict <--response--+-----------------------------------+
 //!                   |        ^
@@ -14,12 +14,12 @@
 //! ```
 //! What each does stands in `opening` and `verdict`.
 
-use super::messages::{Greeting, Response};
+use super::messages::{Greeting, HandshakeResponse};
 use super::proofs::{Challenge, Plugin};
 use crate::login::{Account, next};
 
 /// A login in one of its states.
-pub enum Login {
+pub enum MysqlLogin {
     /// A client waits.
     Fresh(Box<Account>),
     /// See the struct of this name.
@@ -27,20 +27,20 @@ pub enum Login {
     /// See the struct of this name.
     ExpectResponse(Box<ExpectResponse>),
     /// See the struct of this name.
-    Securing(Box<Securing>),
+    SecuringResponse(Box<SecuringResponse>),
     /// See the struct of this name.
     ExpectVerdict(Box<ExpectVerdict>),
     /// See the struct of this name.
     ExpectKey(Box<ExpectKey>),
 }
 
-pub(super) type Outcome = next::Outcome<Login>;
-pub(super) type Next = next::Next<Login>;
+pub(super) type Outcome = next::Outcome<MysqlLogin>;
+pub(super) type Next = next::Next<MysqlLogin>;
 
 /// There is a connection to the server; perhaps not the first one, and the client has responded.
 pub struct ExpectGreeting {
     pub(super) account: Box<Account>,
-    pub(super) response: Option<Response>,
+    pub(super) response: Option<HandshakeResponse>,
 }
 
 /// The client has the greeting.
@@ -50,10 +50,10 @@ pub struct ExpectResponse {
 }
 
 /// TLS is being agreed.
-pub struct Securing {
+pub struct SecuringResponse {
     pub(super) account: Box<Account>,
     pub(super) greeting: Greeting,
-    pub(super) response: Response,
+    pub(super) response: HandshakeResponse,
 }
 
 /// The server has a response or a proof.
@@ -82,13 +82,13 @@ pub struct ExpectKey {
 macro_rules! states {
     ($($state:ident,)+) => {
         $(
-            impl From<Box<$state>> for Login {
+            impl From<Box<$state>> for MysqlLogin {
                 fn from(state: Box<$state>) -> Self {
                     Self::$state(state)
                 }
             }
 
-            impl From<$state> for Login {
+            impl From<$state> for MysqlLogin {
                 fn from(state: $state) -> Self {
                     Self::$state(Box::new(state))
                 }
@@ -100,7 +100,7 @@ macro_rules! states {
 states! {
     ExpectGreeting,
     ExpectResponse,
-    Securing,
+    SecuringResponse,
     ExpectVerdict,
     ExpectKey,
 }

@@ -4,7 +4,7 @@ use loopback_gateway::mysql::{Conduct, SCRAMBLE, Server, response, response_by};
 
 use crate::base::{ByteBuf, Secret, Verify};
 use crate::login::{
-    Account, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, Step, TlsMode, TlsWish,
+    Account, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, SslMode, Step, TlsWish,
 };
 
 mod field;
@@ -175,25 +175,25 @@ impl World {
 #[test]
 fn every_plugin_lets_the_client_in_plain_and_over_tls() {
     for (favourite, plugin, is_cached, mode, has_tls) in [
-        (NATIVE, NATIVE, true, TlsMode::Prefer, false),
-        (NATIVE, NATIVE, true, TlsMode::Disable, true),
-        (CACHING, CACHING, true, TlsMode::Prefer, false),
-        (CACHING, CACHING, false, TlsMode::Prefer, true),
-        (CACHING, CACHING, false, TlsMode::Require, true),
-        (CACHING, NATIVE, true, TlsMode::VerifyFull, true),
-        (NATIVE, CACHING, true, TlsMode::Disable, false),
-        (NATIVE, CACHING, false, TlsMode::Prefer, true),
+        (NATIVE, NATIVE, true, SslMode::Prefer, false),
+        (NATIVE, NATIVE, true, SslMode::Disable, true),
+        (CACHING, CACHING, true, SslMode::Prefer, false),
+        (CACHING, CACHING, false, SslMode::Prefer, true),
+        (CACHING, CACHING, false, SslMode::Require, true),
+        (CACHING, NATIVE, true, SslMode::VerifyFull, true),
+        (NATIVE, CACHING, true, SslMode::Disable, false),
+        (NATIVE, CACHING, false, SslMode::Prefer, true),
         (
             CACHING,
             "mysql_clear_password",
             true,
-            TlsMode::Require,
+            SslMode::Require,
             true,
         ),
-        ("something_new", NATIVE, true, TlsMode::Disable, false),
-        (NATIVE, ED25519, true, TlsMode::Disable, false),
-        (NATIVE, ED25519, true, TlsMode::Prefer, true),
-        (CACHING, "sha256_password", true, TlsMode::Require, true),
+        ("something_new", NATIVE, true, SslMode::Disable, false),
+        (NATIVE, ED25519, true, SslMode::Disable, false),
+        (NATIVE, ED25519, true, SslMode::Prefer, true),
+        (CACHING, "sha256_password", true, SslMode::Require, true),
     ] {
         let conduct = Conduct {
             favourite,
@@ -203,9 +203,9 @@ fn every_plugin_lets_the_client_in_plain_and_over_tls() {
         };
         let world = World::new(account().with_tls(mode), conduct).login();
         assert!(!world.relay().is_busy());
-        let is_secure = has_tls && mode != TlsMode::Disable;
+        let is_secure = has_tls && mode != SslMode::Disable;
         assert_eq!(world.wishes.len(), usize::from(is_secure));
-        if mode == TlsMode::VerifyFull {
+        if mode == SslMode::VerifyFull {
             assert_eq!(world.wishes[0].verify, Verify::Full);
         }
         let [_, verdict] = &world.packets[..] else {
@@ -249,7 +249,7 @@ fn the_response_keeps_what_shapes_later_packets() {
         let bits = bits | if database.is_some() { WITH_DB } else { 0 };
         let bytes = response(bits, 45, database.unwrap_or_default(), &attributes);
         for has_tls in [false, true] {
-            let account = account().with_database(stored).with_tls(TlsMode::Prefer);
+            let account = account().with_database(stored).with_tls(SslMode::Prefer);
             let conduct = Conduct {
                 has_tls,
                 ..Conduct::new(NATIVE)
@@ -317,25 +317,25 @@ fn what_can_not_be_done_is_refused_by_name() {
     full.is_cached = false;
     for (mode, conduct, code, text) in [
         (
-            TlsMode::Prefer,
+            SslMode::Prefer,
             full,
             1251,
-            "#08004the MySQL server wants the password itself",
+            "#08004the server wants the password itself",
         ),
         (
-            TlsMode::Require,
+            SslMode::Require,
             Conduct::new(NATIVE),
             1105,
             "#HY000SSL is not enabled",
         ),
         (
-            TlsMode::Disable,
+            SslMode::Disable,
             with_tls("mysql_clear_password"),
             1251,
-            "#08004the MySQL server wants",
+            "#08004the server wants",
         ),
         (
-            TlsMode::Prefer,
+            SslMode::Prefer,
             Conduct {
                 favourite: NATIVE,
                 ..Conduct::new("parsec")
@@ -355,7 +355,7 @@ fn what_can_not_be_done_is_refused_by_name() {
 
 #[test]
 fn preferred_tls_that_fails_is_done_without_on_a_new_connection() {
-    for (mode, dials) in [(TlsMode::Prefer, 2), (TlsMode::Require, 1)] {
+    for (mode, dials) in [(SslMode::Prefer, 2), (SslMode::Require, 1)] {
         let mut conduct = Conduct::new(NATIVE);
         conduct.has_tls = true;
         let mut world = World::new(account().with_tls(mode), conduct);
@@ -363,7 +363,7 @@ fn preferred_tls_that_fails_is_done_without_on_a_new_connection() {
         let world = world.login();
         assert_eq!(world.dials, dials);
         match mode {
-            TlsMode::Prefer => assert_eq!(world.packets.len(), 2, "{:?}", world.relay().is_busy()),
+            SslMode::Prefer => assert_eq!(world.packets.len(), 2, "{:?}", world.relay().is_busy()),
             _ => assert!(world.error().2.contains("failed: not trusted")),
         }
     }
@@ -390,7 +390,7 @@ fn long_world() -> World {
         has_tls: true,
         ..Conduct::new(CACHING)
     };
-    World::new(account().with_tls(TlsMode::Require), conduct)
+    World::new(account().with_tls(SslMode::Require), conduct)
 }
 
 #[test]
@@ -458,7 +458,7 @@ fn the_password_is_told_once_a_login_however_often_a_server_asks() {
         (conduct.is_cached, conduct.has_tls) = (false, true);
         conduct
     };
-    let mut world = World::new(account().with_tls(TlsMode::Require), conduct());
+    let mut world = World::new(account().with_tls(SslMode::Require), conduct());
     world.run(usize::MAX, usize::MAX);
     world.say(&client_response(), usize::MAX);
     world.under_way = [wants_all(3), wants_all(5), wants_all(7)].concat();
@@ -483,7 +483,7 @@ fn the_password_is_told_once_a_login_however_often_a_server_asks() {
 
 #[test]
 fn an_error_before_tls_is_nobodys_word_where_the_certificate_must_fit() {
-    for (mode, is_passed) in [(TlsMode::VerifyFull, false), (TlsMode::Require, true)] {
+    for (mode, is_passed) in [(SslMode::VerifyFull, false), (SslMode::Require, true)] {
         let mut world = World::new(account().with_tls(mode), Conduct::new(NATIVE));
         let text = b"\xff\x6a\x04send your password to mallory";
         world.under_way = [&[u8::try_from(text.len()).unwrap(), 0, 0, 0], &text[..]].concat();

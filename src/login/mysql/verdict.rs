@@ -94,12 +94,12 @@ impl ExpectVerdict {
                 return Next::go(ExpectKey { login: self, seed });
             }
             (Some(_), None) => {
-                "the MySQL server wants the password itself, which needs TLS: enable TLS on the \
+                "the server wants the password itself, which needs TLS: enable TLS on the \
                  server (SSLMODE prefer or require), or set MYSQL_RSA to true if nobody can be in \
                  between"
             }
             (None, _) => {
-                "the MySQL server wants the password in clear text, which needs TLS: enable TLS on \
+                "the server wants the password in clear text, which needs TLS: enable TLS on \
                  the server (SSLMODE prefer or require)"
             }
         };
@@ -188,7 +188,7 @@ impl ExpectVerdict {
     /// The password, hidden by the challenge, for the owner of the key.
     fn encrypted(&self, key: Option<&PublicKey>, seed: &[u8; 20]) -> Result<Vec<u8>, &'static str> {
         let key = key.ok_or(
-            "the MySQL server showed no RSA key of 1024 to 4096 bits: enable TLS on it (SSLMODE \
+            "the server showed no RSA key of 1024 to 4096 bits: enable TLS on it (SSLMODE \
              prefer or require)",
         )?;
         let mut text = [self.account.password.expose(), b"\0"].concat();
@@ -198,7 +198,7 @@ impl ExpectVerdict {
         }
         let text = Secret::new(text);
         key.encrypt(text.expose(), seed).ok_or(
-            "PASS is too long for the MySQL server's RSA key: enable TLS on the server (SSLMODE \
+            "PASS is too long for the server's RSA key: enable TLS on the server (SSLMODE \
              prefer or require)",
         )
     }

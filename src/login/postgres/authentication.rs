@@ -3,7 +3,7 @@
 use super::messages::{self, Authentication, ServerError};
 use super::refusal::{failed, first_error, server_refused, unexpected, unsupported};
 use super::state::{
-    Deriving, ExpectAccess, ExpectReady, ExpectRequest, ExpectScramFirst, ExpectScramLast, Next,
+    DerivingKey, ExpectAccess, ExpectReady, ExpectRequest, ExpectScramFirst, ExpectScramLast, Next,
     Outcome,
 };
 use crate::base::Secret;
@@ -13,7 +13,7 @@ use crate::login::{Account, Cause, Exchange, Refusal, Relay, md5};
 
 impl ExpectRequest {
     pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
-        pass_notices(exchange, &mut self.plan.is_negotiated)?;
+        pass_notices(exchange, &mut self.attempt.is_negotiated)?;
         if exchange.from_server.filled().first() == Some(&b'E') {
             return match messages::server_error(exchange.from_server.filled(), false) {
                 Some(ServerError::Message(message)) if is_rejection(message) => {
@@ -46,17 +46,17 @@ impl ExpectRequest {
     /// A line of `pg_hba.conf` for connections without TLS may let in whom none with TLS does. If
     /// none of either kind does, the first answer is the one that names the mode of today.
     fn rejected(mut self, message: Vec<u8>, exchange: &mut Exchange<'_>) -> Outcome {
-        let plan = &mut self.plan;
-        if self.is_secure && plan.is_tls_optional() {
-            plan.rejection = Some(message);
-            return self.plan.dial(false, exchange);
+        let attempt = &mut self.attempt;
+        if self.is_secure && attempt.is_tls_optional() {
+            attempt.rejection = Some(message);
+            return self.attempt.dial(false, exchange);
         }
-        let message = plan.rejection.take().unwrap_or(message);
+        let message = attempt.rejection.take().unwrap_or(message);
         Err(server_refused(&message, exchange.to_client))
     }
 
     fn send_password(self, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
-        let account = &self.plan.account;
+        let account = &self.attempt.account;
         if !self.is_secure && !account.is_plain_password_allowed {
             return Err(Refusal::new(
                 Cause::Unsupported,
@@ -74,7 +74,7 @@ impl ExpectRequest {
 
     fn send_digest(self, salt: [u8; 4], len: usize, exchange: &mut Exchange<'_>) -> Next {
         exchange.from_server.consume(len);
-        let Account { user, password, .. } = &*self.plan.account;
+        let Account { user, password, .. } = &*self.attempt.account;
         let stored = Secret::new(md5::hex(&md5::digest(&[password.expose(), user])));
         let answer = md5::hex(&md5::digest(&[stored.expose(), &salt]));
         let message = messages::typed(b'p', &[b"md5", &answer, b"\0"]);
@@ -85,14 +85,14 @@ impl ExpectRequest {
 
     fn begin_scram(self, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.consume(len);
-        let first = scram::ClientFirst::new(&self.plan.nonce);
+        let first = scram::ClientFirst::new(&self.attempt.nonce);
         let text = first.message();
         let size = u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
         let name = scram::SCRAM_SHA_256.as_bytes();
         let parts = [name, b"\0", &size, text.as_bytes()];
         exchange.to_server.put(&messages::typed(b'p', &parts));
         Next::go(ExpectScramFirst {
-            password: self.plan.account.password,
+            password: self.attempt.account.password,
             first,
         })
     }
@@ -114,14 +114,14 @@ impl ExpectScramFirst {
                 let deriving = self.first.answered(message, &self.password, exchange.keys);
                 let deriving = deriving.map_err(failed)?;
                 exchange.from_server.consume(len);
-                Next::go(Deriving { deriving })
+                Next::go(DerivingKey { deriving })
             }
             other => Err(unexpected(other)),
         }
     }
 }
 
-impl Deriving {
+impl DerivingKey {
     pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some((message, proof)) = self.deriving.answer() else {
             return Next::wait(self);

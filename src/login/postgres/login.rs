@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use super::refusal::say;
-use super::state::{ExpectStartup, Login, Next, Outcome};
+use super::state::{ExpectStartup, Next, Outcome, PostgresLogin};
 use crate::login::{Account, Cause, Exchange, Keys, Packets, Refusal, Step, Waits};
 
-impl Login {
+impl PostgresLogin {
     /// A client has connected. `nonce` is from a generator for keys, used once.
     pub fn new(account: Account, nonce: [u8; 18]) -> Self {
         let account = Box::new(account);
-        let questions = 0;
         ExpectStartup {
             account,
             nonce,
-            questions,
+            questions: 0,
+            refusal: None,
         }
         .into()
     }
@@ -24,10 +24,10 @@ impl Login {
             Self::ExpectStartup(state) => state.handle(exchange),
             Self::Dialled(state) => state.handle(exchange),
             Self::ExpectTlsAnswer(state) => state.handle(exchange),
-            Self::Securing(state) => state.handle(exchange),
+            Self::SecuringStartup(state) => state.handle(exchange),
             Self::ExpectRequest(state) => state.handle(exchange),
             Self::ExpectScramFirst(state) => state.handle(exchange),
-            Self::Deriving(state) => state.handle(exchange),
+            Self::DerivingKey(state) => state.handle(exchange),
             Self::ExpectScramLast(state) => state.handle(exchange),
             Self::ExpectAccess(state) => state.handle(exchange),
             Self::ExpectReady(state) => state.handle(exchange),
@@ -48,7 +48,7 @@ impl Login {
     /// See [`crate::login::Login::tls_started`].
     pub fn tls_started(self, exchange: &mut Exchange<'_>) -> Step<Self> {
         match self {
-            Self::Securing(state) => state.started(exchange).step(exchange),
+            Self::SecuringStartup(state) => state.started(exchange).step(exchange),
             other => Step::Wait(other),
         }
     }
@@ -56,7 +56,7 @@ impl Login {
     /// See [`crate::login::Login::tls_failed`].
     pub fn tls_failed(self, reason: &str, exchange: &mut Exchange<'_>) -> Step<Self> {
         match self {
-            Self::Securing(state) => settle(state.failed(reason, exchange), exchange),
+            Self::SecuringStartup(state) => settle(state.failed(reason, exchange), exchange),
             other => Step::Wait(other),
         }
     }
@@ -71,7 +71,9 @@ impl Login {
             // They have no connection yet whose end could matter.
             Self::ExpectStartup(_) | Self::Dialled(_) => return Step::Wait(self),
             Self::ExpectTlsAnswer(state) => state.ended(exchange),
-            Self::Securing(state) => state.failed("the server closed the connection", exchange),
+            Self::SecuringStartup(state) => {
+                state.failed("the server closed the connection", exchange)
+            }
             Self::ExpectRequest(state) => state.ended(exchange).map_or_else(left, Err),
             Self::ExpectReady(state) if state.is_within_message() => {
                 let refusal = Refusal::new(Cause::Said, "the server left in mid-message");
@@ -93,8 +95,19 @@ impl Login {
     /// See [`crate::login::Login::rest`].
     pub fn rest(&self, keys: &Keys) -> Duration {
         match self {
-            Self::Deriving(state) => state.deriving.rest(keys),
+            Self::DerivingKey(state) => state.deriving.rest(keys),
             _ => Duration::ZERO,
+        }
+    }
+
+    /// See [`crate::login::Login::refuse_later`].
+    pub fn refuse_later(&mut self, refusal: &Refusal) -> bool {
+        match self {
+            Self::ExpectStartup(state) => {
+                state.refusal = Some(refusal.clone());
+                true
+            }
+            _ => false,
         }
     }
 
@@ -102,13 +115,13 @@ impl Login {
     pub fn waits_for(&self) -> Waits {
         match self {
             Self::ExpectStartup(_) => Waits::Client,
-            Self::Deriving(_) => Waits::Turn,
+            Self::DerivingKey(_) => Waits::Turn,
             _ => Waits::Server,
         }
     }
 }
 
-fn settle(outcome: Outcome, exchange: &mut Exchange<'_>) -> Step<Login> {
+fn settle(outcome: Outcome, exchange: &mut Exchange<'_>) -> Step<PostgresLogin> {
     match outcome {
         Ok(Next::Leave(step)) => step,
         Ok(Next::Go(login)) => login.step(exchange),

@@ -87,10 +87,14 @@ impl<'a> Startup<'a> {
     }
 
     /// The startup message for the server: the stored user first, and all else as the client said
-    /// it, but that `database` stands for a client that has none of its own.
+    /// it, but that `database` stands for a client that names none: libpq says its user's name then, which is
+    /// not the stored one. Where there is no `database` either, a placeholder is left away.
     pub fn rewritten(self, user: &[u8], database: Option<&[u8]>) -> Vec<u8> {
-        let placeholder = |name: &[u8], value: &[u8]| {
-            database.filter(|_| name == b"database" && (value == b"noop" || value.is_empty()))
+        let typed = self.parameters().find(|(name, _)| *name == b"user");
+        let typed = typed.map_or(&b""[..], |(_, user)| user);
+        let names_none = |value: &[u8]| {
+            let is_placeholder = value == b"noop" || value.is_empty();
+            is_placeholder || (database.is_some() && value == typed)
         };
         let mut out = vec![0; 4];
         out.extend_from_slice(self.version);
@@ -101,7 +105,13 @@ impl<'a> Startup<'a> {
             push_texts(&mut out, &[b"database", database]);
         }
         for (name, value) in self.parameters().filter(|(name, _)| *name != b"user") {
-            push_texts(&mut out, &[name, placeholder(name, value).unwrap_or(value)]);
+            let value = match name == b"database" && names_none(value) {
+                true => database,
+                false => Some(value),
+            };
+            if let Some(value) = value {
+                push_texts(&mut out, &[name, value]);
+            }
         }
         out.push(0);
         let len = length_word(out.len());
@@ -182,10 +192,15 @@ pub fn server_error(bytes: &[u8], is_end: bool) -> Option<ServerError<'_>> {
     }
 }
 
+/// What an error message has under this letter.
+pub fn field(message: &[u8], letter: u8) -> Option<&[u8]> {
+    let mut fields = message.get(5..)?.split(|byte| *byte == 0);
+    fields.find_map(|field| field.strip_prefix(&[letter]))
+}
+
 /// The SQLSTATE of an error message.
 pub fn sqlstate(message: &[u8]) -> Option<&str> {
-    let mut fields = message.get(5..)?.split(|byte| *byte == 0);
-    let code = fields.find_map(|field| field.strip_prefix(b"C"))?;
+    let code = field(message, b'C')?;
     let is_code = code.len() == 5 && code.iter().all(u8::is_ascii_alphanumeric);
     std::str::from_utf8(code).ok().filter(|_| is_code)
 }
@@ -198,6 +213,7 @@ pub fn error_response(refusal: &Refusal) -> Vec<u8> {
         Cause::Credentials => b"28P01",
         Cause::Unsupported => b"0A000",
         Cause::Stopping => b"57P01",
+        Cause::Full => b"53300",
     };
     let mut text = refusal.text.as_bytes().to_vec();
     text.retain(|byte| *byte != 0);

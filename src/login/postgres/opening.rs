@@ -3,10 +3,11 @@
 use super::messages::{self, Opening, ServerError};
 use super::refusal::first_error;
 use super::state::{
-    Dialled, ExpectRequest, ExpectStartup, ExpectTlsAnswer, Login, Next, Outcome, Plan, Securing,
+    Attempt, Dialled, ExpectRequest, ExpectStartup, ExpectTlsAnswer, Next, Outcome, PostgresLogin,
+    SecuringStartup,
 };
 use crate::limits;
-use crate::login::{Cause, Exchange, Packets, Refusal, Step, TlsMode};
+use crate::login::{Cause, Exchange, Packets, Refusal, SslMode, Step};
 
 impl ExpectStartup {
     pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
@@ -27,18 +28,21 @@ impl ExpectStartup {
             }
             Opening::Cancel(key) => Ok(Next::Leave(Step::Errand(key))),
             Opening::Startup(startup) => {
+                if let Some(refusal) = self.refusal {
+                    return Err(refusal);
+                }
                 self.account.check()?;
                 let database = self.account.database.as_deref();
                 let startup = startup.rewritten(&self.account.user, database);
-                let wants_tls = self.account.tls != TlsMode::Disable;
-                let plan = Box::new(Plan {
+                let wants_tls = self.account.tls != SslMode::Disable;
+                let attempt = Box::new(Attempt {
                     account: self.account,
                     nonce: self.nonce,
                     startup,
                     is_negotiated: false,
                     rejection: None,
                 });
-                plan.dial(wants_tls, exchange)
+                attempt.dial(wants_tls, exchange)
             }
         };
         exchange.from_client.consume(len);
@@ -46,33 +50,37 @@ impl ExpectStartup {
     }
 }
 
-impl Plan {
+impl Attempt {
     fn introduce(self: Box<Self>, is_secure: bool, exchange: &mut Exchange<'_>) -> ExpectRequest {
         exchange.to_server.put(&self.startup);
         ExpectRequest {
-            plan: self,
+            attempt: self,
             is_secure,
         }
     }
 
     pub(super) fn is_tls_optional(&self) -> bool {
-        self.account.tls == TlsMode::Prefer
+        self.account.tls == SslMode::Prefer
     }
 
     pub(super) fn dial(self: Box<Self>, wants_tls: bool, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.clear();
-        let plan = self;
-        Ok(Next::Leave(Step::Dial(Dialled { plan, wants_tls }.into())))
+        let attempt = self;
+        Ok(Next::Leave(Step::Dial(
+            Dialled { attempt, wants_tls }.into(),
+        )))
     }
 }
 
 impl Dialled {
     pub(super) fn handle(self, exchange: &mut Exchange<'_>) -> Outcome {
         if !self.wants_tls {
-            return Next::go(self.plan.introduce(false, exchange));
+            return Next::go(self.attempt.introduce(false, exchange));
         }
         exchange.to_server.put(messages::SSL_REQUEST);
-        Next::go(ExpectTlsAnswer { plan: self.plan })
+        Next::go(ExpectTlsAnswer {
+            attempt: self.attempt,
+        })
     }
 }
 
@@ -86,14 +94,14 @@ impl ExpectTlsAnswer {
                 "the server sent bytes in plain text behind its agreement to TLS: somebody may be \
                  in between",
             )),
-            [b'N', ..] if self.plan.is_tls_optional() => {
+            [b'N', ..] if self.attempt.is_tls_optional() => {
                 exchange.from_server.consume(1);
-                Next::go(self.plan.introduce(false, exchange))
+                Next::go(self.attempt.introduce(false, exchange))
             }
-            [b'N', ..] => Err(Refusal::new(
-                Cause::Unreachable,
+            [b'N', ..] => Err(self.attempt.account.tls.no_tls([
                 "SSL is not enabled on the postgres server: enable it, or set SSLMODE to prefer",
-            )),
+                "SSL is not enabled on the postgres server: enable it there, or check HOST and PORT",
+            ])),
             bytes @ [b'E', ..] => match messages::server_error(bytes, false) {
                 Some(error) => Err(self.unproven(error, exchange.to_client)),
                 None => Next::wait(self),
@@ -104,8 +112,8 @@ impl ExpectTlsAnswer {
 
     /// An error that came before TLS may be anybody's.
     fn unproven(&self, error: ServerError<'_>, to_client: &mut dyn Packets) -> Refusal {
-        match self.plan.account.tls {
-            TlsMode::VerifyFull => Refusal::new(
+        match self.attempt.account.tls {
+            SslMode::VerifyFull => Refusal::new(
                 Cause::Unreachable,
                 "the postgres server answered with an error when asked for TLS, and nobody vouches for its \
                  words: its log has them",
@@ -116,12 +124,15 @@ impl ExpectTlsAnswer {
 
     fn secure(self, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.consume(1);
-        match self.plan.account.tls.wish() {
+        match self.attempt.account.tls.wish() {
             Some(wish) => {
-                let login = Securing { plan: self.plan }.into();
+                let login = SecuringStartup {
+                    attempt: self.attempt,
+                }
+                .into();
                 Ok(Next::Leave(Step::StartTls(login, wish)))
             }
-            None => Next::go(self.plan.introduce(false, exchange)),
+            None => Next::go(self.attempt.introduce(false, exchange)),
         }
     }
 
@@ -129,30 +140,30 @@ impl ExpectTlsAnswer {
         if let Some(error) = messages::server_error(exchange.from_server.filled(), true) {
             return Err(self.unproven(error, exchange.to_client));
         }
-        if self.plan.is_tls_optional() {
-            return self.plan.dial(false, exchange);
+        if self.attempt.is_tls_optional() {
+            return self.attempt.dial(false, exchange);
         }
-        Err(Refusal::new(
-            Cause::Unreachable,
+        Err(self.attempt.account.tls.no_tls([
             "the server closed the connection when asked for TLS: check HOST and PORT, or set \
              SSLMODE to disable",
-        ))
+            "the server closed the connection when asked for TLS: check HOST and PORT",
+        ]))
     }
 }
 
-impl Securing {
+impl SecuringStartup {
     /// What the client sends in the meantime waits.
     pub(super) fn handle(self: Box<Self>, _: &mut Exchange<'_>) -> Outcome {
         Next::wait(self)
     }
 
-    pub(super) fn started(self, exchange: &mut Exchange<'_>) -> Login {
-        self.plan.introduce(true, exchange).into()
+    pub(super) fn started(self, exchange: &mut Exchange<'_>) -> PostgresLogin {
+        self.attempt.introduce(true, exchange).into()
     }
 
     pub(super) fn failed(self, reason: &str, exchange: &mut Exchange<'_>) -> Outcome {
-        if self.plan.is_tls_optional() {
-            return self.plan.dial(false, exchange);
+        if self.attempt.is_tls_optional() {
+            return self.attempt.dial(false, exchange);
         }
         let text = ["TLS with the postgres server failed: ", reason].concat();
         Err(Refusal::new(Cause::Unreachable, text))

@@ -1,8 +1,12 @@
 //! Why a login ends: what the server said, and what we say.
 
 use super::messages::{self, Authentication, ServerError};
+use crate::base::plain::{beginning, plain};
 use crate::login::scram::ScramError;
 use crate::login::{Cause, Packets, Refusal};
+
+/// Of a server's own sentence in the log.
+const SAID_BYTES_MAX: usize = 128;
 
 /// The client hears the server's error as it is; we keep its code.
 pub(super) fn server_refused(message: &[u8], to_client: &mut dyn Packets) -> Refusal {
@@ -10,15 +14,22 @@ pub(super) fn server_refused(message: &[u8], to_client: &mut dyn Packets) -> Ref
     let code = messages::sqlstate(message).unwrap_or("?????");
     let advice = match code {
         "28P01" | "28000" => "check USER and PASS, and the server's pg_hba.conf",
-        "3D000" => "no such database",
-        "53300" => "it has no connection left: raise max_connections, or wait",
+        "3D000" => "set DB of the connection, or name another",
+        "53300" => {
+            "it, or USER there, has no connection left: raise max_connections or the role's CONNECTION LIMIT, or wait"
+        }
         "57P03" => "it is starting, stopping or restoring: wait",
         _ => "the server's log says why",
     };
+    // Which database it was is in the sentence alone, in whatever language.
+    let said = messages::field(message, b'M').filter(|_| code == "3D000");
+    let said = said.map(|said| plain(beginning(&String::from_utf8_lossy(said), SAID_BYTES_MAX)));
     let text = [
         "the server refused the login, SQLSTATE ",
         code,
-        ": ",
+        if said.is_some() { " (" } else { "" },
+        said.as_deref().unwrap_or_default(),
+        if said.is_some() { "): " } else { ": " },
         advice,
     ];
     Refusal::new(Cause::Said, text.concat())

@@ -5,21 +5,21 @@
 //!       |                     ^  \--SSLRequest--> ExpectTlsAnswer --N (prefer)-----^  |
 //!    Errand                   |                     S|  |                          |  |
 //!                             +--prefer: no answer---|--+   StartTls               |  |
-//!                             +--prefer: TLS failed--Securing ---tls_started-------+  |
+//!                             +--prefer: TLS failed--SecuringStartup --tls_started-+  |
 //!                             +--prefer: not to be let in over TLS--------------------+
 //!                                                                                     |
 //!  Passed <--Z-- ExpectReady <--Ok-- ExpectAccess <---cleartext, md5------------------+
 //!                   ^                     ^                                           |
-//!                   +--Ok (trust)         +---- ExpectScramLast <- Deriving <- ExpectScramFirst
+//!                   +--Ok (trust)         +-- ExpectScramLast <- DerivingKey <- ExpectScramFirst
 //! ```
 //! `ExpectStartup` also answers SSLRequest and GSSENCRequest. What each does stands in `opening`,
 //! `authentication` and `ready`, in this order.
 
 use crate::base::Secret;
-use crate::login::{Account, Relay, next, scram};
+use crate::login::{Account, Refusal, Relay, next, scram};
 
 /// A login in one of its states.
-pub enum Login {
+pub enum PostgresLogin {
     /// See the struct of this name.
     ExpectStartup(Box<ExpectStartup>),
     /// See the struct of this name.
@@ -27,13 +27,13 @@ pub enum Login {
     /// See the struct of this name.
     ExpectTlsAnswer(Box<ExpectTlsAnswer>),
     /// See the struct of this name.
-    Securing(Box<Securing>),
+    SecuringStartup(Box<SecuringStartup>),
     /// See the struct of this name.
     ExpectRequest(Box<ExpectRequest>),
     /// See the struct of this name.
     ExpectScramFirst(Box<ExpectScramFirst>),
     /// See the struct of this name.
-    Deriving(Box<Deriving>),
+    DerivingKey(Box<DerivingKey>),
     /// See the struct of this name.
     ExpectScramLast(Box<ExpectScramLast>),
     /// See the struct of this name.
@@ -42,8 +42,8 @@ pub enum Login {
     ExpectReady(Box<ExpectReady>),
 }
 
-pub(super) type Outcome = next::Outcome<Login>;
-pub(super) type Next = next::Next<Login>;
+pub(super) type Outcome = next::Outcome<PostgresLogin>;
+pub(super) type Next = next::Next<PostgresLogin>;
 
 /// Nothing but questions for encryption has come from the client.
 pub struct ExpectStartup {
@@ -51,10 +51,12 @@ pub struct ExpectStartup {
     pub(super) nonce: [u8; 18],
     /// Such questions so far.
     pub(super) questions: u8,
+    /// What the client is told once it has said who it is: until then it does not listen.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// Who logs in where, and how.
-pub struct Plan {
+pub struct Attempt {
     pub(super) account: Box<Account>,
     pub(super) nonce: [u8; 18],
     pub(super) startup: Vec<u8>,
@@ -66,23 +68,23 @@ pub struct Plan {
 
 /// There is a new connection to the server.
 pub struct Dialled {
-    pub(super) plan: Box<Plan>,
+    pub(super) attempt: Box<Attempt>,
     pub(super) wants_tls: bool,
 }
 
 /// The server is asked for TLS.
 pub struct ExpectTlsAnswer {
-    pub(super) plan: Box<Plan>,
+    pub(super) attempt: Box<Attempt>,
 }
 
 /// TLS is being agreed.
-pub struct Securing {
-    pub(super) plan: Box<Plan>,
+pub struct SecuringStartup {
+    pub(super) attempt: Box<Attempt>,
 }
 
 /// The server knows who logs in, and says what it wants for it.
 pub struct ExpectRequest {
-    pub(super) plan: Box<Plan>,
+    pub(super) attempt: Box<Attempt>,
     pub(super) is_secure: bool,
 }
 
@@ -93,7 +95,7 @@ pub struct ExpectScramFirst {
 }
 
 /// The key is being made.
-pub struct Deriving {
+pub struct DerivingKey {
     pub(super) deriving: scram::Deriving,
 }
 
@@ -120,13 +122,13 @@ pub struct ExpectReady {
 macro_rules! states {
     ($($state:ident,)+) => {
         $(
-            impl From<Box<$state>> for Login {
+            impl From<Box<$state>> for PostgresLogin {
                 fn from(state: Box<$state>) -> Self {
                     Self::$state(state)
                 }
             }
 
-            impl From<$state> for Login {
+            impl From<$state> for PostgresLogin {
                 fn from(state: $state) -> Self {
                     Self::$state(Box::new(state))
                 }
@@ -139,10 +141,10 @@ states! {
     ExpectStartup,
     Dialled,
     ExpectTlsAnswer,
-    Securing,
+    SecuringStartup,
     ExpectRequest,
     ExpectScramFirst,
-    Deriving,
+    DerivingKey,
     ExpectScramLast,
     ExpectAccess,
     ExpectReady,

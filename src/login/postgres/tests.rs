@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::base::{ByteBuf, Secret, Verify};
 use crate::login::{
-    Account, CancelKey, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, Step, TlsMode,
+    Account, CancelKey, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, SslMode, Step,
     TlsWish, Waits,
 };
 
@@ -230,11 +230,11 @@ const METHODS: [Method; 4] = [
 fn every_method_lets_the_client_in_plain_and_over_tls() {
     for method in METHODS {
         for (mode, tls, wish) in [
-            (TlsMode::Disable, TlsAnswer::No, None),
-            (TlsMode::Prefer, TlsAnswer::No, None),
-            (TlsMode::Prefer, TlsAnswer::Yes, Some(Verify::Nobody)),
-            (TlsMode::Require, TlsAnswer::Yes, Some(Verify::Nobody)),
-            (TlsMode::VerifyFull, TlsAnswer::Yes, Some(Verify::Full)),
+            (SslMode::Disable, TlsAnswer::No, None),
+            (SslMode::Prefer, TlsAnswer::No, None),
+            (SslMode::Prefer, TlsAnswer::Yes, Some(Verify::Nobody)),
+            (SslMode::Require, TlsAnswer::Yes, Some(Verify::Nobody)),
+            (SslMode::VerifyFull, TlsAnswer::Yes, Some(Verify::Full)),
         ] {
             let account = account().with_tls(mode).with_plain_password_allowed(true);
             let world = World::new(account, Conduct::new(method).with_tls(tls)).login();
@@ -244,7 +244,7 @@ fn every_method_lets_the_client_in_plain_and_over_tls() {
             let verify = world.wishes.first().map(|wish| wish.verify);
             assert_eq!((verify, world.dials), (wish, 1));
             let heard = &world.server.as_ref().unwrap().heard;
-            assert_eq!(heard.asked_for_tls, mode != TlsMode::Disable);
+            assert_eq!(heard.asked_for_tls, mode != SslMode::Disable);
             let kinds = read_messages(&world.to_client());
             let kinds: Vec<u8> = kinds.iter().map(|(kind, _)| *kind).collect();
             assert_eq!(kinds, b"RSNKNZ", "{method:?}");
@@ -291,7 +291,13 @@ fn parameters_keep_their_order_and_the_stored_user_comes_first() {
         named(&full, "shop"),
         format!("user=app database=shop {rest}")
     );
-    assert_eq!(named(&full, ""), format!("user=app database=noop {rest}"));
+    assert_eq!(named(&full, ""), format!("user=app {rest}"));
+    // What libpq says for whoever names none.
+    let own = [("user", "alice"), ("database", "alice")];
+    assert_eq!(named(&own, "shop"), "user=app database=shop");
+    assert_eq!(named(&own, ""), "user=app database=alice");
+    let placeholder = [("user", "noop"), ("database", "noop")];
+    assert_eq!(named(&placeholder, ""), "user=app");
     let other = [("user", "noop"), ("database", "mine")];
     assert_eq!(named(&other, "shop"), "user=app database=mine");
     assert_eq!(named(&[("user", "noop")], "shop"), "user=app database=shop");
@@ -358,11 +364,11 @@ fn a_cancel_goes_over_tls_where_the_session_does() {
         pid: 5,
         secret: [1; 32].into(),
     };
-    let heard = errand(key.clone(), TlsMode::Require.wish()).heard;
+    let heard = errand(key.clone(), SslMode::Require.wish()).heard;
     assert!(heard.asked_for_tls && heard.cancel == Some((5, vec![1; 32])));
     let (mut from_server, mut sent) = (ByteBuf::new(), Vec::new());
     let Step::Wait(cancel) =
-        Cancel::new(key, TlsMode::Require.wish()).step(&mut from_server, &mut sent)
+        Cancel::new(key, SslMode::Require.wish()).step(&mut from_server, &mut sent)
     else {
         panic!()
     };
@@ -373,8 +379,8 @@ fn a_cancel_goes_over_tls_where_the_session_does() {
 
 #[test]
 fn what_the_server_says_to_a_question_for_tls() {
+    use SslMode::{Prefer, Require, VerifyFull};
     use TlsAnswer as Answer;
-    use TlsMode::{Prefer, Require, VerifyFull};
     let said = "the postgres server said: could not fork new process for connection";
     for (mode, answer, code, text) in [
         (
@@ -436,17 +442,17 @@ fn what_the_server_says_to_a_question_for_tls() {
 fn preferred_tls_that_can_not_be_had_is_done_without() {
     let conduct = Conduct::new(Method::Scram(10));
     let nothing = conduct.clone().with_tls(TlsAnswer::Nothing);
-    let world = World::new(account().with_tls(TlsMode::Prefer), nothing).login();
+    let world = World::new(account().with_tls(SslMode::Prefer), nothing).login();
     world.relay();
     assert_eq!(world.dials, 2);
     let agreed = conduct.with_tls(TlsAnswer::Yes);
-    for (mode, dials) in [(TlsMode::Prefer, 2), (TlsMode::Require, 1)] {
+    for (mode, dials) in [(SslMode::Prefer, 2), (SslMode::Require, 1)] {
         let mut world = World::new(account().with_tls(mode), agreed.clone());
         world.is_trusted = false;
         let world = world.login();
         assert_eq!(world.dials, dials);
         match mode {
-            TlsMode::Prefer => {
+            SslMode::Prefer => {
                 world.relay();
             }
             _ => assert!(world.error().1.contains("failed: not trusted")),
@@ -481,9 +487,9 @@ fn a_refused_login_is_heard_as_the_server_wrote_it_and_logged_by_its_code() {
 #[test]
 fn a_password_in_clear_text_needs_tls_or_leave() {
     for (mode, tls, is_allowed, is_in) in [
-        (TlsMode::Prefer, TlsAnswer::No, false, false),
-        (TlsMode::Prefer, TlsAnswer::No, true, true),
-        (TlsMode::Prefer, TlsAnswer::Yes, false, true),
+        (SslMode::Prefer, TlsAnswer::No, false, false),
+        (SslMode::Prefer, TlsAnswer::No, true, true),
+        (SslMode::Prefer, TlsAnswer::Yes, false, true),
     ] {
         let account = account()
             .with_tls(mode)
@@ -598,11 +604,12 @@ fn credentials_that_the_wire_would_cut_short_are_refused() {
 
 #[test]
 fn modes_are_named_as_upstream_names_them() {
-    assert_eq!(TlsMode::parse(""), Ok(TlsMode::Prefer));
-    assert_eq!(TlsMode::parse("verify-full"), Ok(TlsMode::VerifyFull));
+    assert_eq!(SslMode::parse(""), Ok(SslMode::Prefer));
+    assert_eq!(SslMode::parse("verify-full"), Ok(SslMode::VerifyFull));
     assert_eq!(
-        TlsMode::parse("verify-ca").unwrap_err().text,
-        "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]"
+        SslMode::parse("verify-ca").unwrap_err().text,
+        "wrong option (\"verify-ca\") for SSLMODE, accept only: [disable prefer require verify-full]; \
+         verify-full checks that authority, and the name"
     );
 }
 
@@ -616,7 +623,7 @@ fn lengths() -> (usize, usize) {
 fn scram_world() -> World {
     let mut conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
     conduct.is_older = true;
-    World::new(account().with_tls(TlsMode::Require), conduct)
+    World::new(account().with_tls(SslMode::Require), conduct)
 }
 
 /// The client reads whole messages, the last of which is an error, or it was left within one.
@@ -776,7 +783,7 @@ fn an_error_before_tls_is_harmless_and_nobodys_word_where_the_certificate_must_f
     let body = b"SFATAL\0C53300\0Msend \x1b]0;it\x07 to mallory\0\0";
     let message = messages::typed(b'E', &[body]);
     for bytes in [&message[..], b"Esend \x1b]0;it\x07 to mallory\0"] {
-        for (mode, is_passed) in [(TlsMode::VerifyFull, false), (TlsMode::Require, true)] {
+        for (mode, is_passed) in [(SslMode::VerifyFull, false), (SslMode::Require, true)] {
             let mut world = World::new(account().with_tls(mode), Conduct::new(Method::Trust));
             world.say(&client_startup(), usize::MAX);
             world.under_way.clear();

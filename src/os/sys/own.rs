@@ -75,10 +75,10 @@ static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 // SAFETY: the C library calls each function of this list once, before `main`.
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = {
-    extern "C" fn look() {
+    extern "C" fn note_sigpipe() {
         PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
     }
-    look
+    note_sigpipe
 };
 
 fn ignored_signals() -> u64 {

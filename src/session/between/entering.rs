@@ -178,6 +178,13 @@ impl Between {
         }
     }
 
+    /// There is a target, or none any more.
+    pub(super) fn note_target(&mut self, is_there: bool) {
+        if let Stage::Entering(_, entering) = &mut self.stage {
+            entering.has_target = is_there;
+        }
+    }
+
     pub(super) fn over(&mut self, next: Next) -> Next {
         self.stage = Stage::Over;
         self.due = None;
@@ -186,7 +193,9 @@ impl Between {
 
     /// The last that the server hears.
     pub(super) fn close(&mut self, sides: &mut Sides<'_>) {
-        if let Stage::Entering(login, _) = &self.stage {
+        if let Stage::Entering(login, entering) = &self.stage
+            && entering.has_target
+        {
             login.farewell(&mut Words::new(&mut self.wire, &mut sides.means.scratch));
         }
         self.wire.close(&mut sides.means.scratch);

@@ -40,6 +40,8 @@ pub(super) struct Entering {
     pub(super) waited: Duration,
     /// Bytes for the server.
     pub(super) sent: usize,
+    /// There is somebody who hears a farewell.
+    pub(super) has_target: bool,
     /// Bytes for the client since the link last had room.
     pub(super) said: usize,
 }
@@ -54,6 +56,7 @@ impl Entering {
             waiting: None,
             waited: Duration::ZERO,
             sent: 0,
+            has_target: false,
             said: 0,
         }
     }
@@ -74,5 +77,6 @@ impl Entering {
         self.from_server.clear();
         self.is_securing = false;
         self.waits_for = None;
+        self.has_target = false;
     }
 }

@@ -10,6 +10,7 @@
 
 mod agent;
 mod conversation;
+mod database;
 mod grpc;
 mod hpack;
 mod http1;
@@ -77,6 +78,7 @@ targets! {
     login::mysql_messages,
     login::mysql_login,
     login::rsa_key,
+    database::database_session,
     agent::agent,
     conversation::agent_conversation,
 }

@@ -5,7 +5,7 @@ use hoop_lite::limits;
 use hoop_lite::login::mysql::messages as mysql;
 use hoop_lite::login::postgres::messages;
 use hoop_lite::login::rsa::PublicKey;
-use hoop_lite::login::{Account, Cause, Exchange, Keys, Login, Refusal, Step, TlsMode, Waits};
+use hoop_lite::login::{Account, Cause, Exchange, Keys, Login, Refusal, SslMode, Step, Waits};
 
 use crate::input::{Control, split};
 
@@ -80,10 +80,10 @@ fn check_refusal(refusal: &Refusal) {
 pub fn postgres_login(bytes: &[u8]) -> bool {
     let (mut control, wire) = split(bytes);
     let mode = *control.pick(&[
-        TlsMode::Disable,
-        TlsMode::Prefer,
-        TlsMode::Require,
-        TlsMode::VerifyFull,
+        SslMode::Disable,
+        SslMode::Prefer,
+        SslMode::Require,
+        SslMode::VerifyFull,
     ]);
     let account = Account::new("app", Secret::new(PASSWORD))
         .with_tls(mode)
@@ -133,7 +133,7 @@ pub fn mysql_messages(bytes: &[u8]) -> bool {
 pub fn mysql_login(bytes: &[u8]) -> bool {
     let (mut control, wire) = split(bytes);
     let byte = control.byte();
-    let mode = [TlsMode::Disable, TlsMode::Prefer, TlsMode::Require][usize::from(byte % 3)];
+    let mode = [SslMode::Disable, SslMode::Prefer, SslMode::Require][usize::from(byte % 3)];
     let mut account = Account::new("app", Secret::new(PASSWORD)).with_tls(mode);
     if byte >= 128 {
         account = account.with_rsa([byte; 20]);

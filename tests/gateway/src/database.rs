@@ -108,6 +108,12 @@ impl Database {
         self.shared.connections.lock().unwrap().len()
     }
 
+    /// Connections that have not ended.
+    pub fn open(&self) -> usize {
+        let all = self.shared.connections.lock().unwrap();
+        all.iter().filter(|one| !one.has_ended).count()
+    }
+
     /// Waits until `find` finds something among the connections that have said something.
     pub fn wait<T>(&self, what: &str, find: impl Fn(&[Connection]) -> Option<T>) -> T {
         let give_up = Instant::now() + deadline();

@@ -200,7 +200,10 @@ impl Server {
                 self.check(&proof, out);
             }
             Phase::Switched => self.check(payload, out),
-            Phase::Password | Phase::Encrypted if payload == [0] => self.decide(false, out),
+            // No password, or a client's goodbye.
+            Phase::Password | Phase::Encrypted if payload.is_empty() || payload == [0] => {
+                self.decide(false, out);
+            }
             Phase::Password if [[1], [2]].iter().any(|it| payload == it) && !self.is_secure => {
                 if let Some(key) = self.conduct.key {
                     self.phase = Phase::Encrypted;

@@ -66,6 +66,8 @@ pub struct Conduct {
     pub rejections: [Option<(&'static str, &'static str)>; 2],
     /// It can't start a process, and says so without a length.
     pub is_exhausted: bool,
+    /// After so many messages of the client it says nothing more.
+    pub falls_silent_after: Option<usize>,
 }
 
 impl Conduct {
@@ -83,6 +85,7 @@ impl Conduct {
             is_silent: false,
             rejections: [None; 2],
             is_exhausted: false,
+            falls_silent_after: None,
         }
     }
 
@@ -104,6 +107,8 @@ pub struct Heard {
     pub cancel: Option<(u32, Vec<u8>)>,
     /// What came after the login.
     pub queries: Vec<u8>,
+    /// Messages of any kind.
+    pub message_count: usize,
 }
 
 enum Phase {
@@ -152,6 +157,11 @@ impl Server {
         self.input.extend_from_slice(bytes);
         let mut out = Vec::new();
         while let Some(message) = self.next_message() {
+            self.heard.message_count += 1;
+            let limit = self.conduct.falls_silent_after;
+            if limit.is_some_and(|limit| self.heard.message_count > limit) {
+                continue;
+            }
             match std::mem::replace(&mut self.phase, Phase::Over) {
                 Phase::Opening => self.open(&message, &mut out),
                 Phase::Password => {

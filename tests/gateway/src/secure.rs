@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use tokio_rustls::rustls::{ServerConfig, ServerConnection};
+use tokio_rustls::rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use crate::identity::Identity;
 use crate::{Security, mysql, postgres};
@@ -107,6 +107,12 @@ impl Secure {
     /// TLS was begun.
     pub fn is_secure(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// Its TLS went on with what an earlier connection had agreed.
+    pub fn is_resumed(&self) -> bool {
+        let kind = self.tls.as_ref().and_then(|tls| tls.handshake_kind());
+        kind == Some(HandshakeKind::Resumed)
     }
 
     /// What was said within to PostgreSQL.

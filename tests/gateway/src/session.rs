@@ -590,17 +590,21 @@ impl<'gateway> Session<'gateway> {
         self.send(packet.carrying(bytes.to_vec()));
     }
 
-    /// Waits until what a connection has brought ends like this, and returns it.
+    /// Waits until what a connection has brought ends like this, and returns it; fails when it is over before.
     pub fn receive_until(&mut self, id: &str, end: &[u8]) -> Vec<u8> {
         let name = id.to_owned();
-        self.wait(
-            &format!("{:?}", end.escape_ascii().to_string()),
-            |session| {
-                let found = session.connections.get(&name);
-                found.is_some_and(|it| it.bytes.ends_with(end))
-            },
+        let wanted = end.escape_ascii().to_string();
+        self.wait(&format!("{wanted:?}"), |session| {
+            let found = session.connections.get(&name);
+            found.is_some_and(|it| it.closed || it.bytes.ends_with(end))
+        });
+        let bytes = std::mem::take(&mut self.connection(id).bytes);
+        assert!(
+            bytes.ends_with(end),
+            "connection {id} is over, without {wanted:?}: {}",
+            tail(&bytes)
         );
-        std::mem::take(&mut self.connection(id).bytes)
+        bytes
     }
 
     /// Whether the agent has said that a connection is over.

@@ -36,7 +36,7 @@ fn a_key_is_asked_for_by_nobody_who_has_tls_or_no_leave() {
     assert!(refused.error().2.contains("set MYSQL_RSA to true"));
     let mut conduct = uncached(CACHING, CACHING);
     (conduct.has_tls, conduct.key) = (true, None);
-    let world = World::new(with_rsa().with_tls(TlsMode::Prefer), conduct).login();
+    let world = World::new(with_rsa().with_tls(SslMode::Prefer), conduct).login();
     assert!(world.relay().has_trusted_blindly());
     let conduct = uncached(CACHING, "mysql_clear_password");
     let refused = World::new(with_rsa(), conduct).login();
@@ -95,7 +95,7 @@ fn servers_of_every_age_are_greeted_in_their_own_way() {
                 ..Conduct::new(plugin)
             };
             // A client says of itself what it was told, and what it has.
-            let mut world = World::new(account().with_tls(TlsMode::Prefer), conduct);
+            let mut world = World::new(account().with_tls(SslMode::Prefer), conduct);
             world.run(usize::MAX, usize::MAX);
             let at = 5 + version.len() + 1;
             let greeting = &world.packets[0];
@@ -150,10 +150,10 @@ fn a_server_that_dies_before_its_key_is_said_to_have() {
 #[test]
 fn whoever_gives_a_password_to_an_unknown_certificate_says_so() {
     for (mode, plugin, is_blind) in [
-        (TlsMode::Prefer, "mysql_clear_password", true),
-        (TlsMode::Require, CACHING, true),
-        (TlsMode::VerifyFull, CACHING, false),
-        (TlsMode::Prefer, NATIVE, false),
+        (SslMode::Prefer, "mysql_clear_password", true),
+        (SslMode::Require, CACHING, true),
+        (SslMode::VerifyFull, CACHING, false),
+        (SslMode::Prefer, NATIVE, false),
     ] {
         let mut conduct = uncached(NATIVE, plugin);
         conduct.has_tls = true;
@@ -170,7 +170,7 @@ fn a_stored_password_of_any_length_and_look_goes_as_it_is() {
         let mut conduct = uncached(NATIVE, plugin);
         (conduct.has_tls, conduct.password) = (true, password.clone());
         let account = Account::new("app", Secret::new(password.clone()));
-        let account = account.with_tls(TlsMode::Require);
+        let account = account.with_tls(SslMode::Require);
         let world = World::new(account, conduct).login();
         assert!(!world.relay().said_goodbye(), "{plugin}");
     }
@@ -281,7 +281,7 @@ fn a_command_that_nobody_answers_leaves_nothing_open() {
 fn a_refusal_of_the_server_is_passed_on_at_once_and_not_tried_again() {
     let mut conduct = Conduct::new(NATIVE);
     (conduct.has_tls, conduct.password) = (true, "another".to_owned());
-    let world = World::new(account().with_tls(TlsMode::Prefer), conduct).login();
+    let world = World::new(account().with_tls(SslMode::Prefer), conduct).login();
     assert_eq!((world.error().1, world.dials), (1045, 1));
 }
 

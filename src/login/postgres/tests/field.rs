@@ -14,17 +14,17 @@ fn rejecting(rejections: [Option<(&'static str, &'static str)>; 2]) -> Conduct {
 #[test]
 fn a_line_for_connections_without_tls_lets_in_whom_prefer_brings_over_tls() {
     let conduct = rejecting([Some(NO_TLS), None]);
-    let world = World::new(account().with_tls(TlsMode::Prefer), conduct.clone()).login();
+    let world = World::new(account().with_tls(SslMode::Prefer), conduct.clone()).login();
     world.relay();
     assert_eq!((world.dials, world.wishes.len()), (2, 1));
-    let world = World::new(account().with_tls(TlsMode::Require), conduct).login();
+    let world = World::new(account().with_tls(SslMode::Require), conduct).login();
     assert_eq!((world.error().1.as_str(), world.dials), (NO_TLS.1, 1));
 }
 
 #[test]
 fn whom_no_line_lets_in_hears_what_was_said_to_the_first_try() {
     let conduct = rejecting([Some(NO_TLS), Some(NO_PLAIN)]);
-    let world = World::new(account().with_tls(TlsMode::Prefer), conduct).login();
+    let world = World::new(account().with_tls(SslMode::Prefer), conduct).login();
     assert_eq!((world.error().1.as_str(), world.dials), (NO_TLS.1, 2));
     assert_eq!(world.refusal().cause, Cause::Said);
     assert_eq!(read_messages(&world.to_client()).len(), 1);
@@ -34,7 +34,7 @@ fn whom_no_line_lets_in_hears_what_was_said_to_the_first_try() {
 fn any_other_refusal_is_passed_on_at_once_and_not_tried_again() {
     for code in ["3D000", "53300", "42501", "55000", "57P03", "28P01"] {
         let conduct = rejecting([Some((code, "not today")); 2]);
-        for mode in [TlsMode::Prefer, TlsMode::Disable, TlsMode::VerifyFull] {
+        for mode in [SslMode::Prefer, SslMode::Disable, SslMode::VerifyFull] {
             let world = World::new(account().with_tls(mode), conduct.clone()).login();
             assert_eq!(world.error(), (code.to_owned(), "not today".to_owned()));
             assert_eq!(world.dials, 1, "{code}");
@@ -42,7 +42,7 @@ fn any_other_refusal_is_passed_on_at_once_and_not_tried_again() {
     }
     let mut conduct = Conduct::new(Method::Scram(10)).with_tls(TlsAnswer::Yes);
     conduct.password = "another".to_owned();
-    let world = World::new(account().with_tls(TlsMode::Prefer), conduct).login();
+    let world = World::new(account().with_tls(SslMode::Prefer), conduct).login();
     assert_eq!((world.error().0.as_str(), world.dials), ("28P01", 1));
 }
 
@@ -51,7 +51,7 @@ fn the_servers_version_is_told_once_however_often_is_dialled() {
     let mut conduct = rejecting([Some(NO_TLS), None]);
     conduct.is_older = true;
     for is_trusted in [true, false] {
-        let mut world = World::new(account().with_tls(TlsMode::Prefer), conduct.clone());
+        let mut world = World::new(account().with_tls(SslMode::Prefer), conduct.clone());
         world.is_trusted = is_trusted;
         let world = world.login();
         world.relay();
@@ -65,7 +65,7 @@ fn the_servers_version_is_told_once_however_often_is_dialled() {
 #[test]
 fn a_server_that_can_not_fork_is_quoted_whatever_it_was_asked() {
     let said = "the postgres server said: could not fork new process for connection";
-    for (mode, piece) in [(TlsMode::Disable, 1), (TlsMode::Prefer, usize::MAX)] {
+    for (mode, piece) in [(SslMode::Disable, 1), (SslMode::Prefer, usize::MAX)] {
         let mut conduct = Conduct::new(Method::Trust);
         conduct.is_exhausted = true;
         let mut world = World::new(account().with_tls(mode), conduct);
@@ -120,11 +120,11 @@ fn replication_is_a_parameter_like_others() {
 #[test]
 fn whoever_gives_a_password_to_an_unknown_certificate_says_so() {
     for (method, mode, is_blind) in [
-        (Method::Cleartext, TlsMode::Prefer, true),
-        (Method::Cleartext, TlsMode::Require, true),
-        (Method::Cleartext, TlsMode::VerifyFull, false),
-        (Method::Md5, TlsMode::Require, false),
-        (Method::Scram(10), TlsMode::Require, false),
+        (Method::Cleartext, SslMode::Prefer, true),
+        (Method::Cleartext, SslMode::Require, true),
+        (Method::Cleartext, SslMode::VerifyFull, false),
+        (Method::Md5, SslMode::Require, false),
+        (Method::Scram(10), SslMode::Require, false),
     ] {
         let conduct = Conduct::new(method).with_tls(TlsAnswer::Yes);
         let world = World::new(account().with_tls(mode), conduct).login();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 mod clock;
 mod cuts;
+mod databases;
 mod ends;
 mod exhaustion;
 mod gateway_process;
@@ -59,7 +60,7 @@ const fn waiting(name: &'static str, run: fn(&Plan) -> Row) -> Scenario {
     }
 }
 
-const SCENARIOS: [Scenario; 19] = [
+const SCENARIOS: [Scenario; 21] = [
     busy("gateway-kills", cuts::gateway_kills),
     busy("reconnects", cuts::reconnects),
     waiting("lossy-line", line_trouble::lossy_line),
@@ -70,6 +71,8 @@ const SCENARIOS: [Scenario; 19] = [
     busy("full-disk", exhaustion::full_disk),
     busy("parameters", parameters::parameters),
     busy("greed", greed::greed),
+    busy("database-deaths", databases::deaths),
+    busy("database-clients", databases::clients),
     waiting("wall-clock", clock::wall_clock),
     waiting("young-machine", clock::young_machine),
     waiting("suspend", clock::suspend),

@@ -88,22 +88,6 @@ impl World {
 }
 
 #[test]
-fn an_errand_is_over_in_time_whatever_its_server_does() {
-    let mut world = World::new();
-    world.open_postgres("s", "u");
-    world.vanishes("s", "1");
-    let errand = world.errands()[0];
-    world.wait(Duration::from_secs(1));
-    world.report(errand, STARTED);
-    let request = world.takes(errand, 100);
-    assert_eq!(request.len(), 16);
-    world.wait(Duration::from_millis(1100));
-    let mut outputs = std::iter::from_fn(|| world.sessions.poll_output());
-    let is_closed = |output| matches!(output, Output::Close { target, .. } if target == errand);
-    assert!(outputs.any(is_closed), "its server never closes");
-}
-
-#[test]
 fn one_users_errands_leave_room_for_those_of_others() {
     let mut world = World::new();
     world.open_postgres("s", "attacker");
