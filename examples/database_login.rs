@@ -32,10 +32,9 @@ struct Variables {
     roots: Roots,
 }
 
-/// What all conversations share: keys made so far, and who is logged in.
+/// What all conversations share: who is logged in.
 #[derive(Default)]
 struct Shared {
-    keys: Keys,
     backends: Vec<Backend>,
 }
 
@@ -197,6 +196,7 @@ fn tls_failed(error: StreamError) -> io::Error {
 struct Conversation<'a> {
     variables: &'a Variables,
     shared: &'a Mutex<Shared>,
+    keys: Keys,
     client: TcpStream,
     server: Option<Server>,
     from_client: ByteBuf,
@@ -221,6 +221,7 @@ impl<'a> Conversation<'a> {
         Ok(Self {
             variables,
             shared,
+            keys: Keys::new(),
             client,
             server: None,
             from_client: ByteBuf::new(),
@@ -288,7 +289,10 @@ impl<'a> Conversation<'a> {
         let limit = match login.waits_for() {
             Waits::Client => limits::LOGIN_CLIENT_TIMEOUT,
             Waits::Server => limits::LOGIN_SERVER_TIMEOUT,
-            Waits::Turn => return Ok(Step::Wait(login)),
+            Waits::Turn => {
+                self.keys.work();
+                return Ok(Step::Wait(login));
+            }
         };
         match self.events.recv_timeout(limit) {
             Ok(Event::Client(bytes)) => self.from_client.extend(&bytes),
@@ -364,16 +368,13 @@ impl<'a> Conversation<'a> {
         call: impl FnOnce(&mut Exchange<'_>) -> Step<Login>,
     ) -> io::Result<Step<Login>> {
         let (mut packets, mut sent) = (Vec::<Vec<u8>>::new(), Vec::new());
-        let step = {
-            let mut shared = self.shared.lock().map_err(|_| ErrorKind::Other)?;
-            call(&mut Exchange {
-                from_client: &mut self.from_client,
-                from_server: &mut self.from_server,
-                to_client: &mut packets,
-                to_server: &mut sent,
-                keys: &mut shared.keys,
-            })
-        };
+        let step = call(&mut Exchange {
+            from_client: &mut self.from_client,
+            from_server: &mut self.from_server,
+            to_client: &mut packets,
+            to_server: &mut sent,
+            keys: &mut self.keys,
+        });
         if let Some(server) = &mut self.server {
             server.send(&sent)?;
         }

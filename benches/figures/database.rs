@@ -100,8 +100,8 @@ fn cpu_per_query(bench: &Bench, through: Through, messages: &[&[u8]], count: usi
     for connection in 1..=CLIENTS {
         house.log_in(connection);
     }
-    let mut ask = |house: &mut House, count: usize| {
-        let mut answered = vec![0; CLIENTS + 1];
+    let ask = |house: &mut House, count: usize| {
+        let mut answered = [0; CLIENTS + 1];
         let (mut asked, mut done) = (0, 0);
         for connection in 1..=CLIENTS {
             house.send(connection, messages);
@@ -211,7 +211,6 @@ struct House {
     agent: Process,
     gateway: Gateway,
     through: Through,
-    kept: Vec<(usize, usize)>,
 }
 
 impl House {
@@ -227,7 +226,6 @@ impl House {
             agent,
             gateway,
             through,
-            kept: Vec::new(),
         }
     }
 

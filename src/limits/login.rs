@@ -27,6 +27,13 @@ pub const LOGIN_SERVER_BYTES_MAX: usize = LOGIN_SERVER_MESSAGE_BYTES_MAX + LOGIN
 /// client is in. Beyond it, it waits like a relay.
 pub const LOGIN_SAID_BYTES_MAX: usize = 64 * 1024;
 
+/// A login waits for its server's words for this long in all, so that one who says a byte now and then ends, too.
+pub const LOGIN_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes that a login sends to its server: a startup message, a password, TLS's handshakes; a tenth of it does. What
+/// a server does not read waits in its queue.
+pub const LOGIN_SENT_BYTES_MAX: usize = 256 * 1024;
+
 /// Text of a server's error that has no length word, or that goes into a sentence of ours.
 pub const LOGIN_ERROR_TEXT_BYTES_MAX: usize = 1024;
 
@@ -40,6 +47,9 @@ pub const POSTGRES_STARTUP_BYTES_MAX: usize = 10_000;
 /// A PostgreSQL server's error during the login; above it, libpq takes the length for text.
 pub const POSTGRES_ERROR_BYTES_MAX: usize = 30_000;
 
+/// Questions for encryption that a PostgreSQL client may ask; libpq asks two. Each is answered in a packet.
+pub const POSTGRES_QUESTIONS_MAX: u8 = 16;
+
 /// The secret of a cancel request: 4 bytes before PostgreSQL's protocol 3.2, which allows this many.
 pub const CANCEL_KEY_BYTES_MAX: usize = 256;
 
@@ -48,8 +58,15 @@ const _: () = assert!(POSTGRES_ERROR_BYTES_MAX <= LOGIN_SERVER_MESSAGE_BYTES_MAX
 
 // -- SCRAM ----------------------------------------------------------------------------------------
 
-/// Rounds of a key derivation in one turn: 0.2 ms, so that no neighbour notices.
-pub const SCRAM_ROUNDS_PER_TURN: u32 = 512;
+/// Rounds in one turn of all key derivations together: 0.5 ms, a tenth of what a neighbour may notice (5 ms).
+pub const SCRAM_ROUNDS_PER_TURN: u32 = 1024;
+
+/// Rounds of one derivation before it is another's turn.
+pub const SCRAM_ROUNDS_AT_ONCE: u32 = 512;
+
+/// What a round takes at least. Who waits for a key looks again when half of this has passed for each round that is
+/// ahead of it, so that thousands who wait cost no turn.
+pub const SCRAM_ROUND_NANOS: u64 = 300;
 
 /// Rounds that a server may ask for; PostgreSQL's default is 4,096.
 pub const SCRAM_ROUNDS_MAX: u32 = 1_000_000;
@@ -60,6 +77,7 @@ pub const SCRAM_KEYS_KEPT: usize = 64;
 /// One message of a SCRAM conversation; nonce, salt and number come to 100 bytes.
 pub const SCRAM_MESSAGE_BYTES_MAX: usize = 4096;
 
+const _: () = assert!(SCRAM_ROUNDS_AT_ONCE < SCRAM_ROUNDS_PER_TURN);
 const _: () = assert!(SCRAM_ROUNDS_PER_TURN < SCRAM_ROUNDS_MAX);
 const _: () = assert!(SCRAM_MESSAGE_BYTES_MAX <= LOGIN_SERVER_MESSAGE_BYTES_MAX);
 
@@ -70,3 +88,6 @@ pub const RSA_MODULUS_BYTES_MIN: usize = 128;
 
 /// Nor more work than a millisecond: 4,096 bits; a server makes 2,048 by itself.
 pub const RSA_MODULUS_BYTES_MAX: usize = 512;
+
+/// The exponent that every server's key has. A larger one costs up to three times the work.
+pub const RSA_EXPONENT_MAX: u32 = 65_537;

@@ -23,7 +23,7 @@ pub const PROBE_BYTES_MAX: usize = 2048;
 /// An errand, a query's cancel request for one, is over within this: nobody waits for it.
 pub const ERRAND_MAX: Duration = Duration::from_secs(2);
 
-/// Errands at once; beyond these, what they were to stop goes on.
+/// Errands at once, a user three quarters of them; beyond these, what they were to stop goes on.
 pub const ERRAND_COUNT_MAX: usize = 64;
 
 /// Bytes that may wait unsent in the kernel for one target: more would hide that it has stalled.

@@ -70,7 +70,7 @@ pub enum Waits {
     Client,
     /// The server's next word, or TLS with it.
     Server,
-    /// Nothing: it calculates, and goes on in the next turn.
+    /// A key that [`Keys::work`] makes, in turns.
     Turn,
 }
 

@@ -9,10 +9,12 @@
 //! that leaves ends its login: the owner drops it. What a step that refuses has for the server is sent
 //! before the server's connection is closed.
 
-use super::Account;
+use std::time::Duration;
+
 use super::exchange::{Exchange, Packets, Refusal, Step, Waits};
 use super::mysql::MysqlLogin;
 use super::postgres::PostgresLogin;
+use super::{Account, Keys};
 use crate::limits;
 use crate::wire::sink::Sink;
 
@@ -99,6 +101,14 @@ impl Login {
         match self {
             Self::Postgres(_) => {}
             Self::Mysql(login) => login.farewell(to_server),
+        }
+    }
+
+    /// For how long a login that calculates need not be stepped; [`Keys::work`] is called in the meantime, in turns.
+    pub fn rest(&self, keys: &Keys) -> Duration {
+        match self {
+            Self::Postgres(login) => login.rest(keys),
+            Self::Mysql(_) => Duration::ZERO,
         }
     }
 

@@ -40,10 +40,10 @@ impl PublicKey {
         let modulus = key.number()?;
         let exponent = key.number()?;
         let size = limits::RSA_MODULUS_BYTES_MIN..=limits::RSA_MODULUS_BYTES_MAX;
-        let is_sound = size.contains(&modulus.len()) && (1..=4).contains(&exponent.len());
-        let exponent = exponent.iter().take(4);
+        let is_sound = size.contains(&modulus.len()) && (1..=3).contains(&exponent.len());
+        let exponent = exponent.iter().take(3);
         let exponent = exponent.fold(0, |word, byte| word << 8 | u32::from(*byte));
-        if !is_sound || exponent < 3 {
+        if !is_sound || !(3..=limits::RSA_EXPONENT_MAX).contains(&exponent) {
             return None;
         }
         Some(Self {

@@ -10,6 +10,7 @@ mod derivation;
 mod prepare;
 
 use std::fmt;
+use std::time::Duration;
 
 use ring::{digest, hmac};
 
@@ -134,10 +135,14 @@ pub struct Deriving {
 }
 
 impl Deriving {
-    /// A turn of work; our last message when it is done.
-    pub fn advance(&mut self, keys: &mut Keys) -> Option<(String, ServerProof)> {
-        let rounds = limits::SCRAM_ROUNDS_PER_TURN;
-        let key = self.derivation.advance(rounds, keys)?;
+    /// When it is worth to ask for the answer again, at the earliest.
+    pub fn rest(&self, keys: &Keys) -> Duration {
+        self.derivation.rest(keys)
+    }
+
+    /// Our last message, when the key is made.
+    pub fn answer(&mut self) -> Option<(String, ServerProof)> {
+        let key = self.derivation.key()?;
         let stored = digest::digest(&digest::SHA256, key.client());
         let stored = hmac::Key::new(hmac::HMAC_SHA256, stored.as_ref());
         let mut proof = [0; 32];

@@ -144,6 +144,11 @@ impl Machine for Between {
             {
                 self.end(sides, Refusal::new(Cause::Protocol, TALKATIVE))
             }
+            (Stage::Entering(_, entering), Next::Go)
+                if entering.sent > limits::LOGIN_SENT_BYTES_MAX =>
+            {
+                self.end(sides, Refusal::new(Cause::Protocol, DEMANDING))
+            }
             (_, next) => next,
         }
     }
@@ -160,6 +165,8 @@ impl Machine for Between {
             Stage::Entering(..) => self.drive(sides, &Login::server_ended),
             Stage::Relaying(relay) => {
                 let farewell = match (relay.said_goodbye(), self.wire.is_end_meant()) {
+                    // Whoever says goodbye closes its own socket. Where the gateway itself listens, a word about
+                    // one connection ends its client's whole session, the other connections with it.
                     (true, _) => Farewell::Silent,
                     (false, true) => Farewell::Ended,
                     (false, false) => Farewell::Because(CUT.into()),
@@ -173,6 +180,7 @@ impl Machine for Between {
 
     fn client_left(&mut self, sides: &mut Sides<'_>) -> Next {
         self.close(sides);
+        // Data that ends like a goodbye has a server that reads, which sees the end by itself: there is nothing to cancel.
         let next = match (&self.stage, self.peer) {
             (Stage::Relaying(relay), Some(peer)) if relay.is_busy() && !relay.said_goodbye() => {
                 match relay.cancel_key() {
@@ -213,16 +221,30 @@ impl Machine for Between {
             // It may have answered, and was not read.
             Waits::Server if !sides.has_room && entering.needs_room() => {
                 entering.waits_for = None;
+                entering.waiting = None;
                 self.due = Some(sides.now + limits::LOGIN_SERVER_TIMEOUT);
                 Next::Go
             }
-            Waits::Server => self.end(sides, Refusal::new(Cause::Unreachable, SILENT_SERVER)),
+            waits @ Waits::Server => {
+                let text = match entering.time_left(sides.now, waits).is_zero() {
+                    true => SLOW_SERVER,
+                    false => SILENT_SERVER,
+                };
+                self.end(sides, Refusal::new(Cause::Unreachable, text))
+            }
             Waits::Client => self.end(sides, Refusal::new(Cause::Protocol, SILENT_CLIENT)),
         }
     }
 
     fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Entering(_, entering) => entering.from_server.len() + self.wire.undecoded(),
+            Stage::Relaying(_) | Stage::Over => 0,
+        }
     }
 
     fn needs_room(&self) -> bool {
@@ -257,9 +279,13 @@ const SEAL_BYTES: usize = 64 * 1024;
 
 const TALKATIVE: &str =
     "the server says more than a login has: check HOST and PORT of the connection";
+const DEMANDING: &str =
+    "the server has us send more than a login has: check HOST and PORT of the connection";
 const CUT: &str = "the server's connection was cut: its TLS has not ended as it should";
 const SILENT_SERVER: &str = "the database server did not answer within 15 s: its load, or a firewall on the \
      way, may be the reason, or it is no server of this kind: check PORT";
+const SLOW_SERVER: &str =
+    "the database server did not let the client in within 60 s: its load may be the reason";
 const SILENT_CLIENT: &str = "the client did not say who it is within 60 s: connect again";
 
 #[cfg(test)]

@@ -161,6 +161,11 @@ impl World {
             }
             end => self.end = Some(end),
         }
+        while self.means.keys.has_work() {
+            self.means.keys.work();
+            let due = self.machine.due().filter(|_| !self.means.keys.has_work());
+            self.now = due.unwrap_or(self.now);
+        }
         while self.end.is_none() && self.machine.due().is_some_and(|due| due <= self.now) {
             self.call(&mut |machine, sides| machine.overdue(sides));
         }
@@ -815,4 +820,42 @@ fn mysql_goes_the_same_way() {
         assert!(matches!(world.end, Some(Next::Close(Farewell::Silent))));
         world.check();
     }
+}
+
+#[test]
+fn a_server_that_says_a_byte_now_and_then_has_a_minute_in_all() {
+    let conduct = Conduct::new(Method::Scram(2));
+    let mut world = World::new(account(SslMode::Disable), conduct, &certificate_once());
+    world.say(&client_startup());
+    let start = world.now;
+    world.under_way = [b"R\0\0\x0f\xf0", &[0; 60][..]].concat();
+    while world.end.is_none() && world.now < start + 2 * limits::LOGIN_MAX {
+        world.now += Duration::from_secs(6);
+        world.call(&mut |_, _| Next::Go);
+        world.read(1);
+    }
+    assert!(world.now <= start + limits::LOGIN_MAX + Duration::from_secs(6));
+    assert!(
+        world.because().contains("within 60 s"),
+        "{}",
+        world.because()
+    );
+}
+
+#[test]
+fn a_server_that_has_us_send_without_end_is_left() {
+    let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::No);
+    let password = "x".repeat(limits::LOGIN_SENT_BYTES_MAX);
+    let account = Account::new("app", Secret::new(password)).with_plain_password_allowed(true);
+    let mut world = World::new(account, conduct, &certificate_once());
+    world.say(&client_startup());
+    world.under_way = b"R\0\0\0\x08\0\0\0\x03".to_vec();
+    // It does not read.
+    world.server = None;
+    world.arrive(usize::MAX, usize::MAX);
+    assert!(
+        world.because().contains("has us send"),
+        "{}",
+        world.because()
+    );
 }

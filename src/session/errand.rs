@@ -143,6 +143,10 @@ impl Machine for Errand {
         None
     }
 
+    fn held(&self) -> usize {
+        0
+    }
+
     fn needs_room(&self) -> bool {
         false
     }

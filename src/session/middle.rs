@@ -1,7 +1,7 @@
 //! A machine between a connection and its target, and what of its client waits in front of it.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::about::About;
 use super::means::Means;
@@ -9,7 +9,7 @@ use super::names::{ConnectionId, SessionKey, TargetId};
 use super::progress::Progress;
 use super::seam::{Machine, Next, Sides, ToClient, Why};
 use super::shares::{Shares, Table};
-use super::targets::Targets;
+use super::targets::{NEXT_TURN, Targets};
 use super::to_target::ToTarget;
 use super::turn::Turn;
 use crate::base::plain::Word;
@@ -73,7 +73,9 @@ pub(super) struct Ends<'a> {
 pub(super) struct Middle {
     machine: Box<dyn Machine>,
     from_client: ByteBuf,
-    /// Of the client's bytes.
+    /// What waits here: those bytes, and what the machine holds of its target.
+    held: usize,
+    /// Of what waits.
     progress: Progress,
     timer: Option<TimerId>,
     /// It has a place among the relays, for want of a target.
@@ -88,6 +90,7 @@ impl Middle {
         Self {
             machine,
             from_client: ByteBuf::new(),
+            held: 0,
             progress: Progress::new(now),
             timer: None,
             has_place: true,
@@ -97,19 +100,22 @@ impl Middle {
 
     /// Tells the machine, and keeps account of what waits and what is due.
     pub(super) fn call(&mut self, call: Call<'_>, ends: &Ends<'_>, turn: &mut Turn<'_>) -> Next {
-        let (before, needed_room) = (self.from_client.len(), self.machine.needs_room());
+        let (before, needed_room) = (self.held, self.machine.needs_room());
         if before == 0 {
             self.progress.note_able(turn.now);
         }
         let next = self.tell(call, ends, turn);
-        let waits = self.from_client.len();
-        if waits < before {
+        self.held = self.from_client.len() + self.machine.held();
+        if self.held < before {
             self.progress.note(turn.now);
         }
-        if waits == 0 {
+        if self.from_client.is_empty() {
             self.from_client.shrink(0);
         }
-        turn.targets.note_in_front(before, waits);
+        turn.targets.note_in_front(before, self.held);
+        if turn.means.keys.has_work() {
+            turn.targets.arm_work(turn.now);
+        }
         if let Some(target) = ends
             .target
             .filter(|_| self.machine.needs_room() != needed_room)
@@ -117,7 +123,7 @@ impl Middle {
             turn.targets.mark_dirty(target);
         }
         // The turn that it may ask for is not this one.
-        let next_turn = turn.now + Duration::from_nanos(1);
+        let next_turn = turn.now + NEXT_TURN;
         let due = self.machine.due().map(|due| due.max(next_turn));
         if self.timer.map(TimerId::at) != due {
             let (key, id) = (ends.key, ConnectionId::from(ends.id));
@@ -212,9 +218,9 @@ impl Middle {
         self.timer = None;
     }
 
-    /// Bytes of the client that wait.
+    /// Bytes that wait here.
     pub(super) fn held(&self) -> usize {
-        self.from_client.len()
+        self.held
     }
 
     /// A look at whether they move; since when they have not.
@@ -238,7 +244,7 @@ impl Middle {
     /// It is over: nothing of it waits, or is due.
     pub(super) fn forget(mut self, about: &About, targets: &mut Targets, shares: &mut Shares) {
         self.give_place(about, shares);
-        targets.note_in_front(self.from_client.len(), 0);
+        targets.note_in_front(self.held, 0);
         targets.disarm_connection(self.timer);
     }
 }

@@ -223,7 +223,7 @@ impl Sessions {
             Hears::Connection(key, connection) => {
                 self.tell(now, key, &connection, Call::Started(peer), outbox);
             }
-            Hears::Errand => self.tell_errand(now, id, Call::Started(peer), outbox),
+            Hears::Errand => self.tell_errand(now, id, Call::Started(peer)),
             Hears::Process(_) | Hears::Nobody => {}
         }
     }
@@ -268,7 +268,7 @@ impl Sessions {
             }
             Owner::Process { .. } => {}
             Owner::Probe(..) => return self.targets.probe_said(id, size),
-            Owner::Errand(_) => return self.tell_errand(now, id, Call::TargetSent(size), outbox),
+            Owner::Errand(_) => return self.tell_errand(now, id, Call::TargetSent(size)),
             Owner::Nobody => return,
         }
         outbox.fill(size);
@@ -296,7 +296,7 @@ impl Sessions {
                     false => self.turn(now, outbox).1.close_if_done(id),
                 }
             }
-            Hears::Errand => self.tell_errand(now, id, Call::TargetEnded, outbox),
+            Hears::Errand => self.tell_errand(now, id, Call::TargetEnded),
             // A session's first connection dials anew.
             Hears::Probe(_) => self.close_target(id, reset),
             Hears::Process(_) | Hears::Nobody => {}
@@ -344,7 +344,7 @@ impl Sessions {
     }
 
     /// What happened to the target of an errand. It is over as soon as that has ended.
-    fn tell_errand(&mut self, now: Instant, id: TargetId, call: Call<'_>, outbox: &mut Outbox) {
+    fn tell_errand(&mut self, now: Instant, id: TargetId, call: Call<'_>) {
         if let Some(mut machine) = self.targets.take_errand(id) {
             let has_room = self.targets.has_room();
             let mut to_target = ToTarget::new(now, &mut self.targets, Some(id));
@@ -364,7 +364,8 @@ impl Sessions {
                 return self.targets.put_errand(id, machine);
             }
         }
-        self.turn(now, outbox).1.linger(id);
+        // Who ended it, or did not do as it should, is owed nothing more.
+        self.close_target(id, false);
     }
 
     // -- deadlines -------------------------------------------------------------------------------
@@ -385,6 +386,12 @@ impl Sessions {
                 }
                 Due::Connection(key, connection) => {
                     self.tell(now, key, &connection, Call::Overdue, outbox);
+                }
+                Due::Keys => {
+                    self.means.keys.work();
+                    if self.means.keys.has_work() {
+                        self.targets.arm_work(now);
+                    }
                 }
                 Due::Pressure => self.relieve_pressure(now, outbox),
                 // The table's own.

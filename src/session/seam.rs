@@ -73,6 +73,9 @@ pub trait Machine {
     /// called in the next turn.
     fn due(&self) -> Option<Instant>;
 
+    /// Bytes of its target that it holds between two calls, if they are to count in the byte budget.
+    fn held(&self) -> usize;
+
     /// What the target says waits until the link has room.
     fn needs_room(&self) -> bool;
 

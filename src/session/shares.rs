@@ -25,9 +25,11 @@ pub(super) enum Table {
     Files,
     /// Bytes of parameters.
     Bytes,
+    /// Errands under way.
+    Errands,
 }
 
-const TABLES: usize = 5;
+const TABLES: usize = 6;
 
 /// Names a user for as long as something is his.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -71,6 +73,7 @@ impl fmt::Display for Full {
             Table::Processes => "commands",
             Table::Files => "secret files",
             Table::Bytes => "memory for parameters",
+            Table::Errands => "cancel requests",
         };
         f.write_str("the agent's ")?;
         f.write_str(what)?;
@@ -101,6 +104,7 @@ impl Shares {
                 limits::PROCESS_COUNT_MAX,
                 limits::SECRET_FILE_COUNT_MAX,
                 limits::SESSIONS_BYTES_MAX,
+                limits::ERRAND_COUNT_MAX,
             ],
             taken: [0; TABLES],
             users: Slab::new(usize::MAX),
@@ -178,6 +182,7 @@ mod tests {
         Table::Processes,
         Table::Files,
         Table::Bytes,
+        Table::Errands,
     ];
 
     fn small(most: usize) -> Shares {

@@ -70,6 +70,8 @@ pub(super) struct Target {
     user: UserKey,
     /// Secret files of the process.
     files: usize,
+    /// It was dialled for an errand.
+    is_errand: bool,
     stage: Stage,
     /// The very address of a connection.
     peer: Option<SocketAddr>,
@@ -87,6 +89,7 @@ pub(super) struct Target {
 impl Target {
     /// A target that is about to be dialled, or spawned with so many secret files.
     pub(super) fn new(owner: Owner, user: UserKey, files: usize, now: Instant) -> Self {
+        let is_errand = matches!(owner, Owner::Errand(_));
         let has_error_channel = matches!(
             owner,
             Owner::Process {
@@ -98,6 +101,7 @@ impl Target {
             owner,
             user,
             files,
+            is_errand,
             stage: Stage::Starting,
             peer: None,
             input: Input::new(now),
@@ -387,6 +391,11 @@ impl Target {
     /// A process, not a connection.
     pub(super) fn is_process(&self) -> bool {
         matches!(self.owner, Owner::Process { .. })
+    }
+
+    /// It was dialled for an errand, and has its place among them until it is closed.
+    pub(super) fn is_errand(&self) -> bool {
+        self.is_errand
     }
 
     /// The very address, of a connection that stands.

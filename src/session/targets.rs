@@ -33,7 +33,12 @@ pub(super) enum Due {
     Credit,
     /// Memory of idle queues.
     Memory,
+    /// Keys that logins wait for.
+    Keys,
 }
+
+/// What is not later than now would be called in this one.
+pub(super) const NEXT_TURN: Duration = Duration::from_nanos(1);
 
 /// Looks in the time after which a silent target has vanished: as many as probes and the first wait.
 const PEER_LOOKS: u32 = 10;
@@ -64,6 +69,7 @@ pub(super) struct Targets {
     /// Deadlines of these are armed.
     is_pressure_watched: bool,
     is_credit_due: bool,
+    is_work_due: bool,
     output_after_exit_max: Duration,
     silence_max: Duration,
 }
@@ -83,6 +89,7 @@ impl Targets {
             warm: Vec::new(),
             is_pressure_watched: false,
             is_credit_due: false,
+            is_work_due: false,
             output_after_exit_max: limits.output_after_exit_max,
             silence_max: limits.silence_max,
         }
@@ -176,6 +183,13 @@ impl Targets {
         }
     }
 
+    /// There are keys to be made, in the next turn.
+    pub(super) fn arm_work(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.is_work_due, true) {
+            self.timers.arm(now + NEXT_TURN, Due::Keys);
+        }
+    }
+
     /// When the next deadline is.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.timers.next()
@@ -196,6 +210,10 @@ impl Targets {
                 Due::Pressure => {
                     self.is_pressure_watched = false;
                     return Some(Due::Pressure);
+                }
+                Due::Keys => {
+                    self.is_work_due = false;
+                    return Some(Due::Keys);
                 }
                 due @ Due::Connection(..) => return Some(due),
             }
@@ -239,8 +257,8 @@ impl Targets {
         id: TargetId,
         peer: Option<SocketAddr>,
     ) -> Option<Started> {
-        // An errand has one time for all of it: its server may never end it, and nobody waits.
-        if !matches!(self.get(id)?.owner(), Owner::Errand(_)) {
+        // The deadline of an errand is for its whole life.
+        if self.get(id).is_some_and(|target| !target.is_errand()) {
             self.disarm(id);
         }
         let started = self.get_mut(id)?.start(now, peer);

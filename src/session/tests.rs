@@ -13,6 +13,7 @@ use crate::packet::{ConnectionParams, EnvVars, Kind, Outbox, Packet, SpecEntry, 
 use crate::wire::base64;
 
 mod databases;
+mod hostile_databases;
 mod own_variables;
 mod probe;
 mod silence;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::about::About;
 use super::counters::Counters;
 use super::means::Means;
 use super::names::TargetId;
@@ -12,6 +13,7 @@ use super::target::{Owner, Target};
 use super::targets::Targets;
 use super::to_target::ToTarget;
 use crate::base::ByteBuf;
+use crate::base::plain::Word;
 use crate::limits;
 use crate::packet::Outbox;
 
@@ -46,11 +48,17 @@ impl Turn<'_> {
         self.shares.ask(user, Table::Files, files)?;
         self.shares
             .ask(user, Table::Processes, usize::from(is_process))?;
+        let is_errand = matches!(owner, Owner::Errand(_));
+        self.shares
+            .ask(user, Table::Errands, usize::from(is_errand))?;
         self.shares.take(user, Table::Relays, 1)?;
-        // Both were asked for.
+        // All were asked for.
         let _ = self
             .shares
             .take(user, Table::Processes, usize::from(is_process));
+        let _ = self
+            .shares
+            .take(user, Table::Errands, usize::from(is_errand));
         let _ = self.shares.take(user, Table::Files, files);
         let target = Target::new(owner, user, files, self.now);
         let id = self.targets.insert(self.now, target, timeout);
@@ -90,18 +98,18 @@ impl Turn<'_> {
         }
     }
 
-    /// Lets a machine run at `place` for nobody. Beyond a number of them it is not worth it.
-    pub(super) fn start_errand(
-        &mut self,
-        user: UserKey,
-        place: Where,
-        mut machine: Box<dyn Machine>,
-    ) {
-        if self.targets.errand_count() >= limits::ERRAND_COUNT_MAX {
-            return;
-        }
+    /// Lets a machine run at `place` for nobody, if the user of `about` may have one more.
+    pub(super) fn start_errand(&mut self, about: &About, place: Where, machine: Box<dyn Machine>) {
         let timeout = Some(limits::ERRAND_MAX);
-        let Ok(id) = self.new_target(user, Owner::Nobody, 0, timeout) else {
+        let id = match self.new_target(about.user, Owner::Errand(machine), 0, timeout) {
+            Ok(id) => id,
+            Err(full) => {
+                let sid = Word(&about.id);
+                log::warn!("sid={sid} query not cancelled, it may go on at its server: {full}");
+                return;
+            }
+        };
+        let Some(mut machine) = self.targets.take_errand(id) else {
             return;
         };
         let has_room = self.targets.has_room();
@@ -128,6 +136,9 @@ pub(super) fn close_target(targets: &mut Targets, shares: &mut Shares, id: Targe
         shares.give(user, Table::Files, target.files());
         if target.is_process() {
             shares.give(user, Table::Processes, 1);
+        }
+        if target.is_errand() {
+            shares.give(user, Table::Errands, 1);
         }
         shares.give(user, Table::Relays, 1);
     }

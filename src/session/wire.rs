@@ -81,10 +81,14 @@ impl Wire {
         scratch.incoming.slot(size, RECORD_BYTES_MAX)
     }
 
+    /// Ciphertext of a record that is not whole yet.
+    pub fn undecoded(&self) -> usize {
+        self.0.as_ref().map_or(0, |it| it.undecoded().len())
+    }
+
     /// The most plaintext that `size` bytes of ciphertext can come to.
     pub fn plaintext_max(&self, size: usize) -> usize {
-        let held = self.0.as_ref().map_or(0, |it| it.undecoded().len());
-        held + size
+        self.undecoded() + size
     }
 
     /// `size` bytes were read into the latest [`Wire::slot`]; hands `sink` every whole record.

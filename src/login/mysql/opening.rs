@@ -2,7 +2,7 @@
 
 use super::messages::{self, Greeting, HandshakeResponse, Identity, Verdict, capability};
 use super::proofs::{Plugin, challenge};
-use super::refusal::{VERDICT_SEQUENCE, pass_error};
+use super::refusal::{VERDICT_SEQUENCE, advice, pass_error};
 use super::state::{
     ExpectGreeting, ExpectResponse, ExpectVerdict, MysqlLogin, Next, Outcome, SecuringResponse,
 };
@@ -31,6 +31,14 @@ impl ExpectGreeting {
         };
         if let Verdict::Error(code) = messages::verdict(payload) {
             let sequence = VERDICT_SEQUENCE * u8::from(self.response.is_some());
+            // Without TLS so far it may be anybody's word.
+            if self.account.tls == SslMode::VerifyFull {
+                let text = format!(
+                    "the MySQL server answered with error {code}: {}",
+                    advice(code)
+                );
+                return Err(Refusal::new(Cause::Unreachable, text));
+            }
             return Err(pass_error(code, sequence, payload, exchange.to_client));
         }
         let len = messages::HEADER_BYTES + payload.len();

@@ -14,16 +14,23 @@ pub(super) fn pass_error(
     to_client: &mut dyn Packets,
 ) -> Refusal {
     to_client.packet(&messages::framed(sequence, &[payload]));
-    let advice = match code {
+    let text = format!(
+        "the server refused the login, error {code}: {}",
+        advice(code)
+    );
+    Refusal::new(Cause::Said, text)
+}
+
+/// What to do about this error of a server.
+pub(super) fn advice(code: u16) -> &'static str {
+    match code {
         1045 => "check USER and PASS",
         1040 | 1203 => "it, or USER there, has no connection left: raise max_connections, or wait",
         1049 => "no such database: set DB of the connection, or name another",
         1129 => "the server has banned this host: FLUSH HOSTS there",
         1130 => "the server lets nobody in from this host: let USER in from it",
         _ => "its log says why",
-    };
-    let text = format!("the server refused the login, error {code}: {advice}");
-    Refusal::new(Cause::Said, text)
+    }
 }
 
 pub(super) fn unknown_plugin(name: &[u8]) -> Refusal {

@@ -68,7 +68,7 @@ pub struct ExpectVerdict {
     pub(super) has_switched: bool,
     /// The client waits for more than OK.
     pub(super) expects_more: bool,
-    /// The server has the password itself.
+    /// The server has asked for the password itself, and is not given it again.
     pub(super) has_told: bool,
 }
 

@@ -445,3 +445,49 @@ fn the_goodbye_is_seen() {
     relay.client_sent(b"\x01");
     assert!(relay.said_goodbye() && !relay.is_busy());
 }
+
+/// A server's word that it wants the password itself.
+fn wants_all(sequence: u8) -> [u8; 6] {
+    [2, 0, 0, sequence, 1, 4]
+}
+
+#[test]
+fn the_password_is_told_once_a_login_however_often_a_server_asks() {
+    let conduct = || {
+        let mut conduct = Conduct::new(CACHING);
+        (conduct.is_cached, conduct.has_tls) = (false, true);
+        conduct
+    };
+    let mut world = World::new(account().with_tls(SslMode::Require), conduct());
+    world.run(usize::MAX, usize::MAX);
+    world.say(&client_response(), usize::MAX);
+    world.under_way = [wants_all(3), wants_all(5), wants_all(7)].concat();
+    world.run(usize::MAX, usize::MAX);
+    assert!(matches!(world.end, Some(End::Refused(_))));
+    assert!(world.error().2.contains("twice"));
+
+    let key = include_bytes!("../../../tests/vectors/rsa_2048.pem");
+    let len = u8::try_from((key.len() + 1) % 256).unwrap();
+    let high = u8::try_from((key.len() + 1) / 256).unwrap();
+    let shown = [&[len, high, 0, 4, 1], &key[..]].concat();
+    let mut conduct = conduct();
+    conduct.has_tls = false;
+    let mut world = World::new(account().with_rsa([7; 20]), conduct);
+    world.run(usize::MAX, usize::MAX);
+    world.say(&client_response(), usize::MAX);
+    world.under_way = [&wants_all(2)[..], &shown, &wants_all(6), &shown].concat();
+    world.run(usize::MAX, usize::MAX);
+    assert!(matches!(world.end, Some(End::Refused(_))));
+    assert!(world.error().2.contains("twice"));
+}
+
+#[test]
+fn an_error_before_tls_is_nobodys_word_where_the_certificate_must_fit() {
+    for (mode, is_passed) in [(SslMode::VerifyFull, false), (SslMode::Require, true)] {
+        let mut world = World::new(account().with_tls(mode), Conduct::new(NATIVE));
+        let text = b"\xff\x6a\x04send your password to mallory";
+        world.under_way = [&[u8::try_from(text.len()).unwrap(), 0, 0, 0], &text[..]].concat();
+        world.run(usize::MAX, usize::MAX);
+        assert_eq!(world.error().2.contains("mallory"), is_passed);
+    }
+}

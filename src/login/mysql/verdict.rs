@@ -74,15 +74,20 @@ impl ExpectVerdict {
     }
 
     /// Over TLS as it is, and else under the server's key, if it has one and the operator allows it.
+    /// Once a login: a server that asks again may go on for ever.
     fn send_password(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
+        if std::mem::replace(&mut self.has_told, true) {
+            return Err(messages::protocol(
+                "the MySQL server asked for the password twice: check HOST and PORT of the connection",
+            ));
+        }
         if self.is_secure {
             let parts = [self.account.password.expose(), b"\0"];
             let packet = Secret::new(messages::framed(self.sequence, &parts));
             exchange.to_server.put(packet.expose());
-            self.has_told = true;
             return Next::go(self);
         }
-        let text = match (self.plugin.key_request(), self.account.rsa_seed) {
+        let text = match (self.plugin.key_request(), self.account.rsa_seed.take()) {
             (Some(request), Some(seed)) => {
                 let packet = messages::framed(self.sequence, &[&[request]]);
                 exchange.to_server.put(&packet);
@@ -124,7 +129,7 @@ impl ExpectVerdict {
     /// What came in the same breath must not wait for readiness that does not come again. Some
     /// drivers send their first commands with the response.
     fn relay(&self, exchange: &mut Exchange<'_>) -> Relay {
-        let is_blind = self.has_told && self.account.trusts_anybody();
+        let is_blind = self.has_told && self.is_secure && self.account.trusts_anybody();
         let mut relay = Relay::mysql().trusting_blindly(is_blind);
         let late = exchange.from_server.filled();
         relay.server_sent(late);

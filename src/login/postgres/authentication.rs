@@ -123,7 +123,7 @@ impl ExpectScramFirst {
 
 impl DerivingKey {
     pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
-        let Some((message, proof)) = self.deriving.advance(exchange.keys) else {
+        let Some((message, proof)) = self.deriving.answer() else {
             return Next::wait(self);
         };
         let message = messages::typed(b'p', &[message.as_bytes()]);
@@ -163,18 +163,30 @@ impl ExpectAccess {
     }
 }
 
-/// Notices, and the versions and options that the server knows: the client hears these once.
+/// Notices, and the versions and options that the server knows: the client hears these once. What has come together
+/// goes on in one packet, which begins with no `K`.
 fn pass_notices(exchange: &mut Exchange<'_>, is_negotiated: &mut bool) -> Result<(), Refusal> {
-    while let bytes @ [b'N' | b'v', ..] = exchange.from_server.filled()
-        && let Some((kind, message)) = messages::message(bytes)?
-    {
-        let len = message.len();
-        if kind == b'N' || !std::mem::replace(is_negotiated, true) {
-            exchange.to_client.packet(message);
+    loop {
+        let bytes = exchange.from_server.filled();
+        let mut run = 0;
+        let known = loop {
+            match messages::message(&bytes[run..]) {
+                Ok(Some((b'v', message))) if *is_negotiated => break message.len(),
+                Ok(Some((kind @ (b'N' | b'v'), message))) => {
+                    *is_negotiated |= kind == b'v';
+                    run += message.len();
+                }
+                _ => break 0,
+            }
+        };
+        if run > 0 {
+            exchange.to_client.packet(&bytes[..run]);
         }
-        exchange.from_server.consume(len);
+        exchange.from_server.consume(run + known);
+        if known == 0 {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// The length of the server's next `R`, after notices. An error is the end.

@@ -1,8 +1,10 @@
 //! How a login is driven, and what it says when it must end. Every state can refuse.
 
+use std::time::Duration;
+
 use super::refusal::say;
 use super::state::{ExpectStartup, Next, Outcome, PostgresLogin};
-use crate::login::{Account, Cause, Exchange, Packets, Refusal, Step, Waits};
+use crate::login::{Account, Cause, Exchange, Keys, Packets, Refusal, Step, Waits};
 
 impl PostgresLogin {
     /// A client has connected. `nonce` is from a generator for keys, used once.
@@ -11,6 +13,7 @@ impl PostgresLogin {
         ExpectStartup {
             account,
             nonce,
+            questions: 0,
             refusal: None,
         }
         .into()
@@ -86,6 +89,14 @@ impl PostgresLogin {
         match self {
             Self::ExpectReady(state) if state.is_within_message() => {}
             _ => say(refusal, to_client),
+        }
+    }
+
+    /// See [`crate::login::Login::rest`].
+    pub fn rest(&self, keys: &Keys) -> Duration {
+        match self {
+            Self::DerivingKey(state) => state.deriving.rest(keys),
+            _ => Duration::ZERO,
         }
     }
 

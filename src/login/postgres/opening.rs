@@ -1,20 +1,28 @@
 //! From the client's first bytes to a server that knows who logs in, with TLS or without.
 
-use super::messages::{self, Opening};
+use super::messages::{self, Opening, ServerError};
 use super::refusal::first_error;
 use super::state::{
     Attempt, Dialled, ExpectRequest, ExpectStartup, ExpectTlsAnswer, Next, Outcome, PostgresLogin,
     SecuringStartup,
 };
-use crate::login::{Cause, Exchange, Refusal, SslMode, Step};
+use crate::limits;
+use crate::login::{Cause, Exchange, Packets, Refusal, SslMode, Step};
 
 impl ExpectStartup {
-    pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
+    pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let Some((opening, len)) = messages::opening(exchange.from_client.filled())? else {
             return Next::wait(self);
         };
         let outcome = match opening {
+            Opening::Encryption if self.questions == limits::POSTGRES_QUESTIONS_MAX => {
+                Err(messages::protocol(
+                    "the client asks for encryption again and again: connect with sslmode=disable \
+                     and gssencmode=disable",
+                ))
+            }
             Opening::Encryption => {
+                self.questions += 1;
                 exchange.to_client.packet(messages::NO_ENCRYPTION);
                 Next::go(self)
             }
@@ -95,10 +103,22 @@ impl ExpectTlsAnswer {
                 "SSL is not enabled on the postgres server: enable it there, or check HOST and PORT",
             ])),
             bytes @ [b'E', ..] => match messages::server_error(bytes, false) {
-                Some(error) => Err(first_error(error, exchange.to_client)),
+                Some(error) => Err(self.unproven(error, exchange.to_client)),
                 None => Next::wait(self),
             },
             _ => Err(messages::protocol(messages::NOT_POSTGRES)),
+        }
+    }
+
+    /// An error that came before TLS may be anybody's.
+    fn unproven(&self, error: ServerError<'_>, to_client: &mut dyn Packets) -> Refusal {
+        match self.attempt.account.tls {
+            SslMode::VerifyFull => Refusal::new(
+                Cause::Unreachable,
+                "the postgres server answered with an error when asked for TLS, and nobody vouches for its \
+                 words: its log has them",
+            ),
+            _ => first_error(error, to_client),
         }
     }
 
@@ -118,7 +138,7 @@ impl ExpectTlsAnswer {
 
     pub(super) fn ended(self, exchange: &mut Exchange<'_>) -> Outcome {
         if let Some(error) = messages::server_error(exchange.from_server.filled(), true) {
-            return Err(first_error(error, exchange.to_client));
+            return Err(self.unproven(error, exchange.to_client));
         }
         if self.attempt.is_tls_optional() {
             return self.attempt.dial(false, exchange);

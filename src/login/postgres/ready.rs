@@ -16,7 +16,11 @@ struct Special {
 
 impl ExpectReady {
     pub(super) fn new(relay: Relay) -> Self {
-        Self { relay, left: 0 }
+        Self {
+            relay,
+            left: 0,
+            has_key: false,
+        }
     }
 
     pub(super) fn is_within_message(&self) -> bool {
@@ -34,6 +38,11 @@ impl ExpectReady {
         };
         match kind {
             b'E' => return Err(server_refused(message, exchange.to_client)),
+            b'K' if std::mem::replace(&mut self.has_key, true) => {
+                return Err(messages::protocol(
+                    "the server gave two keys for cancelling: check HOST and PORT of the connection",
+                ));
+            }
             b'K' => {
                 if let Ok(key) = messages::cancel_key(message.get(5..).unwrap_or_default()) {
                     self.relay.keep_cancel_key(key);

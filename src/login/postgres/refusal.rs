@@ -35,16 +35,36 @@ pub(super) fn server_refused(message: &[u8], to_client: &mut dyn Packets) -> Ref
     Refusal::new(Cause::Said, text.concat())
 }
 
-/// What the client hears of a server's first words when they are an error.
+/// What the client hears of a server's first words when they are an error. Nobody has shown yet who it is, so a
+/// terminal must not obey it.
 pub(super) fn first_error(error: ServerError<'_>, to_client: &mut dyn Packets) -> Refusal {
     match error {
-        ServerError::Message(message) => server_refused(message, to_client),
+        ServerError::Message(message) => {
+            let (head, fields) = message.split_at(5.min(message.len()));
+            server_refused(&[head, &harmless(fields)].concat(), to_client)
+        }
         ServerError::Text(text) => {
-            let text = String::from_utf8_lossy(text);
+            let text = harmless(text);
+            let text = String::from_utf8_lossy(&text);
             let text = ["the postgres server said: ", text.trim_end()].concat();
             Refusal::new(Cause::Unreachable, text)
         }
     }
+}
+
+/// The same text, as long, with question marks in place of control characters; those of eight bits as well.
+fn harmless(text: &[u8]) -> Vec<u8> {
+    let mut out = text.to_vec();
+    for at in 0..out.len() {
+        let is_wide = at > 0 && out[at - 1] == 0xc2 && matches!(out[at], 0x80..=0x9f);
+        if is_wide {
+            out[at - 1] = b'?';
+        }
+        if is_wide || matches!(out[at], 1..=8 | 11..=31 | 127) {
+            out[at] = b'?';
+        }
+    }
+    out
 }
 
 pub(super) fn unexpected(request: Authentication<'_>) -> Refusal {

@@ -49,6 +49,8 @@ pub(super) type Next = next::Next<PostgresLogin>;
 pub struct ExpectStartup {
     pub(super) account: Box<Account>,
     pub(super) nonce: [u8; 18],
+    /// Such questions so far.
+    pub(super) questions: u8,
     /// What the client is told once it has said who it is: until then it does not listen.
     pub(super) refusal: Option<Refusal>,
 }
@@ -112,6 +114,8 @@ pub struct ExpectReady {
     pub(super) relay: Relay,
     /// Of a message whose beginning has been passed on.
     pub(super) left: usize,
+    /// The backend's key has come.
+    pub(super) has_key: bool,
 }
 
 // In boxes, since a login is moved at every step and its states are of very different sizes.

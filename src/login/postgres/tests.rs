@@ -142,6 +142,7 @@ impl World {
         while self.login.is_some() {
             while self.waits_for() == Some(Waits::Turn) {
                 self.turns += 1;
+                self.keys.work();
                 self.step();
             }
             let len = piece.min(self.under_way.len()).min(bytes_max - delivered);
@@ -255,7 +256,7 @@ fn every_method_lets_the_client_in_plain_and_over_tls() {
 fn a_derivation_takes_turns_and_is_made_once() {
     let mut world = World::new(account(), Conduct::new(Method::Scram(4096))).login();
     world.relay();
-    assert_eq!(world.turns, 4096 / 512 - 1);
+    assert_eq!(world.turns, 4096 / 1024);
     world.login = Some(AnyLogin::postgres(account(), NONCE));
     world.turns = 0;
     let world = world.login();
@@ -740,5 +741,58 @@ proptest! {
         world.check_packets();
         world.with(AnyLogin::server_ended);
         prop_assert!(!matches!(world.end, Some(End::Passed(_))));
+    }
+}
+
+#[test]
+fn notices_that_come_together_are_one_packet() {
+    let mut world = World::new(account(), Conduct::new(Method::Scram(10)));
+    world.say(&client_startup(), usize::MAX);
+    let notices = b"N\0\0\0\x04".repeat(1000);
+    world.from_server.extend(&notices);
+    world.step();
+    assert_eq!(world.packets, [notices]);
+    world.run(usize::MAX, usize::MAX);
+    world.relay();
+}
+
+#[test]
+fn a_server_gives_one_key() {
+    let mut world = World::new(account(), Conduct::new(Method::Trust));
+    world.say(&client_startup(), usize::MAX);
+    let keys = b"K\0\0\0\x0c\0\0\x12\x67KKKK".repeat(2);
+    world
+        .from_server
+        .extend(&[b"R\0\0\0\x08\0\0\0\0", &keys[..]].concat());
+    world.step();
+    assert!(world.refusal().text.contains("two keys"));
+}
+
+#[test]
+fn questions_for_encryption_have_a_bound() {
+    let mut world = World::new(account(), Conduct::new(Method::Trust));
+    world.say(&opening(SSL, b"").repeat(16), usize::MAX);
+    assert_eq!(world.waits_for(), Some(Waits::Client));
+    world.say(&opening(GSSENC, b""), usize::MAX);
+    assert!(world.refusal().text.contains("encryption"));
+    assert_eq!(world.packets.len(), 17);
+}
+
+#[test]
+fn an_error_before_tls_is_harmless_and_nobodys_word_where_the_certificate_must_fit() {
+    let body = b"SFATAL\0C53300\0Msend \x1b]0;it\x07 to mallory\0\0";
+    let message = messages::typed(b'E', &[body]);
+    for bytes in [&message[..], b"Esend \x1b]0;it\x07 to mallory\0"] {
+        for (mode, is_passed) in [(SslMode::VerifyFull, false), (SslMode::Require, true)] {
+            let mut world = World::new(account().with_tls(mode), Conduct::new(Method::Trust));
+            world.say(&client_startup(), usize::MAX);
+            world.under_way.clear();
+            world.from_server.extend(bytes);
+            world.step();
+            let said = world.to_client();
+            let said = String::from_utf8_lossy(&said);
+            assert_eq!(said.contains("mallory"), is_passed);
+            assert!(!said.contains(['\x1b', '\x07']));
+        }
     }
 }

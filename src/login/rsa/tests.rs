@@ -76,6 +76,9 @@ fn what_is_no_key_or_one_out_of_bounds_is_none() {
         (odd(128), &[1]),
         (odd(128), &[0]),
         (odd(128), &[1, 0, 0, 0, 1]),
+        // More work than anybody needs.
+        (odd(128), &[1, 0, 3]),
+        (odd(128), &[0x7f, 0xff, 0xff, 0xff]),
         ([&odd(128)[..], &[2]].concat(), &[3]),
         (vec![0xff; 128], &[3]),
         (vec![], &[3]),

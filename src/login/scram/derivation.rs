@@ -1,4 +1,12 @@
 //! PBKDF2 in portions, and the keys that came out of it.
+//!
+//! Promises: all derivations of the program together get so many rounds a turn, one after the other; who needs the
+//! same key waits for the same derivation, which ends with the last of them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use ring::{digest, hmac};
 
@@ -34,12 +42,12 @@ impl DerivedKey {
     }
 }
 
-/// A derivation under way, or one that need not be made again.
+/// A derivation under way, or one that need not be made again. [`Keys::work`] makes it.
 pub enum Derivation {
     /// It was made for an earlier login.
     Known(DerivedKey),
-    /// Some rounds are left.
-    Running(Box<Running>),
+    /// Some rounds are left, or were.
+    Running(Rc<RefCell<Running>>),
 }
 
 /// The rounds so far.
@@ -49,6 +57,8 @@ pub struct Running {
     block: [u8; 32],
     sum: [u8; 32],
     rounds_left: u32,
+    /// When none is left.
+    made: Option<DerivedKey>,
 }
 
 impl Drop for Running {
@@ -72,10 +82,12 @@ impl Running {
             block,
             sum: block,
             rounds_left: rounds.saturating_sub(1),
+            made: None,
         }
     }
 
-    fn advance(&mut self, rounds: u32) {
+    /// Works for `rounds` at most; answers for how many.
+    fn advance(&mut self, rounds: u32) -> u32 {
         let rounds = rounds.min(self.rounds_left);
         for _ in 0..rounds {
             let next = hmac::sign(&self.key, &self.block);
@@ -85,33 +97,40 @@ impl Running {
             }
         }
         self.rounds_left -= rounds;
+        rounds
     }
 }
 
 impl Derivation {
-    /// Works for `rounds` at most; the key when it is there.
-    pub fn advance(&mut self, rounds: u32, keys: &mut Keys) -> Option<DerivedKey> {
+    /// The key when it is there.
+    pub fn key(&self) -> Option<DerivedKey> {
         match self {
             Self::Known(key) => Some(key.clone()),
-            Self::Running(running) => {
-                running.advance(rounds);
-                (running.rounds_left == 0).then(|| {
-                    let key = DerivedKey::new(&running.sum);
-                    keys.keep(running.id.clone(), key.clone());
-                    key
-                })
-            }
+            Self::Running(running) => running.borrow().made.clone(),
         }
+    }
+
+    /// When it is worth to look again, at the earliest.
+    pub fn rest(&self, keys: &Keys) -> Duration {
+        let rounds = match self {
+            Self::Known(_) => 0,
+            Self::Running(running) => u64::from(running.borrow().rounds_left),
+        };
+        let ahead = rounds.saturating_mul(keys.running.len() as u64);
+        Duration::from_nanos(ahead.saturating_mul(limits::SCRAM_ROUND_NANOS / 2))
+            .min(limits::LOGIN_MAX)
     }
 }
 
 /// Which password, salt and number of rounds: their digest, so that no password is kept.
 type Id = Secret;
 
-/// Keys that logins made, most recently used last; [`limits::SCRAM_KEYS_KEPT`] at most.
+/// Keys that logins made, most recently used last; [`limits::SCRAM_KEYS_KEPT`] at most. And those that are being
+/// made, the next one first; a login that waits for one has it.
 #[derive(Default)]
 pub struct Keys {
     kept: Vec<(Id, DerivedKey)>,
+    running: VecDeque<Weak<RefCell<Running>>>,
 }
 
 impl Keys {
@@ -134,13 +153,48 @@ impl Keys {
                 self.keep(id, key.clone());
                 Derivation::Known(key)
             }
-            None => Derivation::Running(Box::new(Running::new(id, password, salt, rounds))),
+            None => Derivation::Running(self.run(id, password, salt, rounds)),
+        }
+    }
+
+    fn run(&mut self, id: Id, password: &[u8], salt: &[u8], rounds: u32) -> Rc<RefCell<Running>> {
+        let mut live = self.running.iter().filter_map(Weak::upgrade);
+        if let Some(same) = live.find(|running| running.borrow().id == id) {
+            return same;
+        }
+        let running = Rc::new(RefCell::new(Running::new(id, password, salt, rounds)));
+        self.running.push_back(Rc::downgrade(&running));
+        running
+    }
+
+    /// A derivation is under way: [`Keys::work`] is to be called, once a turn.
+    pub fn has_work(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// A turn's work.
+    pub fn work(&mut self) {
+        let mut left = limits::SCRAM_ROUNDS_PER_TURN;
+        while left > 0
+            && let Some(next) = self.running.pop_front()
+        {
+            // Nobody waits for it any more.
+            let Some(shared) = next.upgrade() else {
+                continue;
+            };
+            let mut running = shared.borrow_mut();
+            left -= running.advance(left.min(limits::SCRAM_ROUNDS_AT_ONCE));
+            if running.rounds_left > 0 {
+                self.running.push_back(next);
+                continue;
+            }
+            let key = DerivedKey::new(&running.sum);
+            running.made = Some(key.clone());
+            self.keep(running.id.clone(), key);
         }
     }
 
     fn keep(&mut self, id: Id, key: DerivedKey) {
-        // Two logins may have made the same one side by side.
-        self.kept.retain(|(kept, _)| *kept != id);
         if self.kept.len() >= limits::SCRAM_KEYS_KEPT {
             self.kept.remove(0);
         }

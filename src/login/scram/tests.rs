@@ -23,9 +23,10 @@ fn the_conversation_of_rfc_7677_holds() {
         last,
     };
     let (message, proof) = loop {
-        if let Some(done) = deriving.advance(&mut keys) {
+        if let Some(done) = deriving.answer() {
             break done;
         }
+        keys.work();
     };
     assert_eq!(
         message,
@@ -110,9 +111,11 @@ fn a_servers_last_message_is_its_proof_an_error_or_nothing() {
 fn keys_are_kept_by_password_salt_and_rounds_and_only_so_many() {
     let mut keys = Keys::new();
     let make = |keys: &mut Keys, password: &[u8], salt: &[u8], rounds| {
-        let mut derivation = keys.derivation(password, salt, rounds);
+        let derivation = keys.derivation(password, salt, rounds);
         let was_known = matches!(derivation, Derivation::Known(_));
-        while derivation.advance(3, keys).is_none() {}
+        while derivation.key().is_none() {
+            keys.work();
+        }
         was_known
     };
     assert!(!make(&mut keys, b"ab", b"c", 10));
@@ -127,6 +130,41 @@ fn keys_are_kept_by_password_salt_and_rounds_and_only_so_many() {
     assert!(!make(&mut keys, b"a", b"bc", 10));
     keys.clear();
     assert_eq!(keys.len(), 0);
+}
+
+#[test]
+fn derivations_share_a_turn_and_take_turns() {
+    let mut keys = Keys::new();
+    let all: Vec<_> = (0_u32..100)
+        .map(|number| keys.derivation(b"p", &number.to_be_bytes(), 1 + 1024))
+        .collect();
+    let mut turns = 0;
+    while keys.has_work() {
+        keys.work();
+        turns += 1;
+        let is_first_done = all[0].key().is_some();
+        assert!(!is_first_done || turns > 50, "everybody comes first once");
+    }
+    assert!(all.iter().all(|one| one.key().is_some()));
+    assert_eq!(turns, 100 * 1024 / limits::SCRAM_ROUNDS_PER_TURN);
+}
+
+#[test]
+fn one_derivation_is_for_all_who_need_the_same_and_ends_with_the_last() {
+    let mut keys = Keys::new();
+    let all: Vec<_> = (0..150)
+        .map(|_| keys.derivation(b"p", b"salt", 1 + 4096))
+        .collect();
+    let other = keys.derivation(b"p", b"another", 1_000_000);
+    drop(other);
+    let mut turns = 0;
+    while all[149].key().is_none() {
+        keys.work();
+        turns += 1;
+    }
+    assert_eq!(turns, 4096 / limits::SCRAM_ROUNDS_PER_TURN);
+    assert!(all.iter().all(|one| one.key().is_some()));
+    assert!(!keys.has_work() && keys.len() == 1);
 }
 
 #[test]
@@ -157,14 +195,15 @@ proptest! {
     #[test]
     fn portions_of_a_derivation_come_to_what_ring_derives_at_once(
         password: Vec<u8>, salt in proptest::collection::vec(any::<u8>(), 1..40),
-        rounds in 1u32..300, portion in 1u32..40,
+        rounds in 1u32..3000,
     ) {
         let mut keys = Keys::new();
-        let mut derivation = keys.derivation(&password, &salt, rounds);
+        let derivation = keys.derivation(&password, &salt, rounds);
         let key = loop {
-            if let Some(key) = derivation.advance(portion, &mut keys) {
+            if let Some(key) = derivation.key() {
                 break key;
             }
+            keys.work();
         };
         let mut salted = [0; 32];
         let rounds = rounds.try_into().unwrap();

@@ -1,7 +1,5 @@
 //! The login of a client, driven to its end: a relay, a refusal or an errand.
 
-use std::time::Duration;
-
 use super::stage::{Between, Entering, Stage};
 use crate::limits;
 use crate::login::{Cause, Exchange, Login, Refusal, Step, TlsWish, Waits};
@@ -12,9 +10,6 @@ use crate::tls::{Progress, StreamError, Subject};
 
 /// What is done with a login, once.
 type Act<'a> = &'a dyn Fn(Login, &mut Exchange<'_>) -> Step<Login>;
-
-/// A turn's wait is over as soon as everybody else has had one.
-const NEXT_TURN: Duration = Duration::ZERO;
 
 impl Between {
     /// A client has connected, and is to be logged in to the server at the end of `way`.
@@ -97,6 +92,7 @@ impl Between {
                 keys,
             },
         );
+        entering.sent += sides.means.scratch.outgoing().len();
         sides.deliver_secret();
         entering.said = match sides.has_room {
             true => 0,
@@ -107,9 +103,10 @@ impl Between {
 
     fn wait(&mut self, login: Login, mut entering: Box<Entering>, sides: &Sides<'_>) -> Next {
         let waits_for = login.waits_for();
+        let left = entering.time_left(sides.now, waits_for);
         let lasts = match waits_for {
-            Waits::Turn => NEXT_TURN,
-            Waits::Server => limits::LOGIN_SERVER_TIMEOUT,
+            Waits::Turn => login.rest(&sides.means.keys),
+            Waits::Server => limits::LOGIN_SERVER_TIMEOUT.min(left),
             Waits::Client => limits::LOGIN_CLIENT_TIMEOUT,
         };
         // Whoever is waited for gets no more time for what the other says.
@@ -155,6 +152,7 @@ impl Between {
         let from_server = &mut entering.from_server;
         let mut sink = |record: &[u8]| from_server.extend(record);
         let outcome = self.wire.receive(size, &mut sides.means.scratch, &mut sink);
+        entering.sent += sides.means.scratch.outgoing().len();
         sides.deliver();
         let is_securing = entering.is_securing;
         let next = match &outcome {

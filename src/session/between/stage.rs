@@ -1,7 +1,7 @@
 //! What a connection between a client and its server is at.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::base::ByteBuf;
 use crate::limits;
@@ -35,6 +35,11 @@ pub(super) struct Entering {
     pub(super) from_server: ByteBuf,
     pub(super) is_securing: bool,
     pub(super) waits_for: Option<Waits>,
+    /// What it waits for at present, and since when; for the server in all so far.
+    pub(super) waiting: Option<(Waits, Instant)>,
+    pub(super) waited: Duration,
+    /// Bytes for the server.
+    pub(super) sent: usize,
     /// There is somebody who hears a farewell.
     pub(super) has_target: bool,
     /// Bytes for the client since the link last had room.
@@ -48,6 +53,9 @@ impl Entering {
             from_server: ByteBuf::new(),
             is_securing: false,
             waits_for: None,
+            waiting: None,
+            waited: Duration::ZERO,
+            sent: 0,
             has_target: false,
             said: 0,
         }
@@ -55,6 +63,14 @@ impl Entering {
 
     pub(super) fn needs_room(&self) -> bool {
         self.said >= limits::LOGIN_SAID_BYTES_MAX
+    }
+
+    /// What is left of the time for all words of the server, at `now`, when it waits for `what` from now on.
+    pub(super) fn time_left(&mut self, now: Instant, what: Waits) -> Duration {
+        if let Some((Waits::Server, since)) = self.waiting.replace((what, now)) {
+            self.waited += now.saturating_duration_since(since);
+        }
+        limits::LOGIN_MAX.saturating_sub(self.waited)
     }
 
     pub(super) fn begin_anew(&mut self) {

@@ -57,7 +57,7 @@ impl Connections {
             Next::Close(farewell) => farewell,
             Next::Cancel(cancelled) => self.cancel(about, &cancelled, turn),
             Next::Errand(place, machine) => {
-                turn.start_errand(about.user, place, machine);
+                turn.start_errand(about, place, machine);
                 Farewell::Ended
             }
         };
@@ -71,7 +71,7 @@ impl Connections {
         let mut farewell = Farewell::Ended;
         // Servers behind one name may have given the same number twice.
         for (peer, machine) in machines.filter_map(|middle| middle.errand(key)) {
-            turn.start_errand(about.user, Where::Peer(peer), machine);
+            turn.start_errand(about, Where::Peer(peer), machine);
             farewell = Farewell::Silent;
         }
         farewell

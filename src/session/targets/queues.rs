@@ -161,13 +161,6 @@ impl Targets {
         }
     }
 
-    /// How many run.
-    pub(in crate::session) fn errand_count(&self) -> usize {
-        let all = self.entries.iter();
-        all.filter(|(_, entry)| matches!(entry.target.owner(), Owner::Errand(_)))
-            .count()
-    }
-
     // -- the budget ------------------------------------------------------------------------------
 
     /// Whether the link has room from now on; told whenever it may have changed.

@@ -183,6 +183,7 @@ impl Talk {
             if wire.is_empty() && login.waits_for() != Waits::Turn {
                 silent_turns += 1;
             }
+            self.keys.work();
             let (piece, rest) = wire.split_at(control.piece().min(wire.len()));
             wire = rest;
             let decision = control.byte();
