@@ -376,6 +376,11 @@ impl Machine for Web {
         self.kept_until.or_else(|| self.exchange.deadline())
     }
 
+    /// What it holds back has a budget of its own (design 6.2).
+    fn held(&self) -> usize {
+        0
+    }
+
     fn needs_room(&self) -> bool {
         true
     }
