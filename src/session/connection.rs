@@ -296,8 +296,6 @@ impl Connections {
         middle.is_none_or(|middle| middle.needs_room())
     }
 
-    // -- machines --------------------------------------------------------------------------------
-
     // -- ends ------------------------------------------------------------------------------------
 
     fn middle(&mut self, id: &[u8]) -> Option<&mut Middle> {
