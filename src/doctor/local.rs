@@ -141,17 +141,17 @@ fn process() -> (CheckVerdict, String) {
 
 fn user(config: Option<&Config>) -> (CheckVerdict, String) {
     let wanted = config.and_then(|config| config.settings.user.as_deref());
-    match sys::effective_user() {
-        0 if let Some(name) = wanted => (
+    match (sys::effective_user(), wanted) {
+        (0, Some(name)) => (
             CheckVerdict::Ok,
             format!("root, until the agent becomes {name} (HOOP_LITE_USER)"),
         ),
-        0 => (
+        (0, None) => (
             CheckVerdict::Warn,
             "root, and so is every session: give the agent a user of its own (User= in the unit, \
              USER in the image) unless sessions need root"
                 .to_owned(),
         ),
-        user => (CheckVerdict::Ok, format!("user {user}")),
+        (user, _) => (CheckVerdict::Ok, format!("user {user}")),
     }
 }
