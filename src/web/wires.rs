@@ -13,7 +13,7 @@ pub struct Wires<'a> {
     pub from_client: &'a mut ByteBuf,
     /// From the service; what TLS carries.
     pub from_remote: &'a mut ByteBuf,
-    /// To the service. Used only between [`Exchange::connected`] and the next end of that connection.
+    /// To the service. Used only between [`super::Exchange::connected`] and the next end of that connection.
     pub to_remote: &'a mut dyn Sink,
     /// To the user.
     pub outlet: Outlet<'a>,
@@ -22,7 +22,7 @@ pub struct Wires<'a> {
 /// What the owner is to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Step again when something has come, or at [`Exchange::deadline`].
+    /// Step again when something has come, or at [`super::Exchange::deadline`].
     Wait,
     /// Connect to the service, with TLS where it has it: `connected` or `not_connected` follows.
     Dial {
