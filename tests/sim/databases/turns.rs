@@ -348,7 +348,14 @@ impl World {
             }
         }
         let clients = self.model.databases.clients.values();
-        most += clients.map(super::Client::in_front).sum::<usize>();
+        // And, while it logs in, the beginning of a message of its server.
+        let unread = |client: &super::Client| match client.has_passed {
+            true => 0,
+            false => limits::LOGIN_SERVER_BYTES_MAX,
+        };
+        most += clients
+            .map(|client| client.in_front() + unread(client))
+            .sum::<usize>();
         (least, most)
     }
 
