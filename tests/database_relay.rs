@@ -3,87 +3,23 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod measuring;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use hoop_lite::packet::{Kind, Outbox, Packet, encode, spec};
-use hoop_lite::session::{
-    AgentEnvironment, AuthorityError, Channel, Output, Report, Sessions, Sources, TargetId,
-};
+use hoop_lite::session::{AgentEnvironment, Channel, Output, Report, Sessions, TargetId};
 use loopback_gateway::SessionRequest;
 use loopback_gateway::postgres::{Conduct, Method, RESULT, Server, TlsAnswer, startup};
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
-
-thread_local! {
-    static IS_COUNTED: Cell<bool> = const { Cell::new(false) };
-    /// Bytes that were taken and not given back while it was counted.
-    static HELD: Cell<usize> = const { Cell::new(0) };
-    /// How often some were taken.
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Measuring;
-
-fn note(more: usize, less: usize) {
-    // The allocator is asked for the last time when a thread's variables are gone already.
-    if IS_COUNTED.try_with(Cell::get).unwrap_or(false) {
-        HELD.set(HELD.get().wrapping_add(more).wrapping_sub(less));
-        COUNT.set(COUNT.get() + usize::from(more > 0));
-    }
-}
-
-#[allow(unsafe_code)]
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Measuring {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size(), 0);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note(0, layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note(size, layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Measuring = Measuring;
-
-fn counted<T>(run: impl FnOnce() -> T) -> T {
-    IS_COUNTED.set(true);
-    let result = run();
-    IS_COUNTED.set(false);
-    result
-}
+use measuring::{count, counted};
 
 const SESSION: &str = "b5b8c8a6-0000-4000-8000-000000000001";
 const QUERY: &[u8] = b"Q\0\0\0\x0dselect 1\0";
 const READ_BYTES: usize = 16 * 1024;
 /// A key is derived in turns; what is due later than the next of them is no part of a login.
 const A_TURN: Duration = Duration::from_millis(10);
-
-struct Nonces;
-
-impl Sources for Nonces {
-    fn random(&mut self, bytes: &mut [u8]) -> bool {
-        bytes.fill(7);
-        true
-    }
-
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
-        Err(AuthorityError::NoBundle)
-    }
-}
 
 struct World {
     now: Instant,
@@ -100,7 +36,7 @@ impl World {
         let sessions = Sessions::new(Default::default(), AgentEnvironment::default());
         let mut world = Self {
             now: Instant::now(),
-            sessions: sessions.with_sources(Box::new(Nonces)),
+            sessions: sessions.with_sources(Box::new(fuzz_entry::Nonces)),
             outbox: Outbox::new(),
             certificate: Certificate::new(&["127.0.0.1"]),
             servers: BTreeMap::new(),
@@ -243,7 +179,7 @@ fn idle(mode: &str) -> usize {
         world.say(&id, QUERY);
         if number % 40 == 19 {
             world.rest();
-            held.push(HELD.get());
+            held.push(measuring::held());
         }
     }
     (held[1] - held[0]) / 40
@@ -265,12 +201,12 @@ fn a_packet_allocates_nothing_but_rustls_vector() {
         for _ in 0..20 {
             world.say("1", QUERY);
         }
-        let (before, answered) = (COUNT.get(), world.answered);
+        let (before, answered) = (count(), world.answered);
         for _ in 0..1000 {
             world.say("1", QUERY);
         }
         assert!(world.answered - answered >= 1000 * RESULT.len());
-        let each = (COUNT.get() - before) as f64 / 1000.0;
+        let each = (count() - before) as f64 / 1000.0;
         assert!(each <= f64::from(most) + 0.1, "{mode}: {each} allocations");
     }
 }

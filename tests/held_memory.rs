@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod measuring;
+
 use std::time::Instant;
 
 use hoop_lite::limits;
@@ -12,49 +12,13 @@ use hoop_lite::packet::{Kind, Outbox, Packet, encode, spec};
 use hoop_lite::session::{AgentEnvironment, Sessions};
 use loopback_gateway::SessionRequest;
 
-thread_local! {
-    /// Bytes that this thread has and has not given back.
-    static HELD: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Measuring;
-
-fn note(more: usize, less: usize) {
-    // The allocator is asked for the last time when a thread's variables are gone already.
-    let _ = HELD.try_with(|held| held.set(held.get().wrapping_add(more).wrapping_sub(less)));
-}
-
-#[allow(unsafe_code)]
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Measuring {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size(), 0);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note(0, layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note(size, layout.size());
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Measuring = Measuring;
-
 /// Enough to tell a count that is short.
 const SESSIONS_MAX: usize = 300;
 
 /// Opens sessions of this request as long as they are taken; how many, what they say they hold, and
 /// what they do hold.
 fn fill(request: &SessionRequest) -> (usize, usize, usize) {
+    measuring::count_everything();
     let now = Instant::now();
     let mut sessions = Sessions::new(Default::default(), AgentEnvironment::default());
     let mut outbox = Outbox::new();
@@ -74,7 +38,7 @@ fn fill(request: &SessionRequest) -> (usize, usize, usize) {
         drop(entries);
         drop((open, request, sid));
         if number == 0 {
-            before = HELD.get();
+            before = measuring::held();
         }
         let packet = Packet::decode(&message).unwrap();
         sessions.handle_packet(now, &packet, &mut outbox);
@@ -84,7 +48,7 @@ fn fill(request: &SessionRequest) -> (usize, usize, usize) {
             break;
         }
     }
-    let held = HELD.get() - before;
+    let held = measuring::held() - before;
     (sessions.len(), sessions.held_bytes(), held)
 }
 

@@ -5,8 +5,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod measuring;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,47 +21,11 @@ use hoop_lite::tls::{Alpn, Client, Configuration, Versions};
 use loopback_gateway::SessionRequest;
 use rustls::{ServerConfig, ServerConnection};
 
-thread_local! {
-    /// `Some` while allocations of this thread are counted.
-    static COUNT: Cell<Option<usize>> = const { Cell::new(None) };
-}
-
-struct Counting;
-
-fn count_one() {
-    // The allocator is asked for the last time when a thread's variables are gone already.
-    let _ = COUNT.try_with(|count| count.set(count.get().map(|number| number + 1)));
-}
-
-#[allow(unsafe_code)]
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count_one();
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count_one();
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Runs the agent's part, counting what it allocates.
 fn counted<T>(total: &mut usize, run: impl FnOnce() -> T) -> T {
-    COUNT.set(Some(0));
-    let result = run();
-    *total += COUNT.take().unwrap();
+    let before = measuring::count();
+    let result = measuring::counted(run);
+    *total += measuring::count() - before;
     result
 }
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use super::opening::Wish;
 use super::sessions::Sessions;
 use super::{
-    AgentEnvironment, Channel, End, Exit, Output, Report, STALLED, SessionLimits, TargetId, Where,
+    AgentEnvironment, AuthorityError, Channel, End, Exit, Output, Report, STALLED, SessionLimits,
+    Sources, TargetId, Where,
 };
 use crate::base::{Secret, TerminalSize};
 use crate::limits;
@@ -17,6 +18,20 @@ mod hostile_databases;
 mod own_variables;
 mod probe;
 mod silence;
+
+/// Gives numbers that need not be told from others, and no authorities.
+pub(super) struct Nonces;
+
+impl Sources for Nonces {
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        bytes.fill(7);
+        true
+    }
+
+    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+        Err(AuthorityError::NoBundle)
+    }
+}
 
 /// The sessions under test, their outbox, and a clock.
 struct World {

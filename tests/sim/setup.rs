@@ -7,7 +7,7 @@ use hoop_lite::agent::{Agent, AgentSettings, Endpoint};
 use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::AgentIdentity;
-use hoop_lite::session::{self, AgentEnvironment, AuthorityError, Sessions, Sources};
+use hoop_lite::session::{self, AgentEnvironment, Sessions};
 use hoop_lite::tls::Client;
 use rustls::ServerConfig;
 
@@ -85,20 +85,6 @@ impl Setup {
     }
 }
 
-/// Numbers that nobody can guess need not be told from others here.
-struct Nonces;
-
-impl Sources for Nonces {
-    fn random(&mut self, bytes: &mut [u8]) -> bool {
-        bytes.fill(7);
-        true
-    }
-
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
-        Err(AuthorityError::NoBundle)
-    }
-}
-
 /// The agent of such a world.
 pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>) -> Agent {
     let settings = AgentSettings {
@@ -118,7 +104,7 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
         },
         AgentEnvironment::new(std::iter::empty(), setup.is_embedded),
     )
-    .with_sources(Box::new(Nonces));
+    .with_sources(Box::new(fuzz_entry::Nonces));
     let client = tls.map(|tls| tls.client.clone());
     let endpoints = Box::new(move || {
         Ok(Endpoint {

@@ -2,21 +2,7 @@
 
 use loopback_gateway::postgres::{put, startup};
 
-use super::super::{AuthorityError, Sources};
 use super::*;
-
-struct Nonces;
-
-impl Sources for Nonces {
-    fn random(&mut self, bytes: &mut [u8]) -> bool {
-        bytes.fill(7);
-        true
-    }
-
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
-        Err(AuthorityError::NoBundle)
-    }
-}
 
 const WRITE: Kind = Kind::AgentPGConnectionWrite;
 const QUERY: &[u8] = b"Q\0\0\0\x0dselect 1\0";

@@ -3,28 +3,15 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::session::means::{AuthorityError, Means, Sources};
+use crate::session::means::Means;
 
 const STARTUP: &[u8] = b"\0\0\0\x13\0\x03\0\0user\0noop\0\0";
 const LET_IN: &[u8] = b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01abcdZ\0\0\0\x05I";
 const QUERY: &[u8] = b"Q\0\0\0\x05\0";
 
-struct Chance;
-
-impl Sources for Chance {
-    fn random(&mut self, bytes: &mut [u8]) -> bool {
-        bytes.fill(7);
-        true
-    }
-
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
-        Err(AuthorityError::NoBundle)
-    }
-}
-
 impl World {
     fn open_postgres(&mut self, id: &str, user: &str) {
-        self.sessions.means = Means::new(Box::new(Chance));
+        self.sessions.means = Means::new(Box::new(Nonces));
         let variables = [
             ("HOST", "db.internal"),
             ("USER", "app"),

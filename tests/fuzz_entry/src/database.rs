@@ -43,7 +43,8 @@ const MYSQL: u8 = 1;
 const MODE: u8 = 6;
 const MODES: [&str; 4] = ["disable", "prefer", "require", "verify-full"];
 
-struct Nonces;
+/// Gives numbers that need not be told from others, and no authorities.
+pub struct Nonces;
 
 impl Sources for Nonces {
     fn random(&mut self, bytes: &mut [u8]) -> bool {

@@ -26,6 +26,8 @@ mod trust;
 mod web;
 mod wire;
 
+pub use database::Nonces;
+
 /// A function of this crate and its name.
 pub struct Target {
     /// Of its file in `fuzz/fuzz_targets` and its folder in `fuzz/corpus`.
