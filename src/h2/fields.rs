@@ -45,7 +45,7 @@ impl FieldList {
         }
     }
 
-    /// FieldList are missing because the list exceeds its bound.
+    /// Fields are missing because the list exceeds its bound.
     pub fn is_too_large(&self) -> bool {
         self.size > self.size_max
     }

@@ -5,19 +5,7 @@ use std::borrow::Cow;
 use super::{CancelKey, Keys, Relay};
 use crate::base::plain::beginning;
 use crate::base::{ByteBuf, Verify};
-use crate::wire::sink::Sink;
-
-/// Takes what goes to a client.
-pub trait Packets {
-    /// `payload` becomes a packet of its own.
-    fn packet(&mut self, payload: &[u8]);
-}
-
-impl Packets for Vec<Vec<u8>> {
-    fn packet(&mut self, payload: &[u8]) {
-        self.push(payload.to_vec());
-    }
-}
+use crate::wire::sink::{Packets, Sink};
 
 /// What a login reads and writes during one step. It takes what it has used and leaves the rest.
 pub struct Exchange<'a> {

@@ -11,10 +11,10 @@
 
 use std::time::Duration;
 
-use super::exchange::{Exchange, Packets, Refusal, Step, Waits};
+use super::exchange::{Exchange, Refusal, Step, Waits};
 use super::mysql::MysqlLogin;
 use super::postgres::PostgresLogin;
-use super::{Account, Keys};
+use super::{Account, Keys, Packets};
 use crate::limits;
 use crate::wire::sink::Sink;
 

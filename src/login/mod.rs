@@ -39,8 +39,9 @@ mod relay;
 pub mod rsa;
 pub mod scram;
 
+pub use crate::wire::sink::Packets;
 pub use account::Account;
-pub use exchange::{Cause, Exchange, Packets, Refusal, SslMode, Step, TlsWish, Waits};
+pub use exchange::{Cause, Exchange, Refusal, SslMode, Step, TlsWish, Waits};
 pub use login::Login;
 pub use relay::{CancelKey, Relay};
 pub use scram::Keys;

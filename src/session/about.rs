@@ -11,7 +11,7 @@ use super::error::SessionError;
 use super::means::Means;
 use super::output::Where;
 use super::place;
-use super::protocol::{Dialect, Place, Protocol};
+use super::protocol::{Dialect, Protocol};
 use super::seam::Machine;
 use super::shares::{Shares, Table, UserKey};
 use super::web;
@@ -50,10 +50,6 @@ impl About {
 
     /// Where its target is; none where it has no address.
     pub(super) fn find_place(&self) -> Result<Option<Where>, SessionError> {
-        if let Some(Place::Web(dialect)) = self.protocol.address {
-            let place = web::place(dialect, self.environment.own());
-            return place.map(Some).map_err(SessionError::from);
-        }
         let place = self.protocol.address.as_ref();
         let own = self.environment.own();
         let place = place.map(|place| place::find(place, own, &self.connection_type));
@@ -69,7 +65,7 @@ impl About {
     pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
         match self.protocol.dialect {
             Some(dialect) if dialect.is_web() => {
-                web::Service::of(dialect, self.environment.own(), means)?;
+                web::Service::of(dialect, self.environment.own(), &self.tickets, means)?;
             }
             Some(dialect) => {
                 self.log_in(dialect, means)?;
@@ -94,10 +90,9 @@ impl About {
         means: &mut Means,
     ) -> Result<Box<dyn Machine>, Refusal> {
         if let Some(view) = view {
-            let service = web::Service::of(dialect, self.environment.own(), means)?;
+            let service = web::Service::of(dialect, self.environment.own(), &self.tickets, means)?;
             let held = web::Share::new(means.web_held.clone());
             let kept = web::Share::new(means.web_kept.clone());
-            let service = service.with_tickets(self.tickets.clone());
             return Ok(Box::new(web::Web::new(service, view, [held, kept], now)));
         }
         self.log_in(dialect, means)

@@ -24,6 +24,7 @@ use super::errand::Errand;
 use super::means::Means;
 use super::output::Where;
 use super::seam::{Farewell, Machine, Next, Sides, Why};
+use super::wire::SEAL_BYTES;
 use crate::limits;
 use crate::login::{CancelKey, Cause, Login, Refusal, Waits};
 use crate::tls::{Progress, StreamError};
@@ -273,9 +274,6 @@ impl Between {
         Box::new(Errand::new(key.clone(), self.secured.clone()))
     }
 }
-
-/// Plaintext that is sealed in one go: what it comes to lies twice in memory for a moment.
-const SEAL_BYTES: usize = 64 * 1024;
 
 const TALKATIVE: &str =
     "the server says more than a login has: check HOST and PORT of the connection";

@@ -66,12 +66,12 @@ impl Connections {
         turn: &mut Turn<'_>,
     ) -> Result<Option<TargetId>, SessionError> {
         let id = connection_id(packet).ok_or(SessionError::NoConnectionId)?;
-        if self.closed.iter().any(|known| &**known == id) {
+        let is_new = !self.open.contains_key(id);
+        if is_new && self.closed.iter().any(|known| &**known == id) {
             return Ok(None);
         }
         let opens_only = packet.spec(spec::TCP_SERVER_CONNECT).is_some();
         let payload = if opens_only { b"" } else { packet.payload };
-        let is_new = !self.open.contains_key(id);
         let is_web = about.protocol.dialect.is_some_and(Dialect::is_web);
         let view = match is_new && is_web {
             true => packet.spec(spec::HTTP_PROXY_BASE_URL).and_then(View::parse),

@@ -119,10 +119,6 @@ impl Machine for Errand {
         }
     }
 
-    fn relayed(&mut self, _: &[u8]) -> Option<usize> {
-        None
-    }
-
     fn target_ended(&mut self, _: &mut Sides<'_>) -> Next {
         Next::Close(Farewell::Silent)
     }
@@ -143,15 +139,7 @@ impl Machine for Errand {
         None
     }
 
-    fn held(&self) -> usize {
-        0
-    }
-
     fn needs_room(&self) -> bool {
         false
-    }
-
-    fn errand(&self, _: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
-        None
     }
 }

@@ -150,46 +150,56 @@ impl Means {
         authority: Option<&[u8]>,
         tickets: &RefCell<OwnTickets>,
     ) -> Result<Client, String> {
-        let roots = match (site.verify, authority) {
-            (Verify::Nobody, _) => Roots::Public,
-            (Verify::Full, Some(pem)) => Roots::Only(pem.to_vec()),
-            (Verify::Full, None) => match self.sources.authorities(None) {
-                Ok(pem) => Roots::PublicAnd(pem),
-                Err(_) => Roots::Public,
-            },
-        };
-        let verify = site.verify;
-        let trust = Trust { roots, verify };
-        let configuration = self
-            .configurations
-            .get(&trust, Alpn::Http1, Versions::Any)
-            .map_err(|_| "the agent's authorities hold no usable certificate".to_owned())?;
-        let configuration = tickets.borrow_mut().configuration(configuration);
-        Client::new(configuration, &site.url.address.host)
-            .map_err(|_| "the URL's host is no name that a certificate can have".into())
+        let only = authority.map(<[u8]>::to_vec);
+        self.client_for(
+            site.verify,
+            only,
+            Alpn::Http1,
+            tickets,
+            &site.url.address.host,
+        )
+        .map_err(|error| match error {
+            AuthorityError::Name => "the URL's host is no name that a certificate can have",
+            _ => "the agent's authorities hold no usable certificate",
+        })
+        .map_err(str::to_owned)
     }
 
     /// How TLS is made with the server of `way`, or why it can't be.
     pub(super) fn client(&mut self, wish: TlsWish, way: &Way) -> Result<Client, AuthorityError> {
-        let named = way.authorities.as_deref();
-        let roots = match (wish.verify, named) {
+        let only = match (wish.verify, way.authorities.as_deref()) {
+            (Verify::Full, Some(named)) => Some(self.sources.authorities(Some(named))?),
+            _ => None,
+        };
+        self.client_for(wish.verify, only, Alpn::None, &way.tickets, &way.host)
+    }
+
+    /// How TLS is made with `host`, for which `only` these may vouch where there are some.
+    fn client_for(
+        &mut self,
+        verify: Verify,
+        only: Option<Vec<u8>>,
+        alpn: Alpn,
+        tickets: &RefCell<OwnTickets>,
+        host: &str,
+    ) -> Result<Client, AuthorityError> {
+        let roots = match (verify, only) {
             (Verify::Nobody, _) => Roots::Public,
-            (Verify::Full, Some(named)) => Roots::Only(self.sources.authorities(Some(named))?),
+            (Verify::Full, Some(pem)) => Roots::Only(pem),
             // A scratch image has none, and the public ones are compiled in.
             (Verify::Full, None) => match self.sources.authorities(None) {
                 Ok(pem) => Roots::PublicAnd(pem),
                 Err(_) => Roots::Public,
             },
         };
-        let verify = wish.verify;
         let trust = Trust { roots, verify };
-        let configuration = self.configurations.get(&trust, Alpn::None, Versions::Any);
+        let configuration = self.configurations.get(&trust, alpn, Versions::Any);
         let configuration = configuration.map_err(|error| match error {
             TrustError::NoCertificate => AuthorityError::NoCertificate,
             other => AuthorityError::Build(other),
         })?;
-        let configuration = way.tickets.borrow_mut().configuration(configuration);
-        Client::new(configuration, &way.host).map_err(|_| AuthorityError::Name)
+        let configuration = tickets.borrow_mut().configuration(configuration);
+        Client::new(configuration, host).map_err(|_| AuthorityError::Name)
     }
 }
 

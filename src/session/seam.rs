@@ -43,7 +43,9 @@ pub trait Machine {
 
     /// These were read where there was no slot, and go to the client. `Some`: so many of them go first, in
     /// a packet of their own.
-    fn relayed(&mut self, payload: &[u8]) -> Option<usize>;
+    fn relayed(&mut self, _payload: &[u8]) -> Option<usize> {
+        None
+    }
 
     /// The target has ended or broken; all that it said was handed over before.
     fn target_ended(&mut self, sides: &mut Sides<'_>) -> Next;
@@ -74,7 +76,9 @@ pub trait Machine {
     fn due(&self) -> Option<Instant>;
 
     /// Bytes of its target that it holds between two calls, if they are to count in the byte budget.
-    fn held(&self) -> usize;
+    fn held(&self) -> usize {
+        0
+    }
 
     /// What the target says waits until the link has room.
     fn needs_room(&self) -> bool;
@@ -94,7 +98,9 @@ pub trait Machine {
     fn take_kept(&mut self, _: Wire) {}
 
     /// How to cancel what `key` stands for, and at which address, if a query of its number runs here.
-    fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)>;
+    fn errand(&self, _key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
+        None
+    }
 }
 
 /// What a machine reads and writes during one call.

@@ -12,13 +12,12 @@ use std::time::Instant;
 
 pub(super) use self::service::{Service, Share, place};
 use super::means::Means;
-use super::seam::{Farewell, Machine, Next, Sides, ToClient, Why};
-use super::wire::{Scratch, Wire};
+use super::seam::{Farewell, Machine, Next, Sides, Why};
+use super::wire::{SEAL_BYTES, Scratch, Wire};
 use crate::base::ByteBuf;
 use crate::limits;
-use crate::login::CancelKey;
 use crate::tls::{Progress, StreamError, Subject};
-use crate::web::{Exchange, Failure, Fault, Outlet, Packets, Producer, Step, View, Wires};
+use crate::web::{Exchange, Failure, Fault, Outlet, Producer, Step, View, Wires};
 use crate::wire::sink::Sink;
 
 /// See the module.
@@ -31,6 +30,7 @@ pub(super) struct Web {
     unread: ByteBuf,
     /// The size that the link wishes packets to have.
     packet_bytes: usize,
+    /// What it holds back has a budget of its own, beside that of all queues (design 6.2).
     held: Share,
     kept: Share,
     view: View,
@@ -40,12 +40,6 @@ pub(super) struct Web {
     wants_fresh: bool,
     /// The wire is one that was kept.
     is_used: bool,
-}
-
-impl Packets for ToClient<'_> {
-    fn packet(&mut self, payload: &[u8]) {
-        crate::login::Packets::packet(self, payload);
-    }
 }
 
 /// The way to a service. Only ciphertext lies in the scratch.
@@ -68,9 +62,6 @@ impl Sink for ToService<'_> {
         }
     }
 }
-
-/// Plaintext that is sealed in one go.
-const SEAL_BYTES: usize = 64 * 1024;
 
 /// Of whom sentences about TLS speak.
 const SERVICE: Subject = Subject {
@@ -186,11 +177,7 @@ impl Web {
 
     fn close(&mut self, sides: &mut Sides<'_>) {
         self.wire.close(&mut sides.means.scratch);
-        let words = sides.means.scratch.outgoing();
-        if !words.is_empty() {
-            sides.to_target.put(words);
-        }
-        sides.means.scratch.clear();
+        sides.deliver();
         self.wire = Wire::default();
         self.is_securing = false;
     }
@@ -331,10 +318,6 @@ impl Machine for Web {
         next
     }
 
-    fn relayed(&mut self, _: &[u8]) -> Option<usize> {
-        None
-    }
-
     fn target_ended(&mut self, sides: &mut Sides<'_>) -> Next {
         self.ended(sides, false)
     }
@@ -376,11 +359,6 @@ impl Machine for Web {
         self.kept_until.or_else(|| self.exchange.deadline())
     }
 
-    /// What it holds back has a budget of its own (design 6.2).
-    fn held(&self) -> usize {
-        0
-    }
-
     fn needs_room(&self) -> bool {
         true
     }
@@ -398,10 +376,6 @@ impl Machine for Web {
     fn take_kept(&mut self, wire: Wire) {
         self.wire = wire;
         self.is_used = true;
-    }
-
-    fn errand(&self, _: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
-        None
     }
 }
 

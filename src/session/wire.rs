@@ -14,6 +14,9 @@ use crate::wire::sink::Sink;
 /// The most of one record that may wait for its end.
 const RECORD_BYTES_MAX: usize = crate::tls::RECORD_PLAINTEXT_MAX + 512;
 
+/// Plaintext that is sealed in one go: what it comes to lies twice in memory for a moment.
+pub(super) const SEAL_BYTES: usize = 64 * 1024;
+
 /// Memory that is needed for a moment only, one for all wires.
 #[derive(Default)]
 pub struct Scratch {

@@ -9,18 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::fields;
 use crate::limits;
-
-/// Takes what goes to the user.
-pub trait Packets {
-    /// `payload` becomes a packet of its own.
-    fn packet(&mut self, payload: &[u8]);
-}
-
-impl Packets for Vec<Vec<u8>> {
-    fn packet(&mut self, payload: &[u8]) {
-        self.push(payload.to_vec());
-    }
-}
+use crate::wire::sink::Packets;
 
 /// How an answer is cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -46,7 +46,8 @@ mod site;
 mod view;
 mod wires;
 
-pub use delivery::{Outlet, Packets};
+pub use crate::wire::sink::Packets;
+pub use delivery::Outlet;
 pub use exchange::Exchange;
 pub use kubernetes::{Cluster, ServiceAccount};
 pub use page::{Failure, Fault};

@@ -1,5 +1,6 @@
 //! Where encoders put their bytes, so that one description of an encoding serves to measure it,
-//! to append it and to write it into room that was set aside for it.
+//! to append it and to write it into room that was set aside for it; and where machines put what goes
+//! to a client in packets.
 
 /// Takes encoded bytes in order.
 pub trait Sink {
@@ -10,6 +11,18 @@ pub trait Sink {
 impl Sink for Vec<u8> {
     fn put(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+}
+
+/// Takes what goes to a client.
+pub trait Packets {
+    /// `payload` becomes a packet of its own.
+    fn packet(&mut self, payload: &[u8]);
+}
+
+impl Packets for Vec<Vec<u8>> {
+    fn packet(&mut self, payload: &[u8]) {
+        self.push(payload.to_vec());
     }
 }
 

@@ -20,10 +20,11 @@ pub(in crate::session) struct Service {
 }
 
 impl Service {
-    /// By the connection's own variables, or what is wrong with them.
+    /// By the connection's own variables, or what is wrong with them; `tickets` are the session's.
     pub(in crate::session) fn of(
         dialect: Dialect,
         own: &Variables,
+        tickets: &Rc<RefCell<OwnTickets>>,
         means: &mut Means,
     ) -> Result<Self, Refusal> {
         let variables: Vec<_> = own.iter().collect();
@@ -38,22 +39,16 @@ impl Service {
                 Cluster::of(&wanted, account).map(|cluster| Self {
                     site: cluster.site,
                     authority: cluster.authority,
-                    tickets: Rc::default(),
+                    tickets: tickets.clone(),
                 })
             }
             _ => Site::of_httpproxy(&wanted).map(|site| Self {
                 site,
                 authority: None,
-                tickets: Rc::default(),
+                tickets: tickets.clone(),
             }),
         };
         made.map_err(refusal)
-    }
-
-    /// The same, of a session with these tickets.
-    pub(in crate::session) fn with_tickets(mut self, tickets: Rc<RefCell<OwnTickets>>) -> Self {
-        self.tickets = tickets;
-        self
     }
 }
 
