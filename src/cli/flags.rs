@@ -157,7 +157,7 @@ pub static COMMANDS: &[CommandEntry] = &[
         call: "run",
         operand: Operand::Program,
         summary: "Run the agent beside a program of yours",
-        details: "CMD runs in the foreground with our environment less the key; its exit status \
+        details: "CMD runs in the foreground with our environment less the key and HOOP_DB_URI; its exit status \
                   becomes ours and all signals are passed on, USR1 too. It is never killed unless \
                   --kill-after says so. Sessions see its environment, less HOOP_*, TOKEN, \
                   VAULT_TOKEN and VAULT_APP_ROLE_SECRET_ID. With an organisation key a connection \

@@ -151,7 +151,7 @@ It needs no file beside itself, no root, and no open port.
 .PP
 The key comes from the environment or a file and never by flag, for flags can be read by every user
 of the machine.
-Every setting is a flag and a variable; the flag wins.
+Most settings are a flag and a variable; the flag wins.
 ";
 
 const TAIL: &str = r".SH EXIT STATUS
