@@ -49,7 +49,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "startup",
         &[
             "admin", "agent", "cli", "config", "io", "link", "os", "packet", "session", "tls",
-            "web", "web",
+            "web", "wire",
         ],
     ),
 ];

@@ -157,16 +157,21 @@ impl Agent {
         }
         if let Some(status) = news.ended {
             self.stream_ended(now, &status);
-        } else if !news.is_broken && !self.sessions.awaits_confirmation() {
+        } else if !news.is_broken && self.is_to_be_left() && !self.sessions.awaits_confirmation() {
             self.follow_goodbye(now);
         }
+    }
+
+    /// The gateway has said goodbye.
+    fn is_to_be_left(&self) -> bool {
+        self.phase.link().is_some_and(Link::goes_away)
     }
 
     /// A gateway that said goodbye is left when nobody needs this link any more: no session, no target
     /// that is still given its rest, no word of ours on its way.
     fn follow_goodbye(&mut self, now: Instant) {
         if let Some(link) = self.phase.link()
-            && link.goes_away()
+            && self.is_to_be_left()
             && self.leaving == Leaving::NotYet
             && self.sessions.is_empty()
             && self.sessions.target_count() == 0

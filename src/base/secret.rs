@@ -48,10 +48,10 @@ impl Drop for Wiped {
 }
 
 /// Overwrites what must not outlive its use.
-pub fn wipe(bytes: &mut [u8]) {
-    bytes.fill(0);
+pub fn wipe<T: Copy + Default>(values: &mut [T]) {
+    values.fill(T::default());
     // Keeps the compiler from seeing the stores above as dead.
-    std::hint::black_box(&*bytes);
+    std::hint::black_box(&*values);
 }
 
 #[cfg(test)]

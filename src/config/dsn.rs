@@ -10,10 +10,10 @@
 
 use std::fmt;
 
-use super::percent;
 use crate::base::Secret;
 use crate::base::address::{AddressError, GatewayAddress};
 use crate::wire::base64;
+use crate::wire::percent;
 
 /// What a key says besides its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]

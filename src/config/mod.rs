@@ -17,7 +17,6 @@ mod custody;
 mod dsn;
 mod error;
 mod key;
-pub mod percent;
 pub mod proxy;
 pub mod settings;
 mod surroundings;

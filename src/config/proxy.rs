@@ -6,10 +6,10 @@
 use std::net::IpAddr;
 
 use super::error::{ConfigError, ProxySettingError};
-use super::percent;
 use super::surroundings::Surroundings;
 use crate::base::Secret;
 use crate::base::address::GatewayAddress;
+use crate::wire::percent;
 
 /// A proxy that is asked with `CONNECT`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -270,7 +270,7 @@ impl Reactor {
     /// case.
     fn read_targets(&mut self, now: Instant) {
         for _ in 0..UNBOUND_READS_PER_TURN {
-            if !self.serving.read_unbound(now, &mut self.ground) {
+            if !self.serving.read_next(now, &mut self.ground, false) {
                 break;
             }
             self.settle(now);
@@ -283,7 +283,7 @@ impl Reactor {
                     return;
                 }
             }
-            if !self.serving.read_next(now, &mut self.ground) {
+            if !self.serving.read_next(now, &mut self.ground, true) {
                 return;
             }
             self.settle(now);

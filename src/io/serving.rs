@@ -310,18 +310,15 @@ impl Serving {
         }
     }
 
-    /// One read of a target that needs no room of the link; `false` when none is ready.
-    pub(super) fn read_unbound(&mut self, now: Instant, ground: &mut Ground) -> bool {
-        let next = self.targets.next_unbound();
-        next.is_some_and(|(id, channel)| {
-            self.read(now, ground, id, channel);
-            true
-        })
-    }
-
-    /// One read of the target whose turn it is; `false` when none is ready.
-    pub(super) fn read_next(&mut self, now: Instant, ground: &mut Ground) -> bool {
-        let next = self.targets.next_ready();
+    /// One read of the target whose turn it is, of those that need room of the link or of the others;
+    /// `false` when none is ready.
+    pub(super) fn read_next(
+        &mut self,
+        now: Instant,
+        ground: &mut Ground,
+        needs_room: bool,
+    ) -> bool {
+        let next = self.targets.next_in_line(needs_room);
         next.is_some_and(|(id, channel)| {
             self.read(now, ground, id, channel);
             true

@@ -190,17 +190,8 @@ impl Targets {
         }
     }
 
-    /// The next channel whose turn it is.
-    pub fn next_ready(&mut self) -> Option<(TargetId, Channel)> {
-        self.next_in_line(true)
-    }
-
-    /// The next channel whose turn it is and that needs no room.
-    pub fn next_unbound(&mut self) -> Option<(TargetId, Channel)> {
-        self.next_in_line(false)
-    }
-
-    fn next_in_line(&mut self, needs_room: bool) -> Option<(TargetId, Channel)> {
+    /// The next channel whose turn it is, of those that need room of the link or of the others.
+    pub fn next_in_line(&mut self, needs_room: bool) -> Option<(TargetId, Channel)> {
         loop {
             let line = match needs_room {
                 true => &mut self.ready,

@@ -30,7 +30,7 @@ pub(super) struct Web {
     unread: ByteBuf,
     /// The size that the link wishes packets to have.
     packet_bytes: usize,
-    /// What it holds back has a budget of its own, beside that of all queues (design 6.2).
+    /// What it holds back has a budget of its own, beside that of all queues.
     held: Share,
     kept: Share,
     view: View,

@@ -7,8 +7,8 @@ use crate::admin::name;
 use crate::base::Secret;
 use crate::base::plain::Word;
 use crate::cli::RunOptions;
-use crate::config::percent;
 use crate::packet::PreConnectRequest;
+use crate::wire::percent;
 
 /// The gateway stores an organisation key under this agent name.
 pub const ORGANISATION_AGENT: &str = "_default";

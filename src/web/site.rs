@@ -7,7 +7,7 @@ use super::fields;
 use crate::base::{Secret, Verify, wipe};
 use crate::http::{BaseUrl, UrlError, lines};
 use crate::limits;
-use crate::wire::base64;
+use crate::wire::{base64, percent};
 
 /// A service.
 pub struct Site {
@@ -210,8 +210,8 @@ fn without_account(url: &str) -> Option<Option<(Vec<u8>, String)>> {
     let account = &url[start..at];
     let (user, password) = account.split_once(':').unwrap_or((account, ""));
     Some(
-        decoded(user)
-            .zip(decoded(password))
+        percent::decode(user)
+            .zip(percent::decode(password))
             .map(|(user, password)| {
                 let account = [user.as_slice(), b":", &password].concat();
                 (account, rest)
@@ -223,24 +223,6 @@ fn basic(mut account: Vec<u8>) -> Secret {
     let value = ["Basic ", &base64::encode(&account)].concat();
     wipe(&mut account);
     Secret::new(value)
-}
-
-/// Percent-decoded (RFC 3986, section 2.1).
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        if *byte != b'%' {
-            out.push(*byte);
-            continue;
-        }
-        let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
-        let is_number = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        out.push(u8::from_str_radix(is_number.then_some(digits)?, 16).ok()?);
-        rest = &rest[2..];
-    }
-    Some(out)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod der;
 pub mod gob;
 pub mod json;
 pub mod json_text;
+pub mod percent;
 pub mod protobuf;
 pub mod sink;
 pub mod varint;

@@ -1,6 +1,6 @@
 //! Numbers modulo the order of the curve, byte by byte.
 
-use std::hint::black_box;
+use crate::base::wipe;
 
 /// The order of the base point, the least significant byte first.
 const ORDER: [i64; 32] = [
@@ -13,8 +13,7 @@ pub(super) struct Wide([i64; 64]);
 
 impl Drop for Wide {
     fn drop(&mut self) {
-        self.0.fill(0);
-        black_box(&self.0);
+        wipe(&mut self.0);
     }
 }
 

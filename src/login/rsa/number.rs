@@ -1,6 +1,6 @@
 //! Powers modulo a large odd number, in Montgomery's form.
 
-use std::hint::black_box;
+use crate::base::wipe;
 
 /// Digits of a number, the least significant first; wiped, since a password may have been in it.
 #[derive(Clone)]
@@ -8,21 +8,18 @@ struct Number(Vec<u32>);
 
 impl Drop for Number {
     fn drop(&mut self) {
-        self.0.fill(0);
-        black_box(&self.0);
+        wipe(&mut self.0);
     }
 }
 
 impl Number {
-    /// Of big-endian `bytes`, as many digits as they need, and further zeros.
-    fn new(bytes: &[u8], further: usize) -> Self {
-        let mut digits = Vec::with_capacity(bytes.len().div_ceil(4) + further);
-        digits.extend(bytes.rchunks(4).map(|piece| {
+    /// Of big-endian `bytes`, as many digits as they need.
+    fn new(bytes: &[u8]) -> Self {
+        let digits = bytes.rchunks(4).map(|piece| {
             let piece = piece.iter();
             piece.fold(0, |digit, byte| digit << 8 | u32::from(*byte))
-        }));
-        digits.resize(digits.capacity(), 0);
-        Self(digits)
+        });
+        Self(digits.collect())
     }
 
     /// `self += other * factor`; the owner has left room for what comes of it.
@@ -67,7 +64,7 @@ pub(super) struct Modulus {
 impl Modulus {
     /// Of big-endian bytes, the first of which is not zero. `None`: it is even.
     pub(super) fn new(bytes: &[u8]) -> Option<Self> {
-        let digits = Number::new(bytes, 0).0.clone();
+        let digits = std::mem::take(&mut Number::new(bytes).0);
         let last = *digits.first().filter(|last| **last & 1 == 1)?;
         // Newton: each step doubles the number of right bits, of which there are three.
         let inverse = (0..4).fold(last, |inverse, _| {
@@ -111,7 +108,7 @@ impl Modulus {
 
     /// `base ^ exponent`, in as many bytes as the base has; the exponent is at least 1.
     pub(super) fn power(&self, base: &[u8], exponent: u32) -> Vec<u8> {
-        let base = self.product(&Number::new(base, 0), &self.square);
+        let base = self.product(&Number::new(base), &self.square);
         let mut power = base.clone();
         for bit in (0..exponent.ilog2()).rev() {
             power = self.product(&power, &power);

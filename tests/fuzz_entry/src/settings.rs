@@ -3,8 +3,9 @@
 use std::io;
 
 use hoop_lite::admin::toml::{FILE_BYTES_MAX, TomlTable};
-use hoop_lite::config::{Config, Dsn, DsnError, GatewayAddress, Surroundings, percent};
+use hoop_lite::config::{Config, Dsn, DsnError, GatewayAddress, Surroundings};
 use hoop_lite::http::{BaseUrl, encode_segment};
+use hoop_lite::wire::percent;
 
 /// A key: what is taken out of it is well-formed, and no error quotes more than a short scheme.
 pub fn key(bytes: &[u8]) -> bool {

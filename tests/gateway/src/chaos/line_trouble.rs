@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use loopback_gateway::AgentProcess;
 use loopback_gateway::targets::{Manner, Pattern, Target, checksum, pattern, sent_by_source};
 
 use super::Plan;
 use super::line::{Line, Shape};
 use super::report::Row;
-use super::subject::{NAME, Subject, session_processes, setup_at, tcp, wait_until};
+use super::subject::{NAME, Subject, session_processes, tcp, wait_until};
 use super::workload::{Workload, round_trip};
 
 const LOSS_PERCENT: u8 = 20;
@@ -16,20 +15,11 @@ const DELAY: Duration = Duration::from_millis(200);
 /// What the gateway reads at a time in a client's stead.
 const PIECE_BYTES: usize = 32 << 10;
 /// The promise; the rest is for noticing it here.
-const FOUND_WITHIN: Duration = Duration::from_millis(15_500);
+pub const FOUND_WITHIN: Duration = Duration::from_millis(15_500);
 /// Without a key check in that time, the first unconfirmed keep-alive packet tells.
 const FOUND_BY_TCP: Duration = Duration::from_millis(25_500);
-const EAGER: (&str, &str) = ("HOOP_LITE_RECONNECT_MAX", "100ms");
+pub const EAGER: (&str, &str) = ("HOOP_LITE_RECONNECT_MAX", "100ms");
 const SELDOM_CHECKED: (&str, &str) = ("HOOP_LITE_KEY_CHECK_INTERVAL", "1h");
-
-fn start(plan: &Plan, line: &Line, variables: &[(&str, &str)]) -> Subject {
-    Subject::start_with(setup_at(line.near, line.far), variables, |variables| {
-        let mut variables = variables.to_vec();
-        let key = &mut variables[0].1;
-        *key = key.replace(&line.near.to_string(), &line.far.to_string());
-        AgentProcess::start(&plan.agent, &variables)
-    })
-}
 
 /// Transfers both ways at once over a line that loses and delays.
 pub fn lossy_line(plan: &Plan) -> Row {
@@ -42,7 +32,7 @@ pub fn lossy_line(plan: &Plan) -> Row {
             is_cut: false,
         },
     );
-    let subject = start(plan, &line, &[]);
+    let subject = Subject::start_behind(plan, &line, &[]);
     subject.check_works();
     let before = subject.figures();
     let started = Instant::now();
@@ -92,7 +82,7 @@ pub fn vanished_peer(plan: &Plan) -> Row {
     let rounds = plan.count(12, 1);
     let echo = Target::start(Manner::Echo);
     let line = Line::lay(2, Shape::default());
-    let subject = start(plan, &line, &[EAGER]);
+    let subject = Subject::start_behind(plan, &line, &[EAGER]);
     subject.check_works();
     let before = subject.figures();
     let (shortest, longest) = vanish(plan, rounds, FOUND_WITHIN, &subject, &line, &echo);
@@ -105,7 +95,7 @@ pub fn vanished_peer(plan: &Plan) -> Row {
     );
     if !plan.is_quick {
         let line = Line::lay(3, Shape::default());
-        let subject = start(plan, &line, &[EAGER, SELDOM_CHECKED]);
+        let subject = Subject::start_behind(plan, &line, &[EAGER, SELDOM_CHECKED]);
         let (_, longest) = vanish(plan, rounds / 3, FOUND_BY_TCP, &subject, &line, &echo);
         outcome += &format!(
             "; with a key check an hour {:.1} s at most",

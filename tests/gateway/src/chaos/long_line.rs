@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use loopback_gateway::AgentProcess;
 use loopback_gateway::targets::{Manner, Target, checksum, pattern};
 
 use super::Plan;
 use super::line::{Line, Shape};
+use super::line_trouble::{EAGER, FOUND_WITHIN};
 use super::report::Row;
-use super::subject::{NAME, Subject, session_processes, setup_at, tcp, wait_until};
+use super::subject::{NAME, Subject, session_processes, tcp, wait_until};
 use super::workload::{Workload, round_trip};
 
 const DELAY: Duration = Duration::from_millis(50);
@@ -22,8 +22,6 @@ const FLOOD_BEGINS: Duration = Duration::from_millis(500);
 const ROUND_TRIPS: usize = 20;
 /// There and back, with what is queued ahead of it on the way.
 const ROUND_TRIP_MAX: Duration = Duration::from_secs(3);
-/// The promise, and noticing it here.
-const FOUND_WITHIN: Duration = Duration::from_millis(15_500);
 
 /// Uploads alone, beside a target that speaks, beside one that never reads, and on a line that goes dead.
 pub fn long_line(plan: &Plan) -> Row {
@@ -33,14 +31,7 @@ pub fn long_line(plan: &Plan) -> Row {
         ..Shape::default()
     };
     let line = Line::lay(5, shape);
-    let setup = setup_at(line.near, line.far);
-    let eager = [("HOOP_LITE_RECONNECT_MAX", "100ms")];
-    let subject = Subject::start_with(setup, &eager, |variables| {
-        let mut variables = variables.to_vec();
-        let key = &mut variables[0].1;
-        *key = key.replace(&line.near.to_string(), &line.far.to_string());
-        AgentProcess::start(&plan.agent, &variables)
-    });
+    let subject = Subject::start_behind(plan, &line, &[EAGER]);
     subject.check_works();
     let echo = Target::start(Manner::Echo);
     let before = subject.figures();

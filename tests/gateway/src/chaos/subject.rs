@@ -7,6 +7,7 @@ use loopback_gateway::event::Event;
 use loopback_gateway::{AgentProcess, Gateway, Security, SessionRequest, Setup, deadline};
 
 use super::Plan;
+use super::line::Line;
 
 /// The agent's name at the gateway.
 pub const NAME: &str = "demo";
@@ -36,6 +37,16 @@ impl Subject {
     pub fn start(plan: &Plan, variables: &[(&str, &str)]) -> Self {
         Self::start_with(setup(), variables, |variables| {
             AgentProcess::start(&plan.agent, variables)
+        })
+    }
+
+    /// The agent finds its gateway at the far end of a line.
+    pub fn start_behind(plan: &Plan, line: &Line, variables: &[(&str, &str)]) -> Self {
+        Self::start_with(setup_at(line.near, line.far), variables, |variables| {
+            let mut variables = variables.to_vec();
+            let key = &mut variables[0].1;
+            *key = key.replace(&line.near.to_string(), &line.far.to_string());
+            AgentProcess::start(&plan.agent, &variables)
         })
     }
 
@@ -102,7 +113,7 @@ pub fn setup() -> Setup {
 }
 
 /// The same on this address, which the agent reaches by that one.
-pub fn setup_at(host: IpAddr, seen_as: IpAddr) -> Setup {
+fn setup_at(host: IpAddr, seen_as: IpAddr) -> Setup {
     let mut setup = setup();
     setup.host = host;
     setup.names.push(seen_as.to_string());

@@ -17,7 +17,7 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// As [`decode`], for parts that are shown to people.
-pub(super) fn decode_text(text: &str) -> Option<String> {
+pub fn decode_text(text: &str) -> Option<String> {
     decode(text).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
