@@ -10,7 +10,7 @@ mod variables;
 use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Outcome};
+use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Machine, Outcome};
 use crate::base::{Rng, Secret};
 use crate::cli::{AgentOptions, RunOptions, misspelt};
 use crate::config::{
@@ -34,6 +34,18 @@ use variables::{StartVariables, wipe};
 
 /// Our version, as the gateway's list and `hoop-lite version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that this program was built from, as scripts/build-static says it.
+pub const COMMIT: &str = match option_env!("HOOP_LITE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
+/// What it was built for; without scripts/build-static only the processor.
+pub const TARGET: &str = match option_env!("HOOP_LITE_TARGET") {
+    Some(target) => target,
+    None => std::env::consts::ARCH,
+};
 
 /// Runs the agent until it is told to stop, and the program of `run` beside it. Returns the exit
 /// code.
@@ -233,6 +245,13 @@ fn assemble(
         keepalive: keepalive(&settings),
         open_network,
         ships_logs: settings.log_ship,
+        machine: Machine {
+            started_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            build: format!("version=\"{VERSION}\",commit=\"{COMMIT}\",target=\"{TARGET}\""),
+            ..Machine::default()
+        },
     };
     log::ship(settings.log_ship);
     let of_agent = AgentSettings {
@@ -408,7 +427,10 @@ fn endpoint(
         None => (gateway, gateway.authority.clone(), None),
         Some(via) => {
             let request = proxy::request(&gateway.authority, via.login.as_ref());
-            let place = format!("the proxy {}", via.address.authority);
+            let place = format!(
+                "{} through the proxy {}",
+                gateway.authority, via.address.authority
+            );
             (&via.address, place, Some(request))
         }
     };

@@ -16,6 +16,7 @@ mod first_process;
 mod flood;
 mod health;
 mod link;
+mod log_fields;
 mod logs;
 mod messages;
 mod never_waits;
