@@ -13,11 +13,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Machine, Outcome};
 use crate::base::{Rng, Secret};
 use crate::cli::{AgentOptions, RunOptions, misspelt};
-use crate::config::{
-    Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
-};
+use crate::config::{Config, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode};
+use crate::io::log;
 use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
-use crate::io::{health, log};
 use crate::link::{AgentIdentity, proxy};
 use crate::os::notify::Notify;
 use crate::os::processes::Keeping;
@@ -63,7 +61,12 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         options.value(wanted).or_else(text)
     };
     log::start(log::Setup::for_stderr(&variable));
-    name_misspelt(&given);
+    for complaint in given
+        .iter()
+        .filter_map(|(name, _)| misspelt(&name.to_string_lossy()))
+    {
+        ::log::warn!("{complaint}");
+    }
     let surroundings = Surroundings {
         variable: &variable,
         read_file: &files::read_small,
@@ -91,20 +94,6 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
     };
     log::flush();
     result
-}
-
-/// Says which of our settings are none.
-fn name_misspelt(variables: &StartVariables) {
-    for (name, _) in variables {
-        let name = name.to_string_lossy();
-        match misspelt(&name) {
-            Some(Some(near)) => ::log::warn!("no setting is called {name}; did you mean {near}?"),
-            Some(None) => {
-                ::log::warn!("no setting is called {name}: `hoop-lite help start agent` lists them")
-            }
-            None => {}
-        }
-    }
 }
 
 /// What `run` publishes: something with an organisation key, nothing with an agent's own.
@@ -271,7 +260,7 @@ fn assemble(
     };
     let mut reactor = Reactor::new(agent, options).map_err(StartError::Reactor)?;
     if let Some(address) = &settings.health_listen {
-        beside::serve_health(&mut reactor, &health_address(address), program)?;
+        beside::serve_health(&mut reactor, address, program)?;
     }
     Ok(reactor)
 }
@@ -299,13 +288,6 @@ fn is_separate(config: &Config) -> bool {
 
 /// Exit code of `--exit-on-revoked`.
 const EXIT_KEY_REFUSED: u8 = 3;
-
-fn health_address(setting: &HealthListen) -> health::Address {
-    match setting {
-        HealthListen::Tcp(address) => health::Address::Tcp(*address),
-        HealthListen::Unix(path) => health::Address::Unix(path.into()),
-    }
-}
 
 fn session_limits(settings: &Settings) -> SessionLimits {
     SessionLimits {
