@@ -28,7 +28,7 @@ use super::names::{ConnectionId, SessionKey};
 use super::output::End;
 use super::report::{Channel, Exit, Peer};
 use super::seam::Machine;
-use super::shares::UserKey;
+use super::shares::{Table, UserKey};
 use super::verdict::{Ended, Linger, Overdue, PeerSeen, Started};
 use crate::base::ByteBuf;
 use crate::limits;
@@ -383,17 +383,19 @@ impl Target {
         self.user
     }
 
-    /// Secret files of its process.
-    pub(super) fn files(&self) -> usize {
-        self.files
+    /// What its user gets back when it is closed. An errand has no place among the relays: what it is to stop may
+    /// be what fills them.
+    pub(super) fn takes(&self) -> [(Table, usize); 4] {
+        let is_process = matches!(self.owner, Owner::Process { .. });
+        [
+            (Table::Files, self.files),
+            (Table::Processes, usize::from(is_process)),
+            (Table::Errands, usize::from(self.is_errand)),
+            (Table::Relays, usize::from(!self.is_errand)),
+        ]
     }
 
-    /// A process, not a connection.
-    pub(super) fn is_process(&self) -> bool {
-        matches!(self.owner, Owner::Process { .. })
-    }
-
-    /// It was dialled for an errand, and has its place among them until it is closed.
+    /// It was dialled for an errand.
     pub(super) fn is_errand(&self) -> bool {
         self.is_errand
     }
