@@ -50,6 +50,10 @@ pub const TARGET_SILENCE_MAX: Duration = Duration::from_secs(150);
 /// without progress.
 pub const LINGER_MAX: Duration = Duration::from_secs(10);
 
+/// In that time so much of what it says is read and forgotten once it has everything: more than both kernels hold,
+/// so that a server which hears of its client's end can say so. Who says more waits until the time is over.
+pub const LINGER_DISCARD_MAX: usize = 16 * 1024 * 1024;
+
 /// In between, what the kernel holds for it is looked at this often.
 pub const LINGER_LOOK: Duration = Duration::from_millis(2500);
 
