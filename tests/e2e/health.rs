@@ -26,8 +26,8 @@ fn every_address_of_the_machine_is_served_by_the_one_setting_of_our_manifests() 
     let key = gateway.register("demo", "standard");
     let listen = format!("[::]:{port}");
     let variables = environment(&gateway, &key, &[("HOOP_LITE_HEALTH_LISTEN", &listen)]);
-    let _agent = AgentProcess::start(AGENT, &variables);
-    gateway.wait_online("demo");
+    let agent = AgentProcess::start(AGENT, &variables);
+    agent.wait_text("connected with success");
     for address in [
         SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
@@ -65,7 +65,7 @@ fn free_port() -> u16 {
 
 #[test]
 fn the_health_command_asks_the_address_that_the_agent_has() {
-    let folder = Folder::new("health");
+    let folder = Folder::new("health-command");
     let port = free_port();
     for listen in [
         port.to_string(),
@@ -76,6 +76,7 @@ fn the_health_command_asks_the_address_that_the_agent_has() {
         folder.file("socket"),
     ] {
         let world = World::with_variables(&[("HOOP_LITE_HEALTH_LISTEN", &listen)]);
+        world.agent.wait_text("connected with success");
         for probe in ["livez", "readyz", "healthz"] {
             let want = (Some(0), "connected\n".to_owned());
             assert_eq!(health(probe, &listen), want, "{probe} {listen}");
