@@ -281,7 +281,7 @@ impl Exchange {
         };
         let head = &wires.from_client.filled()[..len];
         self.view.clone_from(&self.base);
-        let read = request::read(head, wires.site, &mut self.view);
+        let read = request::read(head, (wires.site, wires.current), &mut self.view);
         wires.from_client.consume(len);
         let request = match read {
             Ok(request) => request,
@@ -293,13 +293,16 @@ impl Exchange {
             let text = "this needs HTTP/1.1, which your program does not speak to hoop now: a protocol can't be switched within HTTP/2";
             return self.refuse(&Fault::new(501, text), wires);
         }
+        if request.is_misled && !producer.is_listener() {
+            return self.refuse(&request::misled(), wires);
+        }
         self.begin(request, producer, wires);
         Turn::Again
     }
 
     fn begin(&mut self, mut request: Request, producer: Producer, wires: &mut Wires<'_>) {
         let is_unframed = producer.is_listener()
-            && !request.is_framed
+            && !request.is_framed()
             && (self.is_full_slice || !wires.from_client.is_empty());
         self.asking = match request.framing {
             _ if is_unframed => Asking::Gathering,
@@ -311,7 +314,7 @@ impl Exchange {
         if !is_unframed {
             framed::request(&mut request, producer.is_listener());
         }
-        let waits = request.expects && request.is_framed && wires.from_client.is_empty();
+        let waits = request.expects && request.is_framed() && wires.from_client.is_empty();
         if waits && !producer.is_listener() {
             wires
                 .outlet
@@ -342,7 +345,6 @@ impl Exchange {
             false => Framing::Chunked,
         };
         request.framing = framing;
-        request.is_framed = true;
         framed::request(request, true);
         self.asking = match is_whole {
             true => Asking::Body {
