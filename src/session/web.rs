@@ -344,18 +344,25 @@ impl Machine for Web {
     }
 
     fn refuse(&mut self, sides: &mut Sides<'_>, why: Why) -> Next {
+        let is_new = self.exchange.producer().is_none();
         let text = match why {
             Why::Stopping => "the hoop agent is shutting down: try again",
             Why::Stalled => super::STALLED,
             Why::NoRoom => "the hoop agent has no room for another connection: try again",
         };
+        let fault = Fault::new(503, text);
+        if is_new && why == Why::Stopping {
+            // What it came for is still to come.
+            self.exchange.close(fault);
+            return Next::Go;
+        }
         let mut outlet = Outlet {
             packets: &mut sides.to_client,
             packet_bytes: self.packet_bytes,
             may_hold: false,
             now: sides.now,
         };
-        self.exchange.give_up(&Fault::new(503, text), &mut outlet);
+        self.exchange.give_up(&fault, &mut outlet);
         Next::Close(Farewell::Ended)
     }
 

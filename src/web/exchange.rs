@@ -101,6 +101,8 @@ pub struct Exchange {
     pub(super) answering: Answering,
     pub(super) delivery: Delivery,
     pub(super) failure: Option<Failure>,
+    /// What the next request is told.
+    closing: Option<Fault>,
     /// The last answer was sent; whether the user's side is closed with that.
     pub(super) over: Option<bool>,
     /// Only the end of his connection tells the user that he has all of it.
@@ -130,6 +132,7 @@ impl Exchange {
             answering: Answering::Nothing,
             delivery: Delivery::new(),
             failure: None,
+            closing: None,
             over: None,
             is_awaited: false,
             is_kept: false,
@@ -160,6 +163,11 @@ impl Exchange {
             self.remote = Remote::None;
             self.failure = Some(failure);
         }
+    }
+
+    /// The next request is told this, and is the last one.
+    pub fn close(&mut self, why: Fault) {
+        self.closing = Some(why);
     }
 
     /// The service will say no more, by an end of stream or, `is_cut`, by a reset or a fault of TLS. What
@@ -289,6 +297,9 @@ impl Exchange {
         };
         let of_first = || Producer::of(&self.base, &request, self.packet_bytes_max);
         let producer = *self.producer.get_or_insert_with(of_first);
+        if let Some(fault) = self.closing.take() {
+            return self.refuse(&fault, wires);
+        }
         if producer.is_listener() && request.is_http_2 && request.upgrade.is_some() {
             let text = "this needs HTTP/1.1, which your program does not speak to hoop now: a protocol can't be switched within HTTP/2";
             return self.refuse(&Fault::new(501, text), wires);

@@ -266,3 +266,50 @@ fn a_session_keeps_a_bounded_number_of_connections() {
     }
     assert!(service.accepted() >= 2 * ASKED - KEPT);
 }
+
+#[test]
+fn a_user_who_has_left_is_not_waited_for() {
+    let (world, service) = (World::start(), WebService::start());
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    for (id, path, begins) in [
+        ("1", "/hold/60000", &b""[..]),
+        ("2", "/half/100000", b"HTTP/1.1 200"),
+    ] {
+        session.ask(id, LISTENER, &get(path));
+        wait_for(|| service.asked().len() == id.parse::<usize>().unwrap());
+        if !begins.is_empty() {
+            assert_eq!(session.receive(id, begins.len()), begins);
+        }
+        assert_eq!(service.open(), 1);
+        session.disconnect(id);
+        wait_for(|| service.open() == 0);
+    }
+    // The session goes on.
+    listen(&mut session, "3", &get("/bytes/3"), &pattern(3));
+}
+
+#[test]
+fn an_agent_that_stops_leaves_no_request_waiting() {
+    let world = World::with_variables(&[("HOOP_LITE_DRAIN_TIMEOUT", "2s")]);
+    let service = WebService::start();
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    session.ask("1", LISTENER, &get("/hold/60000"));
+    wait_for(|| service.asked().len() == 1);
+    world.agent.signal(libc::SIGTERM);
+    world.agent.wait_text("may finish");
+    let late = listen(&mut session, "2", &get("/bytes/3"), b"\n");
+    assert!(has(&late, "HTTP/1.1 503 ") && has(&late, "shutting down"));
+    assert!(session.wait_close().code.is_some());
+    assert_eq!(world.agent.wait_exit().code(), Some(0));
+    wait_for(|| service.open() == 0);
+}
+
+fn wait_for(done: impl Fn() -> bool) {
+    let until = std::time::Instant::now() + loopback_gateway::deadline();
+    while !done() {
+        assert!(std::time::Instant::now() < until, "waited in vain");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
