@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loopback_gateway::postgres::{
@@ -34,9 +35,9 @@ impl Sources for Roots {
         true
     }
 
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+    fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError> {
         assert_eq!(named, Some("of the connection"));
-        Ok(self.0.clone().into_bytes())
+        Ok(self.0.clone().into_bytes().into())
     }
 }
 

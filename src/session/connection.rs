@@ -167,7 +167,7 @@ impl Connections {
         }
         let timeout = Some(limits::TARGET_CONNECT_TIMEOUT);
         let target = turn.new_target(about.user, owner(), 0, timeout)?;
-        if let Some(place) = about.place() {
+        if let Some(place) = about.place.clone() {
             turn.dial(target, place);
         }
         Ok((target, None))
