@@ -143,26 +143,8 @@ pub(super) enum Hearing {
     Reply,
 }
 
-// In boxes, since a login is moved at every step and its states are of very different sizes.
-macro_rules! states {
-    ($($state:ident,)+) => {
-        $(
-            impl From<Box<$state>> for MssqlLogin {
-                fn from(state: Box<$state>) -> Self {
-                    Self::$state(state)
-                }
-            }
-
-            impl From<$state> for MssqlLogin {
-                fn from(state: $state) -> Self {
-                    Self::$state(Box::new(state))
-                }
-            }
-        )+
-    };
-}
-
-states! {
+next::states! {
+    MssqlLogin:
     ExpectPrelogin,
     Dialling,
     ExpectAnswer,

@@ -4,7 +4,7 @@ use super::packets::{framed, kind, message};
 use super::refusal::{NOT_TDS, protocol};
 use super::reply::{self, Reply, Route};
 use super::state::{Attempt, Cover, Encryption, ExpectReply, Next, Outcome};
-use crate::login::{Cause, Exchange, Refusal, Relay, Step};
+use crate::login::{Cause, Exchange, Refusal, Relay};
 
 impl ExpectReply {
     pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
@@ -41,7 +41,7 @@ impl ExpectReply {
                 let is_blind =
                     self.cover != Cover::Nothing && self.attempt.account.trusts_anybody();
                 let relay = Relay::mssql().trusting_blindly(is_blind);
-                Ok(Next::Leave(Step::Passed(hand_over(relay, exchange))))
+                Next::passed(relay, exchange)
             }
             Reply {
                 error: Some(number),
@@ -56,23 +56,6 @@ impl ExpectReply {
             _ => Err(Refusal::new(Cause::Unsupported, ANOTHER_LOGIN)),
         }
     }
-}
-
-/// What came in the same breath must not wait for readiness that does not come again.
-fn hand_over(mut relay: Relay, exchange: &mut Exchange<'_>) -> Relay {
-    let late = exchange.from_server.filled();
-    relay.server_sent(late);
-    if !late.is_empty() {
-        exchange.to_client.packet(late);
-    }
-    let early = exchange.from_client.filled();
-    relay.client_sent(early);
-    if !early.is_empty() {
-        exchange.to_server.put(early);
-    }
-    exchange.from_server.clear();
-    exchange.from_client.clear();
-    relay
 }
 
 impl Attempt {
