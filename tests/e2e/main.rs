@@ -25,6 +25,7 @@ mod proxy;
 mod revocation;
 mod separation;
 mod shutdown;
+mod sql_server;
 mod suspension;
 mod tcp;
 mod web;
