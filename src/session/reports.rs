@@ -236,7 +236,7 @@ impl Sessions {
             Hears::Probe(key) => {
                 turn.counters.dial_failures += 1;
                 let about = book.get(key).map(|session| &session.about);
-                let place = about.and_then(|about| about.place());
+                let place = about.and_then(|about| about.place.clone());
                 if let (Some(about), Some(Where::Name { host, port })) = (about, place) {
                     events::target_failed(about, reason);
                     let reason = reason.to_owned();
