@@ -16,6 +16,7 @@ mod first_process;
 mod flood;
 mod health;
 mod link;
+mod kubernetes;
 mod logs;
 mod messages;
 mod never_waits;
