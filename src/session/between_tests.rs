@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loopback_gateway::postgres::{
@@ -18,7 +19,7 @@ use super::*;
 use crate::base::{ByteBuf, Secret};
 use crate::login::{Account, Login, SslMode};
 use crate::packet::{Kind, Outbox, Packet, SpecEntry, spec};
-use crate::tls::OwnTickets;
+use crate::tls::{OwnTickets, Subject};
 
 const PASSWORD: &str = "s3cret";
 const VERSION: u32 = 3 << 16;
@@ -34,9 +35,9 @@ impl Sources for Roots {
         true
     }
 
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+    fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError> {
         assert_eq!(named, Some("of the connection"));
-        Ok(self.0.clone().into_bytes())
+        Ok(self.0.clone().into_bytes().into())
     }
 }
 
@@ -56,6 +57,7 @@ struct World {
     now: Instant,
     has_room: bool,
     dials: usize,
+    places: Vec<Option<Where>>,
     passed: Vec<u8>,
     end: Option<Next>,
 }
@@ -95,6 +97,10 @@ impl World {
             port: 5432,
             authorities: Some("of the connection".to_owned()),
             tickets,
+            subject: match &login {
+                Login::Mssql(_) => &Subject::SQL_SERVER,
+                _ => &Subject::DATABASE,
+            },
         };
         Self {
             machine: Box::new(Between::new(login, way)),
@@ -108,6 +114,7 @@ impl World {
             now: Instant::now(),
             has_room: true,
             dials: 0,
+            places: Vec::new(),
             passed: Vec::new(),
             end: None,
         }
@@ -150,7 +157,8 @@ impl World {
                 self.under_way.extend(server.receive(&payload));
                 self.to_server.extend(payload);
             }
-            Next::Dial => {
+            Next::Dial(place) => {
+                self.places.push(place);
                 self.dials += 1;
                 let mut server = (self.make)();
                 self.under_way = server.receive(b"");
@@ -158,6 +166,11 @@ impl World {
                 self.call(&mut |machine, sides| machine.dialled(sides));
                 let peer: SocketAddr = PEER.parse().unwrap();
                 self.call(&mut |machine, sides| machine.started(sides, Some(peer)));
+            }
+            Next::HangUp => {
+                self.server = None;
+                self.under_way.clear();
+                self.call(&mut |machine, sides| machine.hung_up(sides));
             }
             end => self.end = Some(end),
         }
@@ -331,6 +344,9 @@ fn every_method_and_mode_logs_in_and_relays_whatever_the_pieces() {
         }
     }
 }
+
+#[path = "between_tests/mssql.rs"]
+mod mssql;
 
 #[test]
 fn tls_1_2_will_do() {
@@ -635,7 +651,7 @@ fn an_end_that_was_meant_is_told_from_a_cut_and_ours_is_said() {
         let mut world = relaying(is_secure);
         world.say(GOODBYE);
         world.call(&mut |machine, sides| machine.target_ended(sides));
-        assert!(matches!(world.end, Some(Next::Close(Farewell::Silent))));
+        assert!(matches!(world.end, Some(Next::Close(Farewell::Goodbye))));
 
         let mut world = relaying(is_secure);
         world.call(&mut |machine, sides| machine.client_left(sides));
@@ -713,7 +729,7 @@ fn a_server_that_is_not_there_hears_no_farewell() {
 
     let mut full = world();
     full.call(&mut |machine, sides| {
-        assert!(matches!(machine.client_sent(sides, b""), Next::Dial));
+        assert!(matches!(machine.client_sent(sides, b""), Next::Dial(None)));
         machine.refuse(sides, Why::NoRoom);
         Next::Go
     });
@@ -824,7 +840,7 @@ fn mysql_goes_the_same_way() {
         assert_eq!(world.server.as_ref().unwrap().is_secure(), has_tls);
         world.say(b"\x01\0\0\0\x01");
         world.call(&mut |machine, sides| machine.target_ended(sides));
-        assert!(matches!(world.end, Some(Next::Close(Farewell::Silent))));
+        assert!(matches!(world.end, Some(Next::Close(Farewell::Goodbye))));
         world.check();
     }
 }

@@ -18,6 +18,7 @@ use super::heap;
 use super::means::Means;
 use super::middle::{Call, Ends, Middle, NATIVE, RAW, packets};
 use super::names::{ConnectionId, SessionKey, TargetId, connection_id};
+use super::output::Where;
 use super::protocol::Dialect;
 use super::seam::{Farewell, Next, Why};
 use super::shares::{Full, Shares, Table};
@@ -120,7 +121,7 @@ impl Connections {
         let dialect = about.protocol.dialect.filter(|_| kind == Some(native));
         let made = match dialect {
             Some(dialect) => self.interpose(dialect, about, (id, view), turn),
-            None => match self.reach(key, about, id, turn) {
+            None => match self.reach(key, about, id, None, turn) {
                 Ok(reached) => {
                     self.relay(key, about, id, reached, turn);
                     Ok(())
@@ -151,23 +152,26 @@ impl Connections {
         self.open.insert(id.into(), connection);
     }
 
-    /// A target for a connection: the probe that was answered, with what it has said, or a new one.
+    /// A target for a connection, at this place or at its own: the probe that was answered, with what it has
+    /// said, or a new one.
     fn reach(
         &mut self,
         key: SessionKey,
         about: &About,
         id: &[u8],
+        place: Option<Where>,
         turn: &mut Turn<'_>,
     ) -> Result<(TargetId, Option<ByteBuf>), Full> {
         let owner = || Owner::Connection(key, id.into());
-        if let Some(probe) = self.probe.take()
+        if place.is_none()
+            && let Some(probe) = self.probe.take()
             && let Some(said) = turn.targets.claim(turn.now, probe, owner())
         {
             return Ok((probe, Some(said)));
         }
         let timeout = Some(limits::TARGET_CONNECT_TIMEOUT);
         let target = turn.new_target(about.user, owner(), 0, timeout)?;
-        if let Some(place) = about.place() {
+        if let Some(place) = place.or_else(|| about.place.clone()) {
             turn.dial(target, place);
         }
         Ok((target, None))
@@ -310,7 +314,12 @@ impl Connections {
                 log::warn!("sid={} connection closed: {reason}", Word(&about.id));
                 turn.counters.refused += 1;
             }
-            if !matches!(farewell, Farewell::Silent | Farewell::Answered) {
+            let is_told = match farewell {
+                Farewell::Because(_) | Farewell::Ended => true,
+                Farewell::Goodbye => !is_channel(id),
+                Farewell::Silent | Farewell::Answered => false,
+            };
+            if is_told {
                 tell_closed(about, id, turn);
             }
             if !matches!(farewell, Farewell::Answered) {
@@ -376,6 +385,12 @@ impl Connection {
             turn.linger(target);
         }
     }
+}
+
+/// One of several connections that the gateway's SSH listener carries for a client (`7-ch3`): at a word about the end of
+/// one it ends them all. All others are numbers.
+fn is_channel(id: &[u8]) -> bool {
+    !id.iter().all(u8::is_ascii_digit)
 }
 
 fn tell_closed(about: &About, id: &[u8], turn: &mut Turn<'_>) {

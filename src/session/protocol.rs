@@ -40,6 +40,8 @@ pub enum Dialect {
     Postgres,
     /// That of MySQL and MariaDB.
     Mysql,
+    /// SQL Server's.
+    Mssql,
     /// None, but that of a web service: its headers.
     Web,
     /// The same, of a cluster's API.
@@ -86,8 +88,6 @@ pub enum Place {
         /// Holds all of it in one text, and is then the only one needed.
         uri: Option<&'static str>,
     },
-    /// A URL, in the variables of this dialect.
-    Web(Dialect),
 }
 
 /// What every connection of a database has to have.
@@ -136,6 +136,22 @@ static MYSQL_NATIVE: Protocol = Protocol {
     password_alias: None,
 };
 
+static MSSQL_NATIVE: Protocol = Protocol {
+    service: Service::Connections,
+    from_client: [
+        Kind::AgentMSSQLConnectionWrite,
+        Kind::AgentTCPConnectionWrite,
+    ],
+    to_client: [
+        Kind::ClientMSSQLConnectionWrite,
+        Kind::ClientTCPConnectionWrite,
+    ],
+    address: database(1433, None),
+    is_probed: true,
+    dialect: Some(Dialect::Mssql),
+    password_alias: None,
+};
+
 static HTTP: Protocol = web(Dialect::Web);
 static KUBERNETES: Protocol = web(Dialect::Kubernetes);
 
@@ -145,7 +161,7 @@ const fn web(dialect: Dialect) -> Protocol {
         service: Service::Connections,
         from_client: [Kind::AgentHttpProxyConnectionWrite; 2],
         to_client: [Kind::ClientHttpProxyConnectionWrite; 2],
-        address: Some(Place::Web(dialect)),
+        address: None,
         is_probed: false,
         dialect: Some(dialect),
         password_alias: None,
@@ -184,7 +200,8 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
         ("tcp", _) => &TCP,
         ("postgres", Connect) => &POSTGRES_NATIVE,
         ("mysql", Connect) => &MYSQL_NATIVE,
-        ("mssql" | "mongodb", Connect) => {
+        ("mssql", Connect) => &MSSQL_NATIVE,
+        ("mongodb", Connect) => {
             return Err(NotServed(
                 "this agent does not serve native connections of this database; use hoop exec instead",
             ));
@@ -266,7 +283,7 @@ mod tests {
                     }
                     Err(NotServed(text)) => {
                         assert!(is_native && text.contains("hoop exec"), "{text}");
-                        assert!(["mssql", "mongodb"].contains(&database));
+                        assert_eq!(database, "mongodb");
                     }
                 }
             }
