@@ -83,6 +83,8 @@ fn fish_completes_commands_flags_and_values() {
         ("hoop-lite admin create agent --mode ", "embedded standard"),
         ("hoop-lite help admin ", "create delete get login"),
         ("hoop-lite --drain-timeout 10s sta", "start"),
+        ("hoop-lite --drain-ti", "--drain-timeout"),
+        ("hoop-lite start agent --drain-ti", "--drain-timeout"),
         ("hoop-lite run --postg", "--postgres"),
         ("hoop-lite run -- tru", "true truncate"),
         ("hoop-lite --format ", "console human json verbose"),
