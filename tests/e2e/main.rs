@@ -15,6 +15,7 @@ mod exhaustion;
 mod first_process;
 mod flood;
 mod health;
+mod kubernetes;
 mod link;
 mod log_fields;
 mod logs;
