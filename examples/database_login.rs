@@ -244,7 +244,7 @@ impl<'a> Conversation<'a> {
             let step = self.next(login)?;
             login = match step {
                 Step::Wait(login) | Step::StartTls(login, _) => login,
-                Step::Dial(login) => match Server::connect(&self.variables.address) {
+                Step::Dial(login, _) => match Server::connect(&self.variables.address) {
                     Ok(server) => {
                         self.listen_to(server)?;
                         login
@@ -261,6 +261,7 @@ impl<'a> Conversation<'a> {
                 Step::Passed(relay) => return self.relay(relay),
                 Step::Errand(key) => return self.cancel(&key),
                 Step::Refused(refusal) => return Ok(format!("refused: {}", refusal.text)),
+                Step::LookUp(..) | Step::Ended => return Ok("not in these dialects".to_owned()),
             };
         }
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{CancelKey, Keys, Relay};
 use crate::base::plain::beginning;
-use crate::base::{ByteBuf, Verify};
+use crate::base::{Address, ByteBuf, Verify};
 use crate::wire::sink::{Packets, Sink};
 
 /// What a login reads and writes during one step. It takes what it has used and leaves the rest.
@@ -25,8 +25,10 @@ pub struct Exchange<'a> {
 pub enum Step<L> {
     /// Step again when [`super::Login::waits_for`] has come.
     Wait(L),
-    /// Connect to the connection's own place, on a new socket if one was used, and step again at once.
-    Dial(L),
+    /// Connect to this place, or to the connection's own, on a new socket if one was used, and step again at once.
+    Dial(L, Option<Address>),
+    /// Ask which hosts the service of this name has, then call `told` or `try_elsewhere`.
+    LookUp(L, String),
     /// Put TLS over the server's connection, then call `tls_started` or `tls_failed`.
     StartTls(L, TlsWish),
     /// The server knows its client: relay from now on. What had been read has been passed on.
@@ -35,6 +37,8 @@ pub enum Step<L> {
     Errand(CancelKey),
     /// The client was told, as far as it can be. Close both sides when it has it.
     Refused(Refusal),
+    /// The server has left while nobody wanted anything of it.
+    Ended,
 }
 
 impl<L> Step<L> {
@@ -42,11 +46,13 @@ impl<L> Step<L> {
     pub fn map<M>(self, outer: fn(L) -> M) -> Step<M> {
         match self {
             Self::Wait(login) => Step::Wait(outer(login)),
-            Self::Dial(login) => Step::Dial(outer(login)),
+            Self::Dial(login, place) => Step::Dial(outer(login), place),
+            Self::LookUp(login, name) => Step::LookUp(outer(login), name),
             Self::StartTls(login, wish) => Step::StartTls(outer(login), wish),
             Self::Passed(relay) => Step::Passed(relay),
             Self::Errand(key) => Step::Errand(key),
             Self::Refused(refusal) => Step::Refused(refusal),
+            Self::Ended => Step::Ended,
         }
     }
 }
@@ -60,6 +66,8 @@ pub enum Waits {
     Server,
     /// A key that [`Keys::work`] makes, in turns.
     Turn,
+    /// Nobody, for as long as it takes.
+    Idle,
 }
 
 /// How TLS with the server is to be.

@@ -12,9 +12,11 @@
 use std::time::Duration;
 
 use super::exchange::{Exchange, Refusal, Step, Waits};
+use super::mongo::{Found, MongoAccount, MongoLogin, Nonces};
 use super::mysql::MysqlLogin;
 use super::postgres::PostgresLogin;
 use super::{Account, Keys, Packets};
+use crate::base::Service;
 use crate::limits;
 use crate::wire::sink::Sink;
 
@@ -24,6 +26,8 @@ pub enum Login {
     Postgres(PostgresLogin),
     /// MySQL and MariaDB.
     Mysql(MysqlLogin),
+    /// MongoDB.
+    Mongo(MongoLogin),
 }
 
 impl Login {
@@ -35,6 +39,11 @@ impl Login {
     /// A MySQL or MariaDB client has connected, and waits for the server to speak.
     pub fn mysql(account: Account) -> Self {
         Self::Mysql(MysqlLogin::new(account))
+    }
+
+    /// A connection of a MongoDB driver. The session's last one was in at `found`.
+    pub fn mongo(account: MongoAccount, nonces: Nonces, found: Found) -> Self {
+        Self::Mongo(MongoLogin::new(account, nonces, found))
     }
 
     /// Bytes have come, or a turn.
@@ -51,6 +60,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.step(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.step(exchange).map(Self::Mysql),
+            Self::Mongo(login) => login.step(exchange).map(Self::Mongo),
         }
     }
 
@@ -59,6 +69,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.tls_started(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.tls_started(exchange).map(Self::Mysql),
+            Self::Mongo(login) => login.tls_started(exchange).map(Self::Mongo),
         }
     }
 
@@ -67,6 +78,34 @@ impl Login {
         match self {
             Self::Postgres(login) => login.tls_failed(reason, exchange).map(Self::Postgres),
             Self::Mysql(login) => login.tls_failed(reason, exchange).map(Self::Mysql),
+            Self::Mongo(login) => login.tls_failed(reason, exchange).map(Self::Mongo),
+        }
+    }
+
+    /// The hosts of the service, as [`Step::LookUp`] wished.
+    pub fn told(self, service: &Service, exchange: &mut Exchange<'_>) -> Step<Self> {
+        match self {
+            Self::Mongo(login) => login.told(service, exchange).map(Self::Mongo),
+            other => Step::Wait(other),
+        }
+    }
+
+    /// There is another host, should this one not do.
+    pub fn goes_elsewhere(&self) -> bool {
+        match self {
+            Self::Mongo(login) => login.goes_elsewhere(),
+            Self::Postgres(_) | Self::Mysql(_) => false,
+        }
+    }
+
+    /// The host does not do, for this reason: the next one, or the end.
+    pub fn try_elsewhere(self, refusal: &Refusal, exchange: &mut Exchange<'_>) -> Step<Self> {
+        match self {
+            Self::Mongo(login) => login.try_elsewhere(refusal, exchange).map(Self::Mongo),
+            other => {
+                other.refuse(refusal, exchange.to_client);
+                Step::Refused(refusal.clone())
+            }
         }
     }
 
@@ -75,6 +114,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.server_ended(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.server_ended(exchange).map(Self::Mysql),
+            Self::Mongo(login) => login.server_ended(exchange).map(Self::Mongo),
         }
     }
 
@@ -83,6 +123,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.refuse(refusal, to_client),
             Self::Mysql(login) => login.refuse(refusal, to_client),
+            Self::Mongo(login) => login.refuse(refusal, to_client),
         }
     }
 
@@ -92,6 +133,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.refuse_later(refusal),
             Self::Mysql(_) => false,
+            Self::Mongo(login) => login.refuse_later(refusal),
         }
     }
 
@@ -99,7 +141,7 @@ impl Login {
     /// of a step: the owner sends it, and then closes.
     pub fn farewell(&self, to_server: &mut dyn Sink) {
         match self {
-            Self::Postgres(_) => {}
+            Self::Postgres(_) | Self::Mongo(_) => {}
             Self::Mysql(login) => login.farewell(to_server),
         }
     }
@@ -109,6 +151,15 @@ impl Login {
         match self {
             Self::Postgres(login) => login.rest(keys),
             Self::Mysql(_) => Duration::ZERO,
+            Self::Mongo(login) => login.rest(keys),
+        }
+    }
+
+    /// How long a server's next word may take.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::Mongo(login) => login.patience(),
+            Self::Postgres(_) | Self::Mysql(_) => limits::LOGIN_SERVER_TIMEOUT,
         }
     }
 
@@ -117,6 +168,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.waits_for(),
             Self::Mysql(login) => login.waits_for(),
+            Self::Mongo(login) => login.waits_for(),
         }
     }
 }

@@ -31,6 +31,7 @@ pub struct Relay {
 enum Dialect {
     Postgres,
     Mysql,
+    Mongo,
 }
 
 /// The last six bytes of one direction.
@@ -53,6 +54,10 @@ impl Relay {
 
     pub(super) fn mysql() -> Self {
         Self::new(Dialect::Mysql)
+    }
+
+    pub(super) fn mongo() -> Self {
+        Self::new(Dialect::Mongo)
     }
 
     fn new(dialect: Dialect) -> Self {
@@ -120,6 +125,8 @@ impl Relay {
         let goodbye = match self.dialect {
             Dialect::Postgres => [b'X', 0, 0, 0, 4],
             Dialect::Mysql => [1, 0, 0, 0, 1],
+            // Its clients just leave.
+            Dialect::Mongo => return false,
         };
         self.from_client.0.ends_with(&goodbye)
     }

@@ -18,6 +18,7 @@ use super::web;
 use crate::base::plain::{Word, cut};
 use crate::limits;
 use crate::login::Refusal;
+use crate::login::mongo::Found;
 use crate::packet::{Kind, Outbox, spec};
 use crate::tls::OwnTickets;
 use crate::web::View;
@@ -39,6 +40,8 @@ pub(super) struct About {
     pub(super) is_warned: Cell<bool>,
     /// Of TLS with its server.
     pub(super) tickets: Rc<RefCell<OwnTickets>>,
+    /// Which of several servers its last connection was let in by.
+    pub(super) found: Found,
 }
 
 impl About {
@@ -54,6 +57,13 @@ impl About {
         let own = self.environment.own();
         let place = place.map(|place| place::find(place, own, &self.connection_type));
         place.transpose()
+    }
+
+    /// That place has to answer before the session opens.
+    pub(super) fn is_probed(&self) -> bool {
+        let address = self.protocol.address.as_ref();
+        let own = self.environment.own();
+        self.protocol.is_probed && address.is_some_and(|place| place::is_one(place, own))
     }
 
     /// The same, of a session that was admitted: it was found then.
@@ -104,7 +114,8 @@ impl About {
             Some(Where::Name { port, .. }) => port,
             _ => 0,
         };
-        account::machine((dialect, port), &self.environment, &self.tickets, means)
+        let kept = (&self.tickets, &self.found);
+        account::machine((dialect, port), &self.environment, kept, means)
     }
 
     /// Packets of this kind bring something for it.

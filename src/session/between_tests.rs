@@ -94,6 +94,7 @@ impl World {
             host: host.to_owned(),
             port: 5432,
             authorities: Some("of the connection".to_owned()),
+            identity: None,
             tickets,
         };
         Self {
@@ -150,7 +151,7 @@ impl World {
                 self.under_way.extend(server.receive(&payload));
                 self.to_server.extend(payload);
             }
-            Next::Dial => {
+            Next::Dial(_) => {
                 self.dials += 1;
                 let mut server = (self.make)();
                 self.under_way = server.receive(b"");
@@ -713,7 +714,7 @@ fn a_server_that_is_not_there_hears_no_farewell() {
 
     let mut full = world();
     full.call(&mut |machine, sides| {
-        assert!(matches!(machine.client_sent(sides, b""), Next::Dial));
+        assert!(matches!(machine.client_sent(sides, b""), Next::Dial(None)));
         machine.refuse(sides, Why::NoRoom);
         Next::Go
     });

@@ -18,6 +18,7 @@ use super::heap;
 use super::means::Means;
 use super::middle::{Call, Ends, Middle, NATIVE, RAW, packets};
 use super::names::{ConnectionId, SessionKey, TargetId, connection_id};
+use super::output::Where;
 use super::protocol::Dialect;
 use super::seam::{Farewell, Next, Why};
 use super::shares::{Full, Shares, Table};
@@ -120,7 +121,7 @@ impl Connections {
         let dialect = about.protocol.dialect.filter(|_| kind == Some(native));
         let made = match dialect {
             Some(dialect) => self.interpose(dialect, about, (id, view), turn),
-            None => match self.reach(key, about, id, turn) {
+            None => match self.reach(key, about, (id, None), turn) {
                 Ok(reached) => {
                     self.relay(key, about, id, reached, turn);
                     Ok(())
@@ -151,23 +152,27 @@ impl Connections {
         self.open.insert(id.into(), connection);
     }
 
-    /// A target for a connection: the probe that was answered, with what it has said, or a new one.
+    /// A target for a connection: the probe that was answered, with what it has said, or a new one; at `place`, or
+    /// at the session's.
     fn reach(
         &mut self,
         key: SessionKey,
         about: &About,
-        id: &[u8],
+        (id, place): (&[u8], Option<Where>),
         turn: &mut Turn<'_>,
     ) -> Result<(TargetId, Option<ByteBuf>), Full> {
         let owner = || Owner::Connection(key, id.into());
-        if let Some(probe) = self.probe.take()
+        let own = about.place();
+        let place = place.or_else(|| own.clone());
+        if place == own
+            && let Some(probe) = self.probe.take()
             && let Some(said) = turn.targets.claim(turn.now, probe, owner())
         {
             return Ok((probe, Some(said)));
         }
         let timeout = Some(limits::TARGET_CONNECT_TIMEOUT);
         let target = turn.new_target(about.user, owner(), 0, timeout)?;
-        if let Some(place) = about.place() {
+        if let Some(place) = place {
             turn.dial(target, place);
         }
         Ok((target, None))

@@ -8,6 +8,7 @@ use super::variable_error::VariableError;
 use crate::base::plain::beginning;
 use crate::limits;
 use crate::login::Refusal;
+use crate::login::mongo::UriError;
 use crate::packet::Kind;
 use crate::packet::params::ParamsError;
 
@@ -45,7 +46,7 @@ pub(super) enum SessionError {
     /// PORT is none.
     Port(String),
     /// The text that holds all of it can't be read.
-    ConnectionString(String),
+    ConnectionString(String, UriError),
     /// The address did not answer.
     Unreachable {
         /// Name or address.
@@ -132,7 +133,9 @@ impl fmt::Display for SessionError {
                  password and a database into USER, PASS and DB",
             ),
             Self::Port(of) => write!(f, "PORT is not a port number for connection {of}"),
-            Self::ConnectionString(of) => write!(f, "failed parsing {of} connection string"),
+            Self::ConnectionString(of, error) => {
+                write!(f, "failed parsing {of} connection string: {error}")
+            }
             Self::Unreachable { host, port, reason } => write!(
                 f,
                 "failed connecting to remote host={host}, port={port}, reason={reason}"

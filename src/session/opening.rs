@@ -98,6 +98,7 @@ impl Wish {
             held,
             is_warned: Cell::new(false),
             tickets: Rc::default(),
+            found: Rc::default(),
         }))
     }
 }

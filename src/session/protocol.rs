@@ -3,6 +3,7 @@
 //! The gateway reviews sessions by their verb and lets a client send any kind of packet to any of them, so what a
 //! session accepts follows from its row here and from nothing else.
 
+use crate::login::mongo::PORT_DEFAULT;
 use crate::packet::{ConnectionParams, Kind};
 
 /// What a client wants of a connection.
@@ -40,6 +41,8 @@ pub enum Dialect {
     Postgres,
     /// That of MySQL and MariaDB.
     Mysql,
+    /// MongoDB's.
+    Mongo,
     /// None, but that of a web service: its headers.
     Web,
     /// The same, of a cluster's API.
@@ -136,6 +139,22 @@ static MYSQL_NATIVE: Protocol = Protocol {
     password_alias: None,
 };
 
+static MONGODB_NATIVE: Protocol = Protocol {
+    service: Service::Connections,
+    from_client: [
+        Kind::AgentMongoDBConnectionWrite,
+        Kind::AgentTCPConnectionWrite,
+    ],
+    to_client: [
+        Kind::ClientMongoDBConnectionWrite,
+        Kind::ClientTCPConnectionWrite,
+    ],
+    address: MONGODB_PLACE,
+    is_probed: true,
+    dialect: Some(Dialect::Mongo),
+    password_alias: None,
+};
+
 static HTTP: Protocol = web(Dialect::Web);
 static KUBERNETES: Protocol = web(Dialect::Kubernetes);
 
@@ -159,7 +178,9 @@ static MYSQL: Protocol = Protocol {
     ..command(database(3306, None), Some("MYSQL_PWD"))
 };
 static MSSQL: Protocol = command(database(1433, None), Some("SQLCMDPASSWORD"));
-static MONGODB: Protocol = command(database(27017, Some("CONNECTION_STRING")), None);
+static MONGODB: Protocol = command(MONGODB_PLACE, None);
+
+const MONGODB_PLACE: Option<Place> = database(PORT_DEFAULT, Some("CONNECTION_STRING"));
 
 const fn database(default_port: u16, uri: Option<&'static str>) -> Option<Place> {
     Some(Place::Database { default_port, uri })
@@ -184,7 +205,8 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
         ("tcp", _) => &TCP,
         ("postgres", Connect) => &POSTGRES_NATIVE,
         ("mysql", Connect) => &MYSQL_NATIVE,
-        ("mssql" | "mongodb", Connect) => {
+        ("mongodb", Connect) => &MONGODB_NATIVE,
+        ("mssql", Connect) => {
             return Err(NotServed(
                 "this agent does not serve native connections of this database; use hoop exec instead",
             ));
@@ -266,7 +288,7 @@ mod tests {
                     }
                     Err(NotServed(text)) => {
                         assert!(is_native && text.contains("hoop exec"), "{text}");
-                        assert!(["mssql", "mongodb"].contains(&database));
+                        assert_eq!(database, "mssql");
                     }
                 }
             }

@@ -344,7 +344,7 @@ impl Sessions {
             error => error,
         };
         let place = match place {
-            Ok(place) => place.filter(|_| session.about.protocol.is_probed),
+            Ok(place) => place.filter(|_| session.about.is_probed()),
             Err(error) => {
                 session.about.give_back(&mut self.shares);
                 return Err(error);

@@ -125,7 +125,7 @@ impl Web {
                 self.wants_fresh = is_fresh;
                 self.wire = Wire::default();
                 from_service.clear();
-                Next::Dial
+                Next::Dial(None)
             }
             Step::HangUp => {
                 self.close(sides);

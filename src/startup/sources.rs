@@ -47,6 +47,10 @@ impl Sources for System {
         as_pem(&content).map_err(|_| AuthorityError::NoCertificate)
     }
 
+    fn file(&mut self, path: &str) -> std::io::Result<Vec<u8>> {
+        files::read_again(path)
+    }
+
     fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
         let token = files::read_again(kubernetes::TOKEN_FILE).ok();
         (token, files::read_again(kubernetes::AUTHORITY_FILE).ok())

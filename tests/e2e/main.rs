@@ -18,6 +18,7 @@ mod health;
 mod link;
 mod logs;
 mod messages;
+mod mongo;
 mod never_waits;
 mod plaintext;
 mod policy;

@@ -1,9 +1,11 @@
 //! The login of a client, driven to its end: a relay, a refusal or an errand.
 
 use super::stage::{Between, Entering, Stage};
+use crate::base::Address;
 use crate::limits;
 use crate::login::{Cause, Exchange, Login, Refusal, Step, TlsWish, Waits};
 use crate::session::means::{Means, Way};
+use crate::session::output::Where;
 use crate::session::seam::{Farewell, Machine, Next, Sides};
 use crate::session::wire::{Wire, Words};
 use crate::tls::{Progress, StreamError, Subject};
@@ -37,12 +39,16 @@ impl Between {
         loop {
             step = match step {
                 Step::Wait(login) => return self.wait(login, entering, sides),
-                Step::Dial(login) => {
-                    self.wire = Wire::default();
-                    self.secured = None;
-                    entering.begin_anew();
-                    self.stage = Stage::Entering(login, entering);
-                    return Next::Dial;
+                Step::Dial(login, address) => {
+                    if let Some(Address { host, port }) = address.clone() {
+                        (entering.way.host, entering.way.port) = (host, port);
+                    }
+                    let place = address.map(|Address { host, port }| Where::Name { host, port });
+                    return self.dial(login, entering, place);
+                }
+                Step::LookUp(login, name) => {
+                    entering.way.host.clone_from(&name);
+                    return self.dial(login, entering, Some(Where::Service(name)));
                 }
                 Step::StartTls(login, wish) => match self.secure(wish, &mut entering, sides) {
                     Ok(()) => Step::Wait(login),
@@ -68,8 +74,21 @@ impl Between {
                     self.close(sides);
                     return self.over(Next::Close(Farewell::Because(refusal.text)));
                 }
+                Step::Ended => {
+                    self.close(sides);
+                    return self.over(Next::Close(Farewell::Ended));
+                }
             }
         }
+    }
+
+    /// A new connection, at `place` or at the connection's own.
+    fn dial(&mut self, login: Login, mut entering: Box<Entering>, place: Option<Where>) -> Next {
+        self.wire = Wire::default();
+        self.secured = None;
+        entering.begin_anew();
+        self.stage = Stage::Entering(login, entering);
+        Next::Dial(place)
     }
 
     /// Calls the login; what it says goes on its way.
@@ -106,8 +125,14 @@ impl Between {
         let left = entering.time_left(sides.now, waits_for);
         let lasts = match waits_for {
             Waits::Turn => login.rest(&sides.means.keys),
-            Waits::Server => limits::LOGIN_SERVER_TIMEOUT.min(left),
+            Waits::Server => login.patience().min(left),
             Waits::Client => limits::LOGIN_CLIENT_TIMEOUT,
+            Waits::Idle => {
+                entering.rest();
+                self.due = None;
+                self.stage = Stage::Entering(login, entering);
+                return Next::Go;
+            }
         };
         // Whoever is waited for gets no more time for what the other says.
         if waits_for == Waits::Turn || entering.waits_for != Some(waits_for) {
@@ -206,6 +231,17 @@ impl Between {
     fn tell(&mut self, sides: &mut Sides<'_>, refusal: &Refusal) {
         if let Stage::Entering(login, _) = &self.stage {
             login.refuse(refusal, &mut sides.to_client);
+        }
+    }
+
+    /// The server can't be had, for this reason: another one may do.
+    pub(super) fn lose(&mut self, sides: &mut Sides<'_>, refusal: Refusal) -> Next {
+        match &self.stage {
+            Stage::Entering(login, _) if login.goes_elsewhere() => self
+                .drive(sides, &|login, exchange| {
+                    login.try_elsewhere(&refusal, exchange)
+                }),
+            _ => self.end(sides, refusal),
         }
     }
 

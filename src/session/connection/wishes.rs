@@ -46,14 +46,14 @@ impl Connections {
         let mut next = next;
         for _ in 0..WISHES_MAX {
             next = match next {
-                Next::Dial => self.dial(key, about, id, turn),
+                Next::Dial(place) => self.dial(key, about, (id, place), turn),
                 Next::HangUp => self.hang_up(key, about, id, turn),
                 _ => break,
             };
         }
         let farewell = match next {
             Next::Go | Next::Pass => return,
-            Next::Dial | Next::HangUp => Farewell::Ended,
+            Next::Dial(_) | Next::HangUp => Farewell::Ended,
             Next::Close(farewell) => farewell,
             Next::Cancel(cancelled) => self.cancel(about, &cancelled, turn),
             Next::Errand(place, machine) => {
@@ -126,8 +126,14 @@ impl Connections {
         }
     }
 
-    /// A target for a machine, in place of the one that it may have.
-    fn dial(&mut self, key: SessionKey, about: &mut About, id: &[u8], turn: &mut Turn<'_>) -> Next {
+    /// A target for a machine, at this place or the session's, for the one that it may have.
+    fn dial(
+        &mut self,
+        key: SessionKey,
+        about: &mut About,
+        (id, place): (&[u8], Option<Where>),
+        turn: &mut Turn<'_>,
+    ) -> Next {
         let Some(connection) = self.open.get_mut(id) else {
             return Next::Go;
         };
@@ -140,7 +146,7 @@ impl Connections {
         if self.go_on_with_kept(key, about, id, turn) {
             return self.call(key, about, id, Call::Dialled, turn);
         }
-        let (target, said) = match self.reach(key, about, id, turn) {
+        let (target, said) = match self.reach(key, about, (id, place), turn) {
             Ok(reached) => reached,
             Err(full) => {
                 let sid = Word(&about.id);

@@ -28,6 +28,7 @@ impl World {
                 let sid = sid.and_then(|sid| sid.strip_suffix(".example"));
                 sid.map(|sid| sid.parse().expect("a session"))
             }
+            Where::Service(_) => panic!("nobody has a service here"),
             Where::Peer(peer) => {
                 let sid = self.peers.get(peer);
                 Some(*sid.expect("where a server was"))
