@@ -288,7 +288,7 @@ impl<'a> Conversation<'a> {
             return Ok(step);
         };
         let limit = match login.waits_for() {
-            Waits::Client => limits::LOGIN_CLIENT_TIMEOUT,
+            Waits::Client | Waits::Idle => limits::LOGIN_CLIENT_TIMEOUT,
             Waits::Server => limits::LOGIN_SERVER_TIMEOUT,
             Waits::Turn => {
                 self.keys.work();

@@ -13,7 +13,7 @@ use super::state::{
 use crate::limits;
 use crate::login::scram::server::mongo_password;
 use crate::login::scram::{ClientFirst, Hash, ScramError};
-use crate::login::{Cause, Exchange, Refusal, Relay, Step};
+use crate::login::{Cause, Exchange, Refusal, Relay};
 
 /// What goes by in the end says no more than that it is the end.
 const OVERDUE: &str = "the client said something else than the end of its login";
@@ -106,25 +106,10 @@ impl Admitted {
         let words = hello::step(&verdict, entry.skips_empty);
         entry.bond.reply(entry.asked, &words, exchange);
         match entry.skips_empty {
-            true => Ok(relay(exchange)),
+            true => Next::passed(Relay::mongo(), exchange),
             false => Next::go(ExpectEmpty { bond: entry.bond }),
         }
     }
-}
-
-/// What came in the same breath must not wait for readiness that does not come again.
-fn relay(exchange: &mut Exchange<'_>) -> Next {
-    let late = exchange.from_server.filled();
-    if !late.is_empty() {
-        exchange.to_client.packet(late);
-    }
-    let early = exchange.from_client.filled();
-    if !early.is_empty() {
-        exchange.to_server.put(early);
-    }
-    exchange.from_server.clear();
-    exchange.from_client.clear();
-    Next::Leave(Step::Passed(Relay::mongo()))
 }
 
 impl ExpectScramFirst {
@@ -219,6 +204,6 @@ impl ExpectEmpty {
             return Err(messages::protocol(OVERDUE));
         };
         self.bond.reply(asked, &hello::step("", true), exchange);
-        Ok(relay(exchange))
+        Next::passed(Relay::mongo(), exchange)
     }
 }

@@ -196,26 +196,8 @@ pub struct ExpectEmpty {
     pub(super) bond: Bond,
 }
 
-// In boxes, since a login is moved at every step and its states are of very different sizes.
-macro_rules! states {
-    ($($state:ident,)+) => {
-        $(
-            impl From<Box<$state>> for MongoLogin {
-                fn from(state: Box<$state>) -> Self {
-                    Self::$state(state)
-                }
-            }
-
-            impl From<$state> for MongoLogin {
-                fn from(state: $state) -> Self {
-                    Self::$state(Box::new(state))
-                }
-            }
-        )+
-    };
-}
-
-states! {
+next::states! {
+    MongoLogin:
     Fresh,
     LookingUp,
     Dialled,
