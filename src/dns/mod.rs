@@ -7,6 +7,7 @@
 //! files and random numbers are `os/resolve.rs`'s. Other sources of names (mDNS, nss modules) are not
 //! asked.
 
+mod answer;
 mod error;
 mod hosts;
 mod lookup;
@@ -14,9 +15,10 @@ mod message;
 mod names;
 mod resolv_conf;
 
+pub use answer::Answer;
 pub use error::LookupError;
 pub use hosts::addresses_of;
-pub use lookup::{Answer, Lookup, Send};
+pub use lookup::{Lookup, Send};
 pub use message::{NAME_BYTES_MAX, Question, RecordType, Reply, host, text};
 pub use names::{Asker, NameOutcome, NameRequest, Names};
 pub use resolv_conf::ResolvConf;

@@ -8,8 +8,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::answer::{Answer, Sought};
 use super::error::LookupError;
-use super::lookup::{Answer, Lookup, Sought};
+use super::lookup::Lookup;
 use super::resolv_conf::ResolvConf;
 use crate::base::{Key, Slab};
 

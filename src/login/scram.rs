@@ -17,15 +17,12 @@ use std::time::Duration;
 use ring::hmac;
 
 pub use derivation::{Derivation, DerivedKey, Keys};
-pub use hash::Hash;
+pub use hash::{Hash, SCRAM_SHA_256};
 pub use prepare::prepare;
 
 use crate::base::{Secret, wipe};
 use crate::limits;
 use crate::wire::base64;
-
-/// The mechanism's name.
-pub const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
 
 /// Says that we do not support channel binding, and name no other user to act for.
 const GS2_HEADER: &str = "n,,";

@@ -1,7 +1,8 @@
 use std::time::Instant;
 
 use super::*;
-use crate::dns::lookup::{Answer, Lookup, Send, take_turns};
+use crate::dns::answer::{Answer, take_turns};
+use crate::dns::lookup::{Lookup, Send};
 
 /// How the server of this number answers; `true`: over TCP.
 type Servers<'a> = &'a dyn Fn(usize, &str, u16, bool) -> Say;

@@ -153,6 +153,7 @@ impl Reach {
 impl Dialled {
     pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         match self.reach.bond.account.wish() {
+            Some(_) if !exchange.from_server.is_empty() => Err(messages::protocol(NO_TLS)),
             Some(wish) => {
                 let securing = Securing { reach: self.reach }.into();
                 Ok(Next::Leave(Step::StartTls(securing, wish)))
@@ -229,5 +230,7 @@ fn named(text: &[u8]) -> Option<Address> {
     Some(Address { host, port })
 }
 
+const NO_TLS: &str = "the server speaks before TLS is begun: it is no MongoDB server, or somebody is in between; check \
+     host and port of the connection";
 const OTHER_SET: &str = "none of the connection's hosts is a member of the replica set that replicaSet of \
      CONNECTION_STRING names: correct it, or leave it out";

@@ -2,6 +2,9 @@
 
 use ring::{digest, hmac};
 
+/// The mechanism's name.
+pub const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
+
 /// Which one a conversation is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hash {
@@ -19,7 +22,7 @@ impl Hash {
     pub fn mechanism(self) -> &'static str {
         match self {
             Self::Sha1 => "SCRAM-SHA-1",
-            Self::Sha256 => super::SCRAM_SHA_256,
+            Self::Sha256 => SCRAM_SHA_256,
         }
     }
 
