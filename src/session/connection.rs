@@ -162,9 +162,9 @@ impl Connections {
         turn: &mut Turn<'_>,
     ) -> Result<(TargetId, Option<ByteBuf>), Full> {
         let owner = || Owner::Connection(key, id.into());
-        let own = about.place();
+        let own = &about.place;
         let place = place.or_else(|| own.clone());
-        if place == own
+        if place == *own
             && let Some(probe) = self.probe.take()
             && let Some(said) = turn.targets.claim(turn.now, probe, owner())
         {
@@ -315,7 +315,12 @@ impl Connections {
                 log::warn!("sid={} connection closed: {reason}", Word(&about.id));
                 turn.counters.refused += 1;
             }
-            if !matches!(farewell, Farewell::Silent | Farewell::Answered) {
+            let is_told = match farewell {
+                Farewell::Because(_) | Farewell::Ended => true,
+                Farewell::Goodbye => !is_channel(id),
+                Farewell::Silent | Farewell::Answered => false,
+            };
+            if is_told {
                 tell_closed(about, id, turn);
             }
             if !matches!(farewell, Farewell::Answered) {
@@ -381,6 +386,12 @@ impl Connection {
             turn.linger(target);
         }
     }
+}
+
+/// One of several connections that the gateway's SSH listener carries for a client (`7-ch3`): at a word about the end of
+/// one it ends them all. All others are numbers.
+fn is_channel(id: &[u8]) -> bool {
+    !id.iter().all(u8::is_ascii_digit)
 }
 
 fn tell_closed(about: &About, id: &[u8], turn: &mut Turn<'_>) {
