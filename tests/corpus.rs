@@ -127,6 +127,8 @@ corpora! {
     mongo_messages,
     mongo_string,
     mongo_login,
+    mssql_messages,
+    mssql_login,
     rsa_key,
     database_session,
     agent,

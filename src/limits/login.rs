@@ -72,6 +72,13 @@ pub const MONGO_MESSAGE_BYTES_MAX: i32 = 16 << 20;
 /// Rounds that a MongoDB server asks for at least; drivers refuse fewer.
 pub const MONGO_ROUNDS_MIN: u32 = 4096;
 
+// -- SQL Server -----------------------------------------------------------------------------------
+
+/// The options in a SQL Server client's PRELOGIN: one packet, of which they take a fiftieth.
+pub const MSSQL_PRELOGIN_BYTES_MAX: usize = 4096;
+
+const _: () = assert!(MSSQL_PRELOGIN_BYTES_MAX <= LOGIN_CLIENT_BYTES_MAX);
+
 // -- SCRAM ----------------------------------------------------------------------------------------
 
 /// Rounds in one turn of all key derivations together: 0.5 ms, a tenth of what a neighbour may notice (5 ms).

@@ -31,6 +31,8 @@ pub enum Step<L> {
     LookUp(L, String),
     /// Put TLS over the server's connection, then call `tls_started` or `tls_failed`.
     StartTls(L, TlsWish),
+    /// Go on without TLS on the same connection, and step again at once: it was for what has been sent.
+    EndTls(L),
     /// The server knows its client: relay from now on. What had been read has been passed on.
     Passed(Relay),
     /// There is no login: the client wants the query of another connection cancelled.
@@ -49,6 +51,7 @@ impl<L> Step<L> {
             Self::Dial(login, place) => Step::Dial(outer(login), place),
             Self::LookUp(login, name) => Step::LookUp(outer(login), name),
             Self::StartTls(login, wish) => Step::StartTls(outer(login), wish),
+            Self::EndTls(login) => Step::EndTls(outer(login)),
             Self::Passed(relay) => Step::Passed(relay),
             Self::Errand(key) => Step::Errand(key),
             Self::Refused(refusal) => Step::Refused(refusal),
@@ -75,6 +78,19 @@ pub enum Waits {
 pub struct TlsWish {
     /// Who must vouch for the server.
     pub verify: Verify,
+    /// How it lies on the wire.
+    pub form: TlsForm,
+}
+
+/// How TLS lies on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsForm {
+    /// As it is.
+    Bare,
+    /// TDS 7: its handshake inside PRELOGIN packets, and no version after 1.2, whose handshakes have no end.
+    Prelogin,
+    /// TDS 8: as it is, by the name of `tds/8.0`.
+    Tds8,
 }
 
 /// Of a wrong value in an error.
@@ -133,7 +149,8 @@ impl SslMode {
             Self::Prefer | Self::Require => Verify::Nobody,
             Self::VerifyFull => Verify::Full,
         };
-        Some(TlsWish { verify })
+        let form = TlsForm::Bare;
+        Some(TlsWish { verify, form })
     }
 }
 

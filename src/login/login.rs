@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::exchange::{Exchange, Refusal, Step, Waits};
 use super::mongo::{Found, MongoAccount, MongoLogin, Nonces};
+use super::mssql::{Encryption, MssqlLogin};
 use super::mysql::MysqlLogin;
 use super::postgres::PostgresLogin;
 use super::{Account, Keys, Packets};
@@ -28,6 +29,8 @@ pub enum Login {
     Mysql(MysqlLogin),
     /// MongoDB.
     Mongo(MongoLogin),
+    /// SQL Server.
+    Mssql(MssqlLogin),
 }
 
 impl Login {
@@ -46,6 +49,11 @@ impl Login {
         Self::Mongo(MongoLogin::new(account, nonces, found))
     }
 
+    /// A client of SQL Server has connected. The server is called `server_name` there.
+    pub fn mssql(account: Account, server_name: &str, encryption: Encryption) -> Self {
+        Self::Mssql(MssqlLogin::new(account, server_name, encryption))
+    }
+
     /// Bytes have come, or a turn.
     pub fn step(self, exchange: &mut Exchange<'_>) -> Step<Self> {
         if exchange.from_client.len() > limits::LOGIN_CLIENT_BYTES_MAX {
@@ -61,6 +69,7 @@ impl Login {
             Self::Postgres(login) => login.step(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.step(exchange).map(Self::Mysql),
             Self::Mongo(login) => login.step(exchange).map(Self::Mongo),
+            Self::Mssql(login) => login.step(exchange).map(Self::Mssql),
         }
     }
 
@@ -70,6 +79,7 @@ impl Login {
             Self::Postgres(login) => login.tls_started(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.tls_started(exchange).map(Self::Mysql),
             Self::Mongo(login) => login.tls_started(exchange).map(Self::Mongo),
+            Self::Mssql(login) => login.tls_started(exchange).map(Self::Mssql),
         }
     }
 
@@ -78,6 +88,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.tls_failed(reason, exchange).map(Self::Postgres),
             Self::Mysql(login) => login.tls_failed(reason, exchange).map(Self::Mysql),
+            Self::Mssql(login) => login.tls_failed(reason, exchange).map(Self::Mssql),
             Self::Mongo(login) => login.tls_failed(reason, exchange).map(Self::Mongo),
         }
     }
@@ -94,7 +105,7 @@ impl Login {
     pub fn goes_elsewhere(&self) -> bool {
         match self {
             Self::Mongo(login) => login.goes_elsewhere(),
-            Self::Postgres(_) | Self::Mysql(_) => false,
+            _ => false,
         }
     }
 
@@ -115,6 +126,7 @@ impl Login {
             Self::Postgres(login) => login.server_ended(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.server_ended(exchange).map(Self::Mysql),
             Self::Mongo(login) => login.server_ended(exchange).map(Self::Mongo),
+            Self::Mssql(login) => login.server_ended(exchange).map(Self::Mssql),
         }
     }
 
@@ -124,16 +136,19 @@ impl Login {
             Self::Postgres(login) => login.refuse(refusal, to_client),
             Self::Mysql(login) => login.refuse(refusal, to_client),
             Self::Mongo(login) => login.refuse(refusal, to_client),
+            Self::Mssql(login) => login.refuse(refusal, to_client),
         }
     }
 
     /// A client that asks for encryption first takes no error for an answer: it is told as soon as it has said
-    /// who it is, which ends the login. `false`: this client listens already.
+    /// who it is, which ends the login. `true`: step again at once; no server is needed any more. `false`: this
+    /// client listens already.
     pub fn refuse_later(&mut self, refusal: &Refusal) -> bool {
         match self {
             Self::Postgres(login) => login.refuse_later(refusal),
             Self::Mysql(_) => false,
             Self::Mongo(login) => login.refuse_later(refusal),
+            Self::Mssql(login) => login.refuse_later(refusal),
         }
     }
 
@@ -141,7 +156,7 @@ impl Login {
     /// of a step: the owner sends it, and then closes.
     pub fn farewell(&self, to_server: &mut dyn Sink) {
         match self {
-            Self::Postgres(_) | Self::Mongo(_) => {}
+            Self::Postgres(_) | Self::Mongo(_) | Self::Mssql(_) => {}
             Self::Mysql(login) => login.farewell(to_server),
         }
     }
@@ -150,7 +165,7 @@ impl Login {
     pub fn rest(&self, keys: &Keys) -> Duration {
         match self {
             Self::Postgres(login) => login.rest(keys),
-            Self::Mysql(_) => Duration::ZERO,
+            Self::Mysql(_) | Self::Mssql(_) => Duration::ZERO,
             Self::Mongo(login) => login.rest(keys),
         }
     }
@@ -159,7 +174,7 @@ impl Login {
     pub fn patience(&self) -> Duration {
         match self {
             Self::Mongo(login) => login.patience(),
-            Self::Postgres(_) | Self::Mysql(_) => limits::LOGIN_SERVER_TIMEOUT,
+            _ => limits::LOGIN_SERVER_TIMEOUT,
         }
     }
 
@@ -169,6 +184,7 @@ impl Login {
             Self::Postgres(login) => login.waits_for(),
             Self::Mysql(login) => login.waits_for(),
             Self::Mongo(login) => login.waits_for(),
+            Self::Mssql(login) => login.waits_for(),
         }
     }
 }

@@ -34,6 +34,7 @@ enum Dialect {
     Postgres,
     Mysql,
     Mongo,
+    Mssql,
 }
 
 /// The last six bytes of one direction.
@@ -60,6 +61,10 @@ impl Relay {
 
     pub(super) fn mongo() -> Self {
         Self::new(Dialect::Mongo)
+    }
+
+    pub(super) fn mssql() -> Self {
+        Self::new(Dialect::Mssql)
     }
 
     fn new(dialect: Dialect) -> Self {
@@ -137,15 +142,19 @@ impl Relay {
         let goodbye = match self.dialect {
             Dialect::Postgres => [b'X', 0, 0, 0, 4],
             Dialect::Mysql => [1, 0, 0, 0, 1],
-            // Its clients just leave.
-            Dialect::Mongo => return false,
+            // Their clients close without a word.
+            Dialect::Mongo | Dialect::Mssql => return false,
         };
         self.from_client.0.ends_with(&goodbye)
     }
 
-    /// The server got the password itself over TLS, and nobody had looked at its certificate.
-    pub fn has_trusted_blindly(&self) -> bool {
-        self.has_trusted_blindly
+    /// The server got the password itself over TLS, and nobody had looked at its certificate: what to do about it.
+    pub fn blind_trust(&self) -> Option<&'static str> {
+        let advice = match self.dialect {
+            Dialect::Mssql => UNVERIFIED_MSSQL,
+            Dialect::Postgres | Dialect::Mysql | Dialect::Mongo => UNVERIFIED,
+        };
+        self.has_trusted_blindly.then_some(advice)
     }
 
     /// How its query is cancelled; `None` where the server gave no key.
@@ -153,6 +162,11 @@ impl Relay {
         self.cancel_key.as_ref()
     }
 }
+
+const UNVERIFIED: &str = "the server got the password itself, over TLS whose certificate nobody has checked: \
+     set SSLMODE=verify-full";
+const UNVERIFIED_MSSQL: &str = "the server got the password itself, over TLS whose certificate nobody has checked: \
+     set SSLROOTCERT of the connection, and INSECURE to false";
 
 #[cfg(test)]
 mod tests {

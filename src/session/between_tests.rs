@@ -19,7 +19,7 @@ use super::*;
 use crate::base::{ByteBuf, Secret};
 use crate::login::{Account, Login, SslMode};
 use crate::packet::{Kind, Outbox, Packet, SpecEntry, spec};
-use crate::tls::OwnTickets;
+use crate::tls::{OwnTickets, Subject};
 
 const PASSWORD: &str = "s3cret";
 const VERSION: u32 = 3 << 16;
@@ -57,6 +57,7 @@ struct World {
     now: Instant,
     has_room: bool,
     dials: usize,
+    places: Vec<Option<Where>>,
     passed: Vec<u8>,
     end: Option<Next>,
 }
@@ -97,6 +98,10 @@ impl World {
             authorities: Some("of the connection".to_owned()),
             identity: None,
             tickets,
+            subject: match &login {
+                Login::Mssql(_) => &Subject::SQL_SERVER,
+                _ => &Subject::DATABASE,
+            },
         };
         Self {
             machine: Box::new(Between::new(login, way)),
@@ -110,6 +115,7 @@ impl World {
             now: Instant::now(),
             has_room: true,
             dials: 0,
+            places: Vec::new(),
             passed: Vec::new(),
             end: None,
         }
@@ -152,7 +158,8 @@ impl World {
                 self.under_way.extend(server.receive(&payload));
                 self.to_server.extend(payload);
             }
-            Next::Dial(_) => {
+            Next::Dial(place) => {
+                self.places.push(place);
                 self.dials += 1;
                 let mut server = (self.make)();
                 self.under_way = server.receive(b"");
@@ -160,6 +167,11 @@ impl World {
                 self.call(&mut |machine, sides| machine.dialled(sides));
                 let peer: SocketAddr = PEER.parse().unwrap();
                 self.call(&mut |machine, sides| machine.started(sides, Some(peer)));
+            }
+            Next::HangUp => {
+                self.server = None;
+                self.under_way.clear();
+                self.call(&mut |machine, sides| machine.hung_up(sides));
             }
             end => self.end = Some(end),
         }
@@ -333,6 +345,9 @@ fn every_method_and_mode_logs_in_and_relays_whatever_the_pieces() {
         }
     }
 }
+
+#[path = "between_tests/mssql.rs"]
+mod mssql;
 
 #[test]
 fn tls_1_2_will_do() {

@@ -9,12 +9,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::output::Where;
 use super::wire::Scratch;
 use crate::base::plain::{beginning, plain};
-use crate::base::{ByteBuf, Roots, Secret, Trust, Verify};
+use crate::base::{Address, ByteBuf, Roots, Secret, Trust, Verify};
 use crate::limits;
-use crate::login::{Cause, Keys, Refusal, TlsWish};
-use crate::tls::{Alpn, Client, Configurations, OwnTickets, TrustError, Versions};
+use crate::login::{Cause, Keys, Refusal, TlsForm, TlsWish};
+use crate::tls::{Alpn, Client, Configurations, OwnTickets, Subject, TrustError, Versions};
 use crate::web::{Features, ServiceAccount, Site};
 
 /// What only the shell can give.
@@ -193,8 +194,9 @@ impl Means {
         authority: Option<&[u8]>,
         tickets: &RefCell<OwnTickets>,
     ) -> Result<Client, String> {
+        let offer = (Alpn::Http1, Versions::Any);
         let trust = (site.verify, authority.map(<[u8]>::to_vec));
-        self.client_for(trust, Alpn::Http1, (tickets, None), &site.url.address.host)
+        self.client_for(trust, offer, (tickets, None), &site.url.address.host)
             .map_err(|error| match error {
                 AuthorityError::Name => "the URL's host is no name that a certificate can have",
                 _ => "the agent's authorities hold no usable certificate",
@@ -220,7 +222,12 @@ impl Means {
             None => None,
         };
         let own = (&*way.tickets, identity);
-        self.client_for((wish.verify, only), Alpn::None, own, &way.host)
+        let offer = match wish.form {
+            TlsForm::Bare => (Alpn::None, Versions::Any),
+            TlsForm::Prelogin => (Alpn::None, Versions::Only12),
+            TlsForm::Tds8 => (Alpn::Tds8, Versions::Any),
+        };
+        self.client_for((wish.verify, only), offer, own, &way.host)
     }
 
     /// How TLS is made with `host`, for which `only` these may vouch where there are some; with a certificate to be
@@ -228,7 +235,7 @@ impl Means {
     fn client_for(
         &mut self,
         (verify, only): (Verify, Option<Vec<u8>>),
-        alpn: Alpn,
+        (alpn, versions): (Alpn, Versions),
         (tickets, identity): (&RefCell<OwnTickets>, Option<Secret>),
         host: &str,
     ) -> Result<Client, AuthorityError> {
@@ -242,14 +249,15 @@ impl Means {
             },
         };
         let trust = Trust { roots, verify };
-        let configuration = self.configurations.get(&trust, alpn, Versions::Any);
+        let configuration = self.configurations.get(&trust, alpn, versions);
         let configuration = configuration.map_err(|error| match error {
             TrustError::NoCertificate => AuthorityError::NoCertificate,
             other => AuthorityError::Build(other),
         })?;
         let configuration = tickets.borrow_mut().configuration(configuration, identity);
         let configuration = configuration.map_err(|_| AuthorityError::Identity)?;
-        Client::new(configuration, host).map_err(|_| AuthorityError::Name)
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        Client::new(configuration, name).map_err(|_| AuthorityError::Name)
     }
 }
 
@@ -266,4 +274,15 @@ pub struct Way {
     pub identity: Option<String>,
     /// The session's.
     pub tickets: Rc<RefCell<OwnTickets>>,
+    /// In what words TLS's failures are told.
+    pub subject: &'static Subject,
+}
+
+impl Way {
+    /// It leads to this server from now on.
+    pub(super) fn lead_to(&mut self, server: Address) -> Where {
+        let Address { host, port } = server;
+        (self.host, self.port) = (host.clone(), port);
+        Where::Name { host, port }
+    }
 }

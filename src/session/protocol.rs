@@ -43,6 +43,8 @@ pub enum Dialect {
     Mysql,
     /// MongoDB's.
     Mongo,
+    /// SQL Server's.
+    Mssql,
     /// None, but that of a web service: its headers.
     Web,
     /// The same, of a cluster's API.
@@ -153,6 +155,22 @@ static MONGODB_NATIVE: Protocol = Protocol {
     password_alias: None,
 };
 
+static MSSQL_NATIVE: Protocol = Protocol {
+    service: Service::Connections,
+    from_client: [
+        Kind::AgentMSSQLConnectionWrite,
+        Kind::AgentTCPConnectionWrite,
+    ],
+    to_client: [
+        Kind::ClientMSSQLConnectionWrite,
+        Kind::ClientTCPConnectionWrite,
+    ],
+    address: database(1433, None),
+    is_probed: true,
+    dialect: Some(Dialect::Mssql),
+    password_alias: None,
+};
+
 static HTTP: Protocol = web(Dialect::Web);
 static KUBERNETES: Protocol = web(Dialect::Kubernetes);
 
@@ -203,12 +221,8 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
         ("tcp", _) => &TCP,
         ("postgres", Connect) => &POSTGRES_NATIVE,
         ("mysql", Connect) => &MYSQL_NATIVE,
+        ("mssql", Connect) => &MSSQL_NATIVE,
         ("mongodb", Connect) => &MONGODB_NATIVE,
-        ("mssql", Connect) => {
-            return Err(NotServed(
-                "this agent does not serve native connections of this database; use hoop exec instead",
-            ));
-        }
         ("postgres", _) => &POSTGRES,
         ("mysql", _) => &MYSQL,
         ("mssql", _) => &MSSQL,
@@ -278,17 +292,10 @@ mod tests {
             }
             for database in ["postgres", "mysql", "mssql", "mongodb"] {
                 let is_native = verb == "connect";
-                match asked(database, verb) {
-                    Ok(protocol) => {
-                        assert!(matches!(protocol.address, Some(Place::Database { .. })));
-                        assert_eq!(protocol.service == Service::Connections, is_native);
-                        assert_eq!(protocol.dialect.is_some(), is_native);
-                    }
-                    Err(NotServed(text)) => {
-                        assert!(is_native && text.contains("hoop exec"), "{text}");
-                        assert_eq!(database, "mssql");
-                    }
-                }
+                let protocol = asked(database, verb).unwrap();
+                assert!(matches!(protocol.address, Some(Place::Database { .. })));
+                assert_eq!(protocol.service == Service::Connections, is_native);
+                assert_eq!(protocol.dialect.is_some(), is_native);
             }
             assert_eq!(asked("oracledb", verb).is_err(), verb == "connect");
             for web in ["httpproxy", "kubernetes"] {

@@ -73,6 +73,7 @@ const SERVICE: Subject = Subject {
     without_tls: "its URL has to begin with http:// if it has no TLS",
     wants_certificate: "which this agent does not give",
     no_protocol: "the service speaks TLS but not HTTP/1.1",
+    otherwise: "",
 };
 
 impl Web {

@@ -26,6 +26,7 @@ mod proxy;
 mod revocation;
 mod separation;
 mod shutdown;
+mod sql_server;
 mod suspension;
 mod tcp;
 mod web;

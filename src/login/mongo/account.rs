@@ -10,8 +10,8 @@ use std::fmt;
 
 use crate::base::{Address, Secret, Service, Verify};
 use crate::limits;
-use crate::login::TlsWish;
 use crate::login::scram::Hash;
+use crate::login::{TlsForm, TlsWish};
 use crate::wire::percent;
 
 /// Where a server listens unless somebody says otherwise.
@@ -270,7 +270,8 @@ impl MongoAccount {
             true => Verify::Nobody,
             false => Verify::Full,
         };
-        self.has_tls().then_some(TlsWish { verify })
+        let form = TlsForm::Bare;
+        self.has_tls().then_some(TlsWish { verify, form })
     }
 
     /// `tlsCAFile`: a path on the agent's host.

@@ -9,7 +9,7 @@ use loopback_gateway::mongo::{
 
 use super::{Found, MongoAccount, Nonces};
 use crate::base::{Address, ByteBuf, Service, Verify};
-use crate::login::{Cause, Exchange, Keys, Login, Refusal, Step, TlsWish, Waits};
+use crate::login::{Cause, Exchange, Keys, Login, Refusal, Step, TlsForm, TlsWish, Waits};
 
 mod field;
 mod uri;
@@ -127,7 +127,7 @@ impl World {
             Step::Passed(_) => self.end = Some(End::Passed),
             Step::Refused(refusal) => self.end = Some(End::Refused(refusal)),
             Step::Ended => self.end = Some(End::Ended),
-            Step::Errand(_) => panic!("no errands here"),
+            Step::Errand(_) | Step::EndTls(_) => panic!("not in this dialect"),
         }
     }
 
@@ -222,6 +222,11 @@ impl World {
     fn heard(&self) -> &loopback_gateway::mongo::Heard {
         &self.server.as_ref().expect("a server").heard
     }
+}
+
+fn wish(verify: Verify) -> TlsWish {
+    let form = TlsForm::Bare;
+    TlsWish { verify, form }
 }
 
 fn primary() -> Conduct {
@@ -512,10 +517,7 @@ fn tls_is_begun_before_a_word_is_said_and_its_failure_is_told() {
     ] {
         let string = format!("{STRING}?{options}");
         let world = World::new(&string, &[("a", primary())], driver()).log_in(usize::MAX);
-        assert!(
-            world.is_in() && world.wishes == [TlsWish { verify }],
-            "{options}"
-        );
+        assert!(world.is_in() && world.wishes == [wish(verify)], "{options}");
     }
     let mut world = World::new(
         "mongodb://app:s3cret@a/?tls=true",

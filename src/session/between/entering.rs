@@ -3,9 +3,8 @@
 use std::rc::Weak;
 
 use super::stage::{Between, Entering, Stage};
-use crate::base::Address;
 use crate::limits;
-use crate::login::{Cause, Exchange, Login, Refusal, Step, TlsWish, Waits};
+use crate::login::{Cause, Exchange, Login, Refusal, Step, TlsForm, TlsWish, Waits};
 use crate::session::means::{Means, Way};
 use crate::session::output::Where;
 use crate::session::seam::{Farewell, Machine, Next, Sides};
@@ -43,15 +42,17 @@ impl Between {
             step = match step {
                 Step::Wait(login) => return self.wait(login, entering, sides),
                 Step::Dial(login, address) => {
-                    if let Some(Address { host, port }) = address.clone() {
-                        (entering.way.host, entering.way.port) = (host, port);
-                    }
-                    let place = address.map(|Address { host, port }| Where::Name { host, port });
+                    let place = address.map(|address| entering.way.lead_to(address));
                     return self.dial(login, entering, place);
                 }
                 Step::LookUp(login, name) => {
                     entering.way.host.clone_from(&name);
                     return self.dial(login, entering, Some(Where::Service(name)));
+                }
+                Step::EndTls(login) => {
+                    self.wire = Wire::default();
+                    self.secured = None;
+                    self.act(login, &mut entering, sides, &Login::step)
                 }
                 Step::StartTls(login, wish) => match self.secure(wish, &mut entering, sides) {
                     Ok(()) => Step::Wait(login),
@@ -67,7 +68,7 @@ impl Between {
                     }
                 },
                 Step::Passed(relay) => {
-                    sides.warning = relay.has_trusted_blindly().then_some(UNVERIFIED);
+                    sides.warning = relay.blind_trust();
                     self.due = None;
                     self.stage = Stage::Relaying(relay);
                     return Next::Go;
@@ -158,9 +159,13 @@ impl Between {
         }
         let client = sides.means.client(wish, &entering.way);
         let client = client.map_err(|error| Trouble::Tls(error.to_string()))?;
-        let started = self.wire.start(client.clone(), &mut sides.means.scratch);
+        let scratch = &mut sides.means.scratch;
+        let started = match wish.form {
+            TlsForm::Prelogin => self.wire.start_in_packets(client.clone(), scratch),
+            TlsForm::Bare | TlsForm::Tds8 => self.wire.start(client.clone(), scratch),
+        };
         sides.deliver();
-        started.map_err(|error| Trouble::Tls(explain(&error)))?;
+        started.map_err(|error| Trouble::Tls(error.explain(entering.way.subject)))?;
         self.secured = Some((wish, client));
         entering.is_securing = true;
         Ok(())
@@ -185,7 +190,7 @@ impl Between {
         let is_securing = entering.is_securing;
         let next = match &outcome {
             Err(error) if is_securing => {
-                let reason = explain(error);
+                let reason = error.explain(entering.way.subject);
                 self.drive(sides, &|login, exchange| {
                     login.tls_failed(&reason, exchange)
                 })
@@ -248,7 +253,25 @@ impl Between {
         }
     }
 
+    /// Ends as soon as the client listens.
     pub(super) fn end(&mut self, sides: &mut Sides<'_>, refusal: Refusal) -> Next {
+        match self.end_later(sides, &refusal) {
+            Some(next) => next,
+            None => self.end_now(sides, refusal),
+        }
+    }
+
+    /// `None`: it listens already.
+    pub(super) fn end_later(&mut self, sides: &mut Sides<'_>, refusal: &Refusal) -> Option<Next> {
+        let Stage::Entering(login, _) = &mut self.stage else {
+            return None;
+        };
+        login
+            .refuse_later(refusal)
+            .then(|| self.drive(sides, &Login::step))
+    }
+
+    pub(super) fn end_now(&mut self, sides: &mut Sides<'_>, refusal: Refusal) -> Next {
         self.tell(sides, &refusal);
         self.close(sides);
         self.over(Next::Close(Farewell::Because(refusal.text)))
@@ -265,7 +288,5 @@ enum Trouble {
     Tls(String),
 }
 
-const UNVERIFIED: &str = "the server got the password itself, over TLS whose certificate nobody has checked: \
-     set SSLMODE=verify-full";
 const STUFFED: &str = "the server sent bytes in plain text behind its agreement to TLS: somebody may be in \
      between";

@@ -86,6 +86,8 @@ targets! {
     login::mongo_messages,
     login::mongo_string,
     login::mongo_login,
+    login::mssql_messages,
+    login::mssql_login,
     login::rsa_key,
     database::database_session,
     agent::agent,

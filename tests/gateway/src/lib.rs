@@ -19,6 +19,7 @@ mod hub;
 mod identity;
 mod inbox;
 pub mod mongo;
+pub mod mssql;
 pub mod mysql;
 pub mod packet;
 pub mod params;

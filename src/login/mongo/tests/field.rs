@@ -164,8 +164,7 @@ fn a_service_has_its_hosts_and_options_from_the_name_server_and_tls() {
     let world = look_up(SRV, service(&hosts, text), &conducts);
     assert!(world.is_in(), "{:?}", world.end);
     assert_eq!(world.dialled, hosts);
-    let verify = Verify::Full;
-    assert_eq!(world.wishes, [TlsWish { verify }, TlsWish { verify }]);
+    assert_eq!(world.wishes, [wish(Verify::Full); 2]);
     assert_eq!(world.heard().source, "users");
     let own = format!("{SRV}?authSource=mine&tls=false");
     let world = look_up(&own, service(&hosts[1..], text), &conducts);
