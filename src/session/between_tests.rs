@@ -636,7 +636,7 @@ fn an_end_that_was_meant_is_told_from_a_cut_and_ours_is_said() {
         let mut world = relaying(is_secure);
         world.say(GOODBYE);
         world.call(&mut |machine, sides| machine.target_ended(sides));
-        assert!(matches!(world.end, Some(Next::Close(Farewell::Silent))));
+        assert!(matches!(world.end, Some(Next::Close(Farewell::Goodbye))));
 
         let mut world = relaying(is_secure);
         world.call(&mut |machine, sides| machine.client_left(sides));
@@ -825,7 +825,7 @@ fn mysql_goes_the_same_way() {
         assert_eq!(world.server.as_ref().unwrap().is_secure(), has_tls);
         world.say(b"\x01\0\0\0\x01");
         world.call(&mut |machine, sides| machine.target_ended(sides));
-        assert!(matches!(world.end, Some(Next::Close(Farewell::Silent))));
+        assert!(matches!(world.end, Some(Next::Close(Farewell::Goodbye))));
         world.check();
     }
 }
