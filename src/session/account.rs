@@ -8,8 +8,9 @@ use super::environment::{Environment, Variables};
 use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
+use crate::login::mssql::Encryption;
 use crate::login::{Account, Cause, Login, Refusal, SslMode};
-use crate::tls::OwnTickets;
+use crate::tls::{OwnTickets, Subject};
 
 /// What stands between a new client and its server, or what is wrong with the variables.
 pub(super) fn machine(
@@ -19,17 +20,28 @@ pub(super) fn machine(
     means: &mut Means,
 ) -> Result<Box<dyn Machine>, Refusal> {
     let own = environment.own();
-    let account = account(own)?;
     let login = match dialect {
-        Dialect::Postgres => Login::postgres(account, means.random()?),
-        Dialect::Mysql => match own.text("MYSQL_RSA").trim() {
-            "true" => Login::mysql(account.with_rsa(means.random()?)),
-            "" | "false" => Login::mysql(account),
-            _ => {
-                let text = "MYSQL_RSA of the connection is neither true nor false";
-                return Err(Refusal::new(Cause::Unsupported, text));
+        Dialect::Postgres => Login::postgres(account(own, ssl_mode(own)?), means.random()?),
+        Dialect::Mysql => {
+            let account = account(own, ssl_mode(own)?);
+            match own.text("MYSQL_RSA").trim() {
+                "true" => Login::mysql(account.with_rsa(means.random()?)),
+                "" | "false" => Login::mysql(account),
+                _ => {
+                    let text = "MYSQL_RSA of the connection is neither true nor false";
+                    return Err(Refusal::new(Cause::Unsupported, text));
+                }
             }
-        },
+        }
+        Dialect::Mssql => {
+            // As upstream means it: only this very word.
+            let verify = match own.text("INSECURE").trim() {
+                "true" => SslMode::Require,
+                _ => SslMode::VerifyFull,
+            };
+            let name = host(own).trim_start_matches('[').trim_end_matches(']');
+            Login::mssql(account(own, verify), name, encryption(own)?)
+        }
         Dialect::Web | Dialect::Kubernetes => {
             let text = "a web service is not logged in to: the packet names no URL";
             return Err(Refusal::new(Cause::Unsupported, text));
@@ -41,19 +53,39 @@ pub(super) fn machine(
         port,
         authorities: (!named.is_empty()).then(|| named.to_owned()),
         tickets: tickets.clone(),
+        subject: match dialect {
+            Dialect::Mssql => &Subject::SQL_SERVER,
+            _ => &Subject::DATABASE,
+        },
     };
     Ok(Box::new(Between::new(login, way)))
 }
 
-fn account(own: &Variables) -> Result<Account, Refusal> {
-    let tls = SslMode::parse(own.text("SSLMODE").trim())?;
+fn account(own: &Variables, tls: SslMode) -> Account {
     let user = own.get("USER").unwrap_or_default();
     let password = own.secret("PASS").cloned().unwrap_or_default();
     let is_plain = tls == SslMode::Disable || is_here(host(own));
-    Ok(Account::new(user, password)
+    Account::new(user, password)
         .with_database(own.get("DB").unwrap_or_default())
         .with_tls(tls)
-        .with_plain_password_allowed(is_plain))
+        .with_plain_password_allowed(is_plain)
+}
+
+fn ssl_mode(own: &Variables) -> Result<SslMode, Refusal> {
+    SslMode::parse(own.text("SSLMODE").trim())
+}
+
+/// In the words of SQL Server's own clients.
+fn encryption(own: &Variables) -> Result<Encryption, Refusal> {
+    Ok(match own.text("ENCRYPT").trim() {
+        "" | "mandatory" => Encryption::Full,
+        "optional" => Encryption::Login,
+        "strict" => Encryption::Strict,
+        _ => {
+            let text = "ENCRYPT of the connection is none of optional, mandatory and strict";
+            return Err(Refusal::new(Cause::Unsupported, text));
+        }
+    })
 }
 
 fn host(own: &Variables) -> &str {

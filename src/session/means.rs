@@ -9,11 +9,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::output::Where;
 use super::wire::Scratch;
 use crate::base::{ByteBuf, Roots, Trust, Verify};
 use crate::limits;
-use crate::login::{Cause, Keys, Refusal, TlsWish};
-use crate::tls::{Alpn, Client, Configurations, OwnTickets, TrustError, Versions};
+use crate::login::{Cause, Keys, Refusal, Server, TlsForm, TlsWish};
+use crate::tls::{Alpn, Client, Configurations, OwnTickets, Subject, TrustError, Versions};
 use crate::web::{Features, ServiceAccount, Site};
 
 /// What only the shell can give.
@@ -178,7 +179,7 @@ impl Means {
         self.client_for(
             site.verify,
             authority.map(<[u8]>::to_vec),
-            Alpn::Http1,
+            (Alpn::Http1, Versions::Any),
             tickets,
             &site.url.address.host,
         )
@@ -195,7 +196,12 @@ impl Means {
             (Verify::Full, Some(named)) => Some(self.sources.authorities(Some(named))?.to_vec()),
             _ => None,
         };
-        self.client_for(wish.verify, only, Alpn::None, &way.tickets, &way.host)
+        let offer = match wish.form {
+            TlsForm::Bare => (Alpn::None, Versions::Any),
+            TlsForm::Prelogin => (Alpn::None, Versions::Only12),
+            TlsForm::Tds8 => (Alpn::Tds8, Versions::Any),
+        };
+        self.client_for(wish.verify, only, offer, &way.tickets, &way.host)
     }
 
     /// How TLS is made with `host`, for which `only` these may vouch where there are some.
@@ -203,7 +209,7 @@ impl Means {
         &mut self,
         verify: Verify,
         only: Option<Vec<u8>>,
-        alpn: Alpn,
+        (alpn, versions): (Alpn, Versions),
         tickets: &RefCell<OwnTickets>,
         host: &str,
     ) -> Result<Client, AuthorityError> {
@@ -217,13 +223,14 @@ impl Means {
             },
         };
         let trust = Trust { roots, verify };
-        let configuration = self.configurations.get(&trust, alpn, Versions::Any);
+        let configuration = self.configurations.get(&trust, alpn, versions);
         let configuration = configuration.map_err(|error| match error {
             TrustError::NoCertificate => AuthorityError::NoCertificate,
             other => AuthorityError::Build(other),
         })?;
         let configuration = tickets.borrow_mut().configuration(configuration);
-        Client::new(configuration, host).map_err(|_| AuthorityError::Name)
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        Client::new(configuration, name).map_err(|_| AuthorityError::Name)
     }
 }
 
@@ -238,4 +245,15 @@ pub struct Way {
     pub authorities: Option<String>,
     /// The session's.
     pub tickets: Rc<RefCell<OwnTickets>>,
+    /// In what words TLS's failures are told.
+    pub subject: &'static Subject,
+}
+
+impl Way {
+    /// It leads to this server from now on.
+    pub(super) fn lead_to(&mut self, server: Server) -> Where {
+        let Server { host, port } = server;
+        (self.host, self.port) = (host.clone(), port);
+        Where::Name { host, port }
+    }
 }
