@@ -9,14 +9,15 @@ use mio::{Events, Token};
 
 use super::dial::{self, Dial, DialProgress};
 use super::ground::Ground;
+use super::machine;
 use super::targets::{Descriptors, Entry, Port, Targets};
-use crate::base::Key;
+use crate::base::{Fields, Key, Service};
 use crate::limits;
 use crate::os::child::Pid;
 use crate::os::processes::{self, EndedProcess, ProcessStreams, Processes, Spawned};
-use crate::os::resolve::{Addresses, Asker, NameRequest};
+use crate::os::resolve::{Addresses, Asker, LookupError, NameRequest};
 use crate::os::sys;
-use crate::session::{Channel, End, Output, Report, TargetId, Where};
+use crate::session::{Channel, End, Output, Program, Report, TargetId, Where};
 
 /// Parts of a queue in one write, of 64 KiB each: what one read of the link brings at most.
 const WRITE_PARTS_MAX: usize = 4;
@@ -92,14 +93,7 @@ impl Serving {
                 };
                 self.dial(now, ground, target, asker, place);
             }
-            Output::Spawn { target, program } => match self.processes.spawn(*program) {
-                Ok(spawned) => self.started(now, ground, target, spawned),
-                Err(failure) => {
-                    let (code, text) = (failure.code, &failure.text[..]);
-                    let report = Report::NotSpawned { code, text };
-                    ground.agent.handle_report(now, target, report);
-                }
-            },
+            Output::Spawn { target, program } => self.spawn(now, ground, target, *program),
             Output::Resize { target, size } => {
                 if let Some(Entry {
                     descriptors: Descriptors::Terminal(master, _),
@@ -142,6 +136,11 @@ impl Serving {
             Where::Name { host, port } => {
                 ground.look_up(now, &host, asker, NameRequest { number, port })
             }
+            Where::Service(name) => {
+                let request = NameRequest { number, port: 0 };
+                ground.look_up_service(now, &name, asker, request);
+                None
+            }
             Where::Peer(address) => Some(Ok(vec![address])),
         };
         if let Some(addresses) = addresses {
@@ -163,11 +162,33 @@ impl Serving {
         };
         match addresses {
             Ok(addresses) => {
+                dial::tell_addresses(of_session(ground, target), &addresses);
                 entry.descriptors =
                     Descriptors::Dialling(Dial::new(Targets::token(target), addresses));
                 self.advance_dial(now, ground, target);
             }
             Err(error) => failed(now, ground, target, &error.to_string()),
+        }
+    }
+
+    /// The hosts of a service have come.
+    pub(super) fn found(
+        &mut self,
+        now: Instant,
+        ground: &mut Ground,
+        number: u64,
+        service: Result<Service, LookupError>,
+    ) {
+        let target = TargetId(Key::from_bits(number));
+        match service {
+            Ok(service) => {
+                let report = Report::Told(&service);
+                ground.agent.handle_report(now, target, report);
+            }
+            Err(error) => {
+                let text = ["its hosts (SRV _mongodb._tcp): ", &error.to_string()].concat();
+                failed(now, ground, target, &text);
+            }
         }
     }
 
@@ -207,7 +228,29 @@ impl Serving {
                 ground.agent.handle_report(now, target, report);
                 self.targets.mark_readable(target, Channel::Output);
             }
-            DialProgress::Failed(error) => failed(now, ground, target, &dial::reason(&error)),
+            DialProgress::Failed(tried) => failed(now, ground, target, &tried.reason()),
+        }
+    }
+
+    fn spawn(&mut self, now: Instant, ground: &mut Ground, target: TargetId, program: Program) {
+        let is_told = log::log_enabled!(log::Level::Debug);
+        let name = program.argv.first().filter(|_| is_told);
+        let name = name.map(|name| name.to_string_lossy().into_owned());
+        match self.processes.spawn(program) {
+            Ok(spawned) => {
+                if let Some(name) = name {
+                    // Arguments may be secrets, or hold them.
+                    let pid = machine::led_by(spawned.pid());
+                    let fields = of_session(ground, target).text("program", &name);
+                    log::debug!("{}command started", fields.number("pid", pid));
+                }
+                self.started(now, ground, target, spawned);
+            }
+            Err(failure) => {
+                let (code, text) = (failure.code, &failure.text[..]);
+                let report = Report::NotSpawned { code, text };
+                ground.agent.handle_report(now, target, report);
+            }
         }
     }
 
@@ -437,6 +480,11 @@ impl Serving {
         }
         self.processes.clear();
     }
+}
+
+/// Of the session that a target is for.
+fn of_session(ground: &Ground, target: TargetId) -> Fields {
+    Fields::of_session(ground.agent.sessions().session_of(target))
 }
 
 /// The target could not be reached.

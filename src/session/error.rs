@@ -3,11 +3,13 @@
 use std::fmt;
 
 use super::command::CommandError;
+use super::counters::Failure;
 use super::shares::Full;
 use super::variable_error::VariableError;
 use crate::base::plain::beginning;
 use crate::limits;
 use crate::login::Refusal;
+use crate::login::mongo::UriError;
 use crate::packet::Kind;
 use crate::packet::params::ParamsError;
 
@@ -45,7 +47,7 @@ pub(super) enum SessionError {
     /// PORT is none.
     Port(String),
     /// The text that holds all of it can't be read.
-    ConnectionString(String),
+    ConnectionString(String, UriError),
     /// The address did not answer.
     Unreachable {
         /// Name or address.
@@ -93,6 +95,33 @@ impl From<Full> for SessionError {
     }
 }
 
+impl SessionError {
+    /// Its kind, for whoever counts.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Stopping => Failure::Stopping,
+            Self::Demand(_) => Failure::Policy,
+            Self::Command(_) => Failure::Command,
+            Self::NotServed(_) => Failure::NotServed,
+            Self::Account(_) => Failure::Login,
+            Self::Unreachable { .. } => Failure::Unreachable,
+            Self::Full(_) | Self::TooManyUsers | Self::Stalled => Failure::Limit,
+            Self::SameId
+            | Self::Params(_)
+            | Self::ClientVariables(_)
+            | Self::Kind(..)
+            | Self::NoConnectionId
+            | Self::Oversized(..) => Failure::Protocol,
+            Self::Variables(_)
+            | Self::MissingSecrets(..)
+            | Self::MissingAddress
+            | Self::Host
+            | Self::Port(_)
+            | Self::ConnectionString(..) => Failure::Variables,
+        }
+    }
+}
+
 impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,7 +161,9 @@ impl fmt::Display for SessionError {
                  password and a database into USER, PASS and DB",
             ),
             Self::Port(of) => write!(f, "PORT is not a port number for connection {of}"),
-            Self::ConnectionString(of) => write!(f, "failed parsing {of} connection string"),
+            Self::ConnectionString(of, error) => {
+                write!(f, "failed parsing {of} connection string: {error}")
+            }
             Self::Unreachable { host, port, reason } => write!(
                 f,
                 "failed connecting to remote host={host}, port={port}, reason={reason}"

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hoop_lite::agent::{Action, Agent, AgentSettings, Endpoint, LinkState, health, metrics};
+use hoop_lite::agent::{
+    Action, Agent, AgentSettings, Endpoint, LinkState, Machine, health, metrics,
+};
 use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::AgentIdentity;
@@ -211,7 +213,12 @@ impl World {
         match control.byte() % 4 {
             0 => self.agent.ship_logs(b"[{\"msg\":\"line\"}]"),
             1 => self.agent.release_idle(),
-            2 => assert!(metrics(&self.agent, self.now, 0).lines().count() > 20),
+            2 => assert!(
+                metrics(&self.agent, self.now, &Machine::default())
+                    .lines()
+                    .count()
+                    > 20
+            ),
             _ => assert!(!health(&self.agent, self.now).word().is_empty()),
         }
         let _ = self.agent.holds_burst_memory();
@@ -284,6 +291,7 @@ impl World {
             O::Dial { target, place, .. } => {
                 match place {
                     session::Where::Name { host, port } => assert!(!host.is_empty() && port != 0),
+                    session::Where::Service(name) => assert!(!name.is_empty()),
                     session::Where::Peer(_) => {}
                 }
                 self.add(target, false);
