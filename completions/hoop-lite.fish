@@ -10,7 +10,7 @@ function __hoop_lite_words
         end
         switch $word
             case --
-                echo --
+                echo -- --
                 return
             case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --user --separate-sessions --keepalive-idle --keepalive-interval --keepalive-probes --client-env --format --log-level
                 set skip 1
@@ -38,11 +38,19 @@ end
 
 # The agent's flags also come without any command.
 function __hoop_lite_in_start_agent
-    contains -- (string join ' ' (__hoop_lite_words)) '' start 'start agent'
+    set -l words (__hoop_lite_words)
+    contains -- "$words" '' start 'start agent'
+end
+
+# What comes behind -- is a line of its own.
+function __hoop_lite_program
+    set -l words (commandline -opc)
+    set -l behind (math (contains -i -- -- $words) + 1)
+    complete -C (string join ' ' -- (string escape -- $words[$behind..]) (commandline -ct))
 end
 
 complete -c hoop-lite -f
-complete -c hoop-lite -n '__hoop_lite_in run --' -a '(__fish_complete_subcommand)'
+complete -c hoop-lite -n '__hoop_lite_in run --' -a '(__hoop_lite_program)'
 complete -c hoop-lite -n '__hoop_lite_at' -a start -d 'Run the agent; also without any command'
 complete -c hoop-lite -n '__hoop_lite_at' -a run -d 'Run the agent beside a program of yours'
 complete -c hoop-lite -n '__hoop_lite_at' -a admin -d 'Create, list and delete agents'
