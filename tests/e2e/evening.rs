@@ -121,17 +121,15 @@ impl Evening {
             );
             session.kill();
         }
-        let request =
-            SessionRequest::new("httpproxy", "connect").env("REMOTE_URL", &self.web.url());
+        let request = SessionRequest::new("httpproxy", "connect")
+            .env("REMOTE_URL", &self.web.url())
+            .env("HEADER_X_KEY", "key-of-the-wiki");
         let request = self.named(request, "wiki", "barbara");
         let mut session = self.world.open(request);
         session.wait_open();
-        session.ask(
-            "1",
-            "http://127.0.0.1:8081",
-            b"GET /bytes/9 HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n",
-        );
-        session.receive_until("1", b"200 OK");
+        let question = b"GET /head HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n";
+        session.ask("1", "http://127.0.0.1:8081", question);
+        session.receive_until("1", b"key-of-the-wiki");
         session.kill();
     }
 
@@ -159,10 +157,7 @@ impl Evening {
         self.world.open(request).wait_refusal();
 
         let request = self.postgres("last-months-password");
-        let what = (
-            "password authentication failed",
-            "the stored password is not the server's any more",
-        );
+        let what = ("28P01", "the stored password is not the server's any more");
         let request = self.failing(request, "sales-db", "edsger", what);
         let mut session = self.world.open(request);
         session.wait_open();
