@@ -207,13 +207,13 @@ impl Evening {
         let request = self.failing(request, "sales-sql", "linus", what);
         self.world.open(request).wait_refusal();
 
-        let request = SessionRequest::exec(&["sh", "-c", "kill -9 $$$$"]);
+        let request = SessionRequest::exec(&["sh"]);
         let what = (
             "signal: killed",
             "the command was killed (SIGKILL, as by the OOM killer)",
         );
         let request = self.failing(request, "batch", "edsger", what);
-        self.world.open(request).run(b"");
+        self.world.open(request).run(b"kill -9 $$\n");
     }
 
     /// The last one is there when the gateway's connection breaks.
