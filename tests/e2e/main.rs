@@ -17,6 +17,7 @@ mod flood;
 mod health;
 mod kubernetes;
 mod link;
+mod log_fields;
 mod logs;
 mod messages;
 mod never_waits;
