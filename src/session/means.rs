@@ -6,13 +6,16 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
 
 use super::output::Where;
 use super::wire::Scratch;
 use crate::base::{ByteBuf, Roots, Trust, Verify};
+use crate::limits;
 use crate::login::{Cause, Keys, Refusal, Server, TlsForm, TlsWish};
 use crate::tls::{Alpn, Client, Configurations, OwnTickets, Subject, TrustError, Versions};
-use crate::web::Site;
+use crate::web::{Features, ServiceAccount, Site};
 
 /// What only the shell can give.
 pub trait Sources {
@@ -21,11 +24,11 @@ pub trait Sources {
 
     /// The authorities of a connection's SSLROOTCERT, which is their PEM text or the path of a file that has
     /// it; of the system where there is no such variable.
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError>;
+    fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError>;
 
-    /// Token and authority (PEM) of the service account of the pod that the agent runs in.
-    fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        (None, None)
+    /// The service account of the pod that the agent runs in, as it is now.
+    fn service_account(&mut self) -> Rc<ServiceAccount> {
+        Rc::default()
     }
 }
 
@@ -76,7 +79,7 @@ impl Sources for Nothing {
         false
     }
 
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+    fn authorities(&mut self, _: Option<&str>) -> Result<Arc<[u8]>, AuthorityError> {
         Err(AuthorityError::NoBundle)
     }
 }
@@ -92,6 +95,10 @@ pub struct Means {
     pub(super) web_held: Rc<Cell<usize>>,
     /// Connections to web services that wait for another request.
     pub(super) web_kept: Rc<Cell<usize>>,
+    /// What is on at the gateway.
+    pub(super) features: Features,
+    /// The pod's service account, and when it was last asked for.
+    account: Option<(Instant, Rc<ServiceAccount>)>,
     configurations: Configurations,
     sources: Box<dyn Sources>,
 }
@@ -111,6 +118,8 @@ impl Means {
             from_service: ByteBuf::new(),
             web_held: Rc::default(),
             web_kept: Rc::default(),
+            features: Features::default(),
+            account: None,
             configurations: Configurations::new(),
             sources,
         }
@@ -139,9 +148,25 @@ impl Means {
         self.from_service = ByteBuf::new();
     }
 
-    /// See [`Sources::service_account`].
-    pub(super) fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        self.sources.service_account()
+    /// The gateway says what is on.
+    pub(super) fn note_features(&mut self, json: &[u8]) {
+        match Features::read(json) {
+            Some(features) => self.features = features,
+            None if json.is_empty() => {}
+            None => log::warn!("the gateway's list of features is no JSON object: ignored"),
+        }
+    }
+
+    /// See [`Sources::service_account`]; what it is now, or was a moment ago.
+    pub(super) fn service_account(&mut self, now: Instant) -> Rc<ServiceAccount> {
+        match &self.account {
+            Some((asked, account)) if now < *asked + limits::WEB_ACCOUNT_KEPT => account.clone(),
+            _ => {
+                let account = self.sources.service_account();
+                self.account = Some((now, account.clone()));
+                account
+            }
+        }
     }
 
     /// How TLS is made with a web service, for which `authority` alone may vouch where there is one.
@@ -151,10 +176,9 @@ impl Means {
         authority: Option<&[u8]>,
         tickets: &RefCell<OwnTickets>,
     ) -> Result<Client, String> {
-        let only = authority.map(<[u8]>::to_vec);
         self.client_for(
             site.verify,
-            only,
+            authority.map(<[u8]>::to_vec),
             (Alpn::Http1, Versions::Any),
             tickets,
             &site.url.address.host,
@@ -169,7 +193,7 @@ impl Means {
     /// How TLS is made with the server of `way`, or why it can't be.
     pub(super) fn client(&mut self, wish: TlsWish, way: &Way) -> Result<Client, AuthorityError> {
         let only = match (wish.verify, way.authorities.as_deref()) {
-            (Verify::Full, Some(named)) => Some(self.sources.authorities(Some(named))?),
+            (Verify::Full, Some(named)) => Some(self.sources.authorities(Some(named))?.to_vec()),
             _ => None,
         };
         let offer = match wish.form {

@@ -96,6 +96,8 @@ impl Wish {
             client_args: params.client_args,
             environment,
             held,
+            place: None,
+            service: None,
             is_warned: Cell::new(false),
             tickets: Rc::default(),
         }))

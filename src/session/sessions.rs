@@ -170,6 +170,11 @@ impl Sessions {
         self.is_stopping = true;
     }
 
+    /// What is on at the gateway, which says all of it each time.
+    pub fn note_features(&mut self, json: &[u8]) {
+        self.means.note_features(json);
+    }
+
     // -- packets ---------------------------------------------------------------------------------
 
     /// One packet from the gateway.
@@ -338,18 +343,13 @@ impl Sessions {
         if self.is_stopping {
             return Err(SessionError::Stopping);
         }
-        let session = wish.into_session(id, &self.agent, &mut self.shares)?;
-        let place = match session.about.find_place() {
-            Ok(place) => session.about.check(&mut self.means).map(|()| place),
-            error => error,
-        };
-        let place = match place {
-            Ok(place) => place.filter(|_| session.about.protocol.is_probed),
-            Err(error) => {
-                session.about.give_back(&mut self.shares);
-                return Err(error);
-            }
-        };
+        let mut session = wish.into_session(id, &self.agent, &mut self.shares)?;
+        let about = &mut session.about;
+        if let Err(error) = about.prepare(now, &mut self.means, &mut self.shares) {
+            about.give_back(&mut self.shares);
+            return Err(error);
+        }
+        let probed = about.place.clone().filter(|_| about.protocol.is_probed);
         let key = match self.book.insert(session) {
             Ok(key) => key,
             Err(session) => {
@@ -359,7 +359,7 @@ impl Sessions {
             }
         };
         self.counters.sessions += 1;
-        let Some(place) = place else {
+        let Some(place) = probed else {
             self.opened(now, key, None, outbox);
             return Ok(());
         };

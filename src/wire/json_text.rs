@@ -23,6 +23,20 @@ pub fn is_json(text: &str) -> bool {
     scan.value(0).is_some() && scan.at_end()
 }
 
+/// Whether the object that `text` holds says `true` under `name`, in which nothing is escaped; of several the last
+/// counts. `None`: it holds no object.
+pub fn is_true(text: &str, name: &str) -> Option<bool> {
+    let mut scan = Scan::new(text);
+    let mut found = false;
+    scan.space();
+    scan.object(0, &mut |key, value| {
+        if key.get(1..key.len() - 1) == Some(name) {
+            found = value.trim_ascii() == "true";
+        }
+    })?;
+    scan.at_end().then_some(found)
+}
+
 /// The elements of the array that `text` holds, each as it was written.
 pub fn elements(text: &str) -> Option<Vec<&str>> {
     let mut scan = Scan::new(text);
@@ -30,7 +44,7 @@ pub fn elements(text: &str) -> Option<Vec<&str>> {
     scan.array(|scan| {
         let start = scan.position;
         scan.value(1)?;
-        found.push(text.get(start..scan.position)?);
+        found.push(scan.written(start, scan.position)?);
         Some(())
     })?;
     scan.at_end().then_some(found)
@@ -38,6 +52,7 @@ pub fn elements(text: &str) -> Option<Vec<&str>> {
 
 /// A cursor over the text; every step answers `None` at the first byte that is no JSON.
 struct Scan<'a> {
+    whole: &'a str,
     text: &'a [u8],
     position: usize,
 }
@@ -45,9 +60,14 @@ struct Scan<'a> {
 impl<'a> Scan<'a> {
     fn new(text: &'a str) -> Self {
         Self {
+            whole: text,
             text: text.as_bytes(),
             position: 0,
         }
+    }
+
+    fn written(&self, start: usize, end: usize) -> Option<&'a str> {
+        self.whole.get(start..end)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -75,7 +95,7 @@ impl<'a> Scan<'a> {
         }
         self.space();
         match self.peek()? {
-            b'{' => self.object(depth),
+            b'{' => self.object(depth, &mut |_, _| {}),
             b'[' => self.array(|scan| scan.value(depth + 1)),
             b'"' => self.string(),
             b't' => self.word(b"true"),
@@ -102,7 +122,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Option<()> {
+    /// `member` is shown every name, quotes included, and its value, as they were written.
+    fn object(&mut self, depth: usize, member: &mut dyn FnMut(&str, &str)) -> Option<()> {
         self.take(b'{')?;
         self.space();
         if self.take(b'}').is_some() {
@@ -110,10 +131,17 @@ impl<'a> Scan<'a> {
         }
         loop {
             self.space();
+            let name = self.position;
             self.string()?;
+            let name_end = self.position;
             self.space();
             self.take(b':')?;
+            let value = self.position;
             self.value(depth + 1)?;
+            member(
+                self.written(name, name_end)?,
+                self.written(value, self.position)?,
+            );
             self.space();
             if self.take(b',').is_none() {
                 return self.take(b'}');

@@ -82,8 +82,21 @@ pub unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, size: usize) -> *
         "mov rcx, rdi",
         "sub rcx, rsi",
         "cmp rcx, rdx",
-        "jb 40f",
-        // Upwards.
+        "jb {downwards}",
+        "jmp {upwards}",
+        upwards = sym upwards,
+        downwards = sym downwards,
+    )
+}
+
+/// The end of a [`memmove`] of more than 64 bytes to a place below its source, or apart from it.
+///
+/// # Safety
+/// As of [`memmove`], whose result is in `rax` already.
+// SAFETY: as there.
+#[unsafe(naked)]
+unsafe extern "C" fn upwards(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
+    naked_asm!(
         "movups xmm8, [rsi]",
         "movups xmm4, [rsi + rdx - 64]",
         "movups xmm5, [rsi + rdx - 48]",
@@ -116,8 +129,17 @@ pub unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, size: usize) -> *
         "movups [r9 + 48], xmm7",
         "movups [rax], xmm8",
         "ret",
-        // Downwards.
-        "40:",
+    )
+}
+
+/// The end of a [`memmove`] of more than 64 bytes to a place that begins within its source.
+///
+/// # Safety
+/// As of [`memmove`], whose result is in `rax` already.
+// SAFETY: as there.
+#[unsafe(naked)]
+unsafe extern "C" fn downwards(to: *mut u8, from: *const u8, size: usize) -> *mut u8 {
+    naked_asm!(
         "movups xmm4, [rsi]",
         "movups xmm5, [rsi + 16]",
         "movups xmm6, [rsi + 32]",
