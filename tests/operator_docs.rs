@@ -96,7 +96,13 @@ fn no_documented_line_shows_a_key_to_others() {
             if line.to_lowercase().contains("never") || line.contains("shows the key") {
                 continue;
             }
-            for leak in ["sudo HOOP_", "--from-literal", "env HOOP_KEY=", "--set config.HOOP_KEY=", "-e HOOP_KEY="] {
+            for leak in [
+                "sudo HOOP_",
+                "--from-literal",
+                "env HOOP_KEY=",
+                "--set config.HOOP_KEY=",
+                "-e HOOP_KEY=",
+            ] {
                 assert!(
                     !line.contains(leak),
                     "{}: {leak} puts a key into arguments: {line}",
