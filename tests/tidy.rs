@@ -29,7 +29,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("login", &["wire"]),
     ("web", &["http", "wire"]),
     ("session", &["login", "packet", "tls", "web", "wire"]),
-    ("agent", &["link", "session", "packet", "grpc", "tls"]),
+    (
+        "agent",
+        &["link", "session", "packet", "grpc", "tls", "wire"],
+    ),
     ("dns", &[]),
     ("os", &["dns", "session"]),
     ("io", &["agent", "http", "os", "session", "wire"]),
@@ -59,7 +62,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("httparse", &["http/head.rs"]),
     ("lexopt", &["cli/typed.rs"]),
     ("libc", &["os"]),
-    ("log", &["agent", "io", "os", "session", "startup"]),
+    (
+        "log",
+        &["agent", "io", "os", "packet", "session", "startup"],
+    ),
     ("mio", &["io", "os"]),
     (
         "nanoserde",

@@ -58,6 +58,21 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// Days from 1970-01-01 to a date; `None` for what is none, or before.
+pub fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year > 9999 {
+        return None;
+    }
+    // In years that begin on 1 March.
+    let (year, month) = match month {
+        3.. => (year, month - 3),
+        _ => (year.checked_sub(1)?, month + 9),
+    };
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+    days.checked_sub(DAYS_FROM_YEAR_ZERO)
+}
+
 const SECONDS_OF_DAY: u64 = 86_400;
 /// From 0000-03-01 to 1970-01-01.
 const DAYS_FROM_YEAR_ZERO: u64 = 719_468;
@@ -99,6 +114,12 @@ mod tests {
                     || next == (year, month + 1, 1)
                     || (month == 12 && day == 31 && next == (year + 1, 1, 1))
             );
+        }
+
+        #[test]
+        fn a_date_is_as_many_days_as_it_came_from(count in 0u64..2_900_000) {
+            let (year, month, day) = civil_date(count);
+            prop_assert_eq!(days(year, month, day), Some(count));
         }
 
         #[test]

@@ -193,6 +193,26 @@ const fn command(address: Option<Place>, password_alias: Option<&'static str>) -
     }
 }
 
+/// Types that are told apart where sessions are counted; a gateway may make up any others.
+pub const TYPES: [&str; 10] = [
+    "command-line",
+    "tcp",
+    "postgres",
+    "mysql",
+    "mssql",
+    "mongodb",
+    "oracledb",
+    "httpproxy",
+    "kubernetes",
+    "other",
+];
+
+/// The place of a type in [`TYPES`].
+pub fn place_of_type(name: &str) -> usize {
+    let found = TYPES.iter().position(|known| *known == name);
+    found.unwrap_or(TYPES.len() - 1)
+}
+
 /// What `params` ask for, if it is served: the rows. A type that has none is a command.
 pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServed> {
     use Verb::Connect;

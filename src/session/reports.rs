@@ -8,9 +8,12 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::counters::Failure;
 use super::error::SessionError;
+use super::events::{self, End};
+use super::hears::Hears;
 use super::middle::Call;
-use super::names::{ConnectionId, SessionKey, TargetId};
+use super::names::{SessionKey, TargetId};
 use super::output::{Output, Where};
 use super::pressure::{self, Holder};
 use super::process::outcome;
@@ -28,15 +31,6 @@ use crate::packet::{Outbox, spec};
 
 /// What a target that does not start in time is said to have come to, in the system's words.
 const TIMED_OUT: &str = "i/o timeout";
-
-/// Whom a report is for.
-enum Hears {
-    Probe(SessionKey),
-    Connection(SessionKey, ConnectionId),
-    Process(SessionKey),
-    Errand,
-    Nobody,
-}
 
 impl Sessions {
     // -- what the shell asks ---------------------------------------------------------------------
@@ -166,7 +160,11 @@ impl Sessions {
             Report::Failed { reason } => self.failed(now, id, reason, outbox),
             Report::NotSpawned { code, text } => {
                 if let Hears::Process(key) = self.hears(id) {
-                    self.close_with(now, key, code, text, outbox);
+                    self.turn(now, outbox)
+                        .1
+                        .counters
+                        .note_failure(Failure::Command);
+                    self.finish(now, key, &End::failed(code, text), outbox);
                 }
             }
             Report::Received { size } => self.received(now, id, size, outbox),
@@ -196,14 +194,15 @@ impl Sessions {
         self.watch_pressure(now, outbox);
     }
 
+    /// The id of the session that a target is for; empty when it is for none.
+    pub fn session_of(&self, id: TargetId) -> &str {
+        let target = self.targets.get(id);
+        let session = target.and_then(|target| target.session());
+        session.map_or("", |key| self.book.id(key))
+    }
+
     fn hears(&self, id: TargetId) -> Hears {
-        match self.targets.get(id).map(|target| target.owner()) {
-            Some(Owner::Probe(key, _)) => Hears::Probe(*key),
-            Some(Owner::Connection(key, id)) => Hears::Connection(*key, id.clone()),
-            Some(Owner::Process { session, .. }) => Hears::Process(*session),
-            Some(Owner::Errand(_)) => Hears::Errand,
-            Some(Owner::Nobody) | None => Hears::Nobody,
-        }
+        Hears::of(self.targets.get(id))
     }
 
     fn started(
@@ -236,10 +235,10 @@ impl Sessions {
         match hears {
             Hears::Probe(key) => {
                 turn.counters.dial_failures += 1;
-                let place = book
-                    .get(key)
-                    .and_then(|session| session.about.place.clone());
-                if let Some(Where::Name { host, port }) = place {
+                let about = book.get(key).map(|session| &session.about);
+                let place = about.and_then(|about| about.place.clone());
+                if let (Some(about), Some(Where::Name { host, port })) = (about, place) {
+                    events::target_failed(about, reason);
                     let reason = reason.to_owned();
                     let error = SessionError::Unreachable { host, port, reason };
                     self.close(now, key, &error, outbox);
@@ -322,7 +321,8 @@ impl Sessions {
     /// Everything that the client will get has been queued: close with the leader's code.
     fn finish_process(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
         if let Some((key, exit)) = self.targets.finish(id) {
-            self.finish(now, key, exit.code(), &outcome(exit), outbox);
+            let text = outcome(exit);
+            self.finish(now, key, &End::ordinary(exit.code(), &text), outbox);
         }
     }
 
@@ -471,13 +471,7 @@ impl Sessions {
             Holder::Target(id) => (Some(id), self.hears(id)),
             Holder::Connection(key, id) => (None, Hears::Connection(key, id)),
         };
-        let sid = match hears {
-            Hears::Probe(key) | Hears::Connection(key, _) | Hears::Process(key) => {
-                self.book.id(key)
-            }
-            Hears::Errand | Hears::Nobody => "",
-        };
-        let sid = Word(sid);
+        let sid = Word(hears.session().map_or("", |key| self.book.id(key)));
         log::warn!("sid={sid} relay closed: its target took nothing while {held} bytes waited");
         self.turn(now, outbox).1.counters.stalls += 1;
         match hears {

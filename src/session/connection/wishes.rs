@@ -2,10 +2,11 @@
 
 use super::{Connection, Connections};
 use crate::base::ByteBuf;
-use crate::base::plain::Word;
 use crate::login::CancelKey;
 use crate::session::about::About;
+use crate::session::counters::Failure;
 use crate::session::error::SessionError;
+use crate::session::events;
 use crate::session::middle::{Call, Ends, Middle};
 use crate::session::names::{SessionKey, TargetId};
 use crate::session::output::Where;
@@ -170,8 +171,8 @@ impl Connections {
         let (target, said) = match self.reach(key, about, id, place, turn) {
             Ok(reached) => reached,
             Err(full) => {
-                let sid = Word(&about.id);
-                log::warn!("sid={sid} connection refused: {full}");
+                events::connection_failed(about, id, &full.to_string());
+                turn.counters.note_failure(Failure::Limit);
                 turn.counters.refused += 1;
                 return self.call(key, about, id, Call::Refuse(Why::NoRoom), turn);
             }
