@@ -41,7 +41,7 @@ pub(super) fn say(refusal: &Refusal, hearing: Hearing, is_old: bool, to_client: 
 }
 
 fn answer(to_client: &mut dyn Packets) {
-    if let Ok(body) = prelogin::rewritten(prelogin::NOTHING, encryption::NOT_SUPPORTED) {
+    if let Ok(body) = prelogin::rewritten(prelogin::OF_A_SERVER, encryption::NOT_SUPPORTED) {
         to_client.packet(&packets::framed(kind::REPLY, &body));
     }
 }

@@ -245,7 +245,8 @@ fn a_sql_server_that_dies_at_any_byte_is_told_to_client_and_log() {
             world.say(&login);
             arrived += world.arrive(usize::MAX, at - arrived);
         }
-        if arrived < at {
+        // Records differ in length from one login to the next.
+        if arrived < at || world.machine.due().is_none() {
             assert!(at > 500 && world.machine.due().is_none());
             break;
         }
