@@ -20,6 +20,7 @@ mod link;
 mod log_fields;
 mod logs;
 mod messages;
+mod mongo;
 mod never_waits;
 mod plaintext;
 mod policy;

@@ -116,7 +116,7 @@ impl World {
             }
             Step::Passed(relay) => self.end = Some(End::Passed(relay)),
             Step::Refused(refusal) => self.end = Some(End::Refused(refusal)),
-            Step::Errand(_) => panic!("no errands here"),
+            _ => panic!("not in this dialect"),
         }
     }
 
