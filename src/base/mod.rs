@@ -5,6 +5,7 @@ pub mod bytebuf;
 pub mod chunks;
 pub mod civil;
 pub mod client_env;
+pub mod metadata;
 pub mod near;
 pub mod plain;
 pub mod rng;

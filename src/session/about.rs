@@ -35,6 +35,8 @@ pub(super) struct About {
     pub(super) environment: Environment,
     /// What all the above, and the ids of closed connections, take of the heap.
     pub(super) held: usize,
+    /// Of it, what its variables take until they are finished.
+    pub(super) pending_bytes: usize,
     /// Its machines' warning was given.
     pub(super) is_warned: Cell<bool>,
     /// Of TLS with its server.
@@ -42,6 +44,22 @@ pub(super) struct About {
 }
 
 impl About {
+    /// Has these variables in the place of the ones so far, if there is room for them.
+    pub(super) fn replace_environment(
+        &mut self,
+        environment: Environment,
+        shares: &mut Shares,
+    ) -> Result<(), SessionError> {
+        let held = self.held - self.pending_bytes + environment.heap_bytes();
+        shares.give(self.user, Table::Bytes, self.held);
+        // Who finds no room has nothing to give back.
+        (self.held, self.pending_bytes) = (0, 0);
+        shares.take(self.user, Table::Bytes, held)?;
+        self.held = held;
+        self.environment = environment;
+        Ok(())
+    }
+
     /// Gives back what the session took.
     pub(super) fn give_back(&self, shares: &mut Shares) {
         shares.give(self.user, Table::Bytes, self.held);

@@ -8,7 +8,9 @@ use super::environment::{Environment, Variables};
 use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
-use crate::login::{Account, Cause, Login, Refusal, SslMode};
+use crate::base::Secret;
+use crate::login::{self, Account, Login, Refusal, SslMode};
+use crate::secrets::Cause;
 use crate::tls::OwnTickets;
 
 /// What stands between a new client and its server, or what is wrong with the variables.
@@ -19,7 +21,10 @@ pub(super) fn machine(
     means: &mut Means,
 ) -> Result<Box<dyn Machine>, Refusal> {
     let own = environment.own();
-    let account = account(own)?;
+    let account = match environment.mint() {
+        Some(mint) => by_token(own, means.token(mint))?,
+        None => account(own)?,
+    };
     let login = match dialect {
         Dialect::Postgres => Login::postgres(account, means.random()?),
         Dialect::Mysql => match own.text("MYSQL_RSA").trim() {
@@ -27,12 +32,12 @@ pub(super) fn machine(
             "" | "false" => Login::mysql(account),
             _ => {
                 let text = "MYSQL_RSA of the connection is neither true nor false";
-                return Err(Refusal::new(Cause::Unsupported, text));
+                return Err(Refusal::new(login::Cause::Unsupported, text));
             }
         },
         Dialect::Web | Dialect::Kubernetes => {
             let text = "a web service is not logged in to: the packet names no URL";
-            return Err(Refusal::new(Cause::Unsupported, text));
+            return Err(Refusal::new(login::Cause::Unsupported, text));
         }
     };
     let named = environment.own_or_file("SSLROOTCERT");
@@ -55,6 +60,30 @@ fn account(own: &Variables) -> Result<Account, Refusal> {
         .with_tls(tls)
         .with_plain_password_allowed(is_plain))
 }
+
+/// A token is a password for everybody who reads it: it needs TLS.
+fn by_token(own: &Variables, token: Result<Secret, Cause>) -> Result<Account, Refusal> {
+    let tls = match SslMode::parse(own.text("SSLMODE").trim())? {
+        SslMode::Disable => return Err(Refusal::new(login::Cause::Unsupported, PLAIN_TOKEN)),
+        SslMode::VerifyFull => SslMode::VerifyFull,
+        SslMode::Prefer | SslMode::Require => SslMode::Require,
+    };
+    let token = token.map_err(|cause| {
+        let text = [
+            "failed generating aws rds auth token, err=",
+            &cause.to_string(),
+        ]
+        .concat();
+        Refusal::new(login::Cause::Credentials, text)
+    })?;
+    let user = own.get("USER").unwrap_or_default();
+    Ok(Account::new(user, token)
+        .with_database(own.get("DB").unwrap_or_default())
+        .with_tls(tls))
+}
+
+const PLAIN_TOKEN: &str = "a login token of RDS goes over TLS alone: remove SSLMODE=disable of the connection, or set it \
+     to require or verify-full";
 
 fn host(own: &Variables) -> &str {
     own.text("HOST").trim()

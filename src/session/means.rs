@@ -4,12 +4,16 @@
 //! their text has changed; a TLS session is resumed within one of ours, and never in another's. A program without [`Sources`] refuses what needs them.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
 
+use super::names::SessionKey;
 use super::wire::Scratch;
-use crate::base::{ByteBuf, Roots, Trust, Verify};
-use crate::login::{Cause, Keys, Refusal, TlsWish};
+use crate::base::{ByteBuf, Roots, Secret, Trust, Verify};
+use crate::login::{self, Keys, Refusal, TlsWish};
+use crate::secrets::{Cause, Mint, Origin, Stores, World};
 use crate::tls::{Alpn, Client, Configurations, OwnTickets, TrustError, Versions};
 use crate::web::Site;
 
@@ -25,6 +29,16 @@ pub trait Sources {
     /// Token and authority (PEM) of the service account of the pod that the agent runs in.
     fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
         (None, None)
+    }
+
+    /// Seconds since 1970.
+    fn clock(&self) -> u64 {
+        0
+    }
+
+    /// A small regular file of the agent's host; it is never waited for.
+    fn file(&mut self, _path: &str) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::NotFound.into())
     }
 }
 
@@ -91,6 +105,11 @@ pub struct Means {
     pub(super) web_held: Rc<Cell<usize>>,
     /// Connections to web services that wait for another request.
     pub(super) web_kept: Rc<Cell<usize>>,
+    /// What is kept of secret stores between two sessions.
+    pub(super) stores: Stores,
+    /// Sessions that fetch their secrets, and those that wait for a place among them.
+    pub(super) fetch_count: usize,
+    pub(super) fetches_waiting: VecDeque<SessionKey>,
     configurations: Configurations,
     sources: Box<dyn Sources>,
 }
@@ -110,6 +129,9 @@ impl Means {
             from_service: ByteBuf::new(),
             web_held: Rc::default(),
             web_kept: Rc::default(),
+            stores: Stores::default(),
+            fetch_count: 0,
+            fetches_waiting: VecDeque::new(),
             configurations: Configurations::new(),
             sources,
         }
@@ -121,7 +143,7 @@ impl Means {
         match self.sources.random(&mut bytes) {
             true => Ok(bytes),
             false => Err(Refusal::new(
-                Cause::Unsupported,
+                login::Cause::Unsupported,
                 "the agent's system gives no random bytes: try again",
             )),
         }
@@ -136,6 +158,60 @@ impl Means {
     pub(super) fn release_idle(&mut self) {
         self.scratch = Scratch::default();
         self.from_service = ByteBuf::new();
+    }
+
+    /// Has `act` use what conversations with stores use.
+    pub(super) fn in_world<T>(
+        &mut self,
+        now: Instant,
+        act: &mut dyn FnMut(&mut World<'_>) -> T,
+    ) -> T {
+        let clock = self.sources.clock();
+        let Self {
+            stores, sources, ..
+        } = self;
+        act(&mut World {
+            stores,
+            file: &mut |path| sources.file(path),
+            now,
+            clock,
+        })
+    }
+
+    /// No session fetches anything any more.
+    pub(super) fn forget_fetches(&mut self) {
+        self.fetch_count = 0;
+        self.fetches_waiting.clear();
+    }
+
+    /// The token of Amazon's that `mint` stands for, now.
+    pub(super) fn token(&mut self, mint: &Mint) -> Result<Secret, Cause> {
+        let clock = self.sources.clock();
+        self.stores.token(mint, clock)
+    }
+
+    /// When the credentials behind `mint` are to be renewed; `None`: now.
+    pub(super) fn renewed_in(&self, mint: &Mint) -> Option<Duration> {
+        let clock = self.sources.clock();
+        let at = self.stores.renewed_at(mint, clock)?;
+        // Keys without an end are looked at again all the same.
+        Some(Duration::from_secs(at - clock).min(RENEWED_LATEST))
+    }
+
+    /// How TLS is made with a secret store.
+    pub(super) fn store_client(&mut self, origin: &mut Origin) -> Result<Client, String> {
+        let verify = match origin.is_unverified {
+            true => Verify::Nobody,
+            false => Verify::Full,
+        };
+        let only = origin.authorities.take();
+        let tickets = RefCell::default();
+        self.client_for(verify, only, Alpn::Http1, &tickets, &origin.host)
+            .map_err(|error| match error {
+                AuthorityError::Name => "the store's host is no name that a certificate can have",
+                _ => "VAULT_CACERT or AWS_CA_BUNDLE holds no usable certificate",
+            })
+            .map_err(str::to_owned)
     }
 
     /// See [`Sources::service_account`].
@@ -202,6 +278,9 @@ impl Means {
         Client::new(configuration, host).map_err(|_| AuthorityError::Name)
     }
 }
+
+/// The longest time without a look at credentials.
+const RENEWED_LATEST: Duration = Duration::from_secs(3600);
 
 /// What is expected at the end of the way to a server.
 #[derive(Clone)]

@@ -45,6 +45,7 @@
 
 mod about;
 mod account;
+mod admission;
 mod between;
 mod book;
 mod budget;
@@ -57,7 +58,9 @@ mod ending;
 pub mod environment;
 mod errand;
 mod error;
+mod fetching;
 mod heap;
+mod hears;
 mod input;
 mod means;
 mod middle;
@@ -86,6 +89,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod to_target;
+mod tokens;
 mod turn;
 pub mod variable_error;
 mod verdict;

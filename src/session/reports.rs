@@ -9,8 +9,10 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::error::SessionError;
+use super::fetching::Event;
+use super::hears::Hears;
 use super::middle::Call;
-use super::names::{ConnectionId, SessionKey, TargetId};
+use super::names::{SessionKey, TargetId};
 use super::output::{Output, Where};
 use super::pressure::{self, Holder};
 use super::process::outcome;
@@ -28,15 +30,6 @@ use crate::packet::{Outbox, spec};
 
 /// What a target that does not start in time is said to have come to, in the system's words.
 const TIMED_OUT: &str = "i/o timeout";
-
-/// Whom a report is for.
-enum Hears {
-    Probe(SessionKey),
-    Connection(SessionKey, ConnectionId),
-    Process(SessionKey),
-    Errand,
-    Nobody,
-}
 
 impl Sessions {
     // -- what the shell asks ---------------------------------------------------------------------
@@ -68,10 +61,11 @@ impl Sessions {
                 Some(Session {
                     about,
                     contents: Contents::Connections(connections),
+                    ..
                 }) if about.protocol.dialect.is_some() => connections.needs_room(connection),
                 _ => true,
             },
-            Some(Owner::Errand(_)) | None => false,
+            Some(Owner::Errand(_) | Owner::Fetch(_)) | None => false,
             Some(_) => true,
         }
     }
@@ -93,6 +87,10 @@ impl Sessions {
             Owner::Probe(..) => self.targets.probe_slot(id, size_max),
             Owner::Errand(_) => self.targets.errand_slot(&mut self.means, id, size_max),
             Owner::Nobody => None,
+            Owner::Fetch(session) => {
+                let fetch = self.book.get_mut(*session)?.fetch.as_mut()?;
+                Some(fetch.conversation(id)?.slot(&mut self.means, size_max))
+            }
             Owner::Process { session, .. } => {
                 let about = &self.book.get(*session)?.about;
                 let kind = about.protocol.to_client[channel.index()];
@@ -100,7 +98,9 @@ impl Sessions {
                 Some(outbox.slot(kind, &[id], size_max))
             }
             Owner::Connection(session, connection) => {
-                let Session { about, contents } = self.book.get_mut(*session)?;
+                let Session {
+                    about, contents, ..
+                } = self.book.get_mut(*session)?;
                 match contents {
                     Contents::Connections(connections) => {
                         connections.slot(about, connection, &mut self.means, size_max, outbox)
@@ -165,7 +165,7 @@ impl Sessions {
             Report::Started { peer } => self.started(now, id, peer, outbox),
             Report::Failed { reason } => self.failed(now, id, reason, outbox),
             Report::NotSpawned { code, text } => {
-                if let Hears::Process(key) = self.hears(id) {
+                if let Hears::Process(key) = Hears::of(&self.targets, id) {
                     self.close_with(now, key, code, text, outbox);
                 }
             }
@@ -196,16 +196,6 @@ impl Sessions {
         self.watch_pressure(now, outbox);
     }
 
-    fn hears(&self, id: TargetId) -> Hears {
-        match self.targets.get(id).map(|target| target.owner()) {
-            Some(Owner::Probe(key, _)) => Hears::Probe(*key),
-            Some(Owner::Connection(key, id)) => Hears::Connection(*key, id.clone()),
-            Some(Owner::Process { session, .. }) => Hears::Process(*session),
-            Some(Owner::Errand(_)) => Hears::Errand,
-            Some(Owner::Nobody) | None => Hears::Nobody,
-        }
-    }
-
     fn started(
         &mut self,
         now: Instant,
@@ -218,19 +208,22 @@ impl Sessions {
             Some(Started::Deserted) => return self.turn(now, outbox).1.linger(id),
             Some(Started::Streams) => {}
         }
-        match self.hears(id) {
+        match Hears::of(&self.targets, id) {
             Hears::Probe(key) => self.opened(now, key, Some(id), outbox),
             Hears::Connection(key, connection) => {
                 self.tell(now, key, &connection, Call::Started(peer), outbox);
             }
             Hears::Errand => self.tell_errand(now, id, Call::Started(peer)),
+            Hears::Fetch(key) => {
+                self.hear_fetch(now, key, (Some(id), Event::Started), outbox);
+            }
             Hears::Process(_) | Hears::Nobody => {}
         }
     }
 
     /// The address did not answer.
     fn failed(&mut self, now: Instant, id: TargetId, reason: &str, outbox: &mut Outbox) {
-        let hears = self.hears(id);
+        let hears = Hears::of(&self.targets, id);
         let (book, mut turn) = self.turn(now, outbox);
         turn.close_target(id, false);
         match hears {
@@ -245,6 +238,9 @@ impl Sessions {
             }
             Hears::Connection(key, connection) => {
                 self.tell(now, key, &connection, Call::Failed(reason), outbox);
+            }
+            Hears::Fetch(key) => {
+                self.hear_fetch(now, key, (Some(id), Event::Failed(reason)), outbox);
             }
             Hears::Process(_) | Hears::Errand | Hears::Nobody => {}
         }
@@ -269,6 +265,10 @@ impl Sessions {
             Owner::Process { .. } => {}
             Owner::Probe(..) => return self.targets.probe_said(id, size),
             Owner::Errand(_) => return self.tell_errand(now, id, Call::TargetSent(size)),
+            Owner::Fetch(key) => {
+                let (key, event) = (*key, Event::Received(size));
+                return self.hear_fetch(now, key, (Some(id), event), outbox);
+            }
             Owner::Nobody => return,
         }
         outbox.fill(size);
@@ -284,7 +284,7 @@ impl Sessions {
             }
             Some(Ended::Heard { reset }) => reset,
         };
-        match self.hears(id) {
+        match Hears::of(&self.targets, id) {
             Hears::Connection(key, connection) => {
                 let call = match reset {
                     true => Call::TargetBroke,
@@ -297,6 +297,7 @@ impl Sessions {
                 }
             }
             Hears::Errand => self.tell_errand(now, id, Call::TargetEnded),
+            Hears::Fetch(key) => self.hear_fetch(now, key, (Some(id), Event::Ended), outbox),
             // A session's first connection dials anew.
             Hears::Probe(_) => self.close_target(id, reset),
             Hears::Process(_) | Hears::Nobody => {}
@@ -304,7 +305,7 @@ impl Sessions {
     }
 
     fn vanished(&mut self, now: Instant, id: TargetId, lasts: Duration, outbox: &mut Outbox) {
-        if let Hears::Connection(key, _) = self.hears(id) {
+        if let Hears::Connection(key, _) = Hears::of(&self.targets, id) {
             log::warn!(
                 "sid={} relay closed: its target has acknowledged nothing for {} s; it was switched \
                  off, or a firewall on the way has forgotten the connection",
@@ -337,6 +338,7 @@ impl Sessions {
         if let Some(Session {
             about,
             contents: Contents::Connections(connections),
+            ..
         }) = book.get_mut(key)
         {
             connections.hear(key, about, connection, call, &mut turn);
@@ -387,6 +389,7 @@ impl Sessions {
                 Due::Connection(key, connection) => {
                     self.tell(now, key, &connection, Call::Overdue, outbox);
                 }
+                Due::Fetch(key) => self.hear_fetch(now, key, (None, Event::Due), outbox),
                 Due::Keys => {
                     self.means.keys.work();
                     if self.means.keys.has_work() {
@@ -412,7 +415,7 @@ impl Sessions {
             Some(Overdue::Gone { reset }) => self.close_target(id, reset),
             Some(Overdue::Finished) => self.finish_process(now, id, outbox),
             Some(Overdue::Cut { size, after }) => {
-                if let Hears::Process(key) = self.hears(id) {
+                if let Hears::Process(key) = Hears::of(&self.targets, id) {
                     log::warn!(
                         "sid={} output cut: the command ended {} s ago, a job that it left behind has \
                          printed {size} bytes since and goes on; let such jobs print to a file",
@@ -466,14 +469,14 @@ impl Sessions {
 
     fn close_stalled(&mut self, now: Instant, held: usize, holder: Holder, outbox: &mut Outbox) {
         let (target, hears) = match holder {
-            Holder::Target(id) => (Some(id), self.hears(id)),
+            Holder::Target(id) => (Some(id), Hears::of(&self.targets, id)),
             Holder::Connection(key, id) => (None, Hears::Connection(key, id)),
         };
         let sid = match hears {
             Hears::Probe(key) | Hears::Connection(key, _) | Hears::Process(key) => {
                 self.book.id(key)
             }
-            Hears::Errand | Hears::Nobody => "",
+            Hears::Errand | Hears::Fetch(_) | Hears::Nobody => "",
         };
         let sid = Word(sid);
         log::warn!("sid={sid} relay closed: its target took nothing while {held} bytes waited");
@@ -483,7 +486,7 @@ impl Sessions {
             Hears::Connection(key, connection) => {
                 self.tell(now, key, &connection, Call::Refuse(Why::Stalled), outbox);
             }
-            Hears::Probe(_) | Hears::Errand | Hears::Nobody => {}
+            Hears::Probe(_) | Hears::Errand | Hears::Fetch(_) | Hears::Nobody => {}
         }
         if let Some(id) = target {
             self.close_target(id, true);

@@ -6,11 +6,13 @@
 
 use std::time::Instant;
 
+use super::admission::{self, Admission};
 use super::book::Book;
 use super::counters::Counters;
 use super::ending::send_close;
 use super::environment::AgentEnvironment;
 use super::error::SessionError;
+use super::fetching::Event;
 use super::means::{Means, Sources};
 use super::names::{SessionKey, TargetId, session_id};
 use super::opening::Wish;
@@ -21,12 +23,12 @@ use super::session::{Contents, Session};
 use super::session_limits::SessionLimits;
 use super::shares::{Full, Shares, Table};
 use super::system;
-use super::target::Owner;
 use super::targets::Targets;
 use super::turn::{self, Turn};
 use crate::base::plain::{Word, beginning};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Oversized, Packet, spec};
+use crate::secrets::Stores;
 
 /// See the module.
 pub struct Sessions {
@@ -73,6 +75,13 @@ impl Sessions {
         self
     }
 
+    /// With what the agent knows of secret stores.
+    #[must_use]
+    pub fn with_stores(mut self, stores: Stores) -> Self {
+        self.means.stores = stores;
+        self
+    }
+
     /// The sessions, and what handling one of them may use beside it.
     pub(super) fn turn<'a>(
         &'a mut self,
@@ -86,6 +95,7 @@ impl Sessions {
             counters: &mut self.counters,
             means: &mut self.means,
             outbox,
+            agent: &self.agent,
             is_stopping: self.is_stopping,
         };
         (&mut self.book, turn)
@@ -216,7 +226,10 @@ impl Sessions {
         outbox: &mut Outbox,
     ) -> Result<(), SessionError> {
         let (book, mut turn) = self.turn(now, outbox);
-        let Some(Session { about, contents }) = book.get_mut(key) else {
+        let Some(Session {
+            about, contents, ..
+        }) = book.get_mut(key)
+        else {
             return Ok(());
         };
         let payload = packet.payload;
@@ -338,13 +351,14 @@ impl Sessions {
         if self.is_stopping {
             return Err(SessionError::Stopping);
         }
-        let session = wish.into_session(id, &self.agent, &mut self.shares)?;
-        let place = match session.about.find_place() {
-            Ok(place) => session.about.check(&mut self.means).map(|()| place),
-            error => error,
+        let session = wish.into_session((now, id), &self.agent, &mut self.shares)?;
+        let place = match session.fetch {
+            // Its variables are not there yet, or what it logs in with.
+            Some(_) => Ok(None),
+            None => admission::check(&session.about, &mut self.means),
         };
         let place = match place {
-            Ok(place) => place.filter(|_| session.about.protocol.is_probed),
+            Ok(place) => place,
             Err(error) => {
                 session.about.give_back(&mut self.shares);
                 return Err(error);
@@ -359,24 +373,31 @@ impl Sessions {
             }
         };
         self.counters.sessions += 1;
-        let Some(place) = place else {
-            self.opened(now, key, None, outbox);
-            return Ok(());
-        };
         let (book, mut turn) = self.turn(now, outbox);
-        let Some(session) = book.get_mut(key) else {
-            return Ok(());
-        };
-        let owner = Owner::Probe(key, Box::default());
-        let timeout = Some(limits::SESSION_OPEN_TIMEOUT);
-        match turn.new_target(session.about.user, owner, 0, timeout) {
-            Ok(probe) => {
-                session.contents = Contents::Probe(probe);
-                turn.dial(probe, place);
-            }
-            Err(full) => self.close(now, key, &full.into(), outbox),
-        }
+        let admission = admission::begin(book, key, place, &mut turn);
+        self.admitted(now, key, admission, outbox);
         Ok(())
+    }
+
+    /// Something has happened to what a session fetches.
+    pub(super) fn hear_fetch(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        (target, event): (Option<TargetId>, Event<'_>),
+        outbox: &mut Outbox,
+    ) {
+        let (book, mut turn) = self.turn(now, outbox);
+        let admission = admission::hear(book, key, target, event, &mut turn);
+        self.admitted(now, key, admission, outbox);
+    }
+
+    fn admitted(&mut self, now: Instant, key: SessionKey, next: Admission, outbox: &mut Outbox) {
+        match next {
+            Admission::Waits => {}
+            Admission::Opens => self.opened(now, key, None, outbox),
+            Admission::Fails(error) => self.close(now, key, &error, outbox),
+        }
     }
 
     /// The one close packet of a session that never was; what its client has sent already is late.
@@ -478,6 +499,7 @@ impl Sessions {
     /// As [`Sessions::end_all`], and no process may take its time: the key is revoked.
     pub fn revoke_all(&mut self) {
         self.end_all();
+        self.means.stores.forget();
         self.targets.ask(Output::HastenEnds);
     }
 
@@ -492,5 +514,6 @@ impl Sessions {
         for session in self.book.clear() {
             session.forget(&mut self.targets, &mut self.shares);
         }
+        self.means.forget_fetches();
     }
 }

@@ -1,6 +1,8 @@
 //! What logins get from outside: random bytes, and the authorities that vouch for databases.
 
 use std::ffi::OsString;
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::base::plain::{beginning, plain};
 use crate::config::authority::as_pem;
@@ -50,6 +52,16 @@ impl Sources for System {
     fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
         let token = files::read_again(kubernetes::TOKEN_FILE).ok();
         (token, files::read_again(kubernetes::AUTHORITY_FILE).ok())
+    }
+
+    fn clock(&self) -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    }
+
+    fn file(&mut self, path: &str) -> io::Result<Vec<u8>> {
+        files::read_again(path)
     }
 }
 
