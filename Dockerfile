@@ -2,7 +2,7 @@
 #   docker build -t hoop-lite .            (or buildah bud, with --platform for another machine)
 # Release files that are there already make the same image faster: deploy/Dockerfile.dist.
 # The first image is any Debian with rustup's cargo; it runs on x86_64 and builds for every platform.
-ARG BUILD_IMAGE=docker.io/library/rust:1-bookworm
+ARG BUILD_IMAGE=docker.io/library/rust:1.95.0-bookworm
 FROM --platform=linux/amd64 ${BUILD_IMAGE} AS build
 RUN python3 -m pip --version || { apt-get update && apt-get install -y --no-install-recommends python3-pip; }
 WORKDIR /src

@@ -8,9 +8,10 @@
 # Everything is in functions and the last line starts them, so a download that was cut does nothing.
 # Runs in dash, busybox ash and bash. `sh install.sh --help` lists the options.
 
-# Set in the copy that a release publishes; empty in the source tree.
+# Set in the copy that a release publishes (scripts/pack-release); empty in the source tree.
 release_version=
 release_base_url=
+release_public_key=
 
 usage() {
     cat <<'EOF'
@@ -21,13 +22,18 @@ Installs hoop-lite.
   --base-url URL   where releases are: https://..., file://... or a folder (or HOOP_LITE_BASE_URL)
   --service        install, enable and start a systemd or OpenRC service too; needs root
   --key-file FILE  take the key from FILE (or HOOP_KEY, HOOP_KEY_FILE; else it is asked on the terminal)
-  --new-key        replace the key that an earlier --service kept
+  --new-key        ask for a key also where an earlier --service left one
+  --force          replace a kept key by the one that is given without asking
+  --public-key KEY the release must be signed with it (minisign; or HOOP_LITE_PUBLIC_KEY)
   --uninstall      remove the binary, its pages and the service; settings and key stay
   --purge          with --uninstall: remove settings, key and the service's state as well
   --help           this text
 
-The key is never an argument: other users could read it in the list of processes.
-DESTDIR=DIR puts every file below DIR and starts nothing (for building images).
+The key is never an argument, nor one of sudo's: other users could read it in the list of processes, and
+sudo logs it. With sudo: --key-file, the prompt, or sudo --preserve-env=HOOP_KEY.
+With --service, HOOP_TLSCA, HTTPS_PROXY, HOOP_LITE_* and the like go from the environment into the service's
+settings. DESTDIR=DIR puts every file below DIR and starts nothing (for building images).
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 installed, but the service is not connected.
 EOF
 }
 
@@ -35,12 +41,14 @@ main() {
     set -eu
     umask 022
     version=$release_version prefix='' base_url=${HOOP_LITE_BASE_URL:-$release_base_url}
-    service=no key_file=${HOOP_KEY_FILE:-} new_key=no action=install purge=no
-    destdir=${DESTDIR:-} work='' partial=''
+    public_key=${HOOP_LITE_PUBLIC_KEY:-$release_public_key} signature_wanted=${HOOP_LITE_PUBLIC_KEY:+yes}
+    service=no key_file=${HOOP_KEY_FILE:-} new_key=no force=no action=install purge=no
+    destdir=${DESTDIR:-} work='' partial='' removed=no
     read_arguments "$@"
 
     config_dir=$destdir/etc/hoop-lite
     env_file=$config_dir/env
+    log_file=$destdir/var/log/hoop-lite.log
     unit=$destdir/etc/systemd/system/hoop-lite.service
     init_script=$destdir/etc/init.d/hoop-lite
 
@@ -61,11 +69,11 @@ read_arguments() {
         option=$1
         shift
         case $option in
-        --version=* | --prefix=* | --base-url=* | --key-file=*)
+        --version=* | --prefix=* | --base-url=* | --key-file=* | --public-key=*)
             value=${option#*=}
             option=${option%%=*}
             ;;
-        --version | --prefix | --base-url | --key-file)
+        --version | --prefix | --base-url | --key-file | --public-key)
             [ $# -gt 0 ] || usage_error "$option needs a value"
             value=$1
             shift
@@ -76,8 +84,10 @@ read_arguments() {
         --prefix) prefix=$value ;;
         --base-url) base_url=$value ;;
         --key-file) key_file=$value ;;
+        --public-key) public_key=$value signature_wanted=yes ;;
         --service) service=yes ;;
         --new-key) new_key=yes ;;
+        --force) force=yes ;;
         --uninstall) action=uninstall ;;
         --purge) purge=yes ;;
         --help | -h)
@@ -136,23 +146,81 @@ install_release() {
     name=hoop-lite-$version-$architecture
     say "installing hoop-lite $version for $architecture"
     fetch "v$version/SHA256SUMS" "$work/SHA256SUMS"
+    check_signature
     fetch "v$version/$name.tar.gz" "$work/$name.tar.gz"
     verify "$name.tar.gz"
     gzip -dc "$work/$name.tar.gz" | tar -xf - -C "$work" || fail "$name.tar.gz cannot be unpacked"
     [ -f "$work/$name/hoop-lite" ] || fail "$name.tar.gz holds no hoop-lite"
 
-    [ "$service" = no ] || read_key
+    if [ "$service" = yes ]; then
+        read_key
+        read_settings
+    fi
+    old_version=$(version_of "$bin/hoop-lite")
     place 755 "$work/$name/hoop-lite" "$bin/hoop-lite" try_binary
     each_page place_page
-    say "installed $bin/hoop-lite"
+    tell_what_was_placed
+    if [ "$service" = yes ]; then
+        install_service
+    else
+        [ -n "$destdir" ] || tell_what_is_next
+    fi
+}
+
+# Of a program that is there: the second word of what its `version` says. Nothing of another root is run.
+version_of() {
+    [ -z "$destdir" ] && [ -x "$1" ] || return 0
+    answer=$("$1" version 2>/dev/null | head -n 1) || :
+    case $answer in
+    hoop-lite\ *) echo "$answer" | cut -d ' ' -f 2 ;;
+    *) echo "of an unknown version" ;;
+    esac
+}
+
+tell_what_was_placed() {
+    if [ -z "$old_version" ]; then
+        say "installed hoop-lite $version: $bin/hoop-lite"
+    elif [ "$old_version" = "$version" ]; then
+        say "installed hoop-lite $version again: $bin/hoop-lite"
+    else
+        say "hoop-lite $old_version was replaced by $version: $bin/hoop-lite"
+    fi
     case :$PATH: in
     *:"$prefix/bin":*) ;;
     *) [ -n "$destdir" ] || say "note: $prefix/bin is not in PATH; add it: export PATH=\"$prefix/bin:\$PATH\"" ;;
     esac
-    if [ "$service" = yes ]; then
-        install_service
+}
+
+# Without --service nothing is restarted, since that ends sessions; what runs on is said.
+tell_what_is_next() {
+    if service_runs; then
+        say "note: the service still runs the old hoop-lite: $restart (it ends its sessions in order)"
+        return 0
+    fi
+    old=''
+    for process in /proc/[0-9]*; do
+        if [ "$(readlink "$process/exe" 2>/dev/null)" = "$bin/hoop-lite (deleted)" ]; then
+            old="$old ${process#/proc/}"
+        fi
+    done
+    if [ -n "$old" ]; then
+        say "note: the old hoop-lite still runs, as process$old: stop and start it"
+    elif [ -z "$old_version" ]; then
+        say "next: put the key into HOOP_KEY, or its file's name into HOOP_KEY_FILE, and run hoop-lite doctor;"
+        say "      or run this again with --service"
+    fi
+}
+
+# Does a service run the program that was replaced? Sets `restart`.
+service_runs() {
+    if [ -e "$unit" ] && grep -q "^ExecStart=$prefix/bin/hoop-lite " "$unit"; then
+        restart="systemctl restart hoop-lite"
+        systemctl is-active --quiet hoop-lite.service
+    elif [ -e "$init_script" ] && grep -q "^command=\"$prefix/bin/hoop-lite\"" "$init_script"; then
+        restart="rc-service hoop-lite restart"
+        rc-service -q hoop-lite status >/dev/null 2>&1
     else
-        [ -n "$destdir" ] || say "next: HOOP_KEY=... $bin/hoop-lite doctor, or run this again with --service"
+        return 1
     fi
 }
 
@@ -218,6 +286,20 @@ find_checksum_tool() {
     fi
 }
 
+# The signature says who made the checksums; the checksums alone, that nothing was cut on its way.
+check_signature() {
+    [ -n "$public_key" ] || return 0
+    if ! has minisign; then
+        [ -z "$signature_wanted" ] || fail "minisign is needed to check the signature that --public-key asks for"
+        say "note: minisign is not installed, so the signature of the release is not checked"
+        return 0
+    fi
+    fetch "v$version/SHA256SUMS.minisig" "$work/SHA256SUMS.minisig"
+    minisign -V -q -P "$public_key" -m "$work/SHA256SUMS" -x "$work/SHA256SUMS.minisig" >/dev/null 2>&1 ||
+        fail "SHA256SUMS is not signed with the key $public_key: changed on its way, or another's; nothing was installed"
+    say "the signature of the release is right"
+}
+
 verify() {
     wanted=$(awk -v name="$1" '$2 == name || $2 == "*" name { print $1 }' "$work/SHA256SUMS")
     case $wanted in
@@ -233,12 +315,17 @@ verify() {
 # place MODE FROM TO [CHECK]: never a half-written file at TO, also while the old one runs.
 place() {
     mkdir -p "$(dirname "$3")"
-    partial=$(dirname "$3")/.$(basename "$3").new.$$
+    make_partial "$(dirname "$3")"
     cat "$2" >"$partial" || fail "cannot write $partial"
     chmod "$1" "$partial"
     [ -z "${4:-}" ] || "$4" "$partial"
     mv -f "$partial" "$3" || fail "cannot replace $3"
     partial=''
+}
+
+# A new file that only we can read, with a name that nobody can have put there before.
+make_partial() {
+    partial=$(mktemp "$1/.hoop-lite.XXXXXX") || fail "$1 cannot be written"
 }
 
 try_binary() {
@@ -284,19 +371,19 @@ find_service_manager() {
     fi
 }
 
-# Sets `key`, empty when the one that is there stays.
+# Sets `key`, empty when the one that is there stays. Nothing is installed yet.
 read_key() {
     key=''
-    if has_key && [ "$new_key" = no ]; then
-        say "the key in $env_file is kept (--new-key replaces it)"
-        return 0
-    fi
+    warn_of_arguments
     if [ -n "${HOOP_KEY:-}" ]; then
         key=$HOOP_KEY
     elif [ -n "$key_file" ]; then
         [ -r "$key_file" ] || fail "$key_file cannot be read"
         key=$(cat "$key_file")
-    elif (: </dev/tty) 2>/dev/null; then
+    elif has_key && [ "$new_key" = no ]; then
+        say "the key in $env_file is kept (--new-key or --key-file replaces it)"
+        return 0
+    elif has_terminal; then
         ask_key
     else
         say "no key was given: put it in $env_file, then start the service"
@@ -312,6 +399,98 @@ read_key() {
     *\'*) fail "the key holds a quote, which no key has" ;;
     esac
     judge_key
+    compare_with_kept_key
+}
+
+# `sudo HOOP_KEY=... sh install.sh` shows the key in the list of processes, and sudo logs it.
+warn_of_arguments() {
+    [ -n "${HOOP_KEY:-}" ] && [ -r "/proc/$PPID/cmdline" ] || return 0
+    if tr '\0' '\n' <"/proc/$PPID/cmdline" | grep -q '^HOOP_KEY='; then
+        say "warning: the key stood in the arguments of sudo, which others can read and sudo logs. Make a new one and"
+        say "         give it by --key-file, by the prompt, or by sudo --preserve-env=HOOP_KEY"
+    fi
+}
+
+# Another key than the one that is kept replaces it, but not unasked.
+compare_with_kept_key() {
+    has_key || return 0
+    kept=$(sed -n "s/^HOOP_KEY=//p" "$env_file" | sed "s/^['\"]//;s/['\"]\$//")
+    if [ "$key" = "$kept" ]; then
+        say "the key in $env_file is this one already"
+        key=''
+    elif [ "$force" = yes ] || [ "$new_key" = yes ]; then
+        say "the key of $(agent_of "$kept") in $env_file is replaced by that of $(agent_of "$key")"
+    elif has_terminal; then
+        printf 'replace the key of %s in %s by that of %s? [y/N] ' \
+            "$(agent_of "$kept")" "$env_file" "$(agent_of "$key")" >/dev/tty
+        read -r answer </dev/tty || answer=''
+        case $answer in
+        [yY]*) ;;
+        *)
+            say "the key in $env_file is kept"
+            key=''
+            ;;
+        esac
+    else
+        fail "another key, of $(agent_of "$kept"), is in $env_file: --force replaces it, and without HOOP_KEY and --key-file it is kept; nothing was installed"
+    fi
+}
+
+# The name in a key, which is no secret.
+agent_of() {
+    case $1 in
+    *://*:*@*) printf '%s\n' "$1" | sed 's|^[^:]*://\([^:@/]*\):.*|\1|;s|[^A-Za-z0-9_.-]|?|g' ;;
+    *) echo "another agent" ;;
+    esac
+}
+
+has_terminal() {
+    (: </dev/tty) 2>/dev/null
+}
+
+# What configures the agent goes from our environment into the service's, as NAME='VALUE' lines of
+# `$work/settings`. Nothing is installed yet.
+read_settings() {
+    : >"$work/settings"
+    HTTPS_PROXY=${HTTPS_PROXY:-${https_proxy:-}} NO_PROXY=${NO_PROXY:-${no_proxy:-}}
+    for variable in HOOP_TLSCA HOOP_TLSSERVERNAME HOOP_TLS_SKIP_VERIFY HOOP_GRPCURL HOOP_GRPC_INSECURE \
+        HOOP_SPIFFE_KEY_FILE HOOP_SPIFFE_NAME HTTPS_PROXY NO_PROXY LOG_LEVEL LOG_ENCODING \
+        $(env | sed -n 's/^\(HOOP_LITE_[A-Z_]*\)=.*/\1/p' | sort -u); do
+        case $variable in
+        HOOP_LITE_BASE_URL | HOOP_LITE_PUBLIC_KEY) continue ;;
+        esac
+        eval "value=\${$variable:-}"
+        [ -n "$value" ] || continue
+        [ "$variable" != HOOP_TLSCA ] || keep_authority
+        case $value in
+        *\'* | *"
+"*) fail "$variable holds a quote or a line end: write it into $env_file yourself" ;;
+        esac
+        printf "%s='%s'\n" "$variable" "$value" >>"$work/settings"
+    done
+    [ ! -s "$work/settings" ] ||
+        say "from the environment into $env_file: $(cut -d = -f 1 "$work/settings" | tr '\n' ' ')"
+}
+
+# The service reads no home and no folder of root's: an authority from there is copied beside the settings.
+keep_authority() {
+    case $value in
+    *-----BEGIN*) printf '%s\n' "$value" >"$work/ca.pem" ;;
+    base64://*) return 0 ;;
+    file://*)
+        path=${value#file://}
+        [ -r "$path" ] || fail "HOOP_TLSCA names $path, which cannot be read"
+        case $path in
+        "$config_dir"/*) return 0 ;;
+        /home/* | /root/* | /run/user/* | /tmp/* | /var/tmp/*) ;;
+        *) [ -z "$(find "$path" -prune -perm -004)" ] || return 0 ;;
+        esac
+        cat "$path" >"$work/ca.pem"
+        ;;
+    *) fail "HOOP_TLSCA is neither PEM text nor base64://... nor file://PATH: $value" ;;
+    esac
+    value=file:///etc/hoop-lite/ca.pem
+    say "the authority in HOOP_TLSCA is copied to $config_dir/ca.pem"
 }
 
 # The binary to be installed knows what a key is; the first check of its doctor reads it.
@@ -330,30 +509,36 @@ ask_key() {
     printf '\n' >/dev/tty
 }
 
+# A key, or what stands for one.
 has_key() {
-    [ -f "$env_file" ] && grep -q "^HOOP_KEY='\{0,1\}[^']" "$env_file"
+    [ -f "$env_file" ] && grep -q "^HOOP_\(KEY\|KEY_FILE\|SPIFFE_KEY_FILE\)=[\"']\{0,1\}[^\"']" "$env_file"
 }
 
 # The file is made readable by root alone before the key is in it; printf is part of the shell.
 write_env() {
-    if [ -z "$key" ] && [ -f "$env_file" ]; then
-        return 0
-    fi
     mkdir -p "$config_dir"
     chmod 755 "$config_dir"
-    partial=$config_dir/.env.new.$$
-    (
-        umask 077
-        {
+    [ ! -f "$work/ca.pem" ] || place 644 "$work/ca.pem" "$config_dir/ca.pem"
+    if [ -z "$key" ] && [ ! -s "$work/settings" ] && [ -f "$env_file" ]; then
+        return 0
+    fi
+    # What stands there already stays, but for what is set anew.
+    set -- -e '^HOOP_KEY=$'
+    for variable in $(cut -d = -f 1 "$work/settings") ${key:+HOOP_KEY HOOP_KEY_FILE}; do
+        set -- "$@" -e "^$variable="
+    done
+    make_partial "$config_dir"
+    {
+        if [ -n "$key" ] || [ ! -f "$env_file" ]; then
             printf "HOOP_KEY='%s'\n" "$key"
-            if [ -f "$env_file" ]; then
-                grep -v '^HOOP_KEY=' "$env_file" || :
-            else
-                first_settings
-            fi
-        } >"$partial"
-    )
-    chmod 600 "$partial"
+        fi
+        if [ -f "$env_file" ]; then
+            grep -v "$@" "$env_file" || :
+        else
+            first_settings
+        fi
+        cat "$work/settings"
+    } >"$partial"
     mv -f "$partial" "$env_file"
     partial=''
 }
@@ -388,13 +573,57 @@ install_service() {
         say "the service is installed but not started: it has no key yet"
         return 0
     fi
+    start_service
+    await_connection
+}
+
+start_service() {
+    log_bytes=$(wc -c 2>/dev/null <"$log_file" || echo 0)
     if [ "$manager" = systemd ]; then
-        systemctl restart hoop-lite.service
-        say "started; see: systemctl status hoop-lite, journalctl -u hoop-lite"
+        hint="systemctl status hoop-lite, journalctl -u hoop-lite"
+        systemctl restart hoop-lite.service || not_connected "the service did not start ($hint)"
     else
-        rc-service hoop-lite restart
-        say "started; see: rc-service hoop-lite status, /var/log/hoop-lite.log"
+        hint="rc-service hoop-lite status, $log_file"
+        rc-service hoop-lite restart || not_connected "the service did not start ($hint)"
     fi
+    say "started; see: $hint"
+}
+
+# What the service says of itself decides, for at most 20 s.
+await_connection() {
+    waited=0
+    until is_connected; do
+        [ "$waited" -lt 20 ] || not_connected "not connected after $waited s; the service goes on trying"
+        sleep 1
+        waited=$((waited + 1))
+    done
+    say "connected to the gateway"
+}
+
+is_connected() {
+    if [ "$manager" = systemd ]; then
+        # What it tells its manager by sd_notify(3).
+        told=$(systemctl show --property=StatusText --value hoop-lite.service) || told=''
+        case $told in
+        connected* | *"accepts the key"*) return 0 ;;
+        esac
+    else
+        # What it has logged since it was started.
+        told=$(tail -c "+$((log_bytes + 1))" "$log_file" 2>/dev/null) || told=''
+        case $told in
+        *"connected with success"* | *"accepts the key"*) return 0 ;;
+        esac
+    fi
+    return 1
+}
+
+not_connected() {
+    say "$1"
+    say "hoop-lite doctor --service says:"
+    if "$bin/hoop-lite" doctor --service; then
+        say "no fault was found; look again: $hint"
+    fi
+    exit 3
 }
 
 make_user() {
@@ -419,16 +648,20 @@ uninstall() {
     remove "$bin/hoop-lite"
     each_page remove_page
     if [ "$purge" = yes ]; then
-        for folder in "$config_dir" "$destdir/var/lib/hoop-lite" "$destdir/var/lib/private/hoop-lite" \
-            "$destdir/var/log/hoop-lite.log"; do
+        for folder in "$config_dir" "$destdir/var/lib/hoop-lite" "$destdir/var/lib/private/hoop-lite" "$log_file"; do
             if [ -e "$folder" ] || [ -L "$folder" ]; then
                 rm -rf "$folder"
+                removed=yes
                 say "removed $folder"
             fi
         done
     elif [ -d "$config_dir" ]; then
         say "kept $config_dir with the key (--purge removes it)"
     fi
+    [ "$removed" = no ] || return 0
+    say "nothing to remove: no hoop-lite is installed in $prefix"
+    elsewhere=$(command -v hoop-lite || :)
+    [ -z "$elsewhere" ] || say "note: there is one at $elsewhere: --uninstall --prefix $(dirname "$(dirname "$elsewhere")")"
 }
 
 remove_service() {
@@ -447,6 +680,7 @@ remove_service() {
 remove() {
     if [ -e "$1" ]; then
         rm -f "$1" || fail "cannot remove $1"
+        removed=yes
         say "removed $1"
     fi
 }
@@ -461,8 +695,8 @@ can_write() {
     done
     [ -d "$folder" ] || return 1
     # Asked by doing it: root's answer from `test -w` is wrong on a read-only file system.
-    (: >"$folder/.hoop-lite.probe.$$") 2>/dev/null || return 1
-    rm -f "$folder/.hoop-lite.probe.$$"
+    probe=$(mktemp "$folder/.hoop-lite.XXXXXX" 2>/dev/null) || return 1
+    rm -f "$probe"
 }
 
 has() {

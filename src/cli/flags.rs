@@ -1,5 +1,6 @@
 //! The one table of commands, flags and variables: parsing, help, man page and completions read it.
 
+use crate::config::beside::DATABASE_URI;
 use crate::config::settings;
 
 /// Which command a flag belongs to or a line calls.
@@ -567,7 +568,7 @@ const fn database(name: &'static str, help: &'static str) -> Flag {
         name,
         short: None,
         value: FlagValue::Secret("URI"),
-        variable: Some("HOOP_DB_URI"),
+        variable: Some(DATABASE_URI),
         help,
         commands: RUN,
     }

@@ -17,7 +17,7 @@ pub use error::{Shown, UsageError};
 pub use flags::{COMMANDS, CommandName, FLAGS, VARIABLES};
 
 use crate::base::Secret;
-use crate::config::beside::BesideSettings;
+use crate::config::beside::{BesideSettings, DATABASE_URI};
 use crate::config::{ConfigError, Settings, Surroundings, settings};
 use flags::{CommandEntry, Operand};
 use nearest::{near, nearest};
@@ -293,7 +293,7 @@ fn agent_options(typed: &Typed) -> Result<AgentOptions, UsageError> {
     let mut options = AgentOptions::default();
     for (flag, value) in &typed.flags {
         match flag.variable {
-            Some("HOOP_DB_URI") => {}
+            Some(DATABASE_URI) => {}
             Some(variable) => options.overrides.push((variable, value.clone())),
             None if flag.name == "debug" && value == "true" => {
                 options
@@ -346,7 +346,7 @@ fn run_options(typed: Typed) -> Result<RunOptions, UsageError> {
         });
     }
     let database = typed.flags.iter().rev();
-    let mut database = database.filter(|(flag, _)| flag.variable == Some("HOOP_DB_URI"));
+    let mut database = database.filter(|(flag, _)| flag.variable == Some(DATABASE_URI));
     Ok(RunOptions {
         agent: agent_options(&typed)?,
         name,

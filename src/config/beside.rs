@@ -31,6 +31,9 @@ impl BesideSettings {
     }
 }
 
+/// The variable that has the URI of the database that is published, where no flag does.
+pub const DATABASE_URI: &str = "HOOP_DB_URI";
+
 /// Whoever writes 0 may mean never.
 const KILL_AFTER_MIN: Duration = Duration::from_secs(1);
 /// Nobody waits longer for a program that was asked to end.
@@ -44,7 +47,7 @@ pub fn is_secret(surroundings: Surroundings<'_>, name: &str) -> bool {
         KEY_FILE,
         "HOOP_DSN",
         SPIFFE_KEY_FILE,
-        "HOOP_DB_URI",
+        DATABASE_URI,
     ];
     let is_set = |name: &str| surroundings.get(name).is_some();
     // A static token is the key only where no other is and the gateway is named.

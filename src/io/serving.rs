@@ -364,6 +364,8 @@ impl Serving {
             None => match entry.read(channel, &mut self.discard) {
                 Ok(size @ 1..) => {
                     debug_assert!(size <= limits::PAYLOAD_BYTES_MAX);
+                    let report = Report::Received { size };
+                    ground.agent.handle_report(now, id, report);
                     return self.targets.queue_read(id, channel);
                 }
                 other => other,

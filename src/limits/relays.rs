@@ -23,8 +23,15 @@ pub const PROBE_BYTES_MAX: usize = 2048;
 /// An errand, a query's cancel request for one, is over within this: nobody waits for it.
 pub const ERRAND_MAX: Duration = Duration::from_secs(2);
 
-/// Errands at once, a user three quarters of them; beyond these, what they were to stop goes on.
+/// Errands at once beside the relays, a user three quarters of them, and each of his sessions three quarters of
+/// those; beyond these, what they were to stop goes on.
 pub const ERRAND_COUNT_MAX: usize = 64;
+/// See [`ERRAND_COUNT_MAX`].
+pub const ERRAND_COUNT_OF_SESSION_MAX: usize = ERRAND_COUNT_MAX * 9 / 16;
+
+/// Connections at once for which there was no room among the relays: each may say what it wants, which may be the
+/// end of another's query, and is refused in its own words.
+pub const WAITING_COUNT_MAX: usize = 64;
 
 /// Bytes that may wait unsent in the kernel for one target: more would hide that it has stalled.
 pub const TARGET_UNSENT_BYTES: u32 = 128 * 1024;
@@ -43,6 +50,10 @@ pub const TARGET_SILENCE_MAX: Duration = Duration::from_secs(150);
 /// without progress.
 pub const LINGER_MAX: Duration = Duration::from_secs(10);
 
+/// In that time so much of what it says is read and forgotten once it has everything: more than both kernels hold,
+/// so that a server which hears of its client's end can say so. Who says more waits until the time is over.
+pub const LINGER_DISCARD_MAX: usize = 16 * 1024 * 1024;
+
 /// In between, what the kernel holds for it is looked at this often.
 pub const LINGER_LOOK: Duration = Duration::from_millis(2500);
 
@@ -51,6 +62,7 @@ const _: () = assert!(
         == TARGET_SILENCE_MAX.as_secs()
 );
 const _: () = assert!(LINGER_LOOK.as_millis() * 2 < LINGER_MAX.as_millis());
+const _: () = assert!(ERRAND_COUNT_OF_SESSION_MAX < ERRAND_COUNT_MAX * 3 / 4);
 
 // -- queues ---------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@
 //! runs (so that it is cancelled when its client vanishes), whether the client said goodbye (so that
 //! the server's end needs no word), and where a piece for the client must be cut.
 
+use crate::wire::sink::Packets;
+
 /// hoop's client takes a packet of this size or more that starts with `K` for a backend's key.
 const KEY_PACKET_BYTES: usize = 13;
 
@@ -63,6 +65,16 @@ impl Relay {
             is_busy: false,
             cancel_key: None,
             has_trusted_blindly: false,
+        }
+    }
+
+    /// The server's `bytes` go to the client, cut where that is needed.
+    pub(super) fn pass(&mut self, bytes: &[u8], to_client: &mut dyn Packets) {
+        let (first, rest) = bytes.split_at(self.server_sent(bytes).unwrap_or_default());
+        for part in [first, rest] {
+            if !part.is_empty() {
+                to_client.packet(part);
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use crate::base::{Secret, wipe};
 use crate::limits;
 use crate::wire::base64;
+use crate::wire::der::{Der, SEQUENCE, rsa_key};
 use number::Modulus;
 
 /// Who has the other half can read what it encrypts.
@@ -30,15 +31,7 @@ impl PublicKey {
         let inner = behind(text, b"-----BEGIN PUBLIC KEY-----")?;
         let end = inner.windows(5).position(|window| window == b"-----")?;
         let der = base64::decode(&inner[..end]).ok()?;
-        let mut outer = Der(&der).element(SEQUENCE)?;
-        let algorithm = outer.element(SEQUENCE)?;
-        let inner = outer.element(BIT_STRING)?;
-        if !algorithm.0.starts_with(RSA_ENCRYPTION) {
-            return None;
-        }
-        let mut key = Der(inner.0.strip_prefix(&[0])?).element(SEQUENCE)?;
-        let modulus = key.number()?;
-        let exponent = key.number()?;
+        let [modulus, exponent] = rsa_key(Der(&der).expect(SEQUENCE)?)?;
         let size = limits::RSA_MODULUS_BYTES_MIN..=limits::RSA_MODULUS_BYTES_MAX;
         let is_sound = size.contains(&modulus.len()) && (1..=3).contains(&exponent.len());
         let exponent = exponent.iter().take(3);
@@ -85,39 +78,6 @@ fn mask(bytes: &mut [u8], seed: &[u8]) {
 fn behind<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
     let at = text.windows(mark.len()).position(|window| window == mark)?;
     text.get(at + mark.len()..)
-}
-
-const SEQUENCE: u8 = 0x30;
-const BIT_STRING: u8 = 3;
-const INTEGER: u8 = 2;
-/// The object identifier 1.2.840.113549.1.1.1.
-const RSA_ENCRYPTION: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
-
-/// Elements that are left.
-struct Der<'a>(&'a [u8]);
-
-impl<'a> Der<'a> {
-    fn element(&mut self, tag: u8) -> Option<Der<'a>> {
-        let (len, rest) = match self.0 {
-            [first, len @ 0..=0x7f, rest @ ..] if *first == tag => (usize::from(*len), rest),
-            [first, 0x81, len, rest @ ..] if *first == tag => (usize::from(*len), rest),
-            [first, 0x82, high, low, rest @ ..] if *first == tag => {
-                (usize::from(u16::from_be_bytes([*high, *low])), rest)
-            }
-            _ => return None,
-        };
-        let (content, rest) = rest.split_at_checked(len)?;
-        self.0 = rest;
-        Some(Der(content))
-    }
-
-    /// A positive one, without the zeros before it.
-    fn number(&mut self) -> Option<&'a [u8]> {
-        let digits = self.element(INTEGER)?.0;
-        let start = digits.iter().position(|byte| *byte != 0)?;
-        let is_negative = digits[0] & 0x80 != 0;
-        (!is_negative).then(|| &digits[start..])
-    }
 }
 
 #[cfg(test)]

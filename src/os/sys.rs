@@ -10,6 +10,8 @@ use std::ffi::c_int;
 use std::io;
 
 mod children;
+#[cfg(all(target_arch = "x86_64", any(test, target_env = "musl")))]
+mod copy;
 mod domain;
 mod guard;
 mod kernel_files;

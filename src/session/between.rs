@@ -15,6 +15,7 @@ mod entering;
 mod stage;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 use self::entering::explain;
@@ -184,7 +185,7 @@ impl Machine for Between {
         // Data that ends like a goodbye has a server that reads, which sees the end by itself: there is nothing to cancel.
         let next = match (&self.stage, self.peer) {
             (Stage::Relaying(relay), Some(peer)) if relay.is_busy() && !relay.said_goodbye() => {
-                match relay.cancel_key() {
+                match relay.cancel_key().cloned() {
                     Some(key) => Next::Errand(Where::Peer(peer), self.errand_of(key)),
                     None => Next::Go,
                 }
@@ -198,7 +199,10 @@ impl Machine for Between {
         let (cause, text) = match why {
             Why::Stopping => (Cause::Stopping, "the agent is shutting down: connect again"),
             Why::Stalled => (Cause::Unreachable, super::STALLED),
-            Why::NoRoom => (Cause::Full, "the agent has no room for another connection"),
+            Why::NoRoom => (
+                Cause::Full,
+                "the agent has no room for another connection: close some, or try again later",
+            ),
         };
         let refusal = Refusal::new(cause, text);
         // What a stalled one holds is needed at once by others.
@@ -256,22 +260,32 @@ impl Machine for Between {
         }
     }
 
-    fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
-        match &self.stage {
-            Stage::Relaying(relay) => {
-                let own = relay.cancel_key()?;
-                // The server looks at the secret.
-                (own.pid == key.pid).then_some((self.peer?, self.errand_of(key)))
-            }
-            _ => None,
+    fn runs(&self, number: u32) -> bool {
+        self.cancel_key().is_some_and(|own| own.pid == number)
+    }
+
+    fn errand(&mut self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
+        let is_under_way = self.under_way.strong_count() > 0;
+        if is_under_way || self.cancel_key() != Some(key) {
+            return None;
         }
+        Some((self.peer?, self.errand_of(key.clone())))
     }
 }
 
 impl Between {
+    fn cancel_key(&self) -> Option<&CancelKey> {
+        match &self.stage {
+            Stage::Relaying(relay) => relay.cancel_key(),
+            _ => None,
+        }
+    }
+
     /// The errand that cancels what `key` stands for, as this connection would do it.
-    fn errand_of(&self, key: &CancelKey) -> Box<dyn Machine> {
-        Box::new(Errand::new(key.clone(), self.secured.clone()))
+    fn errand_of(&mut self, key: CancelKey) -> Box<dyn Machine> {
+        let mark = Rc::new(());
+        self.under_way = Rc::downgrade(&mark);
+        Box::new(Errand::new(key, self.secured.clone(), mark))
     }
 }
 

@@ -750,7 +750,7 @@ fn a_query_that_nobody_waits_for_is_cancelled_at_its_very_server() {
 fn a_cancel_request_is_for_the_connection_that_has_its_key() {
     for is_secure in [true, false] {
         let mut asking = relaying(is_secure);
-        let world = relaying(is_secure);
+        let mut world = relaying(is_secure);
         asking.machine = World::new(
             account(SslMode::Require),
             Conduct::new(Method::Trust),
@@ -762,14 +762,21 @@ fn a_cancel_request_is_for_the_connection_that_has_its_key() {
         let Some(Next::Cancel(key)) = asking.end.take() else {
             panic!("no cancel")
         };
+        let guessed = CancelKey {
+            secret: b"JJJJ"[..].into(),
+            ..key.clone()
+        };
+        assert!(world.machine.runs(4711) && world.machine.errand(&guessed).is_none());
         let (peer, errand) = world.machine.errand(&key).unwrap();
         assert_eq!(peer, PEER.parse().unwrap());
+        assert!(world.machine.errand(&key).is_none(), "it is under way");
         assert_eq!(
             carried_out(world, errand),
             (4711, b"KKKK".to_vec(), is_secure)
         );
         let other = CancelKey { pid: 4712, ..key };
-        assert!(relaying(is_secure).machine.errand(&other).is_none());
+        let mut another = relaying(is_secure).machine;
+        assert!(!another.runs(4712) && another.errand(&other).is_none());
     }
 }
 

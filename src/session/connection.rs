@@ -362,7 +362,7 @@ impl Connection {
                 target: self.target,
             };
             if let Next::Errand(place, machine) = middle.call(Call::ClientLeft, &ends, turn) {
-                turn.start_errand(about, place, machine);
+                turn.start_errand(key, about, place, machine);
             }
         }
         self.forget(about, turn);

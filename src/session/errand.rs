@@ -2,6 +2,7 @@
 //! went; the server closes the connection when it is done.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::means::Means;
@@ -20,17 +21,20 @@ pub struct Errand {
     client: Option<Client>,
     wire: Wire,
     from_server: ByteBuf,
+    /// Whoever sent it can see that it is under way.
+    _mark: Rc<()>,
 }
 
 impl Errand {
     /// Cancels what `key` stands for, over TLS where `secured` says how.
-    pub fn new(key: CancelKey, secured: Option<(TlsWish, Client)>) -> Self {
+    pub fn new(key: CancelKey, secured: Option<(TlsWish, Client)>, mark: Rc<()>) -> Self {
         let (wish, client) = secured.unzip();
         Self {
             cancel: Some(Cancel::new(key, wish)),
             client,
             wire: Wire::default(),
             from_server: ByteBuf::new(),
+            _mark: mark,
         }
     }
 

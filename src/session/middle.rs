@@ -15,7 +15,6 @@ use super::turn::Turn;
 use crate::base::plain::Word;
 use crate::base::{ByteBuf, TimerId};
 use crate::limits;
-use crate::login::CancelKey;
 use crate::packet::{Kind, SpecEntry, spec};
 
 /// What a machine is told; see [`Machine`].
@@ -78,22 +77,22 @@ pub(super) struct Middle {
     /// Of what waits.
     progress: Progress,
     timer: Option<TimerId>,
-    /// It has a place among the relays, for want of a target.
-    has_place: bool,
+    /// Where it has a place, for want of a target.
+    place: Option<Table>,
     /// The target's bytes are being read to the machine.
     reads_to_machine: bool,
 }
 
 impl Middle {
-    /// Its user has paid for a place.
-    pub(super) fn new(now: Instant, machine: Box<dyn Machine>) -> Self {
+    /// Its user has paid for a place in this table.
+    pub(super) fn new(now: Instant, machine: Box<dyn Machine>, place: Table) -> Self {
         Self {
             machine,
             from_client: ByteBuf::new(),
             held: 0,
             progress: Progress::new(now),
             timer: None,
-            has_place: true,
+            place: Some(place),
             reads_to_machine: false,
         }
     }
@@ -180,11 +179,6 @@ impl Middle {
         self.machine.needs_room()
     }
 
-    /// How to cancel what `key` stands for, if that runs here.
-    pub(super) fn errand(&self, key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
-        self.machine.errand(key)
-    }
-
     /// The last [`Middle::slot`] was the machine's.
     pub(super) fn reads_to_machine(&self) -> bool {
         self.reads_to_machine
@@ -208,7 +202,7 @@ impl Middle {
         }
     }
 
-    /// The machine behind it, where its way to a target is handed on.
+    /// The machine behind it, for what it is asked beside its calls.
     pub(super) fn machine(&mut self) -> &mut dyn Machine {
         &mut *self.machine
     }
@@ -230,14 +224,16 @@ impl Middle {
 
     /// Takes a place for want of a target; `false`: there is none.
     pub(super) fn take_place(&mut self, about: &About, shares: &mut Shares) -> bool {
-        self.has_place = self.has_place || shares.take(about.user, Table::Relays, 1).is_ok();
-        self.has_place
+        if self.place.is_none() && shares.take(about.user, Table::Relays, 1).is_ok() {
+            self.place = Some(Table::Relays);
+        }
+        self.place.is_some()
     }
 
     /// Gives the place back that it had for want of a target.
     pub(super) fn give_place(&mut self, about: &About, shares: &mut Shares) {
-        if std::mem::take(&mut self.has_place) {
-            shares.give(about.user, Table::Relays, 1);
+        if let Some(table) = self.place.take() {
+            shares.give(about.user, table, 1);
         }
     }
 

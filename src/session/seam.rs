@@ -97,8 +97,14 @@ pub trait Machine {
     /// The way to a new target, which stands. [`Machine::started`] does not follow.
     fn take_kept(&mut self, _: Wire) {}
 
-    /// How to cancel what `key` stands for, and at which address, if a query of its number runs here.
-    fn errand(&self, _key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
+    /// The server gave this number to the connection, by which its queries are cancelled.
+    fn runs(&self, _number: u32) -> bool {
+        false
+    }
+
+    /// How to cancel what `key` stands for, and at which address. `None`: it is not the key of this connection,
+    /// or that is being done.
+    fn errand(&mut self, _key: &CancelKey) -> Option<(SocketAddr, Box<dyn Machine>)> {
         None
     }
 }

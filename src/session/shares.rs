@@ -27,9 +27,11 @@ pub(super) enum Table {
     Bytes,
     /// Errands under way.
     Errands,
+    /// Connections that found no room among the relays, and may say what they want.
+    Waiting,
 }
 
-const TABLES: usize = 6;
+const TABLES: usize = 7;
 
 /// Names a user for as long as something is his.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -63,6 +65,14 @@ impl Full {
             is_share: false,
         }
     }
+
+    /// The table has room, but not for whoever asks.
+    pub(super) fn share(table: Table) -> Self {
+        Self {
+            table,
+            is_share: true,
+        }
+    }
 }
 
 impl fmt::Display for Full {
@@ -74,6 +84,7 @@ impl fmt::Display for Full {
             Table::Files => "secret files",
             Table::Bytes => "memory for parameters",
             Table::Errands => "cancel requests",
+            Table::Waiting => "connections without room",
         };
         f.write_str("the agent's ")?;
         f.write_str(what)?;
@@ -105,6 +116,7 @@ impl Shares {
                 limits::SECRET_FILE_COUNT_MAX,
                 limits::SESSIONS_BYTES_MAX,
                 limits::ERRAND_COUNT_MAX,
+                limits::WAITING_COUNT_MAX,
             ],
             taken: [0; TABLES],
             users: Slab::new(usize::MAX),
@@ -135,10 +147,7 @@ impl Shares {
         }
         // Rounded up: the only place of a table is for whoever comes first.
         if his + amount > most - most / 4 {
-            return Err(Full {
-                table,
-                is_share: true,
-            });
+            return Err(Full::share(table));
         }
         Ok(())
     }
@@ -183,6 +192,7 @@ mod tests {
         Table::Files,
         Table::Bytes,
         Table::Errands,
+        Table::Waiting,
     ];
 
     fn small(most: usize) -> Shares {

@@ -28,7 +28,7 @@ use super::names::{ConnectionId, SessionKey};
 use super::output::End;
 use super::report::{Channel, Exit, Peer};
 use super::seam::Machine;
-use super::shares::UserKey;
+use super::shares::{Table, UserKey};
 use super::verdict::{Ended, Linger, Overdue, PeerSeen, Started};
 use crate::base::ByteBuf;
 use crate::limits;
@@ -86,6 +86,8 @@ pub(super) struct Target {
     end: End,
     /// Since when its machine was seen to acknowledge nothing.
     silent_since: Option<Instant>,
+    /// Bytes that it has said since nobody listens.
+    discarded: usize,
 }
 
 impl Target {
@@ -111,6 +113,7 @@ impl Target {
             drain: None,
             end: End::Forced,
             silent_since: None,
+            discarded: 0,
         }
     }
 
@@ -332,6 +335,9 @@ impl Target {
 
     /// `size` bytes of it were read.
     pub(super) fn note_output(&mut self, size: usize, room: Duration) {
+        if self.stage == Stage::Lingering {
+            self.discarded = self.discarded.saturating_add(size);
+        }
         if let Some(drain) = &mut self.drain {
             drain.note(size, room);
         }
@@ -388,17 +394,19 @@ impl Target {
         self.user
     }
 
-    /// Secret files of its process.
-    pub(super) fn files(&self) -> usize {
-        self.files
+    /// What its user gets back when it is closed. An errand has no place among the relays: what it is to stop may
+    /// be what fills them.
+    pub(super) fn takes(&self) -> [(Table, usize); 4] {
+        let is_process = matches!(self.owner, Owner::Process { .. });
+        [
+            (Table::Files, self.files),
+            (Table::Processes, usize::from(is_process)),
+            (Table::Errands, usize::from(self.is_errand)),
+            (Table::Relays, usize::from(!self.is_errand)),
+        ]
     }
 
-    /// A process, not a connection.
-    pub(super) fn is_process(&self) -> bool {
-        matches!(self.owner, Owner::Process { .. })
-    }
-
-    /// It was dialled for an errand, and has its place among them until it is closed.
+    /// It was dialled for an errand.
     pub(super) fn is_errand(&self) -> bool {
         self.is_errand
     }
@@ -435,10 +443,17 @@ impl Target {
         self.stage == Stage::Lingering
     }
 
-    /// The channel is to be read: it is open, and a waiting probe has not said enough.
+    /// The channel is to be read: it is open, and has not said enough. A waiting probe may have, and who says on
+    /// and on though nobody listens; but where bytes wait for it, it may have to be heard before it takes them.
     pub(super) fn wants_read(&self, channel: Channel) -> bool {
-        let is_full = matches!(self.owner, Owner::Probe(..)) && self.probe_room() == 0;
-        self.stage != Stage::Starting && self.open[channel.index()] && !is_full
+        let is_enough = match self.stage {
+            Stage::Starting => true,
+            Stage::Streaming => matches!(self.owner, Owner::Probe(..)) && self.probe_room() == 0,
+            Stage::Lingering => {
+                self.discarded >= limits::LINGER_DISCARD_MAX && self.input.is_empty()
+            }
+        };
+        !is_enough && self.open[channel.index()]
     }
 
     /// Bytes that leave for it must be acknowledged in time.

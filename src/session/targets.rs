@@ -55,6 +55,8 @@ struct Entry {
 /// See the module.
 pub(super) struct Targets {
     entries: Slab<Box<Entry>>,
+    /// Those of errands, with the session of each.
+    errands: Vec<(TargetId, SessionKey)>,
     timers: Timers<Due>,
     outputs: VecDeque<Output>,
     dirty: Vec<TargetId>,
@@ -80,7 +82,8 @@ impl Targets {
     /// An empty table.
     pub(super) fn new(limits: &SessionLimits) -> Self {
         Self {
-            entries: Slab::new(limits.relay_count_max),
+            entries: Slab::new(limits.relay_count_max + limits::ERRAND_COUNT_MAX),
+            errands: Vec::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             dirty: Vec::new(),
@@ -141,6 +144,7 @@ impl Targets {
     pub(super) fn remove(&mut self, id: TargetId, reset: bool) -> Option<Target> {
         self.disarm(id);
         let target = self.entries.remove(id.0)?.target;
+        self.errands.retain(|(errand, _)| *errand != id);
         self.budget.discard(target.input().len());
         let end = target.end();
         let close = Output::Close {

@@ -471,6 +471,27 @@ fn a_target_that_was_given_everything_is_left_in_good_order() {
 }
 
 #[test]
+fn a_target_that_says_on_and_on_is_not_heard_for_ever_when_nobody_listens() {
+    let mut world = World::new();
+    world.open_tcp("s");
+    world.tcp_write("s", "1", b"xx");
+    let target = world.connected();
+    world.deliver_to(Kind::AgentCloseTCPConnection, "s", "1", b"");
+    let size = limits::PAYLOAD_BYTES_MAX;
+    for _ in 0..limits::LINGER_DISCARD_MAX / size {
+        assert!(world.sessions.wants_read(target, Channel::Output));
+        world.report(target, Report::Received { size });
+    }
+    // It may want to be heard first, but it has had its bytes then.
+    assert!(world.sessions.wants_read(target, Channel::Output));
+    assert_eq!(world.takes(target, 2), b"xx");
+    assert!(!world.sessions.wants_read(target, Channel::Output));
+    world.wait(limits::LINGER_MAX + limits::LINGER_LOOK);
+    assert_eq!(world.closed(), (target, false));
+    assert!(world.sent().is_empty());
+}
+
+#[test]
 fn ids_are_compared_whole() {
     let mut world = World::new();
     world.open_tcp("s");

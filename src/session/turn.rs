@@ -6,7 +6,7 @@ use super::about::About;
 use super::counters::Counters;
 use super::environment::AgentEnvironment;
 use super::means::Means;
-use super::names::TargetId;
+use super::names::{SessionKey, TargetId};
 use super::output::{Output, Where};
 use super::seam::{Machine, Sides, ToClient};
 use super::shares::{Full, Shares, Table, UserKey};
@@ -47,25 +47,16 @@ impl Turn<'_> {
         files: usize,
         timeout: Option<Duration>,
     ) -> Result<TargetId, Full> {
-        let is_process = matches!(owner, Owner::Process { .. });
-        self.shares.ask(user, Table::Files, files)?;
-        self.shares
-            .ask(user, Table::Processes, usize::from(is_process))?;
-        let is_errand = matches!(owner, Owner::Errand(_));
-        self.shares
-            .ask(user, Table::Errands, usize::from(is_errand))?;
-        self.shares.take(user, Table::Relays, 1)?;
-        // All were asked for.
-        let _ = self
-            .shares
-            .take(user, Table::Processes, usize::from(is_process));
-        let _ = self
-            .shares
-            .take(user, Table::Errands, usize::from(is_errand));
-        let _ = self.shares.take(user, Table::Files, files);
         let target = Target::new(owner, user, files, self.now);
+        for (table, amount) in target.takes() {
+            self.shares.ask(user, table, amount)?;
+        }
+        for (table, amount) in target.takes() {
+            // It was asked for.
+            let _ = self.shares.take(user, table, amount);
+        }
         let id = self.targets.insert(self.now, target, timeout);
-        // The table of shares is not larger.
+        // The tables of shares are not larger.
         id.ok_or(Full::table(Table::Relays))
     }
 
@@ -114,10 +105,21 @@ impl Turn<'_> {
         }
     }
 
-    /// Lets a machine run at `place` for nobody, if the user of `about` may have one more.
-    pub(super) fn start_errand(&mut self, about: &About, place: Where, machine: Box<dyn Machine>) {
+    /// Lets a machine of this session run at `place` for nobody, if it and its user may have one more.
+    pub(super) fn start_errand(
+        &mut self,
+        session: SessionKey,
+        about: &About,
+        place: Where,
+        machine: Box<dyn Machine>,
+    ) {
         let timeout = Some(limits::ERRAND_MAX);
-        let id = match self.new_target(about.user, Owner::Errand(machine), 0, timeout) {
+        let is_full = self.targets.errands_of(session) >= limits::ERRAND_COUNT_OF_SESSION_MAX;
+        let id = match is_full {
+            true => Err(Full::share(Table::Errands)),
+            false => self.new_target(about.user, Owner::Errand(machine), 0, timeout),
+        };
+        let id = match id {
             Ok(id) => id,
             Err(full) => {
                 let sid = Word(&about.id);
@@ -141,6 +143,7 @@ impl Turn<'_> {
         // There is nothing yet that it could answer to.
         let _ = machine.dialled(&mut sides);
         self.targets.put_errand(id, machine);
+        self.targets.note_errand(id, session);
         self.dial(id, place);
     }
 }
@@ -149,13 +152,8 @@ impl Turn<'_> {
 pub(super) fn close_target(targets: &mut Targets, shares: &mut Shares, id: TargetId, reset: bool) {
     if let Some(target) = targets.remove(id, reset) {
         let user = target.user();
-        shares.give(user, Table::Files, target.files());
-        if target.is_process() {
-            shares.give(user, Table::Processes, 1);
+        for (table, amount) in target.takes() {
+            shares.give(user, table, amount);
         }
-        if target.is_errand() {
-            shares.give(user, Table::Errands, 1);
-        }
-        shares.give(user, Table::Relays, 1);
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Outcome};
 use crate::base::{Rng, Secret};
 use crate::cli::{AgentOptions, RunOptions, misspelt};
+use crate::config::beside::DATABASE_URI;
 use crate::config::{
     Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
 };
@@ -30,7 +31,7 @@ use crate::tls::{Alpn, Client, Configurations, Versions};
 pub use error::StartError;
 
 use beside::BesideProgram;
-use publication::{DATABASE_URI, ORGANISATION_AGENT, Publication};
+use publication::{ORGANISATION_AGENT, Publication};
 use sources::System;
 use variables::{StartVariables, wipe};
 
@@ -104,7 +105,8 @@ fn published(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Publication>, StartError> {
     let database = options.database_uri.clone();
-    let database = database.or_else(|| variable(DATABASE_URI).map(Secret::new));
+    let named = || variable(DATABASE_URI).filter(|uri| !uri.is_empty());
+    let database = database.or_else(|| named().map(Secret::new));
     if config.name.as_deref() != Some(ORGANISATION_AGENT) {
         let wants_to = options.name.is_some()
             || options.command.is_some()

@@ -13,9 +13,6 @@ use crate::wire::percent;
 /// The gateway stores an organisation key under this agent name.
 pub const ORGANISATION_AGENT: &str = "_default";
 
-/// The variable that has the database's URI where no flag does.
-pub const DATABASE_URI: &str = "HOOP_DB_URI";
-
 /// Upstream's bound for the name.
 const NAME_CHARS_MAX: usize = 252;
 

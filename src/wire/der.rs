@@ -36,6 +36,13 @@ impl<'a> Der<'a> {
         Some((tag, content))
     }
 
+    /// The digits of the next value, which must be a positive number, without the zeros before them.
+    fn positive(&mut self) -> Option<&'a [u8]> {
+        let digits = self.expect(INTEGER)?;
+        let start = digits.iter().position(|byte| *byte != 0)?;
+        digits.get(start..).filter(|_| digits[0] & 0x80 == 0)
+    }
+
     /// The content of the next value, which must have this tag.
     pub fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (found, content) = self.next_value()?;
@@ -76,16 +83,22 @@ impl<'a> CertificateParts<'a> {
 
     /// Bits of its RSA key; `None` for a key of another kind.
     pub fn rsa_bits(&self) -> Option<usize> {
-        let mut key = Der(self.key);
-        if Der(key.expect(SEQUENCE)?).expect(OBJECT_IDENTIFIER)? != RSA {
-            return None;
-        }
-        // The first byte counts unused bits.
-        let (_, key) = key.expect(BIT_STRING)?.split_first()?;
-        let modulus = Der(Der(key).expect(SEQUENCE)?).expect(INTEGER)?;
-        let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
-        Some((modulus.len() - zeros) * 8)
+        let [modulus, _] = rsa_key(self.key)?;
+        Some(modulus.len() * 8)
     }
+}
+
+/// Modulus and exponent of a public key with its algorithm, without the zeros before them. `None` for a key of
+/// another kind.
+pub fn rsa_key(key: &[u8]) -> Option<[&[u8]; 2]> {
+    let mut key = Der(key);
+    if Der(key.expect(SEQUENCE)?).expect(OBJECT_IDENTIFIER)? != RSA {
+        return None;
+    }
+    // The first byte counts unused bits.
+    let key = key.expect(BIT_STRING)?.strip_prefix(&[0])?;
+    let mut numbers = Der(Der(key).expect(SEQUENCE)?);
+    Some([numbers.positive()?, numbers.positive()?])
 }
 
 /// rsaEncryption.

@@ -341,8 +341,8 @@ impl World {
             Outcome::Bytes(size) => {
                 if is_wanted {
                     self.model.relayed(target.relay, slot, size);
-                    self.report(id, Report::Received { size });
                 }
+                self.report(id, Report::Received { size });
                 self.wake(id, Duration::ZERO);
                 self.queue_read(id, channel);
             }

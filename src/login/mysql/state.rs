@@ -78,26 +78,8 @@ pub struct ExpectKey {
     pub(super) seed: [u8; 20],
 }
 
-// In boxes, since a login is moved at every step and its states are of very different sizes.
-macro_rules! states {
-    ($($state:ident,)+) => {
-        $(
-            impl From<Box<$state>> for MysqlLogin {
-                fn from(state: Box<$state>) -> Self {
-                    Self::$state(state)
-                }
-            }
-
-            impl From<$state> for MysqlLogin {
-                fn from(state: $state) -> Self {
-                    Self::$state(Box::new(state))
-                }
-            }
-        )+
-    };
-}
-
-states! {
+next::states! {
+    MysqlLogin:
     ExpectGreeting,
     ExpectResponse,
     SecuringResponse,

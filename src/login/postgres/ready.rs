@@ -6,7 +6,7 @@
 use super::messages;
 use super::refusal::server_refused;
 use super::state::{ExpectReady, Next, Outcome};
-use crate::login::{Exchange, Packets, Relay, Step};
+use crate::login::{Exchange, Relay};
 
 /// A message that is passed on by itself, as a whole.
 struct Special {
@@ -29,7 +29,9 @@ impl ExpectReady {
 
     pub(super) fn handle(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let (ordinary, special) = self.survey(exchange.from_server.filled())?;
-        self.pass(exchange, ordinary);
+        let bytes = &exchange.from_server.filled()[..ordinary];
+        self.relay.pass(bytes, exchange.to_client);
+        exchange.from_server.consume(ordinary);
         let Some(Special { kind, len }) = special else {
             return Next::wait(self);
         };
@@ -53,7 +55,7 @@ impl ExpectReady {
         exchange.to_client.packet(message);
         exchange.from_server.consume(len);
         match kind {
-            b'Z' => Ok(Next::Leave(Step::Passed(self.into_relay(exchange)))),
+            b'Z' => Next::passed(self.relay, exchange),
             _ => Next::go(self),
         }
     }
@@ -77,36 +79,6 @@ impl ExpectReady {
                 }
                 Some((_, len)) => self.left = len,
             }
-        }
-    }
-
-    fn pass(&mut self, exchange: &mut Exchange<'_>, len: usize) {
-        pass(
-            &mut self.relay,
-            &exchange.from_server.filled()[..len],
-            exchange.to_client,
-        );
-        exchange.from_server.consume(len);
-    }
-
-    /// What came in the same breath must not wait for readiness that does not come again.
-    fn into_relay(mut self, exchange: &mut Exchange<'_>) -> Relay {
-        self.pass(exchange, exchange.from_server.len());
-        let early = exchange.from_client.filled();
-        self.relay.client_sent(early);
-        if !early.is_empty() {
-            exchange.to_server.put(early);
-        }
-        exchange.from_client.clear();
-        self.relay
-    }
-}
-
-fn pass(relay: &mut Relay, bytes: &[u8], to_client: &mut dyn Packets) {
-    let (first, rest) = bytes.split_at(relay.server_sent(bytes).unwrap_or_default());
-    for part in [first, rest] {
-        if !part.is_empty() {
-            to_client.packet(part);
         }
     }
 }

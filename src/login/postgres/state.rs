@@ -118,26 +118,8 @@ pub struct ExpectReady {
     pub(super) has_key: bool,
 }
 
-// In boxes, since a login is moved at every step and its states are of very different sizes.
-macro_rules! states {
-    ($($state:ident,)+) => {
-        $(
-            impl From<Box<$state>> for PostgresLogin {
-                fn from(state: Box<$state>) -> Self {
-                    Self::$state(state)
-                }
-            }
-
-            impl From<$state> for PostgresLogin {
-                fn from(state: $state) -> Self {
-                    Self::$state(Box::new(state))
-                }
-            }
-        )+
-    };
-}
-
-states! {
+next::states! {
+    PostgresLogin:
     ExpectStartup,
     Dialled,
     ExpectTlsAnswer,

@@ -3,6 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::der::{BIT_STRING, INTEGER};
+
+/// The object identifier 1.2.840.113549.1.1.1, a whole value.
+const RSA_ENCRYPTION: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
 
 const KEYS: [(&str, &str); 3] = [
     (

@@ -1,5 +1,7 @@
 //! The login of a client, driven to its end: a relay, a refusal or an errand.
 
+use std::rc::Weak;
+
 use super::stage::{Between, Entering, Stage};
 use crate::limits;
 use crate::login::{Cause, Exchange, Login, Refusal, Step, TlsWish, Waits};
@@ -20,6 +22,7 @@ impl Between {
             stage: Stage::Entering(login, Box::new(entering)),
             peer: None,
             secured: None,
+            under_way: Weak::new(),
             due: None,
         }
     }

@@ -1,6 +1,7 @@
 //! What a connection between a client and its server is at.
 
 use std::net::SocketAddr;
+use std::rc::Weak;
 use std::time::{Duration, Instant};
 
 use crate::base::ByteBuf;
@@ -18,6 +19,8 @@ pub struct Between {
     pub(super) peer: Option<SocketAddr>,
     /// How TLS was agreed with it, for an errand.
     pub(super) secured: Option<(TlsWish, Client)>,
+    /// Its latest errand has this for as long as it lasts.
+    pub(super) under_way: Weak<()>,
     pub(super) due: Option<Instant>,
 }
 

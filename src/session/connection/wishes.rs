@@ -20,7 +20,8 @@ use crate::web::View;
 const WISHES_MAX: usize = 4;
 
 impl Connections {
-    /// A connection with a machine, and no target yet.
+    /// A connection with a machine, and no target yet. Where there is no room for one, the machine still hears its
+    /// client: it can say so in the client's words, and a cancel request needs none.
     pub(super) fn interpose(
         &mut self,
         dialect: Dialect,
@@ -29,8 +30,16 @@ impl Connections {
         turn: &mut Turn<'_>,
     ) -> Result<(), SessionError> {
         let machine = about.machine(dialect, view, turn.now, turn.means)?;
-        turn.shares.take(about.user, Table::Relays, 1)?;
-        self.insert(id, None, Some(Box::new(Middle::new(turn.now, machine))));
+        let place = match turn.shares.take(about.user, Table::Relays, 1) {
+            Ok(()) => Table::Relays,
+            Err(full) => {
+                let waits = turn.shares.take(about.user, Table::Waiting, 1);
+                waits.map_err(|_| full)?;
+                Table::Waiting
+            }
+        };
+        let middle = Middle::new(turn.now, machine, place);
+        self.insert(id, None, Some(Box::new(middle)));
         Ok(())
     }
 
@@ -55,9 +64,9 @@ impl Connections {
             Next::Go | Next::Pass => return,
             Next::Dial | Next::HangUp => Farewell::Ended,
             Next::Close(farewell) => farewell,
-            Next::Cancel(cancelled) => self.cancel(about, &cancelled, turn),
+            Next::Cancel(cancelled) => self.cancel(key, about, &cancelled, turn),
             Next::Errand(place, machine) => {
-                turn.start_errand(about, place, machine);
+                turn.start_errand(key, about, place, machine);
                 Farewell::Ended
             }
         };
@@ -65,14 +74,25 @@ impl Connections {
     }
 
     /// The query of another connection is to be cancelled. The client has pointed the id of the request at the
-    /// connection whose key it knows: a word about its end would be taken for that one's.
-    fn cancel(&self, about: &About, key: &CancelKey, turn: &mut Turn<'_>) -> Farewell {
-        let machines = self.open.values().filter_map(|it| it.between.as_ref());
+    /// connection whose number it knows: a word about its end would be taken for that one's.
+    fn cancel(
+        &mut self,
+        session: SessionKey,
+        about: &About,
+        key: &CancelKey,
+        turn: &mut Turn<'_>,
+    ) -> Farewell {
         let mut farewell = Farewell::Ended;
         // Servers behind one name may have given the same number twice.
-        for (peer, machine) in machines.filter_map(|middle| middle.errand(key)) {
-            turn.start_errand(about, Where::Peer(peer), machine);
+        for middle in self.open.values_mut().filter_map(|it| it.between.as_mut()) {
+            let machine = middle.machine();
+            if !machine.runs(key.pid) {
+                continue;
+            }
             farewell = Farewell::Silent;
+            if let Some((peer, errand)) = machine.errand(key) {
+                turn.start_errand(session, about, Where::Peer(peer), errand);
+            }
         }
         farewell
     }

@@ -8,7 +8,7 @@ use crate::base::{Chunks, Pieces};
 use crate::limits;
 use crate::session::budget::Budget;
 use crate::session::means::Means;
-use crate::session::names::TargetId;
+use crate::session::names::{SessionKey, TargetId};
 use crate::session::said::Said;
 use crate::session::seam::Machine;
 use crate::session::target::{Owner, Target};
@@ -152,6 +152,17 @@ impl Targets {
                 None
             }
         }
+    }
+
+    /// This one is on an errand of a session.
+    pub(in crate::session) fn note_errand(&mut self, id: TargetId, session: SessionKey) {
+        self.errands.push((id, session));
+    }
+
+    /// Errands of a session that are under way.
+    pub(in crate::session) fn errands_of(&self, session: SessionKey) -> usize {
+        let of = self.errands.iter().filter(|(_, of)| *of == session);
+        of.count()
     }
 
     /// The errand goes on.

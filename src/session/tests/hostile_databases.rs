@@ -84,6 +84,12 @@ fn one_users_errands_leave_room_for_those_of_others() {
         world.vanishes("s", &number.to_string());
         errands.extend(world.errands());
     }
+    // The attacker's other sessions have theirs, too.
+    world.open_postgres("t", "attacker");
+    for number in 0..limits::ERRAND_COUNT_MAX {
+        world.vanishes("t", &number.to_string());
+        errands.extend(world.errands());
+    }
     assert_eq!(errands.len(), limits::ERRAND_COUNT_MAX * 3 / 4);
     world.vanishes("v", "1");
     assert_eq!(world.errands().len(), 1);
@@ -93,6 +99,27 @@ fn one_users_errands_leave_room_for_those_of_others() {
     world.errands();
     world.vanishes("s", "again");
     assert_eq!(world.errands().len(), 1);
+}
+
+#[test]
+fn one_sessions_errands_leave_room_for_those_of_its_users_others() {
+    let mut world = World::new();
+    world.open_postgres("s", "u");
+    world.open_postgres("other", "u");
+    let mut errands = 0;
+    for number in 0..limits::ERRAND_COUNT_MAX {
+        world.vanishes("s", &number.to_string());
+        errands += world.errands().len();
+    }
+    assert_eq!(errands, limits::ERRAND_COUNT_OF_SESSION_MAX);
+    // Also when it is over before they are.
+    world.deliver(Kind::AgentSessionClose, "s", b"");
+    let mut of_other = 0;
+    for number in 0..limits::ERRAND_COUNT_MAX {
+        world.vanishes("other", &number.to_string());
+        of_other += world.errands().len();
+    }
+    assert_eq!(errands + of_other, limits::ERRAND_COUNT_MAX * 3 / 4);
 }
 
 #[test]

@@ -143,14 +143,15 @@ async fn accept_all(
     events: watch::Receiver<Event>,
 ) {
     while let Ok((socket, _)) = listener.accept().await {
+        let (secure, shared, mut events) = (make(), shared.clone(), events.clone());
+        // Whoever sees the connection may end it.
+        events.mark_unchanged();
         let index = {
             let mut all = shared.connections.lock().unwrap();
             all.push(Connection::default());
             all.len() - 1
         };
         shared.changed.notify_all();
-        let (secure, shared, mut events) = (make(), shared.clone(), events.clone());
-        events.mark_unchanged();
         tokio::task::spawn_local(async move {
             serve(socket, secure, &shared, index, events).await;
             shared.connections.lock().unwrap()[index].has_ended = true;

@@ -27,6 +27,10 @@ pub struct Conduct {
     pub further: [u8; 4],
     /// The RSA key that it shows, PEM; `None`: it has none and closes.
     pub key: Option<&'static str>,
+    /// It answers each command, and closes when it hears goodbye; else it only keeps what it hears.
+    pub answers: bool,
+    /// After so many messages it says nothing more. The first is the client's connection.
+    pub falls_silent_after: Option<usize>,
 }
 
 impl Conduct {
@@ -43,6 +47,8 @@ impl Conduct {
             capabilities: CAPABILITIES,
             further: [0x1d, 0, 0, 0],
             key: Some(KEY),
+            answers: false,
+            falls_silent_after: None,
         }
     }
 }
@@ -62,6 +68,8 @@ pub struct Heard {
     pub attributes: Vec<u8>,
     /// What came after the login.
     pub commands: Vec<u8>,
+    /// Messages so far, the connection itself among them.
+    pub message_count: usize,
 }
 
 enum Phase {
@@ -107,6 +115,8 @@ const ENCRYPTED: [&str; 2] = [
     "a1cdb38b259b10f4f4acd543f3edb6c784b53dbc2d7e1b8248128d57ce8160e1",
 ];
 
+const OK: &[u8] = b"\0\0\0\x02\0\0\0";
+
 /// Everything that a server of today says it can do.
 pub const CAPABILITIES: u32 = 0xffff_ffff;
 
@@ -124,6 +134,9 @@ impl Server {
             heard: Heard::default(),
         };
         let mut out = Vec::new();
+        if server.falls_silent() {
+            return (server, out);
+        }
         match server.conduct.is_crowded {
             true => {
                 server.phase = Phase::Over;
@@ -155,26 +168,56 @@ impl Server {
     /// What it answers to `bytes`.
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        if matches!(self.phase, Phase::LoggedIn) {
+        let has_passed = matches!(self.phase, Phase::LoggedIn);
+        if has_passed {
             self.heard.commands.extend_from_slice(bytes);
+        }
+        if has_passed && !self.conduct.answers {
             return out;
         }
         self.input.extend_from_slice(bytes);
-        while self.input.len() >= 4 {
-            let word = [self.input[0], self.input[1], self.input[2], 0];
-            let end = 4 + u32::from_le_bytes(word) as usize;
-            if self.input.len() < end {
+        while let Some(packet) = self.next_packet() {
+            if self.falls_silent() {
                 break;
             }
-            assert_eq!(self.input[3], self.sequence, "the sequence goes on");
+            if matches!(self.phase, Phase::LoggedIn) {
+                self.answer(&packet[4..], &mut out);
+                continue;
+            }
+            assert_eq!(packet[3], self.sequence, "the sequence goes on");
             self.sequence += 1;
-            let packet: Vec<u8> = self.input.drain(..end).collect();
             self.hear(&packet[4..], &mut out);
             if matches!(self.phase, Phase::LoggedIn) {
-                self.heard.commands.append(&mut self.input);
+                self.heard.commands.extend_from_slice(&self.input);
+                if !self.conduct.answers {
+                    self.input.clear();
+                }
             }
         }
         out
+    }
+
+    fn next_packet(&mut self) -> Option<Vec<u8>> {
+        let head = self.input.first_chunk::<4>()?;
+        let end = 4 + u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize;
+        (self.input.len() >= end).then(|| self.input.drain(..end).collect())
+    }
+
+    /// A message has come.
+    fn falls_silent(&mut self) -> bool {
+        self.heard.message_count += 1;
+        let limit = self.conduct.falls_silent_after;
+        limit.is_some_and(|limit| self.heard.message_count > limit)
+    }
+
+    fn answer(&mut self, command: &[u8], out: &mut Vec<u8>) {
+        match command {
+            [1] => self.phase = Phase::Over,
+            _ => {
+                self.sequence = 1;
+                self.put(out, OK);
+            }
+        }
     }
 
     fn hear(&mut self, payload: &[u8], out: &mut Vec<u8>) {
@@ -271,7 +314,7 @@ impl Server {
                 b"\xff\x15\x04#28000Access denied for user 'app'@'here'",
             );
         }
-        self.put(out, b"\0\0\0\x02\0\0\0");
+        self.put(out, OK);
         self.phase = Phase::LoggedIn;
     }
 
@@ -313,6 +356,7 @@ impl Server {
             database,
             attributes: rest.to_vec(),
             commands: Vec::new(),
+            message_count: self.heard.message_count,
         };
         (proof, plugin)
     }

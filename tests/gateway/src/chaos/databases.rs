@@ -1,30 +1,112 @@
 //! Database servers that are killed, and clients that come again and again.
 
-use loopback_gateway::SessionRequest;
 use loopback_gateway::database::Database;
 use loopback_gateway::postgres::{Conduct, Method, RESULT, Server, TlsAnswer, messages, startup};
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
+use loopback_gateway::{SessionRequest, mysql};
 
 use super::Plan;
 use super::report::Row;
 use super::subject::{Subject, connection_name, wait_until};
 
-const QUERY: &[u8] = b"Q\0\0\0\x0dselect 1\0";
-const GOODBYE: &[u8] = b"X\0\0\0\x04";
-const READY: &[u8] = b"Z\0\0\0\x05I";
-
-/// Messages of a login by SCRAM, and one query; over TLS there is a question before.
-const MESSAGE_COUNT: usize = 4;
-
 /// Clients under way at once.
 const AT_ONCE: usize = 250;
 
-fn server(conduct: Conduct, certificate: &Certificate) -> Database {
-    let certificate = certificate.clone();
-    Database::start(move || {
-        let server = Server::new(conduct.clone());
-        Secure::new(Speaker::Postgres(server), &certificate)
-    })
+/// What a client says, and what comes of it.
+struct Dialect {
+    name: &'static str,
+    connection_type: &'static str,
+    kind: &'static str,
+    /// Messages of its login and one query that a server may leave without an answer; over TLS and plain.
+    message_counts: [(bool, usize); 2],
+    hello: fn() -> Vec<u8>,
+    query: &'static [u8],
+    goodbye: &'static [u8],
+    /// The end of a login.
+    ready: &'static [u8],
+    result: &'static [u8],
+    /// What the last of its messages to a client is.
+    last: fn(&[u8]) -> Option<u8>,
+    error: u8,
+    in_time: u8,
+}
+
+/// Startup and the two of SCRAM, or a question before.
+const POSTGRES: Dialect = Dialect {
+    name: "PostgreSQL",
+    connection_type: "postgres",
+    kind: "PG",
+    message_counts: [(false, 4), (true, 5)],
+    hello: || startup(3 << 16, &[("user", "noop"), ("database", "sales")]),
+    query: b"Q\0\0\0\x0dselect 1\0",
+    goodbye: b"X\0\0\0\x04",
+    ready: b"Z\0\0\0\x05I",
+    result: RESULT,
+    last: |bytes| messages(bytes).last().map(|(kind, _)| *kind),
+    error: b'E',
+    in_time: b'Z',
+};
+
+/// The connection itself and the response, or the question for TLS and the password as well.
+const MYSQL: Dialect = Dialect {
+    name: "MySQL",
+    connection_type: "mysql",
+    kind: "MySQL",
+    message_counts: [(false, 3), (true, 5)],
+    hello: || mysql::response(1 << 3 | 1 << 9 | 1 << 15 | 1 << 19, 45, "sales", b""),
+    query: b"\x09\0\0\0\x03select 1",
+    goodbye: b"\x01\0\0\0\x01",
+    ready: b"\x07\0\0\x02\0\0\0\x02\0\0\0",
+    result: b"\x07\0\0\x01\0\0\0\x02\0\0\0",
+    last: |mut bytes| {
+        let mut last = None;
+        while let Some((head, rest)) = bytes.split_first_chunk::<4>() {
+            let len = u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize;
+            (last, bytes) = (rest.first().copied(), &rest[len..]);
+        }
+        last
+    },
+    error: 0xff,
+    in_time: 0,
+};
+
+impl Dialect {
+    /// A server that answers, or leaves what comes after so many messages without an answer.
+    fn server(&self, conduct: Conduct, certificate: &Certificate) -> Database {
+        let certificate = certificate.clone();
+        match self.kind {
+            "PG" => Database::start(move || {
+                let server = Server::new(conduct.clone());
+                Secure::new(Speaker::Postgres(server), &certificate)
+            }),
+            _ => {
+                let has_tls = conduct.tls == TlsAnswer::Yes;
+                let plugin = match has_tls {
+                    true => "caching_sha2_password",
+                    false => "mysql_native_password",
+                };
+                let mut own = mysql::Conduct::new(plugin);
+                (own.has_tls, own.is_cached) = (has_tls, false);
+                (own.answers, own.falls_silent_after) = (true, conduct.falls_silent_after);
+                Database::start(move || {
+                    let (server, greeting) = mysql::Server::accept(own.clone());
+                    let mut secure = Secure::new(Speaker::Mysql(server), &certificate);
+                    secure.greeting = greeting;
+                    secure
+                })
+            }
+        }
+    }
+
+    fn request(&self, database: &Database, is_secure: bool) -> SessionRequest {
+        SessionRequest::new(self.connection_type, "connect")
+            .env("HOST", "127.0.0.1")
+            .env("PORT", &database.port().to_string())
+            .env("USER", "app")
+            .env("PASS", "s3cret")
+            .env("SSLMODE", if is_secure { "require" } else { "disable" })
+            .with(|params| params.connection_name = connection_name())
+    }
 }
 
 fn conduct(method: Method, is_secure: bool) -> Conduct {
@@ -36,20 +118,6 @@ fn conduct(method: Method, is_secure: bool) -> Conduct {
     Conduct::new(method).with_tls(answer)
 }
 
-fn request(database: &Database, is_secure: bool) -> SessionRequest {
-    SessionRequest::new("postgres", "connect")
-        .env("HOST", "127.0.0.1")
-        .env("PORT", &database.port().to_string())
-        .env("USER", "app")
-        .env("PASS", "s3cret")
-        .env("SSLMODE", if is_secure { "require" } else { "disable" })
-        .with(|params| params.connection_name = connection_name())
-}
-
-fn hello() -> Vec<u8> {
-    startup(3 << 16, &[("user", "noop"), ("database", "sales")])
-}
-
 /// A server is killed at every message of its login, and in the middle of a query; plain and over TLS.
 pub fn deaths(plan: &Plan) -> Row {
     let rounds = plan.count(100, 5);
@@ -57,10 +125,8 @@ pub fn deaths(plan: &Plan) -> Row {
     let subject = Subject::start(plan, &[]);
     subject.check_works();
     let all = || -> usize {
-        [false, true]
-            .map(|tls| die_everywhere(&subject, tls, &certificate))
-            .iter()
-            .sum()
+        let deaths = |dialect: &Dialect| die_everywhere(&subject, dialect, &certificate);
+        deaths(&POSTGRES) + deaths(&MYSQL)
     };
     all();
     let before = subject.figures();
@@ -69,7 +135,8 @@ pub fn deaths(plan: &Plan) -> Row {
     Row::new(
         "database-deaths",
         &format!(
-            "a PostgreSQL server is killed {count} times: at each message of its login, and in mid-query; half of them over TLS"
+            "a server of PostgreSQL or MySQL is killed {count} times: at each message of its login, and in mid-query; half of \
+             them over TLS"
         ),
         "each client was told in its protocol, or closed where the login was over; the session went on",
         before,
@@ -78,28 +145,48 @@ pub fn deaths(plan: &Plan) -> Row {
 }
 
 /// How often it died.
-fn die_everywhere(subject: &Subject, is_secure: bool, certificate: &Certificate) -> usize {
-    let count = MESSAGE_COUNT + usize::from(is_secure);
-    for limit in 0..count {
-        let mut conduct = conduct(Method::Scram(4096), is_secure);
-        conduct.falls_silent_after = Some(limit);
-        let database = server(conduct, certificate);
-        let mut session = subject.gateway.open_session(request(&database, is_secure));
-        session.wait_open();
-        for (number, id) in [(1, "1"), (2, "2")] {
-            session.send_as("PG", id, &[&hello(), QUERY].concat());
-            database.wait("the message that is not answered", |all| {
-                let reached = all.iter().filter(|one| one.postgres.message_count > limit);
-                (reached.count() == number).then_some(())
-            });
-            database.die();
-            let told = messages(&session.receive_to_end(id));
-            let last = told.last().map(|(kind, _)| *kind);
-            let wanted = if limit + 1 == count { b'Z' } else { b'E' };
-            assert_eq!(last, Some(wanted), "message {limit} of {count}: {told:?}");
+fn die_everywhere(subject: &Subject, dialect: &Dialect, certificate: &Certificate) -> usize {
+    let mut deaths = 0;
+    for (is_secure, count) in dialect.message_counts {
+        for limit in 0..count {
+            let mut conduct = conduct(Method::Scram(4096), is_secure);
+            conduct.falls_silent_after = Some(limit);
+            let database = dialect.server(conduct, certificate);
+            let request = dialect.request(&database, is_secure);
+            let mut session = subject.gateway.open_session(request);
+            session.wait_open();
+            for (number, id) in [(1, "1"), (2, "2")] {
+                deaths += 1;
+                session.send_as(dialect.kind, id, b"");
+                session.send_as(
+                    dialect.kind,
+                    id,
+                    &[&(dialect.hello)(), dialect.query].concat(),
+                );
+                if dialect.kind == "MySQL" && limit == 0 {
+                    wait_until("a connection that is not greeted", || {
+                        database.accepted() == number
+                    });
+                } else {
+                    database.wait("the message that is not answered", |all| {
+                        let reached = all.iter().filter(|one| {
+                            one.postgres.message_count.max(one.mysql.message_count) > limit
+                        });
+                        (reached.count() == number).then_some(())
+                    });
+                }
+                database.die();
+                let told = session.receive_to_end(id);
+                let wanted = match limit + 1 == count {
+                    true => dialect.in_time,
+                    false => dialect.error,
+                };
+                let last = (dialect.last)(&told);
+                assert_eq!(last, Some(wanted), "message {limit} of {count}: {told:?}");
+            }
         }
     }
-    count * 2
+    deaths
 }
 
 /// How a client leaves.
@@ -124,21 +211,24 @@ pub fn clients(plan: &Plan) -> Row {
     let certificate = Certificate::new(&["127.0.0.1"]);
     let subject = Subject::start(plan, &[]);
     subject.check_works();
-    for is_secure in [false, true] {
-        come_and_go(&subject, is_secure, &certificate, clients);
-    }
-    let before = subject.figures();
-    for _ in 0..rounds {
-        for is_secure in [false, true] {
-            come_and_go(&subject, is_secure, &certificate, clients);
+    let all = || {
+        for dialect in [&POSTGRES, &MYSQL] {
+            for is_secure in [false, true] {
+                come_and_go(&subject, dialect, is_secure, &certificate, clients);
+            }
         }
-    }
+    };
+    all();
+    let before = subject.figures();
+    (0..rounds).for_each(|_| all());
     subject.check_works();
     Row::new(
         "database-clients",
         &format!(
-            "{clients} clients of PostgreSQL, {AT_ONCE} at once, log in by md5 {} times each, half of them over TLS, and leave with a \
-             goodbye, without, in mid-login, in mid-query",
+            "{clients} clients of {} and of {}, {AT_ONCE} at once, log in {} times each, half of them over TLS, and leave \
+             with a goodbye, without, in mid-login, in mid-query",
+            POSTGRES.name,
+            MYSQL.name,
             rounds * 2
         ),
         "every one that stayed got its answer; the server has no connection left",
@@ -147,31 +237,39 @@ pub fn clients(plan: &Plan) -> Row {
     )
 }
 
-fn come_and_go(subject: &Subject, is_secure: bool, certificate: &Certificate, count: usize) {
-    // The server of this simulation would need seconds for so many keys.
-    let database = server(conduct(Method::Md5, is_secure), certificate);
-    let mut session = subject.gateway.open_session(request(&database, is_secure));
+fn come_and_go(
+    subject: &Subject,
+    dialect: &Dialect,
+    is_secure: bool,
+    certificate: &Certificate,
+    count: usize,
+) {
+    // The server of this simulation would need seconds for so many keys of SCRAM.
+    let database = dialect.server(conduct(Method::Md5, is_secure), certificate);
+    let request = dialect.request(&database, is_secure);
+    let mut session = subject.gateway.open_session(request);
     session.wait_open();
     let ids: Vec<String> = (1..=count).map(|number| number.to_string()).collect();
     for (batch, ids) in ids.chunks(AT_ONCE).enumerate() {
         let leavings = || ids.iter().zip(LEAVINGS.iter().cycle().skip(batch));
         for (id, leaving) in leavings() {
-            session.send_as("PG", id, &hello());
+            session.send_as(dialect.kind, id, b"");
+            session.send_as(dialect.kind, id, &(dialect.hello)());
             if matches!(leaving, Leaving::InLogin) {
                 session.disconnect(id);
             }
         }
         for (id, leaving) in leavings().filter(|(_, leaving)| !matches!(leaving, Leaving::InLogin))
         {
-            session.receive_until(id, READY);
-            session.send_as("PG", id, QUERY);
+            session.receive_until(id, dialect.ready);
+            session.send_as(dialect.kind, id, dialect.query);
             if matches!(leaving, Leaving::InQuery) {
                 session.disconnect(id);
                 continue;
             }
-            assert_eq!(session.receive_until(id, READY), RESULT);
+            assert_eq!(session.receive(id, dialect.result.len()), dialect.result);
             if matches!(leaving, Leaving::WithGoodbye) {
-                session.send_as("PG", id, GOODBYE);
+                session.send_as(dialect.kind, id, dialect.goodbye);
             }
             session.disconnect(id);
         }
