@@ -23,6 +23,7 @@ mod plaintext;
 mod policy;
 mod proxy;
 mod revocation;
+mod secrets;
 mod separation;
 mod shutdown;
 mod suspension;
