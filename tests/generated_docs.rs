@@ -1,4 +1,4 @@
-//! The man page and the completions, written from the one table of commands and flags.
+//! The man page, the completions and docs/configuration.md, written from the one table of commands and flags.
 //!
 //! `scripts/generate-docs` writes the files; these tests fail when a checked-in file differs from what the
 //! table says now, and try the completions in the shells that are there.
@@ -10,6 +10,8 @@ mod complete_bash;
 mod complete_fish;
 #[path = "generated_docs/complete_zsh.rs"]
 mod complete_zsh;
+#[path = "generated_docs/configuration.rs"]
+mod configuration;
 #[path = "generated_docs/man.rs"]
 mod man;
 #[path = "generated_docs/tree.rs"]
@@ -23,6 +25,7 @@ use std::process::Command;
 const WRITE: &str = "HOOP_LITE_WRITE_DOCS";
 
 const MAN: &str = "man/hoop-lite.1";
+const CONFIGURATION: &str = "docs/configuration.md";
 const BASH: &str = "completions/hoop-lite.bash";
 const ZSH: &str = "completions/_hoop-lite";
 const FISH: &str = "completions/hoop-lite.fish";
@@ -30,6 +33,11 @@ const FISH: &str = "completions/hoop-lite.fish";
 #[test]
 fn the_man_page_is_what_the_table_says() {
     is_current(MAN, &man::page());
+}
+
+#[test]
+fn the_configuration_reference_is_what_the_table_says() {
+    is_current(CONFIGURATION, &configuration::page());
 }
 
 #[test]

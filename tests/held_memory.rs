@@ -93,6 +93,20 @@ fn ordinary_sessions_are_counted() {
 }
 
 #[test]
+fn web_sessions_are_counted() {
+    let mut request = SessionRequest::new("httpproxy", "connect")
+        .env(
+            "REMOTE_URL",
+            "https://user:password@some.service.example/path",
+        )
+        .env("HEADER_COOKIE", &"x".repeat(20_000));
+    for number in 0..60 {
+        request = request.env(&format!("HEADER_X_{number}"), "short");
+    }
+    check(&request);
+}
+
+#[test]
 fn large_values_are_counted() {
     check(&SessionRequest::exec(&["cat", &"x".repeat(300_000)]).env("V", &"y".repeat(300_000)));
 }

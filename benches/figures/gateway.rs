@@ -46,14 +46,21 @@ pub enum Said {
     Other,
 }
 
-/// Packets that write to a TCP connection, and to one of PostgreSQL.
+/// Packets that write to a TCP connection, and to one of another service.
 const TCP_WRITE: &str = "AgentTCPConnectionWrite";
 const POSTGRES_WRITE: &str = "AgentPGConnectionWrite";
+const WEB_WRITE: &str = "AgentHttpProxyConnectionWrite";
+
+/// Under which a user of `hoop connect` sees a web service, and one of the gateway's listener.
+pub const CLIENT_URL: &str = "http://127.0.0.1:8081";
+pub const LISTENER_URL: &str = "https://hoop.example";
 
 /// One agent's link, seen from the gateway.
 pub struct Gateway {
     peer: Peer,
     write_kind: &'static str,
+    /// Where the user sees his web service.
+    base_url: Option<&'static str>,
     plaintext: Vec<u8>,
     taken: usize,
     message: Vec<u8>,
@@ -68,6 +75,7 @@ impl Gateway {
         let mut gateway = Self {
             peer: Peer::accept(listener, identity),
             write_kind: TCP_WRITE,
+            base_url: None,
             plaintext: Vec::new(),
             taken: 0,
             message: Vec::new(),
@@ -109,6 +117,16 @@ impl Gateway {
             .env("USER", "app")
             .env("PASS", "s3cret")
             .env("SSLMODE", mode);
+        self.open(&request);
+    }
+
+    /// The same, whose connections ask a web service, seen under this URL.
+    pub fn open_web(&mut self, port: u16, base_url: &'static str) {
+        self.write_kind = WEB_WRITE;
+        self.base_url = Some(base_url);
+        let request = SessionRequest::new("httpproxy", "connect")
+            .env("REMOTE_URL", &format!("http://127.0.0.1:{port}"))
+            .env("HEADER_X_KEY", "s3cret");
         self.open(&request);
     }
 
@@ -214,10 +232,11 @@ impl Gateway {
     /// The packet that writes this to the target of a connection.
     fn written(&self, connection: usize, payload: &[u8]) -> Vec<u8> {
         let number = connection.to_string();
-        let entries = [
+        let mut entries = vec![
             (spec::SESSION_ID, SESSION),
             (spec::CONNECTION_ID, number.as_str()),
         ];
+        entries.extend(self.base_url.map(|url| (spec::HTTP_PROXY_BASE_URL, url)));
         message(self.write_kind, &entries, payload)
     }
 
@@ -335,7 +354,11 @@ impl Gateway {
         };
         let said = match packet.kind {
             Some(Kind::ClientSessionOpenOK) => Said::Opened,
-            Some(Kind::ClientTCPConnectionWrite | Kind::ClientPGConnectionWrite) => Said::Bytes {
+            Some(
+                Kind::ClientTCPConnectionWrite
+                | Kind::ClientPGConnectionWrite
+                | Kind::ClientHttpProxyConnectionWrite,
+            ) => Said::Bytes {
                 connection: text(spec::CONNECTION_ID).parse().unwrap(),
                 bytes: packet.payload.to_vec(),
             },

@@ -13,6 +13,7 @@ mod pipe;
 mod process;
 mod table;
 mod targets;
+mod web;
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -71,7 +72,7 @@ fn main() {
         eprintln!("only one core: agent and peer share it, throughput and latency mean little");
     }
     let wanted: Vec<&&str> = rest.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 9] = [
+    let rows: [(&str, Measure); 10] = [
         ("down", |bench| bench.throughput(Way::Down)),
         ("up", |bench| bench.throughput(Way::Up)),
         ("trickle", Bench::trickle),
@@ -80,6 +81,7 @@ fn main() {
         ("execs", Bench::execs),
         ("relays", Bench::relays),
         ("database", database::measure_all),
+        ("web", web::measure_all),
         ("idle", Bench::idle),
     ];
     for (name, row) in rows {

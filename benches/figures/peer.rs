@@ -20,6 +20,9 @@ const RECORD_BYTES: usize = 16_384;
 pub struct Identity {
     pub config: Arc<ServerConfig>,
     pub authority_pem: String,
+    /// The server's certificate and key, for programs that read files.
+    pub leaf_pem: String,
+    pub key_pem: String,
 }
 
 impl Identity {
@@ -47,6 +50,8 @@ impl Identity {
         Self {
             config: Arc::new(config),
             authority_pem,
+            leaf_pem: leaf.pem(),
+            key_pem: leaf_key.serialize_pem(),
         }
     }
 }

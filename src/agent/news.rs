@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::grpc::Status;
 use crate::limits;
 use crate::link::{Answer, Link, LinkError, LinkEvent, NoAnswer};
-use crate::packet::{Kind, Outbox};
+use crate::packet::{Kind, Outbox, spec};
 use crate::session::Sessions;
 
 /// See the module.
@@ -38,7 +38,11 @@ impl News {
                     news.packet_seen = true;
                     match packet.kind {
                         Some(Kind::AgentGatewayConnectOK) => {}
-                        Some(Kind::GatewayFeatureFlagUpdate) => news.flags_seen = true,
+                        Some(Kind::GatewayFeatureFlagUpdate) => {
+                            news.flags_seen = true;
+                            let flags = packet.spec(spec::FEATURE_FLAGS);
+                            sessions.note_features(flags.unwrap_or_default());
+                        }
                         _ => sessions.handle_packet(now, &packet, outbox),
                     }
                 }

@@ -1,5 +1,7 @@
 //! Whom TLS believes, as data: what configuration decides and `tls` turns into a verifier.
 
+use std::sync::Arc;
+
 /// Said when `HOOP_TLSCA` holds nothing that is a certificate; it begins as upstream's text does.
 pub const NO_AUTHORITY: &str = "failed to append root CA into cert pool: HOOP_TLSCA holds no usable \
      certificate; give PEM text (-----BEGIN CERTIFICATE-----), base64://<that text in base64> or \
@@ -29,7 +31,7 @@ pub enum Roots {
     /// The public authorities compiled into the program.
     Public,
     /// These, and the certificates of this PEM text: a system's own bundle.
-    PublicAnd(Vec<u8>),
+    PublicAnd(Arc<[u8]>),
     /// Only the certificates of this PEM text.
     Only(Vec<u8>),
 }

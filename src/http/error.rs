@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::head::HeadError;
-
 /// How a response broke the protocol or our bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpError {
@@ -23,15 +21,6 @@ pub enum HttpError {
     UnknownCoding,
     /// The connection was closed before the end.
     Truncated,
-}
-
-impl From<HeadError> for HttpError {
-    fn from(error: HeadError) -> Self {
-        match error {
-            HeadError::TooLarge => Self::HeadTooLarge,
-            HeadError::Malformed => Self::Malformed,
-        }
-    }
 }
 
 impl fmt::Display for HttpError {

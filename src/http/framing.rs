@@ -1,8 +1,7 @@
 //! Where the body of a message ends (RFC 9112, sections 6 and 7), for those who pass it on piece by
 //! piece: nothing is copied and nothing kept.
 //!
-//! Stricter than [`super::body`], which reads a whole answer for ourselves: what two readers could
-//! take for the end at two places is an error.
+//! What two readers could take for the end at two places is an error.
 
 use super::error::HttpError;
 use super::lines::{Lines, field};
@@ -252,8 +251,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::head::HeadBounds;
-    use super::super::lines::{Sender, lines};
+    use super::super::lines::{Breaks, HeadBounds, lines};
     use super::*;
     use proptest::prelude::*;
 
@@ -269,7 +267,7 @@ mod tests {
     fn request(fields: &str) -> Result<Framing, HttpError> {
         let head = head(fields);
         of_request(
-            &lines(head.as_bytes(), Sender::Client, BOUNDS).unwrap(),
+            &lines(head.as_bytes(), Breaks::Exact, BOUNDS).unwrap(),
             false,
         )
     }
@@ -277,7 +275,7 @@ mod tests {
     fn response(fields: &str) -> Result<(Framing, bool), HttpError> {
         let head = head(fields);
         of_response(
-            &lines(head.as_bytes(), Sender::Server, BOUNDS).unwrap(),
+            &lines(head.as_bytes(), Breaks::Loose, BOUNDS).unwrap(),
             200,
             false,
             false,
@@ -337,7 +335,7 @@ mod tests {
         assert_eq!(response(both), Ok((Framing::Chunked, true)));
         assert!(response("Content-Length: 5\r\nContent-Length: 6\r\n").is_err());
         let head = head("Content-Length: 5\r\n");
-        let head = lines(head.as_bytes(), Sender::Server, BOUNDS).unwrap();
+        let head = lines(head.as_bytes(), Breaks::Loose, BOUNDS).unwrap();
         for (status, is_for_head) in [(204, false), (304, false), (200, true)] {
             let framing = of_response(&head, status, is_for_head, false);
             assert_eq!(framing, Ok((Framing::Empty, false)));

@@ -1,19 +1,28 @@
 //! A head as the lines that it is, for those who pass it on: bytes stay bytes, names keep their case,
 //! and what two readers could understand in two ways is refused.
 //!
-//! [`super::head`] reads heads for those who want to know what they say. Here nothing is copied, any
-//! version is let through (a gateway writes `HTTP/2.0` in front of HTTP/1.1's lines), and a response's
-//! folded lines are mended first ([`unfold`]).
+//! The only place that takes a head apart. [`super::head`] knows what first lines say. Here nothing is
+//! copied, any version is let through (a gateway writes `HTTP/2.0` in front of HTTP/1.1's lines), and a
+//! response's folded lines are mended first ([`unfold`]).
 
-use super::head::{HeadBounds, HeadError};
+use super::error::HttpError;
 
-/// Whose head it is: a request has to be flawless, a response may end its lines with a bare LF.
+/// What a head may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadBounds {
+    /// Bytes, up to and with the empty line.
+    pub bytes: usize,
+    /// Fields.
+    pub fields: usize,
+}
+
+/// How lines of a head may end. Within a body ([`super::framing`]) a line ends with CR LF, whosever it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sender {
-    /// Whoever asks.
-    Client,
-    /// Whoever answers.
-    Server,
+pub enum Breaks {
+    /// With CR LF: a request that is passed on has to be flawless.
+    Exact,
+    /// Or with a bare LF: in an answer, and where nobody else reads the head.
+    Loose,
 }
 
 /// One field as it was sent, without the blanks around its value.
@@ -46,6 +55,11 @@ impl<'a> Lines<'a> {
         FieldIter(self.fields)
     }
 
+    /// The fields, to be kept.
+    pub fn kept(&self) -> Fields {
+        Fields(self.fields.to_vec())
+    }
+
     /// The value of the first field of this name.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         let mut fields = self.fields();
@@ -56,6 +70,23 @@ impl<'a> Lines<'a> {
     pub fn lists(&self, name: &str, word: &str) -> bool {
         let mut fields = self.fields();
         fields.any(|field| field.is(name) && has_word(field.value, word.as_bytes()))
+    }
+}
+
+/// The fields of a head that was read, for later.
+#[derive(Default)]
+pub struct Fields(Vec<u8>);
+
+impl Fields {
+    /// The values of all fields of this name that are text.
+    pub fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let of_name = FieldIter(&self.0).filter(move |field| field.is(name));
+        of_name.filter_map(|field| std::str::from_utf8(field.value).ok())
+    }
+
+    /// The first of them.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
     }
 }
 
@@ -84,7 +115,7 @@ pub fn head_len(
     bytes: &[u8],
     searched: &mut usize,
     bounds: HeadBounds,
-) -> Result<Option<usize>, HeadError> {
+) -> Result<Option<usize>, HttpError> {
     let seen = &bytes[..bytes.len().min(bounds.bytes)];
     while let Some(at) = seen
         .get(*searched..)
@@ -97,20 +128,20 @@ pub fn head_len(
         }
     }
     match seen.len() == bounds.bytes {
-        true => Err(HeadError::TooLarge),
+        true => Err(HttpError::HeadTooLarge),
         false => Ok(None),
     }
 }
 
 /// Checks every line of a whole head.
-pub fn lines(head: &[u8], sender: Sender, bounds: HeadBounds) -> Result<Lines<'_>, HeadError> {
+pub fn lines(head: &[u8], breaks: Breaks, bounds: HeadBounds) -> Result<Lines<'_>, HttpError> {
     let mut rest = head;
     let mut count = 0;
     let mut first = None;
     while let Some((line, after)) = next_line(rest) {
         let ending = &rest[line.len()..rest.len() - after.len()];
-        if sender == Sender::Client && ending != b"\r\n" {
-            return Err(HeadError::Malformed);
+        if breaks == Breaks::Exact && ending != b"\r\n" {
+            return Err(HttpError::Malformed);
         }
         rest = after;
         if line.is_empty() {
@@ -121,16 +152,16 @@ pub fn lines(head: &[u8], sender: Sender, bounds: HeadBounds) -> Result<Lines<'_
             Some(_) => field(line).is_some(),
         };
         if !is_sound {
-            return Err(HeadError::Malformed);
+            return Err(HttpError::Malformed);
         }
         count += 1;
         first = first.or(Some(line));
         if count > bounds.fields + 1 {
-            return Err(HeadError::TooLarge);
+            return Err(HttpError::HeadTooLarge);
         }
     }
-    let first = first.ok_or(HeadError::Malformed)?;
-    let (_, fields) = next_line(head).ok_or(HeadError::Malformed)?;
+    let first = first.ok_or(HttpError::Malformed)?;
+    let (_, fields) = next_line(head).ok_or(HttpError::Malformed)?;
     Ok(Lines { first, fields })
 }
 
@@ -188,7 +219,7 @@ mod tests {
         fields: 2,
     };
 
-    fn read(head: &[u8], sender: Sender) -> Result<Lines<'_>, HeadError> {
+    fn read(head: &[u8], sender: Breaks) -> Result<Lines<'_>, HttpError> {
         let len = head_len(head, &mut 0, BOUNDS)?.expect("a whole head");
         lines(&head[..len], sender, BOUNDS)
     }
@@ -196,7 +227,7 @@ mod tests {
     #[test]
     fn lines_stay_as_they_were_sent() {
         let head = b"GET /\xff HTTP/2.0\r\nHOST: a\r\nx-B:\t b \t\r\n\r\nrest";
-        let head = read(head, Sender::Client).unwrap();
+        let head = read(head, Breaks::Exact).unwrap();
         assert_eq!(head.first, b"GET /\xff HTTP/2.0");
         let fields: Vec<_> = head
             .fields()
@@ -209,7 +240,7 @@ mod tests {
     #[test]
     fn a_list_is_searched_word_by_word() {
         let head = b"GET / HTTP/1.1\r\nC: keep-alive ,UPGRADE\r\nc: x\r\n\r\n";
-        let head = read(head, Sender::Client).unwrap();
+        let head = read(head, Breaks::Exact).unwrap();
         for (word, is_there) in [("upgrade", true), ("x", true), ("keep", false), ("", false)] {
             assert_eq!(head.lists("c", word), is_there, "{word}");
         }
@@ -231,29 +262,35 @@ mod tests {
             b"GET\t/ HTTP/1.1\r\n\r\n",
             b"\r\n",
         ] {
-            let error = read(head, Sender::Client).err();
-            assert_eq!(error, Some(HeadError::Malformed), "{}", head.escape_ascii());
+            let error = read(head, Breaks::Exact).err();
+            assert_eq!(error, Some(HttpError::Malformed), "{}", head.escape_ascii());
         }
-        assert!(read(b"HTTP/1.1 200 OK\nA: b\n\n", Sender::Server).is_ok());
+        assert!(read(b"HTTP/1.1 200 OK\nA: b\n\n", Breaks::Loose).is_ok());
     }
 
     #[test]
     fn folds_are_mended_where_a_field_stands_before() {
         let mut head = b"HTTP/1.1 200 OK\r\nA: b\r\n\t c\r\n\r\n".to_vec();
         unfold(&mut head);
-        let mended = read(&head, Sender::Server).unwrap();
+        let mended = read(&head, Breaks::Loose).unwrap();
         assert_eq!(mended.get("a"), Some(&b"b  \t c"[..]));
         let mut head = b"HTTP/1.1 200 OK\r\n A: b\r\n\r\n".to_vec();
         unfold(&mut head);
-        assert!(read(&head, Sender::Server).is_err());
+        assert!(read(&head, Breaks::Loose).is_err());
     }
 
     #[test]
     fn bounds_hold() {
         let many = b"GET / HTTP/1.1\r\nA: b\r\nA: b\r\nA: b\r\n\r\n";
-        assert_eq!(read(many, Sender::Client).err(), Some(HeadError::TooLarge));
+        assert_eq!(
+            read(many, Breaks::Exact).err(),
+            Some(HttpError::HeadTooLarge)
+        );
         let long = [b'x'; 64];
-        assert_eq!(head_len(&long, &mut 0, BOUNDS), Err(HeadError::TooLarge));
+        assert_eq!(
+            head_len(&long, &mut 0, BOUNDS),
+            Err(HttpError::HeadTooLarge)
+        );
         assert_eq!(head_len(&long[..63], &mut 0, BOUNDS), Ok(None));
     }
 
@@ -278,13 +315,13 @@ mod tests {
         fn fields_survive_being_written(bytes in "H\r\n([a-zA-Z: \t]{0,8}\r\n){0,3}\r\n") {
             let bounds = HeadBounds { bytes: 200, fields: 9 };
             let Some(len) = head_len(bytes.as_bytes(), &mut 0, bounds).unwrap() else { return Ok(()) };
-            if let Ok(head) = lines(&bytes.as_bytes()[..len], Sender::Client, bounds) {
+            if let Ok(head) = lines(&bytes.as_bytes()[..len], Breaks::Exact, bounds) {
                 let mut again = b"H\r\n".to_vec();
                 for field in head.fields() {
                     again.extend([field.name, b": ", field.value, b"\r\n"].concat());
                 }
                 again.extend(b"\r\n");
-                let read = lines(&again, Sender::Client, bounds).unwrap();
+                let read = lines(&again, Breaks::Exact, bounds).unwrap();
                 prop_assert!(read.fields().eq(head.fields()));
             }
         }

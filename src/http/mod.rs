@@ -3,7 +3,6 @@
 //! Promises: memory within the bounds that each caller gives, the same result however the bytes
 //! are cut, no panic on any bytes. What a status, a field or a body means is left to the callers.
 
-pub mod body;
 pub mod error;
 pub mod framing;
 pub mod head;
@@ -13,8 +12,8 @@ pub mod response;
 mod response_tests;
 pub mod url;
 
-pub use body::BodyReader;
 pub use error::HttpError;
-pub use head::{Fields, HeadBounds, HeadError, is_field_value};
+pub use head::is_field_value;
+pub use lines::{Fields, HeadBounds};
 pub use response::{Bounds, Response, ResponseReader};
 pub use url::{BaseUrl, UrlError, encode_segment};

@@ -3,9 +3,10 @@
 //! [`ResponseReader`] takes it in pieces of any size. Redirects, status codes and what a body means
 //! are left to the caller.
 
-use super::body::BodyReader;
 use super::error::HttpError;
-use super::head::{self, Fields, HeadBounds};
+use super::framing::{self, BodySpans, Framing};
+use super::head;
+use super::lines::{Fields, HeadBounds};
 use crate::base::ByteBuf;
 
 /// Interim (1xx) responses before the final one.
@@ -31,7 +32,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The first header of that (lower-case) name.
+    /// The first header of that name, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.fields.get(name)
     }
@@ -47,7 +48,7 @@ pub struct ResponseReader {
     searched: usize,
     interim_count: usize,
     /// Stands when the head does.
-    body: Option<BodyReader>,
+    body: Option<BodySpans>,
     response: Response,
 }
 
@@ -66,7 +67,7 @@ impl ResponseReader {
 
     /// The response is complete; further bytes are ignored.
     pub fn is_done(&self) -> bool {
-        self.body.as_ref().is_some_and(BodyReader::is_done)
+        self.body.as_ref().is_some_and(BodySpans::is_done)
     }
 
     /// The next bytes have come.
@@ -76,10 +77,7 @@ impl ResponseReader {
         }
         self.pending.extend(bytes);
         while self.body.is_none() && self.head()? {}
-        match &mut self.body {
-            Some(body) => body.receive(&mut self.pending, &mut self.response.body),
-            None => Ok(()),
-        }
+        self.take_body()
     }
 
     /// The connection has ended.
@@ -87,12 +85,9 @@ impl ResponseReader {
         if let Some(body) = &mut self.body {
             return body.close();
         }
-        let begun = self.pending.filled();
-        Err(match begun.first() {
-            None if self.interim_count == 0 => HttpError::NoAnswer,
-            Some(&TLS_ALERT) => HttpError::Tls,
-            _ if !begun.iter().zip(HTTP).all(|(got, http)| got == http) => HttpError::NotHttp,
-            _ => HttpError::Truncated,
+        Err(match self.pending.is_empty() && self.interim_count == 0 {
+            true => HttpError::NoAnswer,
+            false => HttpError::Truncated,
         })
     }
 
@@ -103,48 +98,57 @@ impl ResponseReader {
 
     /// Takes one head; `false` when more bytes are needed.
     fn head(&mut self) -> Result<bool, HttpError> {
-        let bounds = self.bounds.head;
         let pending = self.pending.filled();
-        match pending.get(..HTTP.len()) {
-            None => return Ok(false),
-            Some(HTTP) => {}
-            Some([TLS_ALERT, ..]) => return Err(HttpError::Tls),
-            Some(_) => return Err(HttpError::NotHttp),
-        }
-        // Whole lines alone, and only when a further one has come: a head that trickles in is not
-        // read anew for each byte.
-        let seen = &pending[..pending.len().min(bounds.bytes)];
-        let line_end = seen[self.searched..]
-            .iter()
-            .rposition(|byte| *byte == b'\n');
-        let lines = line_end.map_or(0, |at| self.searched + at + 1);
-        let Some(head) = head::response(&seen[..lines], bounds)? else {
-            self.searched = seen.len();
-            let is_full = seen.len() == bounds.bytes;
-            return (!is_full).then_some(false).ok_or(HttpError::HeadTooLarge);
+        let Some(head) = head::response(pending, &mut self.searched, self.bounds.head)? else {
+            return Ok(false);
         };
-        self.pending.consume(head.len);
-        self.searched = 0;
         match head.status {
             // Nothing was asked that could switch protocols.
-            0..=99 | 101 | 600.. => return Err(HttpError::Malformed),
+            101 => return Err(HttpError::Malformed),
             100..=199 => {
                 self.interim_count += 1;
-                let is_bounded = self.interim_count <= INTERIM_MAX;
-                return is_bounded.then_some(true).ok_or(HttpError::Malformed);
+                if self.interim_count > INTERIM_MAX {
+                    return Err(HttpError::Malformed);
+                }
             }
-            _ => {}
+            status => {
+                let (framing, _) =
+                    framing::of_response(&head.lines, status, false, head.is_http_1_0)?;
+                if let Framing::Length(length) = framing
+                    && length > self.bounds.body_bytes as u64
+                {
+                    return Err(HttpError::BodyTooLarge(self.bounds.body_bytes));
+                }
+                self.body = Some(BodySpans::new(framing));
+                self.response.status = status;
+                self.response.fields = head.lines.kept();
+            }
         }
-        let (status, fields) = (head.status, head.fields);
-        let body_bytes = self.bounds.body_bytes;
-        let body = BodyReader::of_response(status, &fields, body_bytes, bounds.bytes)?;
-        self.body = Some(body);
-        self.response.status = status;
-        self.response.fields = fields;
+        let len = head.len;
+        self.pending.consume(len);
+        self.searched = 0;
         Ok(true)
     }
-}
 
-const HTTP: &[u8] = b"HTTP/";
-/// Record type of a TLS alert: what a TLS server makes of a plain request.
-const TLS_ALERT: u8 = 21;
+    /// Takes of the body what has come.
+    fn take_body(&mut self) -> Result<(), HttpError> {
+        let Some(spans) = &mut self.body else {
+            return Ok(());
+        };
+        let (body, body_bytes) = (&mut self.response.body, self.bounds.body_bytes);
+        while !spans.is_done() {
+            let span = spans.next(self.pending.filled())?;
+            if span.bytes == 0 {
+                break;
+            }
+            if span.is_data && body.len() + span.bytes > body_bytes {
+                return Err(HttpError::BodyTooLarge(body_bytes));
+            }
+            if span.is_data {
+                body.extend_from_slice(&self.pending.filled()[..span.bytes]);
+            }
+            self.pending.consume(span.bytes);
+        }
+        Ok(())
+    }
+}

@@ -62,6 +62,7 @@ fn each_breach_has_its_error() {
     for (text, error) in [
         ("", HttpError::NoAnswer),
         ("HTT", HttpError::Truncated),
+        ("HTTP/2 200\r\n\r\n", HttpError::NotHttp),
         ("SSH-2.0-x\r\n", HttpError::NotHttp),
         ("\0\0", HttpError::NotHttp),
         ("\u{15}\u{3}\u{1}\0\u{2}\u{2}F", HttpError::Tls),
@@ -90,7 +91,7 @@ fn each_breach_has_its_error() {
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n",
-            HttpError::BodyTooLarge(BODY_BYTES),
+            HttpError::Malformed,
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
@@ -98,6 +99,10 @@ fn each_breach_has_its_error() {
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            HttpError::Malformed,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n",
             HttpError::Malformed,
         ),
         (
@@ -110,7 +115,7 @@ fn each_breach_has_its_error() {
         ),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
-            HttpError::BodyTooLarge(BODY_BYTES),
+            HttpError::Malformed,
         ),
     ] {
         assert_eq!(body_of(text).err(), Some(error), "{text}");
@@ -135,7 +140,7 @@ fn head_and_body_are_bounded() {
         Some(HttpError::BodyTooLarge(BODY_BYTES))
     );
     let trailers = format!("{chunked}0\r\n{}", "A: b\r\n".repeat(HEAD_BYTES));
-    assert_eq!(body_of(&trailers).err(), Some(HttpError::HeadTooLarge));
+    assert_eq!(body_of(&trailers).err(), Some(HttpError::Malformed));
     let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(INTERIM_MAX + 1);
     assert_eq!(body_of(&interim).err(), Some(HttpError::Malformed));
 }

@@ -15,7 +15,7 @@ use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 
-use crate::http::head::{self, HeadBounds};
+use crate::http::{HeadBounds, head};
 use crate::os::sys;
 
 /// Clients at once; a further one takes the place of the oldest.

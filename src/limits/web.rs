@@ -77,11 +77,18 @@ pub const WEB_KEPT_MAX: Duration = Duration::from_secs(4);
 pub const WEB_KEPT_LOGIN_MAX: Duration = Duration::from_secs(300);
 /// Connections of the listener's sessions that are kept at once: each is a descriptor for 4 s.
 pub const WEB_KEPT_COUNT_MAX: usize = 256;
+/// Of one session: browsers open six to a place, and a page may have come from some of them at once.
+pub const WEB_KEPT_BY_SESSION_MAX: usize = 16;
+
+/// The token of the agent's pod is looked at again after so long: Kubernetes replaces it some minutes before it
+/// expires.
+pub const WEB_ACCOUNT_KEPT: Duration = Duration::from_secs(1);
 
 /// A bearer token of a cluster; a service account's has some kB.
 pub const WEB_TOKEN_BYTES_MAX: usize = 32 * 1024;
 
 const _: () = assert!(WEB_PACKET_BYTES_MAX + WEB_HEAD_BYTES_MAX < 17 * 1024 * 1024);
+const _: () = assert!(WEB_KEPT_BY_SESSION_MAX <= WEB_KEPT_COUNT_MAX);
 const _: () = assert!(WEB_HOLD_BYTES_MAX <= WEB_HELD_BYTES_MAX);
 const _: () = assert!(WEB_CLIENT_PACKET_BYTES_MAX < WEB_SLICE_BYTES);
 const _: () = assert!(WEB_USER_SILENCE_MAX.as_secs() > 60 && WEB_TRICKLE_LAST.as_secs() < 60);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::base::{ByteBuf, Secret};
-use crate::http::head::{self, Fields, HeadBounds};
+use crate::http::{Fields, HeadBounds, head};
 use crate::wire::base64;
 
 /// The head of a proxy's answer; those seen in the field have a few hundred bytes.
@@ -102,7 +102,8 @@ impl ProxyAnswer {
                 bytes: ANSWER_BYTES_MAX - self.start,
                 fields: ANSWER_FIELDS_MAX,
             };
-            let Some(head) = head::response(answer, bounds).map_err(|_| ProxyError::NotHttp)?
+            let Some(head) =
+                head::response(answer, &mut 0, bounds).map_err(|_| ProxyError::NotHttp)?
             else {
                 incoming.consume(taken);
                 return Ok(false);
@@ -115,7 +116,7 @@ impl ProxyAnswer {
                     incoming.consume(self.start - before);
                     return Ok(true);
                 }
-                407 if !takes_password(&head.fields) => return Err(ProxyError::NoPassword),
+                407 if !takes_password(&head.lines.kept()) => return Err(ProxyError::NoPassword),
                 407 if self.has_login => return Err(ProxyError::Login),
                 status => return Err(ProxyError::Status(status)),
             }

@@ -3,7 +3,7 @@
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::time::{Duration, Instant};
 
 use super::sys;
@@ -17,6 +17,28 @@ pub fn read_small(path: &str) -> io::Result<Vec<u8>> {
 /// The same for the loop, which never waits: no pipe.
 pub fn read_again(path: &str) -> io::Result<Vec<u8>> {
     read(path, Duration::ZERO)
+}
+
+/// What tells whether a file is still the one that was read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Device and number.
+    file: (u64, u64),
+    size: u64,
+    /// Seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Of the file at this path now, links followed.
+    pub fn of(path: &str) -> Option<Self> {
+        let about = std::fs::metadata(path).ok()?;
+        Some(Self {
+            file: (about.dev(), about.ino()),
+            size: about.size(),
+            changed: (about.mtime(), about.mtime_nsec()),
+        })
+    }
 }
 
 /// Whether there is a file that we, and so every session, can read again; what came by a pipe came

@@ -8,6 +8,7 @@ use super::account;
 use super::command;
 use super::environment::Environment;
 use super::error::SessionError;
+use super::heap;
 use super::means::Means;
 use super::output::Where;
 use super::place;
@@ -37,6 +38,10 @@ pub(super) struct About {
     pub(super) held: usize,
     /// Of it, what its variables take until they are finished.
     pub(super) pending_bytes: usize,
+    /// Where its target is; none where it has no address. Stands once it is [`About::prepare`]d.
+    pub(super) place: Option<Where>,
+    /// The web service of its connection.
+    pub(super) service: Option<Rc<web::Service>>,
     /// Its machines' warning was given.
     pub(super) is_warned: Cell<bool>,
     /// Of TLS with its server.
@@ -66,37 +71,50 @@ impl About {
         shares.give(self.user, Table::Sessions, 1);
     }
 
-    /// Where its target is; none where it has no address.
-    pub(super) fn find_place(&self) -> Result<Option<Where>, SessionError> {
-        let place = self.protocol.address.as_ref();
+    /// Finds out where it leads, and that a machine can be made of its variables. What that takes is taken.
+    pub(super) fn prepare(
+        &mut self,
+        now: Instant,
+        means: &mut Means,
+        shares: &mut Shares,
+    ) -> Result<(), SessionError> {
         let own = self.environment.own();
-        let place = place.map(|place| place::find(place, own, &self.connection_type));
-        place.transpose()
-    }
-
-    /// The same, of a session that was admitted: it was found then.
-    pub(super) fn place(&self) -> Option<Where> {
-        self.find_place().ok()?
-    }
-
-    /// A machine can be made of its variables.
-    pub(super) fn check(&self, means: &mut Means) -> Result<(), SessionError> {
-        match self.protocol.dialect {
-            Some(dialect) if dialect.is_web() => {
-                web::Service::of(dialect, self.environment.own(), &self.tickets, means)?;
+        match (self.protocol.dialect, &self.protocol.address) {
+            (Some(dialect), _) if dialect.is_web() => {
+                let service = {
+                    let mint = self.environment.mint();
+                    web::Service::of(dialect, (own, mint), &self.tickets, (now, means))?
+                };
+                self.place = Some(service.place());
+                let held = service.heap_bytes();
+                self.service = Some(Rc::new(service));
+                shares.take(self.user, Table::Bytes, held)?;
+                self.held += held;
             }
-            Some(dialect) => {
-                self.log_in(dialect, means)?;
-                if self.environment.own().text("PASS").ends_with('\n') {
-                    log::warn!(
-                        "sid={} PASS of the connection ends in a line end, which counts: if logins fail, store it without",
-                        Word(&self.id)
-                    );
+            (dialect, address) => {
+                let find = |place| place::find(place, own, &self.connection_type);
+                self.place = address.as_ref().map(find).transpose()?;
+                if let Some(dialect) = dialect {
+                    self.log_in(dialect, means)?;
+                    self.warn_of_line_end();
                 }
             }
-            None => {}
+        }
+        if let Some(Where::Name { host, .. }) = &self.place {
+            let held = heap::block(host.len());
+            shares.take(self.user, Table::Bytes, held)?;
+            self.held += held;
         }
         Ok(())
+    }
+
+    fn warn_of_line_end(&self) {
+        if self.environment.own().text("PASS").ends_with('\n') {
+            log::warn!(
+                "sid={} PASS of the connection ends in a line end, which counts: if logins fail, store it without",
+                Word(&self.id)
+            );
+        }
     }
 
     /// What stands between a new client and its target.
@@ -107,19 +125,18 @@ impl About {
         now: Instant,
         means: &mut Means,
     ) -> Result<Box<dyn Machine>, Refusal> {
-        if let Some(view) = view {
-            let service = web::Service::of(dialect, self.environment.own(), &self.tickets, means)?;
-            let held = web::Share::new(means.web_held.clone());
-            let kept = web::Share::new(means.web_kept.clone());
-            return Ok(Box::new(web::Web::new(service, view, [held, kept], now)));
+        if let (Some(view), Some(service)) = (view, &self.service) {
+            service.check(means)?;
+            let web = web::Web::new(service.clone(), view, (now, means));
+            return Ok(Box::new(web));
         }
         self.log_in(dialect, means)
     }
 
     /// The machine of a database's connection.
     fn log_in(&self, dialect: Dialect, means: &mut Means) -> Result<Box<dyn Machine>, Refusal> {
-        let port = match self.place() {
-            Some(Where::Name { port, .. }) => port,
+        let port = match &self.place {
+            Some(Where::Name { port, .. }) => *port,
             _ => 0,
         };
         account::machine((dialect, port), &self.environment, &self.tickets, means)

@@ -1,13 +1,10 @@
 //! What a session goes through between its table's entry and its first packet: secrets, its variables' sense, the
 //! check of its address.
 
-use super::about::About;
 use super::book::Book;
 use super::error::SessionError;
 use super::fetching::{Event, Outcome};
-use super::means::Means;
 use super::names::{SessionKey, TargetId};
-use super::output::Where;
 use super::session::{Contents, Session};
 use super::target::Owner;
 use super::turn::Turn;
@@ -23,20 +20,8 @@ pub(super) enum Admission {
     Fails(SessionError),
 }
 
-/// The variables make sense; where the target is, if its address is to be checked.
-pub(super) fn check(about: &About, means: &mut Means) -> Result<Option<Where>, SessionError> {
-    let place = about.find_place()?;
-    about.check(means)?;
-    Ok(place.filter(|_| about.protocol.is_probed))
-}
-
-/// A session that has just come to stand in the book; `place` where it was checked.
-pub(super) fn begin(
-    book: &mut Book,
-    key: SessionKey,
-    place: Option<Where>,
-    turn: &mut Turn<'_>,
-) -> Admission {
+/// A session that has just come to stand in the book, prepared where it has nothing to fetch.
+pub(super) fn begin(book: &mut Book, key: SessionKey, turn: &mut Turn<'_>) -> Admission {
     let Some(session) = book.get_mut(key) else {
         return Admission::Waits;
     };
@@ -45,7 +30,7 @@ pub(super) fn begin(
             let outcome = fetch.start(key, &mut session.about, turn);
             fetched(key, session, outcome, turn)
         }
-        None => probe(key, session, place, turn),
+        None => probe(key, session, turn),
     }
 }
 
@@ -80,8 +65,9 @@ fn fetched(
             if session.about.environment.mint().is_none() {
                 session.fetch = None;
             }
-            match check(&session.about, turn.means) {
-                Ok(place) => probe(key, session, place, turn),
+            let about = &mut session.about;
+            match about.prepare(turn.now, turn.means, turn.shares) {
+                Ok(()) => probe(key, session, turn),
                 Err(error) => Admission::Fails(error),
             }
         }
@@ -89,13 +75,9 @@ fn fetched(
 }
 
 /// Checks the address, where that is done.
-fn probe(
-    key: SessionKey,
-    session: &mut Session,
-    place: Option<Where>,
-    turn: &mut Turn<'_>,
-) -> Admission {
-    let Some(place) = place else {
+fn probe(key: SessionKey, session: &mut Session, turn: &mut Turn<'_>) -> Admission {
+    let about = &session.about;
+    let Some(place) = about.place.clone().filter(|_| about.protocol.is_probed) else {
         return Admission::Opens;
     };
     let owner = Owner::Probe(key, Box::default());

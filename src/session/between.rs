@@ -167,9 +167,7 @@ impl Machine for Between {
             Stage::Entering(..) => self.drive(sides, &Login::server_ended),
             Stage::Relaying(relay) => {
                 let farewell = match (relay.said_goodbye(), self.wire.is_end_meant()) {
-                    // Whoever says goodbye closes its own socket. Where the gateway itself listens, a word about
-                    // one connection ends its client's whole session, the other connections with it.
-                    (true, _) => Farewell::Silent,
+                    (true, _) => Farewell::Goodbye,
                     (false, true) => Farewell::Ended,
                     (false, false) => Farewell::Because(CUT.into()),
                 };

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loopback_gateway::postgres::{
@@ -34,9 +35,9 @@ impl Sources for Roots {
         true
     }
 
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+    fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError> {
         assert_eq!(named, Some("of the connection"));
-        Ok(self.0.clone().into_bytes())
+        Ok(self.0.clone().into_bytes().into())
     }
 }
 
@@ -635,7 +636,7 @@ fn an_end_that_was_meant_is_told_from_a_cut_and_ours_is_said() {
         let mut world = relaying(is_secure);
         world.say(GOODBYE);
         world.call(&mut |machine, sides| machine.target_ended(sides));
-        assert!(matches!(world.end, Some(Next::Close(Farewell::Silent))));
+        assert!(matches!(world.end, Some(Next::Close(Farewell::Goodbye))));
 
         let mut world = relaying(is_secure);
         world.call(&mut |machine, sides| machine.client_left(sides));
@@ -824,7 +825,7 @@ fn mysql_goes_the_same_way() {
         assert_eq!(world.server.as_ref().unwrap().is_secure(), has_tls);
         world.say(b"\x01\0\0\0\x01");
         world.call(&mut |machine, sides| machine.target_ended(sides));
-        assert!(matches!(world.end, Some(Next::Close(Farewell::Silent))));
+        assert!(matches!(world.end, Some(Next::Close(Farewell::Goodbye))));
         world.check();
     }
 }

@@ -167,7 +167,7 @@ impl Connections {
         }
         let timeout = Some(limits::TARGET_CONNECT_TIMEOUT);
         let target = turn.new_target(about.user, owner(), 0, timeout)?;
-        if let Some(place) = about.place() {
+        if let Some(place) = about.place.clone() {
             turn.dial(target, place);
         }
         Ok((target, None))
@@ -310,7 +310,12 @@ impl Connections {
                 log::warn!("sid={} connection closed: {reason}", Word(&about.id));
                 turn.counters.refused += 1;
             }
-            if !matches!(farewell, Farewell::Silent | Farewell::Answered) {
+            let is_told = match farewell {
+                Farewell::Because(_) | Farewell::Ended => true,
+                Farewell::Goodbye => !is_channel(id),
+                Farewell::Silent | Farewell::Answered => false,
+            };
+            if is_told {
                 tell_closed(about, id, turn);
             }
             if !matches!(farewell, Farewell::Answered) {
@@ -376,6 +381,12 @@ impl Connection {
             turn.linger(target);
         }
     }
+}
+
+/// One of several connections that the gateway's SSH listener carries for a client (`7-ch3`): at a word about the end of
+/// one it ends them all. All others are numbers.
+fn is_channel(id: &[u8]) -> bool {
+    !id.iter().all(u8::is_ascii_digit)
 }
 
 fn tell_closed(about: &About, id: &[u8], turn: &mut Turn<'_>) {

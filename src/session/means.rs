@@ -6,16 +6,18 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use super::names::SessionKey;
 use super::wire::Scratch;
 use crate::base::{ByteBuf, Roots, Secret, Trust, Verify};
+use crate::limits;
 use crate::login::{self, Keys, Refusal, TlsWish};
 use crate::secrets::{Cause, Mint, Origin, Stores, World};
 use crate::tls::{Alpn, Client, Configurations, OwnTickets, TrustError, Versions};
-use crate::web::Site;
+use crate::web::{Features, ServiceAccount, Site};
 
 /// What only the shell can give.
 pub trait Sources {
@@ -24,11 +26,11 @@ pub trait Sources {
 
     /// The authorities of a connection's SSLROOTCERT, which is their PEM text or the path of a file that has
     /// it; of the system where there is no such variable.
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError>;
+    fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError>;
 
-    /// Token and authority (PEM) of the service account of the pod that the agent runs in.
-    fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        (None, None)
+    /// The service account of the pod that the agent runs in, as it is now.
+    fn service_account(&mut self) -> Rc<ServiceAccount> {
+        Rc::default()
     }
 
     /// Seconds since 1970.
@@ -89,7 +91,7 @@ impl Sources for Nothing {
         false
     }
 
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+    fn authorities(&mut self, _: Option<&str>) -> Result<Arc<[u8]>, AuthorityError> {
         Err(AuthorityError::NoBundle)
     }
 }
@@ -110,6 +112,10 @@ pub struct Means {
     /// Sessions that fetch their secrets, and those that wait for a place among them.
     pub(super) fetch_count: usize,
     pub(super) fetches_waiting: VecDeque<SessionKey>,
+    /// What is on at the gateway.
+    pub(super) features: Features,
+    /// The pod's service account, and when it was last asked for.
+    account: Option<(Instant, Rc<ServiceAccount>)>,
     configurations: Configurations,
     sources: Box<dyn Sources>,
 }
@@ -132,6 +138,8 @@ impl Means {
             stores: Stores::default(),
             fetch_count: 0,
             fetches_waiting: VecDeque::new(),
+            features: Features::default(),
+            account: None,
             configurations: Configurations::new(),
             sources,
         }
@@ -214,9 +222,25 @@ impl Means {
             .map_err(str::to_owned)
     }
 
-    /// See [`Sources::service_account`].
-    pub(super) fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        self.sources.service_account()
+    /// The gateway says what is on.
+    pub(super) fn note_features(&mut self, json: &[u8]) {
+        match Features::read(json) {
+            Some(features) => self.features = features,
+            None if json.is_empty() => {}
+            None => log::warn!("the gateway's list of features is no JSON object: ignored"),
+        }
+    }
+
+    /// See [`Sources::service_account`]; what it is now, or was a moment ago.
+    pub(super) fn service_account(&mut self, now: Instant) -> Rc<ServiceAccount> {
+        match &self.account {
+            Some((asked, account)) if now < *asked + limits::WEB_ACCOUNT_KEPT => account.clone(),
+            _ => {
+                let account = self.sources.service_account();
+                self.account = Some((now, account.clone()));
+                account
+            }
+        }
     }
 
     /// How TLS is made with a web service, for which `authority` alone may vouch where there is one.
@@ -226,10 +250,9 @@ impl Means {
         authority: Option<&[u8]>,
         tickets: &RefCell<OwnTickets>,
     ) -> Result<Client, String> {
-        let only = authority.map(<[u8]>::to_vec);
         self.client_for(
             site.verify,
-            only,
+            authority.map(<[u8]>::to_vec),
             Alpn::Http1,
             tickets,
             &site.url.address.host,
@@ -244,7 +267,7 @@ impl Means {
     /// How TLS is made with the server of `way`, or why it can't be.
     pub(super) fn client(&mut self, wish: TlsWish, way: &Way) -> Result<Client, AuthorityError> {
         let only = match (wish.verify, way.authorities.as_deref()) {
-            (Verify::Full, Some(named)) => Some(self.sources.authorities(Some(named))?),
+            (Verify::Full, Some(named)) => Some(self.sources.authorities(Some(named))?.to_vec()),
             _ => None,
         };
         self.client_for(wish.verify, only, Alpn::None, &way.tickets, &way.host)

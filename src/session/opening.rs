@@ -116,6 +116,8 @@ impl Wish {
             environment,
             held,
             pending_bytes,
+            place: None,
+            service: None,
             is_warned: Cell::new(false),
             tickets: Rc::default(),
         };

@@ -6,7 +6,6 @@ use super::environment::Variables;
 use super::error::SessionError;
 use super::output::Where;
 use super::protocol::{DATABASE_SECRETS, Place};
-use super::web;
 
 /// Where it is, or what is missing to know it. `own` are the connection's variables, and nobody else's.
 pub(super) fn find(
@@ -16,8 +15,6 @@ pub(super) fn find(
 ) -> Result<Where, SessionError> {
     let of = || connection_type.to_owned();
     let default_port = match place {
-        // By its machine's own reading of the URL.
-        Place::Web(dialect) => return web::place(*dialect, own).map_err(SessionError::from),
         Place::HostAndPort => None,
         Place::Database { default_port, uri } => {
             if let Some(uri) = uri.map(|name| own.text(name)).filter(|uri| !uri.is_empty()) {

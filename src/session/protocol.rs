@@ -86,8 +86,6 @@ pub enum Place {
         /// Holds all of it in one text, and is then the only one needed.
         uri: Option<&'static str>,
     },
-    /// A URL, in the variables of this dialect.
-    Web(Dialect),
 }
 
 /// What every connection of a database has to have.
@@ -145,7 +143,7 @@ const fn web(dialect: Dialect) -> Protocol {
         service: Service::Connections,
         from_client: [Kind::AgentHttpProxyConnectionWrite; 2],
         to_client: [Kind::ClientHttpProxyConnectionWrite; 2],
-        address: Some(Place::Web(dialect)),
+        address: None,
         is_probed: false,
         dialect: Some(dialect),
         password_alias: None,

@@ -229,7 +229,9 @@ impl Sessions {
         match hears {
             Hears::Probe(key) => {
                 turn.counters.dial_failures += 1;
-                let place = book.get(key).and_then(|session| session.about.place());
+                let place = book
+                    .get(key)
+                    .and_then(|session| session.about.place.clone());
                 if let Some(Where::Name { host, port }) = place {
                     let reason = reason.to_owned();
                     let error = SessionError::Unreachable { host, port, reason };

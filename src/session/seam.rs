@@ -173,6 +173,8 @@ pub enum Farewell {
     Because(Cow<'static, str>),
     /// The client is told.
     Ended,
+    /// The client has said goodbye. Some wait for the server's end then, and are told, where that ends nobody else.
+    Goodbye,
     /// Nothing: the client knows, or must not hear of it.
     Silent,
     /// Nothing, and the id may come again.

@@ -180,6 +180,11 @@ impl Sessions {
         self.is_stopping = true;
     }
 
+    /// What is on at the gateway, which says all of it each time.
+    pub fn note_features(&mut self, json: &[u8]) {
+        self.means.note_features(json);
+    }
+
     // -- packets ---------------------------------------------------------------------------------
 
     /// One packet from the gateway.
@@ -351,19 +356,15 @@ impl Sessions {
         if self.is_stopping {
             return Err(SessionError::Stopping);
         }
-        let session = wish.into_session((now, id), &self.agent, &mut self.shares)?;
-        let place = match session.fetch {
-            // Its variables are not there yet, or what it logs in with.
-            Some(_) => Ok(None),
-            None => admission::check(&session.about, &mut self.means),
-        };
-        let place = match place {
-            Ok(place) => place,
-            Err(error) => {
-                session.about.give_back(&mut self.shares);
-                return Err(error);
-            }
-        };
+        let mut session = wish.into_session((now, id), &self.agent, &mut self.shares)?;
+        let about = &mut session.about;
+        // Where its variables are not there yet, or what it logs in with, that is done later.
+        if session.fetch.is_none()
+            && let Err(error) = about.prepare(now, &mut self.means, &mut self.shares)
+        {
+            about.give_back(&mut self.shares);
+            return Err(error);
+        }
         let key = match self.book.insert(session) {
             Ok(key) => key,
             Err(session) => {
@@ -374,7 +375,7 @@ impl Sessions {
         };
         self.counters.sessions += 1;
         let (book, mut turn) = self.turn(now, outbox);
-        let admission = admission::begin(book, key, place, &mut turn);
+        let admission = admission::begin(book, key, &mut turn);
         self.admitted(now, key, admission, outbox);
         Ok(())
     }

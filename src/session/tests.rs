@@ -1,5 +1,6 @@
 //! Scenarios of the sessions, with a world that answers at once or not at all.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::opening::Wish;
@@ -28,7 +29,7 @@ impl Sources for Nonces {
         true
     }
 
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+    fn authorities(&mut self, _: Option<&str>) -> Result<Arc<[u8]>, AuthorityError> {
         Err(AuthorityError::NoBundle)
     }
 }

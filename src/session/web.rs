@@ -8,21 +8,22 @@
 mod service;
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Instant;
 
-pub(super) use self::service::{Service, Share, place};
+pub(super) use self::service::{Service, Share};
 use super::means::Means;
 use super::seam::{Farewell, Machine, Next, Sides, Why};
 use super::wire::{SEAL_BYTES, Scratch, Wire};
 use crate::base::ByteBuf;
 use crate::limits;
 use crate::tls::{Progress, StreamError, Subject};
-use crate::web::{Exchange, Failure, Fault, Outlet, Producer, Step, View, Wires};
+use crate::web::{Current, Exchange, Failure, Fault, Outlet, Producer, Step, View, Wires};
 use crate::wire::sink::Sink;
 
 /// See the module.
 pub(super) struct Web {
-    service: Service,
+    service: Rc<Service>,
     exchange: Exchange,
     wire: Wire,
     is_securing: bool,
@@ -32,7 +33,8 @@ pub(super) struct Web {
     packet_bytes: usize,
     /// What it holds back has a budget of its own, beside that of all queues.
     held: Share,
-    kept: Share,
+    /// Of all connections that are kept, and of the session's.
+    kept: [Share; 2],
     view: View,
     /// The exchange is over, and the connection to the service waits for another one until then.
     kept_until: Option<Instant>,
@@ -75,12 +77,8 @@ const SERVICE: Subject = Subject {
 
 impl Web {
     /// A user's first packet has come with this view.
-    pub(super) fn new(
-        service: Service,
-        view: View,
-        [held, kept]: [Share; 2],
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(service: Rc<Service>, view: View, (now, means): (Instant, &Means)) -> Self {
+        let kept = [means.web_kept.clone(), service.kept.clone()].map(Share::new);
         Self {
             service,
             exchange: Exchange::new(view.clone(), now),
@@ -88,7 +86,7 @@ impl Web {
             is_securing: false,
             unread: ByteBuf::new(),
             packet_bytes: limits::PAYLOAD_BYTES_MIN,
-            held,
+            held: Share::new(means.web_held.clone()),
             kept,
             view,
             kept_until: None,
@@ -99,7 +97,12 @@ impl Web {
 
     /// Steps once, with what the service has said since.
     fn drive(&mut self, sides: &mut Sides<'_>, from_service: &mut ByteBuf) -> Next {
+        let account = self.service.account(sides.now, sides.means);
         let step = {
+            let current = Current {
+                features: sides.means.features,
+                pods_token: account.as_ref().and_then(|account| account.token()),
+            };
             let mut to_remote = ToService {
                 wire: &mut self.wire,
                 scratch: &mut sides.means.scratch,
@@ -107,6 +110,7 @@ impl Web {
             };
             self.exchange.step(&mut Wires {
                 site: &self.service.site,
+                current,
                 from_client: sides.from_client,
                 from_remote: from_service,
                 to_remote: &mut to_remote,
@@ -135,8 +139,8 @@ impl Web {
             Step::Finished {
                 is_told: false,
                 is_kept: true,
-            } if self.kept.is_below(limits::WEB_KEPT_COUNT_MAX) => {
-                self.kept.set(1);
+            } if self.may_keep() => {
+                self.set_kept(1);
                 self.kept_until = Some(sides.now + limits::WEB_KEPT_MAX);
                 Next::Go
             }
@@ -150,9 +154,19 @@ impl Web {
         }
     }
 
+    fn may_keep(&self) -> bool {
+        let [all, session] = &self.kept;
+        all.is_below(limits::WEB_KEPT_COUNT_MAX)
+            && session.is_below(limits::WEB_KEPT_BY_SESSION_MAX)
+    }
+
+    fn set_kept(&mut self, own: usize) {
+        self.kept.iter_mut().for_each(|share| share.set(own));
+    }
+
     /// Nobody waits for what the service has to say: its connection is over.
     fn drop_kept(&mut self, sides: &mut Sides<'_>) -> Next {
-        self.kept.set(0);
+        self.set_kept(0);
         self.close(sides);
         Next::Close(Farewell::Answered)
     }
@@ -183,14 +197,12 @@ impl Web {
     }
 
     fn secure(&mut self, sides: &mut Sides<'_>) -> Result<(), String> {
-        let Service {
-            site,
-            authority,
-            tickets,
-        } = &self.service;
+        let Self { service, .. } = self;
+        let account = service.account(sides.now, sides.means);
+        let authority = service.authority(account.as_deref());
         let client = sides
             .means
-            .web_client(site, authority.as_deref(), tickets)?;
+            .web_client(&service.site, authority, &service.tickets)?;
         let started = self.wire.start(client, &mut sides.means.scratch);
         sides.deliver();
         self.is_securing = true;
@@ -199,7 +211,7 @@ impl Web {
 
     fn not_secured(&mut self, sides: &mut Sides<'_>, reason: String) -> Next {
         self.is_securing = false;
-        self.exchange.not_connected(Failure::Tls(reason.into()));
+        self.exchange.not_connected(Failure::Because(reason.into()));
         self.go_on_without(sides)
     }
 
@@ -232,7 +244,7 @@ impl Machine for Web {
     fn client_sent(&mut self, sides: &mut Sides<'_>, payload: &[u8]) -> Next {
         if self.kept_until.take().is_some() {
             // The id comes again, so it was no listener's.
-            self.kept.set(0);
+            self.set_kept(0);
             self.exchange = Exchange::new(self.view.clone(), sides.now);
         }
         sides.from_client.extend(payload);
@@ -267,7 +279,7 @@ impl Machine for Web {
     fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next {
         let failure = match reason.contains("timed out") || reason.contains("timeout") {
             true => Failure::TimedOut,
-            false => Failure::Other(reason.into()),
+            false => Failure::Because(reason.into()),
         };
         self.exchange.not_connected(failure);
         self.go_on_without(sides)
@@ -332,18 +344,25 @@ impl Machine for Web {
     }
 
     fn refuse(&mut self, sides: &mut Sides<'_>, why: Why) -> Next {
+        let is_new = self.exchange.producer().is_none();
         let text = match why {
             Why::Stopping => "the hoop agent is shutting down: try again",
             Why::Stalled => super::STALLED,
             Why::NoRoom => "the hoop agent has no room for another connection: try again",
         };
+        let fault = Fault::new(503, text);
+        if is_new && why == Why::Stopping {
+            // What it came for is still to come.
+            self.exchange.close(fault);
+            return Next::Go;
+        }
         let mut outlet = Outlet {
             packets: &mut sides.to_client,
             packet_bytes: self.packet_bytes,
             may_hold: false,
             now: sides.now,
         };
-        self.exchange.give_up(&Fault::new(503, text), &mut outlet);
+        self.exchange.give_up(&fault, &mut outlet);
         Next::Close(Farewell::Ended)
     }
 
@@ -364,12 +383,15 @@ impl Machine for Web {
     }
 
     fn takes_kept(&self) -> bool {
-        !self.wants_fresh && self.exchange.producer() == Some(Producer::Listener)
+        // Where none is kept, nobody need look for one.
+        !self.wants_fresh
+            && self.exchange.producer() == Some(Producer::Listener)
+            && self.service.kept.get() > 0
     }
 
     fn give_kept(&mut self) -> Option<Wire> {
         self.kept_until.take()?;
-        self.kept.set(0);
+        self.set_kept(0);
         Some(std::mem::take(&mut self.wire))
     }
 

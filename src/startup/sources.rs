@@ -1,18 +1,28 @@
 //! What logins get from outside: random bytes, and the authorities that vouch for databases.
+//!
+//! Files that everybody needs are read again only when they have changed.
 
 use std::ffi::OsString;
 use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::base::plain::{beginning, plain};
 use crate::config::authority::as_pem;
-use crate::os::{files, sys};
+use crate::os::files::{self, Stamp};
+use crate::os::sys;
 use crate::session::{AuthorityError, Sources};
-use crate::web::kubernetes;
+use crate::web::ServiceAccount;
+use crate::web::kubernetes::{AUTHORITY_FILE, TOKEN_FILE};
 
 /// The system as sessions see it.
 pub struct System {
     bundle: Option<OsString>,
+    /// The bundle that was found, and of which of its places.
+    read_bundle: Option<(usize, Stamp, Arc<[u8]>)>,
+    account: Rc<ServiceAccount>,
+    account_stamps: [Option<Stamp>; 2],
 }
 
 /// Of the path in an error.
@@ -31,7 +41,7 @@ impl Sources for System {
         sys::random_bytes(bytes).is_ok()
     }
 
-    fn authorities(&mut self, named: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+    fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError> {
         let Some(named) = named else {
             return self.system_bundle();
         };
@@ -46,12 +56,18 @@ impl Sources for System {
             .starts_with('/')
             .then(|| plain(beginning(path, PATH_SHOWN_MAX)));
         let content = content.map_err(|error| AuthorityError::Unreadable(shown, error))?;
-        as_pem(&content).map_err(|_| AuthorityError::NoCertificate)
+        let pem = as_pem(&content).map_err(|_| AuthorityError::NoCertificate)?;
+        Ok(pem.into())
     }
 
-    fn service_account(&mut self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-        let token = files::read_again(kubernetes::TOKEN_FILE).ok();
-        (token, files::read_again(kubernetes::AUTHORITY_FILE).ok())
+    fn service_account(&mut self) -> Rc<ServiceAccount> {
+        let stamps = [TOKEN_FILE, AUTHORITY_FILE].map(Stamp::of);
+        if stamps != self.account_stamps {
+            let read = |path| files::read_again(path).ok();
+            self.account = Rc::new(ServiceAccount::new(read(TOKEN_FILE), read(AUTHORITY_FILE)));
+            self.account_stamps = stamps;
+        }
+        self.account.clone()
     }
 
     fn clock(&self) -> u64 {
@@ -68,14 +84,35 @@ impl Sources for System {
 impl System {
     /// `bundle` is the agent's SSL_CERT_FILE, which OpenSSL and Go read, too.
     pub fn new(bundle: Option<OsString>) -> Self {
-        Self { bundle }
+        Self {
+            bundle,
+            read_bundle: None,
+            account: Rc::default(),
+            account_stamps: [None; 2],
+        }
     }
 
-    fn system_bundle(&self) -> Result<Vec<u8>, AuthorityError> {
+    /// The first that can be read.
+    fn system_bundle(&mut self) -> Result<Arc<[u8]>, AuthorityError> {
         let named = self.bundle.as_ref().and_then(|path| path.to_str());
-        let mut places = named.into_iter().chain(BUNDLES);
-        let found = places.find_map(|path| files::read_again(path).ok());
-        found.ok_or(AuthorityError::NoBundle)
+        for (place, path) in named.into_iter().chain(BUNDLES).enumerate() {
+            let Some(stamp) = Stamp::of(path) else {
+                continue;
+            };
+            match &self.read_bundle {
+                Some((known, of, pem)) if (*known, *of) == (place, stamp) => {
+                    return Ok(pem.clone());
+                }
+                _ => {}
+            }
+            if let Ok(pem) = files::read_again(path) {
+                let pem: Arc<[u8]> = pem.into();
+                self.read_bundle = Some((place, stamp, pem.clone()));
+                return Ok(pem);
+            }
+        }
+        self.read_bundle = None;
+        Err(AuthorityError::NoBundle)
     }
 }
 
@@ -91,13 +128,16 @@ mod tests {
         let file = std::env::temp_dir().join(format!("hoop-lite-roots-{}", std::process::id()));
         std::fs::write(&file, &pem).unwrap();
         let mut system = System::new(None);
-        let plain = |text: Vec<u8>| String::from_utf8(text).unwrap().replace(['\r', '\n'], "");
-        let wanted = plain(pem.clone().into_bytes());
+        let plain = |text: &[u8]| {
+            let text = String::from_utf8(text.to_vec()).unwrap();
+            text.replace(['\r', '\n'], "")
+        };
+        let wanted = plain(pem.as_bytes());
         let path = file.to_str().unwrap();
         let url = format!("file://{path}");
         let ended = format!("{pem}\0\0");
         for named in [&pem[..], &pem.replace('\n', "\\n"), path, &url, &ended] {
-            assert_eq!(plain(system.authorities(Some(named)).unwrap()), wanted);
+            assert_eq!(plain(&system.authorities(Some(named)).unwrap()), wanted);
         }
         for wrong in ["/dev/null/x", "/etc", "-----BEGIN NOTHING-----", "relative"] {
             assert!(
@@ -112,13 +152,26 @@ mod tests {
         let mut error = error;
         assert!(error("file:///no/such/ca.pem").contains("the file /no/such/ca.pem "));
         assert!(!error("c2VjcmV0").contains("c2VjcmV0"));
-        let bundle = Some(file.clone().into_os_string());
-        assert_eq!(
-            System::new(bundle).authorities(None).unwrap(),
-            pem.into_bytes()
-        );
         std::fs::remove_file(file).unwrap();
         let (mut one, mut two) = ([0; 18], [0; 18]);
         assert!(system.random(&mut one) && system.random(&mut two) && one != two);
+    }
+
+    #[test]
+    fn the_bundle_is_read_again_when_it_has_changed() {
+        let file = std::env::temp_dir().join(format!("hoop-lite-bundle-{}", std::process::id()));
+        std::fs::write(&file, "one").unwrap();
+        let mut system = System::new(Some(file.clone().into_os_string()));
+        let mut read = || system.authorities(None).unwrap();
+        let first = read();
+        assert!(&*first == b"one" && Arc::ptr_eq(&first, &read()));
+        std::fs::write(&file, "another").unwrap();
+        assert_eq!(&*read(), b"another");
+        // As secrets are replaced: a new file takes the name.
+        let (new, same) = (file.with_extension("new"), read());
+        std::fs::write(&new, "renamed").unwrap();
+        std::fs::rename(&new, &file).unwrap();
+        assert!(&*read() == b"renamed" && &*same == b"another");
+        std::fs::remove_file(file).unwrap();
     }
 }

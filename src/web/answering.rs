@@ -10,9 +10,9 @@ use super::producer::Producer;
 use super::reply::{self, Reply};
 use super::request::{HEAD, Request};
 use super::wires::{Step, Wires};
-use crate::http::HttpError;
 use crate::http::framing::{BodySpans, Framing};
-use crate::http::lines;
+use crate::http::head::foreign;
+use crate::http::{HttpError, lines};
 use crate::limits;
 use std::time::Instant;
 
@@ -60,7 +60,7 @@ impl Exchange {
                 );
                 let (is_done, is_kept) = (body.spans.is_done(), body.is_kept);
                 match copied {
-                    Err(error) => Some(self.cut(error, wires)),
+                    Err(error) => Some(self.broken(error, wires)),
                     Ok(()) => is_done.then(|| self.answered(is_kept, wires)),
                 }
             }
@@ -85,15 +85,14 @@ impl Exchange {
         else {
             return None;
         };
-        let authority = &wires.site.url.authority;
         let waiting = wires.from_remote.filled();
-        if let Some(error) = reply::foreign(waiting) {
-            return Some(self.fail(&reply::broken(authority, error), wires));
+        if let Some(error) = foreign(waiting) {
+            return Some(self.broken(error, wires));
         }
         let len = match lines::head_len(waiting, searched, HEAD) {
             Ok(None) => return None,
             Ok(Some(len)) => len,
-            Err(error) => return Some(self.fail(&reply::head_fault(authority, error), wires)),
+            Err(error) => return Some(self.broken(error, wires)),
         };
         *searched = 0;
         *interim_count += 1;
@@ -110,7 +109,7 @@ impl Exchange {
                 self.switch(reply, wires)
             }
             100..=199 if is_too_many || reply.status == 101 => {
-                return Some(self.fail(&reply::broken(authority, HttpError::Malformed), wires));
+                return Some(self.broken(HttpError::Malformed, wires));
             }
             100..=199 => self.pass_interim(reply, wires),
             _ => self.begin_answer(reply, wires),
@@ -215,7 +214,7 @@ impl Exchange {
             Answering::Raw => self.leave(wires),
             Answering::Body(body) => match body.spans.close() {
                 Ok(()) if !is_cut => self.answered(false, wires),
-                _ => self.cut(HttpError::Truncated, wires),
+                _ => self.broken(HttpError::Truncated, wires),
             },
             Answering::Head {
                 interim_count: 0, ..
@@ -232,7 +231,7 @@ impl Exchange {
                     true => HttpError::NoAnswer,
                     false => HttpError::Truncated,
                 };
-                self.fail(&reply::broken(&wires.site.url.authority, error), wires)
+                self.broken(error, wires)
             }
         }
     }
@@ -284,53 +283,49 @@ impl Exchange {
         }
     }
 
-    /// There is no answer: a page says why, if nothing of another one has left.
-    pub(super) fn fail(&mut self, fault: &Fault, wires: &mut Wires<'_>) -> Turn {
+    /// Whether a page about this could take the place of the answer, of which nothing must have left.
+    fn put_page(&mut self, fault: &Fault, closes: bool, outlet: &mut Outlet<'_>) -> bool {
         if self.delivery.has_begun() {
-            return self.leave(wires);
+            return false;
         }
         let request = self.asked.as_ref().map(|asked| &asked.request);
         let is_head = request.is_some_and(|request| request.is_head);
-        let closes = request.is_none_or(|request| request.closes);
         let page = page(fault, is_head, closes);
         self.delivery.forget();
         self.delivery
-            .begin(&page, Form::Exact { length: 0 }, &mut wires.outlet);
-        self.answered(false, wires)
+            .begin(&page, Form::Exact { length: 0 }, outlet);
+        true
+    }
+
+    /// There is no answer: a page says why. What was said of one can't be taken back, so the user's side ends
+    /// with it.
+    pub(super) fn fail(&mut self, fault: &Fault, wires: &mut Wires<'_>) -> Turn {
+        let request = self.asked.as_ref().map(|asked| &asked.request);
+        let closes = request.is_none_or(|request| request.closes);
+        match self.put_page(fault, closes, &mut wires.outlet) {
+            true => self.answered(false, wires),
+            false => self.leave(wires),
+        }
+    }
+
+    /// As [`Exchange::fail`], by the service's own fault.
+    fn broken(&mut self, error: HttpError, wires: &mut Wires<'_>) -> Turn {
+        self.fail(&reply::broken(&wires.site.url.authority, error), wires)
     }
 
     /// As [`Exchange::fail`], where nobody knows any more where the next request begins.
     pub(super) fn refuse(&mut self, fault: &Fault, wires: &mut Wires<'_>) -> Turn {
-        if !self.delivery.has_begun() {
-            let is_head = self
-                .asked
-                .as_ref()
-                .is_some_and(|asked| asked.request.is_head);
-            let page = page(fault, is_head, true);
-            self.delivery.forget();
-            self.delivery
-                .begin(&page, Form::Exact { length: 0 }, &mut wires.outlet);
-        }
+        self.put_page(fault, true, &mut wires.outlet);
         self.leave(wires)
     }
 
     /// The owner goes no further, whatever was going on: the user hears why if he waits for an answer of
     /// which he has seen nothing. The id is over; its sides are to be closed.
     pub fn give_up(&mut self, why: &Fault, outlet: &mut Outlet<'_>) {
-        if let Some(asked) = &self.asked
-            && !self.delivery.has_begun()
-        {
-            let page = page(why, asked.request.is_head, true);
-            self.delivery.forget();
-            self.delivery
-                .begin(&page, Form::Exact { length: 0 }, outlet);
+        if self.asked.is_some() {
+            self.put_page(why, true, outlet);
         }
         self.delivery.break_off(outlet);
-    }
-
-    /// The answer breaks off: what was said can't be taken back, so the user's side ends with it.
-    fn cut(&mut self, error: HttpError, wires: &mut Wires<'_>) -> Turn {
-        self.fail(&reply::broken(&wires.site.url.authority, error), wires)
     }
 
     /// The user's side ends when all of the last request has come: closed before, the answer could be lost

@@ -101,6 +101,8 @@ pub struct Exchange {
     pub(super) answering: Answering,
     pub(super) delivery: Delivery,
     pub(super) failure: Option<Failure>,
+    /// What the next request is told.
+    closing: Option<Fault>,
     /// The last answer was sent; whether the user's side is closed with that.
     pub(super) over: Option<bool>,
     /// Only the end of his connection tells the user that he has all of it.
@@ -130,6 +132,7 @@ impl Exchange {
             answering: Answering::Nothing,
             delivery: Delivery::new(),
             failure: None,
+            closing: None,
             over: None,
             is_awaited: false,
             is_kept: false,
@@ -160,6 +163,11 @@ impl Exchange {
             self.remote = Remote::None;
             self.failure = Some(failure);
         }
+    }
+
+    /// The next request is told this, and is the last one.
+    pub fn close(&mut self, why: Fault) {
+        self.closing = Some(why);
     }
 
     /// The service will say no more, by an end of stream or, `is_cut`, by a reset or a fault of TLS. What
@@ -281,7 +289,7 @@ impl Exchange {
         };
         let head = &wires.from_client.filled()[..len];
         self.view.clone_from(&self.base);
-        let read = request::read(head, wires.site, &mut self.view);
+        let read = request::read(head, (wires.site, wires.current), &mut self.view);
         wires.from_client.consume(len);
         let request = match read {
             Ok(request) => request,
@@ -289,9 +297,15 @@ impl Exchange {
         };
         let of_first = || Producer::of(&self.base, &request, self.packet_bytes_max);
         let producer = *self.producer.get_or_insert_with(of_first);
+        if let Some(fault) = self.closing.take() {
+            return self.refuse(&fault, wires);
+        }
         if producer.is_listener() && request.is_http_2 && request.upgrade.is_some() {
             let text = "this needs HTTP/1.1, which your program does not speak to hoop now: a protocol can't be switched within HTTP/2";
             return self.refuse(&Fault::new(501, text), wires);
+        }
+        if request.is_misled && !producer.is_listener() {
+            return self.refuse(&request::misled(), wires);
         }
         self.begin(request, producer, wires);
         Turn::Again
@@ -299,7 +313,7 @@ impl Exchange {
 
     fn begin(&mut self, mut request: Request, producer: Producer, wires: &mut Wires<'_>) {
         let is_unframed = producer.is_listener()
-            && !request.is_framed
+            && !request.is_framed()
             && (self.is_full_slice || !wires.from_client.is_empty());
         self.asking = match request.framing {
             _ if is_unframed => Asking::Gathering,
@@ -311,7 +325,7 @@ impl Exchange {
         if !is_unframed {
             framed::request(&mut request, producer.is_listener());
         }
-        let waits = request.expects && request.is_framed && wires.from_client.is_empty();
+        let waits = request.expects && request.is_framed() && wires.from_client.is_empty();
         if waits && !producer.is_listener() {
             wires
                 .outlet
@@ -342,7 +356,6 @@ impl Exchange {
             false => Framing::Chunked,
         };
         request.framing = framing;
-        request.is_framed = true;
         framed::request(request, true);
         self.asking = match is_whole {
             true => Asking::Body {

@@ -1,7 +1,8 @@
 //! The service of a `kubernetes` connection: which API server, whose certificate authority, which token.
 //!
 //! The service account of the pod that the agent runs in counts only for the cluster's own address: its
-//! token never goes anywhere else.
+//! token never goes anywhere else. It changes under way, so it is no part of a service: each request brings
+//! the one of its time ([`super::Current`]), and so does each handshake its authority.
 
 use super::site::{Site, SiteError, Wanted, is_value};
 use crate::base::{Secret, Verify};
@@ -15,71 +16,74 @@ pub const TOKEN_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/toke
 /// Where it puts the authority that vouches for the API server.
 pub const AUTHORITY_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
-/// What the two files hold, where there are any. Both change under way: read them for each session, and
-/// again when they do.
-#[derive(Clone, Copy, Default)]
-pub struct ServiceAccount<'a> {
-    /// The token.
-    pub token: Option<&'a [u8]>,
+/// What the two files hold at a time.
+#[derive(Default)]
+pub struct ServiceAccount {
+    /// `Authorization` by the token; none where the file has no token.
+    token: Option<Secret>,
     /// The authority, PEM.
-    pub authority: Option<&'a [u8]>,
+    authority: Option<Vec<u8>>,
+}
+
+impl ServiceAccount {
+    /// By what could be read of them.
+    pub fn new(token: Option<Vec<u8>>, authority: Option<Vec<u8>>) -> Self {
+        let token = token.map(Secret::new);
+        let header = token.and_then(|token| bearer(token.expose()).ok());
+        Self {
+            token: header,
+            authority,
+        }
+    }
+
+    /// `Authorization` by the token.
+    pub fn token(&self) -> Option<&[u8]> {
+        self.token.as_ref().map(Secret::expose)
+    }
+
+    /// Who vouches for the API server, PEM.
+    pub fn authority(&self) -> Option<&[u8]> {
+        self.authority.as_deref()
+    }
 }
 
 /// See the module.
 pub struct Cluster {
-    /// The service, with the token.
+    /// The service, with the connection's own token.
     pub site: Site,
-    /// Who alone may vouch for it; the public authorities where there is none.
-    pub authority: Option<Vec<u8>>,
-    /// The token is the pod's: [`Cluster::renew`] it when the file changes.
-    pub has_pods_token: bool,
+    /// The pod's authority, where it has one, alone may vouch for it.
+    pub has_pods_authority: bool,
 }
 
 impl Cluster {
     /// By the connection's variables.
-    pub fn of(wanted: &Wanted<'_>, account: ServiceAccount<'_>) -> Result<Self, SiteError> {
-        if wanted.get("EKS_CLUSTER").is_some() {
-            return Err(SiteError::new(
-                "this agent does not fetch tokens for EKS_CLUSTER: remove that variable and give \
-                 KUBERNETES_CLUSTER_URL and KUBERNETES_BEARER_TOKEN, or use another agent for this connection",
-            ));
-        }
-        let mut site = Self::site(wanted)?;
+    pub fn of(wanted: &Wanted<'_>) -> Result<Self, SiteError> {
+        let url = wanted.get("KUBERNETES_CLUSTER_URL");
+        let is_insecure = wanted.is_true("KUBERNETES_INSECURE_SKIP_VERIFY");
+        let url = url.unwrap_or(CLUSTER_URL.as_bytes());
+        let mut site = Site::at("KUBERNETES_CLUSTER_URL", url, is_insecure)?;
         let is_own_cluster =
             site.url.authority == CLUSTER_URL[b"https://".len()..] && site.url.is_tls;
-        let account = match is_own_cluster {
-            true => account,
-            false => ServiceAccount::default(),
-        };
         site.inject_all(wanted)?;
-        let given = wanted.get("KUBERNETES_BEARER_TOKEN");
-        let missing = "missing required environment for connection [KUBERNETES_BEARER_TOKEN]";
-        let token = given.or(account.token).ok_or(SiteError::new(missing))?;
-        site.inject("Authorization", bearer(token)?)?;
-        let authority = account.authority.filter(|_| site.verify == Verify::Full);
+        // Amazon's clusters take tokens that the agent makes: each request brings the one of its time, too.
+        let is_amazons = wanted.get("EKS_CLUSTER").is_some();
+        let is_own_cluster = is_own_cluster && !is_amazons;
+        match wanted.get("KUBERNETES_BEARER_TOKEN") {
+            _ if is_amazons => site.bring_pods_token(),
+            Some(token) => site.inject("Authorization", bearer(token)?)?,
+            None if is_own_cluster => site.bring_pods_token(),
+            None => return Err(no_token()),
+        }
         Ok(Self {
+            has_pods_authority: is_own_cluster && site.verify == Verify::Full,
             site,
-            authority: authority.map(<[u8]>::to_vec),
-            has_pods_token: given.is_none(),
         })
     }
+}
 
-    /// Its service, without token and headers.
-    pub fn site(wanted: &Wanted<'_>) -> Result<Site, SiteError> {
-        let url = wanted
-            .get("KUBERNETES_CLUSTER_URL")
-            .unwrap_or(CLUSTER_URL.as_bytes());
-        let is_insecure = wanted.is_true("KUBERNETES_INSECURE_SKIP_VERIFY");
-        Site::at("KUBERNETES_CLUSTER_URL", url, is_insecure)
-    }
-
-    /// The pod's token has changed.
-    pub fn renew(&mut self, token: &[u8]) -> Result<(), SiteError> {
-        match self.has_pods_token {
-            true => self.site.inject("Authorization", bearer(token)?),
-            false => Ok(()),
-        }
-    }
+/// Neither the connection nor the agent's pod has one.
+pub fn no_token() -> SiteError {
+    SiteError::new("missing required environment for connection [KUBERNETES_BEARER_TOKEN]")
 }
 
 /// The header's value; `Bearer` stands in front of a token once.
@@ -108,11 +112,6 @@ const BEARER: &[u8] = b"Bearer ";
 mod tests {
     use super::*;
 
-    const POD: ServiceAccount<'static> = ServiceAccount {
-        token: Some(b"pod-token\n"),
-        authority: Some(b"PEM"),
-    };
-
     fn cluster(variables: &[(&str, &str)]) -> Result<Cluster, String> {
         let variables: Vec<_> = variables
             .iter()
@@ -120,28 +119,30 @@ mod tests {
             .collect();
         let wanted = Wanted {
             variables: &variables,
-            features: &[],
         };
-        Cluster::of(&wanted, POD).map_err(|error| error.0.into_owned())
+        Cluster::of(&wanted).map_err(|error| error.0.into_owned())
     }
 
     fn token(cluster: &Cluster) -> &str {
-        std::str::from_utf8(cluster.site.value("authorization").unwrap()).unwrap()
+        let token = cluster.site.value("authorization").unwrap_or_default();
+        std::str::from_utf8(token).unwrap()
     }
 
     #[test]
     fn the_pods_account_is_for_the_pods_cluster_alone() {
         let own = cluster(&[]).unwrap();
-        assert_eq!(
-            (token(&own), own.authority.as_deref()),
-            ("Bearer pod-token", Some(&b"PEM"[..]))
-        );
+        assert!(own.site.brings_pods_token() && own.has_pods_authority);
+        assert!(own.site.injects(b"authorization") && own.site.has_secrets());
         assert_eq!(own.site.url.to_string(), CLUSTER_URL);
-        let same = cluster(&[(
-            "KUBERNETES_CLUSTER_URL",
-            "https://kubernetes.default.svc.cluster.local:443/",
-        )]);
-        assert!(same.unwrap().has_pods_token);
+        let same = cluster(&[
+            (
+                "KUBERNETES_CLUSTER_URL",
+                "https://kubernetes.default.svc.cluster.local:443/",
+            ),
+            ("HEADER_AUTHORIZATION", "x"),
+        ])
+        .unwrap();
+        assert!(same.site.brings_pods_token() && token(&same).is_empty());
         for url in [
             "https://evil.example",
             "http://kubernetes.default.svc.cluster.local",
@@ -157,9 +158,8 @@ mod tests {
                 ("KUBERNETES_BEARER_TOKEN", "t"),
             ])
             .unwrap();
-            assert!(
-                token(&other) == "Bearer t" && other.authority.is_none() && !other.has_pods_token
-            );
+            assert!(token(&other) == "Bearer t" && !other.has_pods_authority);
+            assert!(!other.site.brings_pods_token());
         }
     }
 
@@ -180,7 +180,7 @@ mod tests {
             ("INSECURE", "false"),
         ])
         .unwrap();
-        assert!(insecure.site.verify == Verify::Nobody && insecure.authority.is_none());
+        assert!(insecure.site.verify == Verify::Nobody && !insecure.has_pods_authority);
         assert_eq!(
             cluster(&[("INSECURE", "true")]).unwrap().site.verify,
             Verify::Full
@@ -188,20 +188,20 @@ mod tests {
     }
 
     #[test]
-    fn the_pods_token_can_change_and_a_given_one_stays() {
-        let mut own = cluster(&[]).unwrap();
-        own.renew(b"new").unwrap();
-        assert_eq!(token(&own), "Bearer new");
-        assert!(own.renew(b" \n").is_err());
-        let mut given = cluster(&[("KUBERNETES_BEARER_TOKEN", "abc")]).unwrap();
-        given.renew(b"new").unwrap();
-        assert_eq!(token(&given), "Bearer abc");
+    fn an_account_is_what_its_files_hold() {
+        let account =
+            |token: Option<&[u8]>| ServiceAccount::new(token.map(<[u8]>::to_vec), Some(vec![b'P']));
+        let token = account(Some(b"pod-token\n"));
+        assert_eq!(token.token(), Some(&b"Bearer pod-token"[..]));
+        assert_eq!(token.authority(), Some(&b"P"[..]));
+        for none in [None, Some(&b" \n"[..]), Some(b"a\nb")] {
+            assert_eq!(account(none).token(), None);
+        }
     }
 
     #[test]
     fn what_is_no_cluster_is_refused_without_its_values() {
         for (name, value) in [
-            ("EKS_CLUSTER", "s3cret"),
             ("KUBERNETES_BEARER_TOKEN", "s3\r\ncret"),
             ("KUBERNETES_CLUSTER_URL", "s3cret"),
         ] {

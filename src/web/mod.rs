@@ -9,15 +9,16 @@
 //!
 //! ```
 //! use hoop_lite::base::ByteBuf;
-//! use hoop_lite::web::{Exchange, Outlet, Site, Step, View, Wanted, Wires};
+//! use hoop_lite::web::{Current, Exchange, Outlet, Site, Step, View, Wanted, Wires};
 //!
 //! let variables = [("REMOTE_URL", &b"http://grafana:3000"[..]), ("HEADER_X_USER", b"ops")];
-//! let site = Site::of_httpproxy(&Wanted { variables: &variables, features: &[] }).unwrap();
+//! let site = Site::of_httpproxy(&Wanted { variables: &variables }).unwrap();
 //! let (mut client, mut remote, now) = (ByteBuf::new(), ByteBuf::new(), std::time::Instant::now());
 //! let (mut packets, mut sent) = (Vec::new(), Vec::new());
 //! let outlet = Outlet { packets: &mut packets, packet_bytes: 1 << 20, may_hold: true, now };
 //! let mut wires = Wires {
-//!     site: &site, from_client: &mut client, from_remote: &mut remote, to_remote: &mut sent, outlet,
+//!     site: &site, current: Current::default(), from_client: &mut client, from_remote: &mut remote,
+//!     to_remote: &mut sent, outlet,
 //! };
 //! let mut exchange = Exchange::new(View::parse(b"http://127.0.0.1:8081").unwrap(), now);
 //! wires.from_client.extend(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n");
@@ -52,7 +53,7 @@ pub use exchange::Exchange;
 pub use kubernetes::{Cluster, ServiceAccount};
 pub use page::{Failure, Fault};
 pub use producer::Producer;
-pub use site::{Site, SiteError, Wanted};
+pub use site::{Current, Features, Site, SiteError, Wanted};
 pub use view::View;
 pub use wires::{Step, Wires};
 

@@ -32,35 +32,21 @@ impl Fault {
 /// Why there is no connection to the service, as the owner found out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Failure {
-    /// Nobody listens.
-    Refused,
     /// Nobody answered.
     TimedOut,
-    /// The name has no address.
-    Name,
-    /// TLS did not come about; the sentence of `tls`.
-    Tls(Box<str>),
     /// Anything else, in the owner's words.
-    Other(Box<str>),
+    Because(Box<str>),
 }
 
 impl Failure {
     /// The page about it.
     pub fn fault(&self, authority: &str) -> Fault {
         let (status, text) = match self {
-            Self::Refused => (
-                502,
-                "it refused the connection: is the service running, and is its URL right?",
-            ),
             Self::TimedOut => (
                 504,
                 "it did not answer in time: check the network and the firewalls between the agent and it",
             ),
-            Self::Name => (
-                502,
-                "its name has no address: check its URL and the agent's name servers",
-            ),
-            Self::Tls(text) | Self::Other(text) => (502, &**text),
+            Self::Because(text) => (502, &**text),
         };
         Fault::about(
             status,
@@ -74,6 +60,7 @@ impl Failure {
 fn reason(status: u16) -> &'static [u8] {
     match status {
         400 => b"Bad Request",
+        403 => b"Forbidden",
         405 => b"Method Not Allowed",
         413 => b"Content Too Large",
         431 => b"Request Header Fields Too Large",
@@ -117,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_page_is_an_answer_of_its_length() {
-        let fault = Failure::Refused.fault("h:1");
+        let fault = Failure::Because("it refused the connection".into()).fault("h:1");
         let whole = page(&fault, false, false);
         let text = String::from_utf8(whole.clone()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -137,8 +124,8 @@ mod tests {
 
     #[test]
     fn each_failure_has_its_status() {
-        let tls = Failure::Tls("the service's certificate is unknown".into());
-        for (failure, status) in [(Failure::TimedOut, 504), (Failure::Name, 502), (tls, 502)] {
+        let refused = Failure::Because("it refused the connection".into());
+        for (failure, status) in [(Failure::TimedOut, 504), (refused, 502)] {
             let fault = failure.fault("h");
             assert!(fault.status == status && fault.text.contains("service at h: "));
         }

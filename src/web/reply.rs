@@ -5,9 +5,10 @@ use super::page::Fault;
 use super::request::{self, HEAD, is_gateway_cookie};
 use super::site::Site;
 use super::view::{self, View};
+use crate::http::HttpError;
 use crate::http::framing::{self, Framing};
-use crate::http::lines::{self, Lines, Sender};
-use crate::http::{HeadError, HttpError};
+use crate::http::head;
+use crate::http::lines::{self, Breaks, Lines};
 
 /// An answer whose head was read.
 pub struct Reply {
@@ -37,10 +38,9 @@ pub struct Reply {
 pub fn read(head: &mut [u8], is_for_head: bool, site: &Site, view: &View) -> Result<Reply, Fault> {
     lines::unfold(head);
     let authority = &site.url.authority;
-    let head = lines::lines(head, Sender::Server, HEAD)
-        .map_err(|error| broken(authority, error.into()))?;
+    let head = lines::lines(head, Breaks::Loose, HEAD).map_err(|error| broken(authority, error))?;
     let malformed = || broken(authority, HttpError::Malformed);
-    let (status, is_http_1_0) = status(head.first).ok_or_else(malformed)?;
+    let (status, is_http_1_0) = head::status(head.first).ok_or_else(malformed)?;
     let (framing, is_doubtful) = match status {
         100..=199 => (Framing::Empty, false),
         _ => framing::of_response(&head, status, is_for_head, is_http_1_0)
@@ -49,7 +49,7 @@ pub fn read(head: &mut [u8], is_for_head: bool, site: &Site, view: &View) -> Res
     let mut out = b"HTTP/1.1".to_vec();
     out.extend_from_slice(&head.first[b"HTTP/1.x".len()..]);
     out.extend_from_slice(b"\r\n");
-    push_fields(&mut out, &head, site, view).map_err(|error| broken(authority, error.into()))?;
+    push_fields(&mut out, &head, site, view).map_err(|error| broken(authority, error))?;
     let length = framing::length(&head).map_err(|error| broken(authority, error))?;
     let demands = head
         .fields()
@@ -80,36 +80,13 @@ pub fn read(head: &mut [u8], is_for_head: bool, site: &Site, view: &View) -> Res
 
 const EVENTS: &[u8] = b"text/event-stream";
 
-/// Status and whether the version is 1.0.
-fn status(line: &[u8]) -> Option<(u16, bool)> {
-    let (version, rest) = line.split_at_checked(b"HTTP/1.x".len())?;
-    let is_http_1_0 = match version {
-        b"HTTP/1.0" => true,
-        b"HTTP/1.1" => false,
-        _ => return None,
-    };
-    let [b' ', digits @ ..] = rest else {
-        return None;
-    };
-    let (digits, reason) = digits.split_at_checked(3)?;
-    if !digits.iter().all(u8::is_ascii_digit) || !matches!(reason, [] | [b' ', ..]) {
-        return None;
-    }
-    let status = digits
-        .iter()
-        .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
-    (100..600)
-        .contains(&status)
-        .then_some((status, is_http_1_0))
-}
-
 fn push_fields(
     out: &mut Vec<u8>,
     head: &Lines<'_>,
     site: &Site,
     view: &View,
-) -> Result<(), HeadError> {
-    let named = Named::of(head).ok_or(HeadError::TooLarge)?;
+) -> Result<(), HttpError> {
+    let named = Named::of(head).ok_or(HttpError::HeadTooLarge)?;
     for field in head.fields() {
         // What a service offers on other ports is not offered where the user is.
         let is_dropped = named.end_here(field.name) || fields::is_empty_offer(field);
@@ -190,23 +167,4 @@ pub fn broken(authority: &str, error: HttpError) -> Fault {
         }
     };
     Fault::about(502, "the web service at ", authority, text)
-}
-
-/// The page about a head of this fault.
-pub fn head_fault(authority: &str, error: HeadError) -> Fault {
-    broken(authority, error.into())
-}
-
-/// What is no answer in HTTP/1, by its first bytes.
-pub fn foreign(bytes: &[u8]) -> Option<HttpError> {
-    /// Record type of a TLS alert: what a TLS server makes of a plain request.
-    const TLS_ALERT: u8 = 21;
-    match bytes.first() {
-        None => None,
-        Some(&TLS_ALERT) => Some(HttpError::Tls),
-        Some(_) => {
-            let is_http = bytes.iter().zip(b"HTTP/1.").all(|(got, http)| got == http);
-            (!is_http).then_some(HttpError::NotHttp)
-        }
-    }
 }

@@ -5,12 +5,13 @@
 
 use super::fields::{self, Named};
 use super::page::Fault;
-use super::site::Site;
+use super::site::{Current, Site};
 use super::view::{self, View};
 use crate::base::wipe;
 use crate::http::HeadBounds;
 use crate::http::framing::{self, Framing};
-use crate::http::lines::{self, Field, Lines, Sender};
+use crate::http::head::{RequestLine, request_line};
+use crate::http::lines::{self, Breaks, Field, Lines};
 use crate::limits;
 
 /// Bounds of heads, both ways.
@@ -31,8 +32,6 @@ pub struct Request {
     pub head: Vec<u8>,
     /// How the body comes.
     pub framing: Framing,
-    /// A length was given or chunks were announced.
-    pub is_framed: bool,
     /// The answer has no body.
     pub is_head: bool,
     /// The protocol that the user wants to go on with.
@@ -53,9 +52,16 @@ pub struct Request {
     pub is_http_2: bool,
     /// The user's key to the gateway was there.
     pub has_gateway_cookie: bool,
+    /// It asks for a name that is neither the service's nor one of the port where the user finds it.
+    pub is_misled: bool,
 }
 
 impl Request {
+    /// A length was given or chunks were announced.
+    pub fn is_framed(&self) -> bool {
+        self.framing != Framing::Empty
+    }
+
     /// The service has it. What was injected is in it.
     pub fn forget_head(&mut self) {
         wipe(&mut self.head);
@@ -69,22 +75,22 @@ impl Drop for Request {
     }
 }
 
-/// The three parts of a request's first line.
-struct RequestLine<'a> {
-    method: &'a [u8],
-    target: &'a [u8],
-    version: &'a [u8],
-}
-
 /// Reads a whole head, and learns from it how the user sees the service.
-pub fn read(head: &[u8], site: &Site, view: &mut View) -> Result<Request, Fault> {
-    let head = lines::lines(head, Sender::Client, HEAD).map_err(|_| malformed())?;
+pub fn read(
+    head: &[u8],
+    (site, current): (&Site, Current<'_>),
+    view: &mut View,
+) -> Result<Request, Fault> {
+    let head = lines::lines(head, Breaks::Exact, HEAD).map_err(|_| malformed())?;
     let line = request_line(head.first).ok_or_else(malformed)?;
     let is_http_1_0 = line.version == b"1.0";
     let is_http_2 = line.version == b"2.0";
     check(&line, &head, site)?;
     let target = target(line.target, view)?;
+    let mut is_misled = false;
     if let Some(host) = head.get("host") {
+        // Who asks a proxy for a URL knows what he does.
+        is_misled = target.len() == line.target.len() && !view.answers_to(host, site);
         view.follow_host(host);
     }
     let framing = framing::of_request(&head, is_http_1_0).map_err(|_| bad_framing())?;
@@ -92,7 +98,6 @@ pub fn read(head: &[u8], site: &Site, view: &mut View) -> Result<Request, Fault>
     let mut request = Request {
         head: Vec::with_capacity(head.first.len() + 512),
         framing,
-        is_framed: framing != Framing::Empty,
         is_head: line.method == b"HEAD",
         upgrade,
         is_idempotent: IDEMPOTENT.contains(&line.method),
@@ -103,6 +108,7 @@ pub fn read(head: &[u8], site: &Site, view: &mut View) -> Result<Request, Fault>
         logs_in: false,
         is_http_2,
         has_gateway_cookie: false,
+        is_misled,
     };
     let out = &mut request.head;
     let prefix: &[u8] = match target {
@@ -114,7 +120,7 @@ pub fn read(head: &[u8], site: &Site, view: &mut View) -> Result<Request, Fault>
     }
     let host = site.value("host").unwrap_or(site.url.authority.as_bytes());
     fields::push(out, b"Host", host);
-    push_fields(&head, site, view, &mut request)?;
+    push_fields(&head, (site, current), view, &mut request)?;
     Ok(request)
 }
 
@@ -135,11 +141,15 @@ const WITH_URL: [&str; 3] = ["origin", "referer", "destination"];
 
 fn push_fields(
     head: &Lines<'_>,
-    site: &Site,
+    (site, current): (&Site, Current<'_>),
     view: &View,
     request: &mut Request,
 ) -> Result<(), Fault> {
-    let brought = brought_authorization(head, site)?;
+    let may_bring = site.takes_authorization(current.features);
+    let brought = match may_bring {
+        true => brought_authorization(head)?,
+        false => None,
+    };
     let named = Named::of(head).ok_or_else(too_large)?;
     for field in head.fields() {
         let replaced = field.is("authorization") && brought.is_some();
@@ -147,7 +157,7 @@ fn push_fields(
         let is_ours = fields::is_empty_offer(field)
             || field.is("host")
             || field.is("proxy")
-            || (field.is(UPSTREAM_AUTHORIZATION) && site.takes_authorization);
+            || (field.is(UPSTREAM_AUTHORIZATION) && may_bring);
         if replaced || is_ours || named.end_here(field.name) || site.injects(field.name) {
             // The cookie tells who sent it even where ours replaces it.
             request.has_gateway_cookie |= field.is("cookie") && names_gateway_cookie(field.value);
@@ -175,6 +185,9 @@ fn push_fields(
             );
         }
     }
+    if let Some(token) = current.pods_token.filter(|_| site.brings_pods_token()) {
+        fields::push(&mut request.head, b"Authorization", token);
+    }
     if let Some(value) = brought {
         request.logs_in |= fields::logs_in_connection(value);
         fields::push(&mut request.head, b"Authorization", value);
@@ -186,11 +199,8 @@ fn push_fields(
     Ok(())
 }
 
-/// The `Authorization` that the user brings in another field, where he may.
-fn brought_authorization<'a>(head: &Lines<'a>, site: &Site) -> Result<Option<&'a [u8]>, Fault> {
-    if !site.takes_authorization {
-        return Ok(None);
-    }
+/// The `Authorization` that the user brings in another field.
+fn brought_authorization<'a>(head: &Lines<'a>) -> Result<Option<&'a [u8]>, Fault> {
     let mut brought = head
         .fields()
         .filter(|field| field.is(UPSTREAM_AUTHORIZATION));
@@ -234,24 +244,10 @@ pub fn is_gateway_cookie(pair: &[u8]) -> bool {
     name.trim_ascii().eq_ignore_ascii_case(GATEWAY_COOKIE)
 }
 
-/// Three words with one blank between them.
-fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, target, version) = (words.next()?, words.next()?, words.next()?);
-    let version = version.strip_prefix(b"HTTP/")?;
-    let is_version = matches!(version, [b'0'..=b'9', b'.', b'0'..=b'9']);
-    let is_line =
-        words.next().is_none() && lines::is_token(method) && !target.is_empty() && is_version;
-    is_line.then_some(RequestLine {
-        method,
-        target,
-        version,
-    })
-}
-
 /// What is no request to this service at all.
 fn check(line: &RequestLine<'_>, head: &Lines<'_>, site: &Site) -> Result<(), Fault> {
-    if line.method == b"PRI" || line.version[0] == b'0' {
+    let is_spoken = line.version[0] == b'1' || line.version == b"2.0";
+    if line.method == b"PRI" || !is_spoken {
         return Err(Fault::new(
             505,
             "this port of hoop speaks HTTP/1.1: make your program use it, for instance with curl --http1.1",
@@ -264,7 +260,7 @@ fn check(line: &RequestLine<'_>, head: &Lines<'_>, site: &Site) -> Result<(), Fa
         ));
     }
     // A service would show what we have put in.
-    if line.method == b"TRACE" && !site.injected.is_empty() {
+    if line.method == b"TRACE" && site.has_secrets() {
         return Err(Fault::new(
             405,
             "the hoop agent passes no TRACE to this web service: its answer would show headers of the connection",
@@ -330,6 +326,15 @@ pub fn malformed() -> Fault {
     Fault::new(
         400,
         "hoop can't read this request: it is no well-formed HTTP/1.1",
+    )
+}
+
+/// A name of the internet may lead to the user's own machine, and a page there would be let in by that.
+pub fn misled() -> Fault {
+    Fault::new(
+        403,
+        "this port of hoop answers to no such name, which any page of the internet could give it: call it localhost, \
+         by its address, or as the service itself is called",
     )
 }
 

@@ -7,7 +7,7 @@ use super::fields;
 use crate::base::{Secret, Verify, wipe};
 use crate::http::{BaseUrl, UrlError, lines};
 use crate::limits;
-use crate::wire::{base64, percent};
+use crate::wire::{base64, json_text, percent};
 
 /// A service.
 pub struct Site {
@@ -16,8 +16,30 @@ pub struct Site {
     /// Who must vouch for it, where there is TLS.
     pub verify: Verify,
     pub(super) injected: Vec<Injected>,
-    /// A user may bring the `Authorization` himself.
-    pub(super) takes_authorization: bool,
+    /// Every request brings the token of the agent's pod, which is not kept here: it changes.
+    brings_pods_token: bool,
+    /// A user may bring the `Authorization` himself, where that feature is on.
+    may_bring_authorization: bool,
+    /// It is reached by tokens of Google, where that feature is on.
+    wants_google_token: bool,
+}
+
+/// What is on at the gateway, which says so when a link begins and whenever it changes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Features {
+    /// Users may bring their own `Authorization`.
+    pub client_authorization: bool,
+    /// An agent fetches tokens from Google.
+    pub google_tokens: bool,
+}
+
+/// What may change while a session goes on.
+#[derive(Clone, Copy, Default)]
+pub struct Current<'a> {
+    /// What is on at the gateway.
+    pub features: Features,
+    /// `Authorization` by the token of the agent's pod, for a service that gets that.
+    pub pods_token: Option<&'a [u8]>,
 }
 
 /// A header of ours.
@@ -36,12 +58,10 @@ impl SiteError {
     }
 }
 
-/// A connection's own variables, references looked up, and the features that the gateway has on.
+/// A connection's own variables, references looked up.
 pub struct Wanted<'a> {
     /// Names and values.
     pub variables: &'a [(&'a str, &'a [u8])],
-    /// The names of the features.
-    pub features: &'a [&'a str],
 }
 
 impl<'a> Wanted<'a> {
@@ -56,33 +76,60 @@ impl<'a> Wanted<'a> {
     pub(super) fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some(b"true")
     }
-
-    fn has_feature(&self, name: &str) -> bool {
-        self.features.contains(&name)
-    }
 }
 
-/// Lets a user bring his own `Authorization`.
-const CLIENT_AUTHORIZATION: &str = "experimental.httpproxy_client_authorization";
-/// Makes an agent fetch a token from Google.
-const VERTEX: &str = "experimental.claude_code_vertex";
+impl Features {
+    /// By the gateway's JSON; `None` where it is none.
+    pub fn read(json: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(json).ok()?;
+        let is_on = |name| json_text::is_true(text, name);
+        Some(Self {
+            client_authorization: is_on("experimental.httpproxy_client_authorization")?,
+            google_tokens: is_on("experimental.claude_code_vertex")?,
+        })
+    }
+}
 
 impl Site {
     /// The service of an `httpproxy` connection.
     pub fn of_httpproxy(wanted: &Wanted<'_>) -> Result<Self, SiteError> {
         let missing = "missing required environment for connection [REMOTE_URL]";
         let url = wanted.get("REMOTE_URL").ok_or(SiteError::new(missing))?;
-        if wanted.get("GCP_SERVICE_ACCOUNT_JSON").is_some() && wanted.has_feature(VERTEX) {
-            return Err(SiteError::new(
-                "this agent does not fetch tokens for GCP_SERVICE_ACCOUNT_JSON: remove that variable and \
-                 give HEADER_AUTHORIZATION, or use another agent for this connection",
-            ));
-        }
         let mut site = Self::at("REMOTE_URL", url, wanted.is_true("INSECURE"))?;
         site.inject_all(wanted)?;
-        site.takes_authorization = wanted.is_true("ALLOW_CLIENT_AUTHORIZATION")
-            && wanted.has_feature(CLIENT_AUTHORIZATION);
+        site.may_bring_authorization = wanted.is_true("ALLOW_CLIENT_AUTHORIZATION");
+        site.wants_google_token = wanted.get("GCP_SERVICE_ACCOUNT_JSON").is_some();
         Ok(site)
+    }
+
+    /// Refuses what this agent can't do where these features are on.
+    pub fn check(&self, features: Features) -> Result<(), SiteError> {
+        match self.wants_google_token && features.google_tokens {
+            true => Err(SiteError::new(
+                "this agent does not fetch tokens for GCP_SERVICE_ACCOUNT_JSON: remove that variable and \
+                 give HEADER_AUTHORIZATION, or use another agent for this connection",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// A user may bring the `Authorization` himself.
+    pub(super) fn takes_authorization(&self, features: Features) -> bool {
+        self.may_bring_authorization && features.client_authorization
+    }
+
+    /// Bytes on the heap, each block counted by `block`.
+    pub fn heap_bytes(&self, block: fn(usize) -> usize) -> usize {
+        let url = [
+            &self.url.authority,
+            &self.url.prefix,
+            &self.url.address.host,
+        ];
+        let injected = self.injected.iter();
+        let headers = injected
+            .map(|it| block(it.name.len()) + block(it.value.expose().len()) + block(SECRET_BYTES));
+        let list = block(self.injected.capacity() * size_of::<Injected>());
+        headers.sum::<usize>() + url.iter().map(|text| block(text.len())).sum::<usize>() + list
     }
 
     /// The service at the URL of this variable; a user and a password in it go along as Basic.
@@ -111,7 +158,9 @@ impl Site {
             url,
             verify,
             injected,
-            takes_authorization: false,
+            brings_pods_token: false,
+            may_bring_authorization: false,
+            wants_google_token: false,
         })
     }
 
@@ -145,6 +194,13 @@ impl Site {
         Ok(())
     }
 
+    /// Has every request bring the token of the agent's pod, whatever else says who asks.
+    pub(super) fn bring_pods_token(&mut self) {
+        self.injected
+            .retain(|known| !known.name.eq_ignore_ascii_case("authorization"));
+        self.brings_pods_token = true;
+    }
+
     /// Has every request bring this header, in place of any of that name.
     pub(super) fn inject(&mut self, name: &str, value: Secret) -> Result<(), SiteError> {
         self.injected
@@ -164,11 +220,21 @@ impl Site {
         Ok(())
     }
 
+    /// Every request brings the token of the agent's pod.
+    pub fn brings_pods_token(&self) -> bool {
+        self.brings_pods_token
+    }
+
     /// Whether a header of this name is injected.
     pub(super) fn injects(&self, name: &[u8]) -> bool {
-        self.injected
-            .iter()
-            .any(|known| fields::is_alike(known.name.as_bytes(), name))
+        let mut injected = self.injected.iter();
+        injected.any(|known| fields::is_alike(known.name.as_bytes(), name))
+            || (self.brings_pods_token && fields::is_alike(b"authorization", name))
+    }
+
+    /// Whether anything is injected.
+    pub(super) fn has_secrets(&self) -> bool {
+        self.brings_pods_token || !self.injected.is_empty()
     }
 
     /// The injected value of this name.
@@ -178,6 +244,9 @@ impl Site {
         found.map(|known| known.value.expose())
     }
 }
+
+/// What a secret takes beside its bytes.
+const SECRET_BYTES: usize = 5 * size_of::<usize>();
 
 /// What no header can hold is no value.
 pub(super) fn is_value(value: &[u8]) -> bool {
@@ -231,7 +300,6 @@ impl Site {
     pub fn plain(url: &str) -> Self {
         let wanted = Wanted {
             variables: &[("REMOTE_URL", url.as_bytes())],
-            features: &[],
         };
         match Self::of_httpproxy(&wanted) {
             Ok(site) => site,
@@ -244,14 +312,13 @@ impl Site {
 mod tests {
     use super::*;
 
-    fn site(variables: &[(&str, &str)], features: &[&str]) -> Result<Site, String> {
+    fn site(variables: &[(&str, &str)]) -> Result<Site, String> {
         let variables: Vec<_> = variables
             .iter()
             .map(|(name, value)| (*name, value.as_bytes()))
             .collect();
         let wanted = Wanted {
             variables: &variables,
-            features,
         };
         Site::of_httpproxy(&wanted).map_err(|error| error.0.into_owned())
     }
@@ -264,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_service_is_where_its_url_says() {
-        let site = site(&[("REMOTE_URL", " https://h:8443/base/ \n")], &[]).unwrap();
+        let site = site(&[("REMOTE_URL", " https://h:8443/base/ \n")]).unwrap();
         assert!(site.url.is_tls && site.verify == Verify::Full);
         assert_eq!(
             (site.url.authority.as_str(), site.url.prefix.as_str()),
@@ -275,7 +342,7 @@ mod tests {
             ("TRUE", Verify::Full),
             ("1", Verify::Full),
         ] {
-            let site = self::site(&[("REMOTE_URL", "https://h"), ("INSECURE", insecure)], &[]);
+            let site = self::site(&[("REMOTE_URL", "https://h"), ("INSECURE", insecure)]);
             assert_eq!(site.unwrap().verify, verify);
         }
     }
@@ -305,7 +372,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                site(&[("REMOTE_URL", url)], &[]).err().as_deref(),
+                site(&[("REMOTE_URL", url)]).err().as_deref(),
                 Some(words),
                 "{url}"
             );
@@ -315,15 +382,12 @@ mod tests {
     #[test]
     fn headers_are_injected_under_their_names() {
         let url = ("REMOTE_URL", "http://u%40x:p%3a%25@h/x");
-        let site = site(
-            &[
-                url,
-                ("HEADER_X_API_KEY", "k\n"),
-                ("header_x-y", "v"),
-                ("HEADER_EMPTY", ""),
-            ],
-            &[],
-        )
+        let site = site(&[
+            url,
+            ("HEADER_X_API_KEY", "k\n"),
+            ("header_x-y", "v"),
+            ("HEADER_EMPTY", ""),
+        ])
         .unwrap();
         assert_eq!(site.url.authority, "h");
         assert_eq!(
@@ -337,7 +401,7 @@ mod tests {
         assert!(
             site.injects(b"x_api_key") && site.injects(b"X-Api-Key") && !site.injects(b"X-Api")
         );
-        let site = self::site(&[url, ("HEADER_AUTHORIZATION", "Bearer t")], &[]).unwrap();
+        let site = self::site(&[url, ("HEADER_AUTHORIZATION", "Bearer t")]).unwrap();
         assert_eq!(injected(&site), [("AUTHORIZATION", "Bearer t")]);
     }
 
@@ -352,21 +416,21 @@ mod tests {
             "HEADER_CONNECTION",
             "HEADER_UPGRADE",
         ] {
-            let error = site(&[url, (name, "s3cret")], &[]).err().unwrap();
+            let error = site(&[url, (name, "s3cret")]).err().unwrap();
             assert!(
                 error.starts_with(name) && !error.contains("s3cret"),
                 "{error}"
             );
         }
         for value in ["a\r\nb: c", "a\0", "\u{7f}"] {
-            let error = site(&[url, ("HEADER_X", value)], &[]).err().unwrap();
+            let error = site(&[url, ("HEADER_X", value)]).err().unwrap();
             assert_eq!(
                 error,
                 "HEADER_X holds a control character or a line break, which no HTTP header can"
             );
         }
         let long = "x".repeat(limits::WEB_HEAD_BYTES_MAX);
-        assert!(site(&[url, ("HEADER_X", &long)], &[]).is_err());
+        assert!(site(&[url, ("HEADER_X", &long)]).is_err());
         let names: Vec<String> = (0..=limits::WEB_INJECTED_MAX)
             .map(|n| format!("HEADER_{n}"))
             .collect();
@@ -375,22 +439,33 @@ mod tests {
             .map(|name| (name.as_str(), "v"))
             .chain([url])
             .collect();
-        assert!(site(&many, &[]).is_err());
-        assert!(site(&many[1..], &[]).is_ok());
+        assert!(site(&many).is_err());
+        assert!(site(&many[1..]).is_ok());
     }
 
     #[test]
     fn features_need_their_flag_and_their_variable() {
+        let read = |json: &str| Features::read(json.as_bytes());
+        let authorization =
+            read(r#"{"x":{}, "experimental.httpproxy_client_authorization" : true }"#).unwrap();
+        let google = read(r#"{"experimental.claude_code_vertex":true,"y":1}"#).unwrap();
+        assert!(authorization.client_authorization && !authorization.google_tokens);
+        assert!(google.google_tokens && !google.client_authorization);
+        assert_eq!(
+            read(r#"{"experimental.claude_code_vertex":"true"}"#),
+            Some(Features::default())
+        );
+        for none in ["", "[]", "true", r#"{"a":true"#, "\u{1}"] {
+            assert_eq!(read(none), None, "{none}");
+        }
         let url = ("REMOTE_URL", "http://h");
-        let takes = |value, features: &[&str]| {
-            let allow = ("ALLOW_CLIENT_AUTHORIZATION", value);
-            site(&[url, allow], features).unwrap().takes_authorization
-        };
-        assert!(takes("true", &[CLIENT_AUTHORIZATION]));
-        assert!(!takes("yes", &[CLIENT_AUTHORIZATION]) && !takes("true", &[VERTEX]));
-        let account = ("GCP_SERVICE_ACCOUNT_JSON", "{}");
-        assert!(site(&[url, account], &[]).is_ok());
-        let error = site(&[url, account], &[VERTEX]).err().unwrap();
-        assert!(error.contains("GCP_SERVICE_ACCOUNT_JSON"));
+        let allowing = |value| site(&[url, ("ALLOW_CLIENT_AUTHORIZATION", value)]).unwrap();
+        assert!(allowing("true").takes_authorization(authorization));
+        assert!(!allowing("yes").takes_authorization(authorization));
+        assert!(!allowing("true").takes_authorization(google));
+        let account = site(&[url, ("GCP_SERVICE_ACCOUNT_JSON", "{}")]).unwrap();
+        assert!(account.check(authorization).is_ok() && allowing("true").check(google).is_ok());
+        let error = account.check(google).unwrap_err();
+        assert!(error.0.contains("GCP_SERVICE_ACCOUNT_JSON"));
     }
 }

@@ -27,6 +27,8 @@ pub struct Lab {
     pub now: Instant,
     pub may_hold: bool,
     pub packet_bytes: usize,
+    pub features: Features,
+    pub pods_token: &'static [u8],
     /// What a dial comes to; `None` for a connection.
     pub failure: Option<Failure>,
     /// The next connection has served before.
@@ -48,7 +50,6 @@ impl Lab {
             .collect();
         let wanted = Wanted {
             variables: &variables,
-            features: &["experimental.httpproxy_client_authorization"],
         };
         let now = Instant::now();
         Self {
@@ -61,6 +62,11 @@ impl Lab {
             now,
             may_hold: true,
             packet_bytes: 1 << 20,
+            features: Features {
+                client_authorization: true,
+                google_tokens: false,
+            },
+            pods_token: b"Bearer pod",
             failure: None,
             is_used: false,
             hang_ups: 0,
@@ -113,6 +119,10 @@ impl Lab {
             };
             let mut wires = Wires {
                 site: &self.site,
+                current: Current {
+                    features: self.features,
+                    pods_token: Some(self.pods_token),
+                },
                 from_client: &mut self.from_client,
                 from_remote: &mut self.from_remote,
                 to_remote,

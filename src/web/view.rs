@@ -14,6 +14,9 @@ pub struct View {
 /// Names of one's own machine; the first two are what the client calls its ports by.
 const LOOPBACK: [&[u8]; 4] = [b"127.0.0.1", b"0.0.0.0", b"localhost", b"[::1]"];
 
+/// Names that nobody on the internet can have (RFC 6761, 6762, and what ICANN has set aside).
+const OWN_SUFFIXES: [&[u8]; 3] = [b".localhost", b".local", b".internal"];
+
 impl View {
     /// Reads `httpproxy.base_url` of a packet.
     pub fn parse(base_url: &[u8]) -> Option<Self> {
@@ -57,6 +60,31 @@ impl View {
         if self.authority != host && self.is_the_same(self.is_secure, host) {
             self.authority = host.to_vec();
         }
+    }
+
+    /// Whether a user's program may call the port so. What anybody can have resolved to the user's own machine
+    /// (DNS rebinding) is no such name: addresses, names of one part and those of a machine or a network of one's own are.
+    pub fn answers_to(&self, host: &[u8], site: &Site) -> bool {
+        let name = host_and_port(host).0;
+        let is_address = |name: &[u8]| {
+            let is_part = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+            name.starts_with(b"[") || name.iter().all(is_part)
+        };
+        let is_own = |suffix: &&[u8]| {
+            let at = name.len().saturating_sub(suffix.len());
+            name[at..].eq_ignore_ascii_case(suffix)
+        };
+        let known = [
+            &self.authority,
+            site.url.authority.as_bytes(),
+            site.value("host").unwrap_or_default(),
+        ];
+        !name.contains(&b'.')
+            || is_address(name)
+            || OWN_SUFFIXES.iter().any(is_own)
+            || known
+                .iter()
+                .any(|known| host_and_port(known).0.eq_ignore_ascii_case(name))
     }
 
     /// The user's program has a proxy, and asked it for this URL: that is what the user sees.
@@ -255,6 +283,29 @@ mod tests {
         ] {
             let found = outwards(location.as_bytes(), &view, &site);
             assert_eq!(found.as_deref(), seen.map(str::as_bytes), "{location}");
+        }
+    }
+
+    #[test]
+    fn a_port_answers_to_its_own_names_alone() {
+        let (view, site) = (view("http://127.0.0.1:8081"), site("https://App.example/x"));
+        for (host, is_known) in [
+            ("127.0.0.1:8081", true),
+            ("10.0.0.7:9", true),
+            ("[::1]:8081", true),
+            ("localhost:8081", true),
+            ("Grafana.LOCALHOST", true),
+            ("host.docker.internal:8081", true),
+            ("hoop:8081", true),
+            ("app.example:8081", true),
+            ("evil.example:8081", false),
+            ("app.example.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("127.0.0.1.nip.io:8081", false),
+            ("localhost.evil.example", false),
+            ("evil.example.", false),
+        ] {
+            assert_eq!(view.answers_to(host.as_bytes(), &site), is_known, "{host}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What an exchange and its owner say to each other.
 
 use super::delivery::Outlet;
-use super::site::Site;
+use super::site::{Current, Site};
 use crate::base::ByteBuf;
 use crate::wire::sink::Sink;
 
@@ -9,6 +9,8 @@ use crate::wire::sink::Sink;
 pub struct Wires<'a> {
     /// The service of the connection.
     pub site: &'a Site,
+    /// What of that may have changed.
+    pub current: Current<'a>,
     /// From the user.
     pub from_client: &'a mut ByteBuf,
     /// From the service; what TLS carries.

@@ -4,8 +4,6 @@
 //! found the text to be RFC 8259 JSON of bounded depth. What the values mean is left to the
 //! callers' own structs.
 
-use std::ops::Range;
-
 use nanoserde::DeJson;
 
 /// Nesting beyond this is refused: the gateway's answers need 3.
@@ -25,6 +23,20 @@ pub fn is_json(text: &str) -> bool {
     scan.value(0).is_some() && scan.at_end()
 }
 
+/// Whether the object that `text` holds says `true` under `name`, in which nothing is escaped; of several the last
+/// counts. `None`: it holds no object.
+pub fn is_true(text: &str, name: &str) -> Option<bool> {
+    let mut scan = Scan::new(text);
+    let mut found = false;
+    scan.space();
+    scan.object(0, &mut |key, value| {
+        if key.get(1..key.len() - 1) == Some(name) {
+            found = value.trim_ascii() == "true";
+        }
+    })?;
+    scan.at_end().then_some(found)
+}
+
 /// The elements of the array that `text` holds, each as it was written.
 pub fn elements(text: &str) -> Option<Vec<&str>> {
     let mut scan = Scan::new(text);
@@ -32,7 +44,7 @@ pub fn elements(text: &str) -> Option<Vec<&str>> {
     scan.array(|scan| {
         let start = scan.position;
         scan.value(1)?;
-        found.push(text.get(start..scan.position)?);
+        found.push(scan.written(start, scan.position)?);
         Some(())
     })?;
     scan.at_end().then_some(found)
@@ -53,11 +65,7 @@ pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 pub fn members<'a>(text: &'a str, show: &mut dyn FnMut(&'a str, &'a str)) -> bool {
     let mut scan = Scan::new(text);
     scan.space();
-    let is_whole = scan.members(0, &mut |name, value| {
-        if let (Some(name), Some(value)) = (text.get(name), text.get(value)) {
-            show(name, value);
-        }
-    });
+    let is_whole = scan.object(0, &mut |name, value| show(name, value.trim_ascii()));
     is_whole.is_some() && scan.at_end()
 }
 
@@ -109,6 +117,7 @@ fn unicode(rest: &mut std::str::Chars<'_>) -> Option<char> {
 
 /// A cursor over the text; every step answers `None` at the first byte that is no JSON.
 struct Scan<'a> {
+    whole: &'a str,
     text: &'a [u8],
     position: usize,
 }
@@ -116,9 +125,14 @@ struct Scan<'a> {
 impl<'a> Scan<'a> {
     fn new(text: &'a str) -> Self {
         Self {
+            whole: text,
             text: text.as_bytes(),
             position: 0,
         }
+    }
+
+    fn written(&self, start: usize, end: usize) -> Option<&'a str> {
+        self.whole.get(start..end)
     }
 
     fn peek(&self) -> Option<u8> {
@@ -146,7 +160,7 @@ impl<'a> Scan<'a> {
         }
         self.space();
         match self.peek()? {
-            b'{' => self.object(depth),
+            b'{' => self.object(depth, &mut |_, _| {}),
             b'[' => self.array(|scan| scan.value(depth + 1)),
             b'"' => self.string(),
             b't' => self.word(b"true"),
@@ -173,15 +187,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Option<()> {
-        self.members(depth, &mut |_, _| {})
-    }
-
-    fn members(
-        &mut self,
-        depth: usize,
-        show: &mut dyn FnMut(Range<usize>, Range<usize>),
-    ) -> Option<()> {
+    /// `member` is shown every name, quotes included, and its value, as they were written.
+    fn object(&mut self, depth: usize, member: &mut dyn FnMut(&'a str, &'a str)) -> Option<()> {
         self.take(b'{')?;
         self.space();
         if self.take(b'}').is_some() {
@@ -191,13 +198,15 @@ impl<'a> Scan<'a> {
             self.space();
             let name = self.position;
             self.string()?;
-            let name = name..self.position;
+            let name_end = self.position;
             self.space();
             self.take(b':')?;
-            self.space();
             let value = self.position;
             self.value(depth + 1)?;
-            show(name, value..self.position);
+            member(
+                self.written(name, name_end)?,
+                self.written(value, self.position)?,
+            );
             self.space();
             if self.take(b',').is_none() {
                 return self.take(b'}');

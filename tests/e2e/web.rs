@@ -1,7 +1,7 @@
 //! `hoop connect` and the gateway's listener on web services.
 
 use loopback_gateway::web::{WebService, pattern};
-use loopback_gateway::{Session, SessionRequest};
+use loopback_gateway::{Packet, Security, Session, SessionRequest, Setup};
 
 use crate::world::World;
 
@@ -185,4 +185,131 @@ fn the_listeners_requests_go_on_with_connections_that_are_kept() {
     session.ask("e", CLIENT, &get("/bytes/9"));
     session.receive_until("e", &pattern(9));
     assert_eq!(service.accepted(), 5);
+}
+
+/// As the gateway says it, to all sessions at once and at any time.
+fn say_features(session: &Session<'_>, json: &str) {
+    let news =
+        Packet::new("GatewayFeatureFlagUpdate").with("feature-flags", json.as_bytes().to_vec());
+    session.send(news);
+}
+
+#[test]
+fn a_users_own_authorization_takes_a_variable_and_a_flag() {
+    let setup = Setup {
+        feature_flags: r#"{"experimental.httpproxy_client_authorization":true}"#.to_owned(),
+        ..Setup::new(Security::Tls)
+    };
+    let (world, service) = (World::start_with(setup, &[]), WebService::start());
+    let allows = to(&service.url())
+        .env("HEADER_AUTHORIZATION", "stored")
+        .env("ALLOW_CLIENT_AUTHORIZATION", "true");
+    let mut session = world.open(allows);
+    session.wait_open();
+    let asks = b"GET /head HTTP/1.1\r\nHost: h\r\nX-Hoop-Upstream-Authorization: mine\r\n\r\n";
+    let heard = |session: &mut Session<'_>, id: &str| {
+        let answer = listen(session, id, asks, SECRET.as_bytes());
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let brought = listen(&mut session, "1", asks, b"Authorization: mine");
+    assert!(!has(&brought, "stored") && !has(&brought, "Upstream"));
+    // No list at all, and one that can't be read, change nothing.
+    say_features(&session, "");
+    say_features(&session, "{not json");
+    listen(&mut session, "2", asks, b"Authorization: mine");
+    say_features(
+        &session,
+        r#"{"experimental.httpproxy_client_authorization":false}"#,
+    );
+    let kept = heard(&mut session, "3");
+    assert!(kept.contains("stored") && kept.contains("Upstream-Authorization: mine"));
+    say_features(
+        &session,
+        r#"{"experimental.httpproxy_client_authorization":true}"#,
+    );
+    let mut session = world.open(to(&service.url()).env("HEADER_AUTHORIZATION", "stored"));
+    session.wait_open();
+    let kept = heard(&mut session, "1");
+    assert!(kept.contains("stored") && kept.contains("Upstream-Authorization: mine"));
+}
+
+#[test]
+fn tokens_of_google_are_refused_by_name_where_the_gateway_has_them_on() {
+    let (world, service) = (World::start(), WebService::start());
+    let asks = || to(&service.url()).env("GCP_SERVICE_ACCOUNT_JSON", "{\"key\":\"s3cret\"}");
+    let mut session = world.open(asks());
+    session.wait_open();
+    listen(&mut session, "1", &get("/bytes/3"), &pattern(3));
+    say_features(&session, r#"{"experimental.claude_code_vertex":true}"#);
+    // What was open goes on without requests that would lack their token.
+    session.ask("2", LISTENER, &get("/bytes/3"));
+    session.wait_closed("2");
+    let refusal = world.open(asks()).wait_refusal().text;
+    assert!(refusal.contains("GCP_SERVICE_ACCOUNT_JSON") && !refusal.contains("s3cret"));
+}
+
+#[test]
+fn a_session_keeps_a_bounded_number_of_connections() {
+    const ASKED: usize = 20;
+    const KEPT: usize = 16;
+    let (world, service) = (World::start(), WebService::start());
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    for round in 0..2 {
+        let ids: Vec<String> = (0..ASKED).map(|id| format!("{round}-{id}")).collect();
+        for id in &ids {
+            session.ask(id, LISTENER, &get("/hold/300"));
+        }
+        for id in &ids {
+            session.receive_until(id, b"held");
+        }
+    }
+    assert!(service.accepted() >= 2 * ASKED - KEPT);
+}
+
+#[test]
+fn a_user_who_has_left_is_not_waited_for() {
+    let (world, service) = (World::start(), WebService::start());
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    for (id, path, begins) in [
+        ("1", "/hold/60000", &b""[..]),
+        ("2", "/half/100000", b"HTTP/1.1 200"),
+    ] {
+        session.ask(id, LISTENER, &get(path));
+        wait_for(|| service.asked().len() == id.parse::<usize>().unwrap());
+        if !begins.is_empty() {
+            assert_eq!(session.receive(id, begins.len()), begins);
+        }
+        assert_eq!(service.open(), 1);
+        session.disconnect(id);
+        wait_for(|| service.open() == 0);
+    }
+    // The session goes on.
+    listen(&mut session, "3", &get("/bytes/3"), &pattern(3));
+}
+
+#[test]
+fn an_agent_that_stops_leaves_no_request_waiting() {
+    let world = World::with_variables(&[("HOOP_LITE_DRAIN_TIMEOUT", "2s")]);
+    let service = WebService::start();
+    let mut session = world.open(to(&service.url()));
+    session.wait_open();
+    session.ask("1", LISTENER, &get("/hold/60000"));
+    wait_for(|| service.asked().len() == 1);
+    world.agent.signal(libc::SIGTERM);
+    world.agent.wait_text("may finish");
+    let late = listen(&mut session, "2", &get("/bytes/3"), b"\n");
+    assert!(has(&late, "HTTP/1.1 503 ") && has(&late, "shutting down"));
+    assert!(session.wait_close().code.is_some());
+    assert_eq!(world.agent.wait_exit().code(), Some(0));
+    wait_for(|| service.open() == 0);
+}
+
+fn wait_for(done: impl Fn() -> bool) {
+    let until = std::time::Instant::now() + loopback_gateway::deadline();
+    while !done() {
+        assert!(std::time::Instant::now() < until, "waited in vain");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }

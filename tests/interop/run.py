@@ -1,7 +1,7 @@
 """Runs the cases in front of the real gateway; scripts/interop gives it a namespace of its own.
 
 A case is a file of `cases`: its first line says what must be so, and its `run(stage)` returns, with a
-remark if it has one, or raises what house.verdict has.
+remark if it has one, or raises what house.verdict has. One that takes long has `SECONDS_MAX`.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main():
 
 
 def too_late(*_):
-    raise Wrong(f"not over after {SECONDS_MAX} s")
+    raise Wrong("not over in time")
 
 
 def run(house, name):
@@ -64,7 +64,7 @@ def run(house, name):
 
 
 def judge(house, name, case):
-    signal.alarm(SECONDS_MAX)
+    signal.alarm(getattr(case, "SECONDS_MAX", SECONDS_MAX))
     try:
         with Stage(house, name) as stage:
             return RIGHT, case.run(stage) or ""

@@ -29,4 +29,5 @@ mod shell;
 mod sweep;
 mod target;
 mod users;
+mod web;
 mod world;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hoop_lite::base::ByteBuf;
-use hoop_lite::web::{Exchange, Outlet, Site, Step, View, Wanted, Wires};
+use hoop_lite::web::{Current, Exchange, Outlet, Site, Step, View, Wanted, Wires};
 
 use super::Fate;
 use super::strict;
@@ -35,7 +35,6 @@ impl World {
         ];
         let wanted = Wanted {
             variables: &variables,
-            features: &[],
         };
         let now = Instant::now();
         Self {
@@ -60,6 +59,7 @@ impl World {
             };
             let step = self.exchange.step(&mut Wires {
                 site: &self.site,
+                current: Current::default(),
                 from_client: &mut self.from_client,
                 from_remote: &mut self.from_remote,
                 to_remote,

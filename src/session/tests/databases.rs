@@ -203,6 +203,20 @@ fn clients_without_room_are_as_many_as_there_is_room_for() {
     assert!(world.sent().is_empty());
 }
 
+#[test]
+fn who_said_goodbye_and_waits_for_the_servers_end_hears_of_it_where_that_ends_nobody_else() {
+    let mut world = opened(limits::QUEUE_BYTES_MAX);
+    for (connection, is_told) in [("1", true), ("7-ch2", false)] {
+        let target = introduced(&mut world, connection, b"");
+        let_in(&mut world, target);
+        world.deliver_to(WRITE, "s", connection, b"X\0\0\0\x04");
+        world.takes(target, usize::MAX);
+        world.ends(target, Channel::Output);
+        assert_eq!(heard(&mut world, connection), (String::new(), is_told));
+        world.closes();
+    }
+}
+
 /// A client's request that this number and secret be cancelled.
 fn cancel(secret: &[u8]) -> Vec<u8> {
     let body = [&4711_u32.to_be_bytes(), secret].concat();

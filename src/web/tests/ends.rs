@@ -5,10 +5,9 @@ use super::*;
 #[test]
 fn a_service_that_cannot_be_reached_is_a_page() {
     for (failure, status) in [
-        (Failure::Refused, "502 Bad Gateway"),
         (Failure::TimedOut, "504 Gateway Timeout"),
         (
-            Failure::Tls("its certificate is unknown".into()),
+            Failure::Because("its certificate is unknown".into()),
             "502 Bad Gateway",
         ),
     ] {
@@ -25,7 +24,7 @@ fn a_service_that_cannot_be_reached_is_a_page() {
         assert_eq!(lab.answer(), OK);
     }
     let mut lab = Lab::listener();
-    lab.failure = Some(Failure::Name);
+    lab.failure = Some(Failure::Because("no".into()));
     lab.user(get("/", ""));
     assert_eq!((lab.packets.len(), lab.finished), (1, Some((false, false))));
 }
@@ -267,7 +266,7 @@ fn a_service_that_ends_between_two_requests_is_dialled_again() {
 #[test]
 fn a_page_in_answer_to_head_has_no_body() {
     let mut lab = Lab::client();
-    lab.failure = Some(Failure::Refused);
+    lab.failure = Some(Failure::Because("no".into()));
     lab.user("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
     assert!(lab.answer().ends_with("\r\n\r\n"));
     lab.user(get("/", "")).service(OK);

@@ -112,6 +112,77 @@ fn a_user_brings_his_own_authorization_where_he_may() {
     assert_eq!(asked(&[("ALLOW_CLIENT_AUTHORIZATION", "true")], &twice), "");
 }
 
+/// The flag counts as it is when a request comes, not as it was when the session was opened.
+#[test]
+fn a_users_own_authorization_needs_the_gateways_flag_at_each_request() {
+    let variables = [
+        ("REMOTE_URL", "http://app:3000"),
+        ("ALLOW_CLIENT_AUTHORIZATION", "true"),
+        ("HEADER_AUTHORIZATION", "ours"),
+    ];
+    let mut lab = Lab::with(&variables, "http://127.0.0.1:8081");
+    let brings = get("/", "X-Hoop-Upstream-Authorization: mine\r\n");
+    lab.features = Features::default();
+    lab.user(&brings).service(OK);
+    lab.features.client_authorization = true;
+    lab.user(&brings).service(OK);
+    assert_eq!(
+        lab.asked(),
+        "GET / HTTP/1.1\r\nHost: app:3000\r\nX-Hoop-Upstream-Authorization: mine\r\nAUTHORIZATION: ours\r\n\r\n\
+         GET / HTTP/1.1\r\nHost: app:3000\r\nAuthorization: mine\r\n\r\n"
+    );
+}
+
+/// Kubernetes replaces the token of a pod under way, and a user's connection may last for hours.
+#[test]
+fn each_request_brings_the_pods_token_of_its_time() {
+    let Ok(cluster) = Cluster::of(&Wanted { variables: &[] }) else {
+        panic!("a pod needs no variable");
+    };
+    let mut lab = Lab::client();
+    lab.site = cluster.site;
+    let asks = get("/api", "Authorization: Bearer noop\r\n");
+    lab.user(&asks).service(OK);
+    lab.pods_token = b"Bearer new";
+    lab.user(&asks).service(OK);
+    let host = "GET /api HTTP/1.1\r\nHost: kubernetes.default.svc.cluster.local\r\n";
+    assert_eq!(lab.sent.len(), 1, "on one connection");
+    assert_eq!(
+        lab.asked(),
+        format!("{host}Authorization: Bearer pod\r\n\r\n{host}Authorization: Bearer new\r\n\r\n")
+    );
+    lab.user("TRACE / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(lab.answer().contains("405 Method Not Allowed"));
+}
+
+/// A page of the internet whose name was pointed at the user's machine (DNS rebinding) must not use his port.
+#[test]
+fn a_name_that_anybody_can_have_opens_no_port_of_a_client() {
+    let asks = |host: &str| format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    for base_url in ["http://127.0.0.1:8081", "http://web.hoop"] {
+        let mut lab = Lab::new("http://app:3000", base_url);
+        lab.user(asks("evil.example:8081"));
+        assert!(lab.answer().starts_with("HTTP/1.1 403 Forbidden\r\n"));
+        assert!(lab.sent.is_empty() && lab.finished == Some((true, false)));
+        // A proxy is asked for any URL, and by name for the service itself.
+        for fine in [
+            "GET http://any.example/ HTTP/1.1\r\nHost: any.example\r\n\r\n".to_owned(),
+            asks("app:8081"),
+        ] {
+            let mut lab = Lab::new("http://app:3000", base_url);
+            lab.user(fine);
+            assert_eq!(lab.sent.len(), 1, "{base_url}");
+        }
+    }
+    let mut lab = Lab::listener();
+    lab.user(asks("evil.example"));
+    assert_eq!(
+        lab.sent.len(),
+        1,
+        "the gateway knows its users by their keys"
+    );
+}
+
 #[test]
 fn urls_of_the_users_view_become_the_services() {
     for (fields, sent) in [
@@ -158,6 +229,8 @@ fn what_is_no_request_to_a_service_is_refused_with_a_sentence() {
         ),
         ("PRI * HTTP/2.0\r\n\r\n", 505, "HTTP/1.1"),
         ("GET / HTTP/0.9\r\nHost: h\r\n\r\n", 505, "HTTP/1.1"),
+        ("GET / HTTP/9.9\r\nHost: h\r\n\r\n", 505, "HTTP/1.1"),
+        ("GET / HTTP/2.1\r\nHost: h\r\n\r\n", 505, "HTTP/1.1"),
         (
             "GET ftp://h/ HTTP/1.1\r\nHost: h\r\n\r\n",
             400,
@@ -226,7 +299,7 @@ fn redirects_lead_back_to_where_the_user_is() {
             "http://app:3000/x",
             "http://localhost:8081/x",
         ),
-        ("evil.com", "http://app:3000/x", "http://127.0.0.1:8081/x"),
+        ("another", "http://app:3000/x", "http://127.0.0.1:8081/x"),
         (
             "127.0.0.1:8081",
             "http://elsewhere/?u=http://app:3000",

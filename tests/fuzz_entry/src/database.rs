@@ -1,6 +1,7 @@
 //! A session of a database as a whole: clients and servers say anything, in any order and in pieces of any size.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hoop_lite::limits;
@@ -52,7 +53,7 @@ impl Sources for Nonces {
         true
     }
 
-    fn authorities(&mut self, _: Option<&str>) -> Result<Vec<u8>, AuthorityError> {
+    fn authorities(&mut self, _: Option<&str>) -> Result<Arc<[u8]>, AuthorityError> {
         Err(AuthorityError::NoBundle)
     }
 }

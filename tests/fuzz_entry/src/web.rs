@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use hoop_lite::base::ByteBuf;
 use hoop_lite::http::HeadBounds;
 use hoop_lite::http::framing::{self, BodySpans, Framing};
-use hoop_lite::http::lines::{self, Sender};
+use hoop_lite::http::lines::{self, Breaks};
 use hoop_lite::limits;
-use hoop_lite::web::{Exchange, Failure, Outlet, Site, Step, View, Wanted, Wires};
+use hoop_lite::web::{Current, Exchange, Failure, Outlet, Site, Step, View, Wanted, Wires};
 
 use crate::input::{Control, cuts, split};
 
@@ -37,14 +37,14 @@ pub fn head_lines(bytes: &[u8]) -> bool {
     let mut answer = wire[..len].to_vec();
     lines::unfold(&mut answer);
     assert_eq!(answer.len(), len);
-    if let Ok(head) = lines::lines(&answer, Sender::Server, BOUNDS) {
+    if let Ok(head) = lines::lines(&answer, Breaks::Loose, BOUNDS) {
         let _ = framing::of_response(&head, 200, false, false);
     }
-    let Ok(head) = lines::lines(&wire[..len], Sender::Client, BOUNDS) else {
+    let Ok(head) = lines::lines(&wire[..len], Breaks::Exact, BOUNDS) else {
         return false;
     };
     assert!(
-        lines::lines(&wire[..len], Sender::Server, BOUNDS).is_ok(),
+        lines::lines(&wire[..len], Breaks::Loose, BOUNDS).is_ok(),
         "a client's is the stricter one"
     );
     let mut again = [head.first, b"\r\n"].concat();
@@ -57,7 +57,7 @@ pub fn head_lines(bytes: &[u8]) -> bool {
         bytes: again.len(),
         ..BOUNDS
     };
-    let read = lines::lines(&again, Sender::Client, bounds).expect("it was a head");
+    let read = lines::lines(&again, Breaks::Exact, bounds).expect("it was a head");
     assert!(read.fields().eq(head.fields()) && read.first == head.first);
     let _ = framing::of_request(&head, false);
     true
@@ -112,7 +112,6 @@ pub fn web_exchange(bytes: &[u8]) -> bool {
     let variables = [("REMOTE_URL", url.as_bytes()), ("HEADER_X_KEY", SECRET)];
     let wanted = Wanted {
         variables: &variables,
-        features: &[],
     };
     let Ok(site) = Site::of_httpproxy(&wanted) else {
         panic!("the variables are right");
@@ -199,6 +198,7 @@ impl Talk {
             let (asked, told) = (self.sent.len(), self.packets.len());
             let step = self.exchange.step(&mut Wires {
                 site: &self.site,
+                current: Current::default(),
                 from_client: &mut self.from_client,
                 from_remote: &mut self.from_remote,
                 to_remote: &mut self.sent,
@@ -220,7 +220,8 @@ impl Talk {
                     assert!(!self.is_open);
                     let decision = control.byte();
                     if decision & 7 == 7 {
-                        self.exchange.not_connected(Failure::Refused);
+                        self.exchange
+                            .not_connected(Failure::Because("refused".into()));
                         continue;
                     }
                     self.is_open = true;

@@ -8,6 +8,7 @@
 //! | `/bytes/N` | N bytes of [`pattern`] with their length |
 //! | `/chunked/N`, `/close/N` | the same in chunks, or until the end of the connection |
 //! | `/hold/MS` | `held`, after so many milliseconds |
+//! | `/half/N` | the first half of N bytes |
 //! | `/status/S` | no body |
 //! | `/events/N/MS` | N events, so far apart |
 //! | `/lines/N/MS` | N lines in chunks, so far apart |
@@ -42,6 +43,7 @@ pub struct Asked {
 #[derive(Default)]
 struct Ledger {
     accepted: usize,
+    open: usize,
     asked: Vec<Asked>,
 }
 
@@ -91,6 +93,11 @@ impl WebService {
         self.ledger.lock().unwrap().accepted
     }
 
+    /// Of those, the ones that have not ended.
+    pub fn open(&self) -> usize {
+        self.ledger.lock().unwrap().open
+    }
+
     /// All requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.ledger.lock().unwrap().asked.clone()
@@ -116,6 +123,7 @@ async fn accept_all(listener: TcpListener, ledger: Arc<Mutex<Ledger>>) {
         let connection = {
             let mut ledger = ledger.lock().unwrap();
             ledger.accepted += 1;
+            ledger.open += 1;
             ledger.accepted
         };
         let _ = socket.set_nodelay(true);
@@ -152,6 +160,7 @@ impl Conversation {
         while self.serve().await.is_ok() {
             self.served += 1;
         }
+        self.ledger.lock().unwrap().open -= 1;
     }
 
     async fn more(&mut self) -> Result<(), Over> {
@@ -219,7 +228,11 @@ impl Conversation {
             }
             "bytes" => self.answer("", &pattern(number(1)), is_head).await,
             "hold" => {
-                tokio::time::sleep(Duration::from_millis(number(1) as u64)).await;
+                let time = Duration::from_millis(number(1) as u64);
+                let left = async { while self.more().await.is_ok() {} };
+                if tokio::time::timeout(time, left).await.is_ok() {
+                    return Err(Over);
+                }
                 self.answer("", b"held", is_head).await
             }
             "redirect" => {
@@ -254,6 +267,17 @@ impl Conversation {
                 self.say("HTTP/1.1 200 OK\r\n\r\n").await?;
                 self.socket.write_all(&pattern(number(1))).await?;
                 self.end().await
+            }
+            "half" => {
+                self.say(&format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+                    number(1)
+                ))
+                .await?;
+                self.socket.write_all(&pattern(number(1) / 2)).await?;
+                // Until the other side has had enough.
+                self.more().await?;
+                Err(Over)
             }
             "switch" => self.switch(&head).await,
             other => self.rude(other, number(1)).await,

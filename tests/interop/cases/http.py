@@ -20,7 +20,8 @@ def run(stage):
     try:
         with stage.user.forward(name, CLIENT):
             both(Way(f"http://127.0.0.1:{CLIENT}"), service)
-            pipelined()
+            pipelined_at(CLIENT)
+            switched(socket.create_connection(("127.0.0.1", CLIENT), timeout=30), "")
             proxied(Way(f"http://127.0.0.1:{CLIENT}"))
     except Wrong as wrong:
         if "does not serve" in str(wrong):
@@ -127,14 +128,13 @@ def streamed(way, path, start, pause):
     expect(times[4] - times[0] > pause * 1.5, f"{path} came at {times}")
 
 
-def pipelined():
-    with socket.create_connection(("127.0.0.1", CLIENT), timeout=30) as user:
+def pipelined_at(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as user:
         user.sendall(b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
         got = b""
         while got.count(b"hello\n") < 3:
             got += user.recv(65536)
         expect(got.count(b"200 OK") == 3, f"three at once: {got!r}")
-    switched(socket.create_connection(("127.0.0.1", CLIENT), timeout=30), "")
 
 
 def proxied(way):

@@ -1,12 +1,14 @@
-"""kubectl through the client and through the listener: get, watch, logs -f, exec, exec -i, with the stored token."""
+"""kubectl through the client and through the listener, with the stored token: get, watch, logs -f, exec also -it, cp, apply, top."""
 
 import json
+import os
 import shutil
 import subprocess
 import time
 
 from cases.http import LISTENER, listen
 from house import cluster
+from house.terminal import Terminal
 from house.verdict import NotJudged, NotServed, Wrong, expect
 
 CLIENT = 9230
@@ -55,7 +57,34 @@ def talk(stage, door, place, user):
     expect(log.splitlines() == [f"line {number}" for number in range(5)], f"{door}: logs: {log!r}")
     expect(kubectl("exec", "p1", "--", "echo", "hi") == "hi\n", f"{door}: exec")
     expect(kubectl("exec", "-i", "p1", "--", "cat", stdin="abc\n" * 5000) == "abc\n" * 5000, f"{door}: exec -i")
+    copied, back = stage.folder / f"{door}.there", stage.folder / f"{door}.back"
+    kubectl("cp", str(config), f"p1:{copied}")
+    kubectl("cp", f"p1:{copied}", str(back))
+    expect(copied.read_bytes() == back.read_bytes() == config.read_bytes(), f"{door}: cp")
+    said = []
+    for value in ["1", "1", "2"]:
+        map_ = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": door, "namespace": "default"}, "data": {"a": value}}
+        said.append(kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(map_)).split()[-1])
+    expect(said == ["created", "unchanged", "configured"], f"{door}: apply: {said}")
+    expect("250m" in kubectl("top", "pods"), f"{door}: top")
     watch(config, stage, door)
+    console(config, stage, door)
+
+
+def console(config, stage, door):
+    words = ["kubectl", "--kubeconfig", str(config), "--cache-dir", str(stage.folder / "cache"), "exec", "-it", "p1", "--", "bash", "--norc"]
+    terminal = stage.keep(Terminal(words, {**os.environ, "TERM": "xterm"}, rows=30, columns=100))
+    terminal.expect(r"[$#] ")
+    terminal.type("tty; stty size\n")
+    terminal.expect(r"/dev/pts/\d+\r\n30 100")
+    terminal.type("sleep 1000\n")
+    terminal.expect("sleep 1000")
+    terminal.type("\x03")
+    terminal.type("echo interrupted-$?\n")
+    terminal.expect("interrupted-130")
+    terminal.type("exit 5\n")
+    code = terminal.exit_code()
+    expect(code == 5, f"{door}: exec -it: exit code {code}")
 
 
 def watch(config, stage, door):

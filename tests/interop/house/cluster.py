@@ -1,12 +1,14 @@
-"""As much of a Kubernetes API server as kubectl asks for: pods, a watch, a log, an exec over WebSocket; with TLS and a token."""
+"""As much of a Kubernetes API server as kubectl asks for: pods, a watch, a log, an exec over WebSocket, config maps
+that are applied, a metrics API; with TLS and a token."""
 
 import base64
 import hashlib
 import json
 import struct
 import time
+import urllib.parse
 
-from . import web
+from . import pods, web
 
 PORT, TOKEN = 9220, "interop-cluster-token"
 
@@ -25,13 +27,30 @@ RESOURCES = [
      "verbs": ["get", "list", "watch", "create"]},
     {"name": "pods/log", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get"]},
     {"name": "pods/exec", "singularName": "", "namespaced": True, "kind": "PodExecOptions", "verbs": ["create", "get"]},
+    {"name": "configmaps", "singularName": "configmap", "namespaced": True, "kind": "ConfigMap", "shortNames": ["cm"],
+     "verbs": ["get", "list", "create", "patch"]},
 ]
+METRICS = "metrics.k8s.io/v1beta1"
+METRICS_VERSION = {"groupVersion": METRICS, "version": "v1beta1"}
+METRICS_GROUP = {"name": "metrics.k8s.io", "versions": [METRICS_VERSION], "preferredVersion": METRICS_VERSION}
+METRICS_RESOURCES = [{"name": "pods", "singularName": "", "namespaced": True, "kind": "PodMetrics", "verbs": ["get", "list"]}]
+USAGE = {"metadata": {"name": "p1", "namespace": "default"}, "timestamp": "2026-01-01T00:00:00Z", "window": "10s",
+         "containers": [{"name": "c", "usage": {"cpu": "250m", "memory": "64Mi"}}]}
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def merged(old, new):
+    """A JSON merge patch, which is what kubectl's is for a config map."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    both = {name: merged(old.get(name), value) for name, value in new.items()}
+    return {name: value for name, value in {**old, **both}.items() if value is not None}
 
 
 class Handler(web.Handler):
     def serve(self):
         path, _, query = self.path.partition("?")
-        self.body()
+        body = self.body()
         self.server.heads.append(str(self.headers))
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self.answer(b"{}", status=401, Content_Type="application/json")
@@ -40,7 +59,13 @@ class Handler(web.Handler):
         elif path == "/api":
             self.give({"kind": "APIVersions", "versions": ["v1"]})
         elif path == "/apis":
-            self.give({"kind": "APIGroupList", "apiVersion": "v1", "groups": []})
+            self.give({"kind": "APIGroupList", "apiVersion": "v1", "groups": [METRICS_GROUP]})
+        elif path == f"/apis/{METRICS}":
+            self.give({"kind": "APIResourceList", "groupVersion": METRICS, "resources": METRICS_RESOURCES})
+        elif path == f"/apis/{METRICS}/namespaces/default/pods":
+            self.give({"kind": "PodMetricsList", "apiVersion": METRICS, "metadata": {}, "items": [USAGE]})
+        elif path.startswith(MAPS):
+            self.maps(path.removeprefix(MAPS).strip("/"), json.loads(body or b"null"))
         elif path == "/api/v1":
             self.give({"kind": "APIResourceList", "groupVersion": "v1", "resources": RESOURCES})
         elif path == "/api/v1/namespaces/default/pods" and "watch=true" in query:
@@ -58,13 +83,24 @@ class Handler(web.Handler):
         else:
             self.answer(b"{}", status=404, Content_Type="application/json")
 
-    do_GET = do_POST = do_HEAD = serve
+    do_GET = do_POST = do_HEAD = do_PATCH = serve
 
-    def give(self, what):
-        self.answer(json.dumps(what).encode(), Content_Type="application/json")
+    def give(self, what, status=200):
+        self.answer(json.dumps(what).encode(), status, Content_Type="application/json")
+
+    def maps(self, name, sent):
+        known = self.server.maps
+        if self.command == "POST":
+            name = sent["metadata"]["name"]
+            known[name] = sent
+        elif self.command == "PATCH":
+            known[name] = merged(known[name], sent)
+        if name in known:
+            self.give(known[name], 201 if self.command == "POST" else 200)
+        else:
+            self.give({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}, 404)
 
     def exec(self):
-        """Sends back what comes on channel 0, up to its end; then says that all went well."""
         key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
         self.send_response(101)
         self.send_header("Upgrade", "websocket")
@@ -72,15 +108,10 @@ class Handler(web.Handler):
         self.send_header("Sec-WebSocket-Accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
         self.send_header("Sec-WebSocket-Protocol", "v5.channel.k8s.io")
         self.end_headers()
-        if "stdin=true" in self.path:
-            while (data := self.frame()) and data[:1] == b"\0":
-                self.send(b"\1" + data[1:])
-        else:
-            self.send(b"\1hi\n")
-        self.send(b"\3" + json.dumps({"kind": "Status", "apiVersion": "v1", "status": "Success"}).encode())
+        query = urllib.parse.parse_qs(self.path.partition("?")[2])
+        pods.exec_over(self, query["command"], "stdin" in query, "tty" in query)
         self.wfile.write(b"\x88\x02\x03\xe8")
-        self.frame()
-        time.sleep(0.1)
+        time.sleep(0.5)
         self.close_connection = True
 
     def send(self, data):
@@ -88,12 +119,15 @@ class Handler(web.Handler):
         self.wfile.write(head + data)
 
     def frame(self):
+        """What one frame of the user's says; nothing at its end."""
         head = self.rfile.read(2)
         if len(head) < 2 or head[0] & 15 == 8:
             return None
         size = head[1] & 127
         if size == 126:
             size = struct.unpack("!H", self.rfile.read(2))[0]
+        elif size == 127:
+            size = struct.unpack("!Q", self.rfile.read(8))[0]
         mask, data = self.rfile.read(4), self.rfile.read(size)
         return bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
 
@@ -101,3 +135,4 @@ class Handler(web.Handler):
 class Cluster(web.Service):
     def __init__(self, certificates):
         super().__init__(PORT, certificates, Handler)
+        self.maps = {}

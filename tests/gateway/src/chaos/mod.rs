@@ -20,6 +20,7 @@ mod parameters;
 mod report;
 mod subject;
 mod target_trouble;
+mod web;
 mod workload;
 
 pub use gateway_process::serve as serve_gateway;
@@ -60,7 +61,7 @@ const fn waiting(name: &'static str, run: fn(&Plan) -> Row) -> Scenario {
     }
 }
 
-const SCENARIOS: [Scenario; 21] = [
+const SCENARIOS: [Scenario; 23] = [
     busy("gateway-kills", cuts::gateway_kills),
     busy("reconnects", cuts::reconnects),
     waiting("lossy-line", line_trouble::lossy_line),
@@ -73,6 +74,8 @@ const SCENARIOS: [Scenario; 21] = [
     busy("greed", greed::greed),
     busy("database-deaths", databases::deaths),
     busy("database-clients", databases::clients),
+    busy("web-deaths", web::deaths),
+    busy("web-users", web::users),
     waiting("wall-clock", clock::wall_clock),
     waiting("young-machine", clock::young_machine),
     waiting("suspend", clock::suspend),
