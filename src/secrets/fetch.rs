@@ -186,7 +186,7 @@ impl Found {
 }
 
 enum Store {
-    Vault(Vault),
+    Vault(Box<Vault>),
     Aws(Box<Aws>),
 }
 
@@ -200,7 +200,7 @@ impl Fetch {
     /// These secrets of Vault.
     pub fn vault(wants: Vec<Want>) -> Self {
         Self {
-            store: Store::Vault(Vault::new(wants)),
+            store: Store::Vault(Box::new(Vault::new(wants))),
             found: Found::default(),
         }
     }

@@ -200,9 +200,7 @@ fn all_that_is_missing_is_told_in_order_and_nothing_of_the_stores_own_words() {
     let aws = Store::start(|_, _| {
         Reply::Answer(
             400,
-            format!(
-                r#"{{"__type":"x#AccessDeniedException","Message":"arn:aws:iam::1:role/x may not"}}"#
-            ),
+            r#"{"__type":"x#AccessDeniedException","Message":"arn:aws:iam::1:role/x may not"}"#.to_owned(),
         )
     });
     let world = world(&vault.url(), &aws.url(), &[]);

@@ -239,7 +239,7 @@ impl Getting {
                 Err(trouble) => return Err(self.dead(trouble, found, world)),
                 Ok(response) => match response.status {
                     200 => Some(answers::text(response).trim()),
-                    403 | 404 | 405 => None,
+                    403..=405 => None,
                     _ => return Err(answers::refused(INSTANCE, "a token", response, found)),
                 },
             };
