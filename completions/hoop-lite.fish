@@ -12,7 +12,7 @@ function __hoop_lite_words
             case --
                 echo --
                 return
-            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --user --separate-sessions --keepalive-idle --keepalive-interval --keepalive-probes --client-env --format --log-level
+            case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --user --separate-sessions --keepalive-idle --keepalive-interval --keepalive-probes --open-metadata --client-env --format --log-level
                 set skip 1
             case '-*'
             case '*'
@@ -73,6 +73,7 @@ complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l separate-sessions -x -a
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-idle -x -d 'Silence of a connection to a target before TCP asks whether it is there (15s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-interval -x -d 'Time between two such questions (15s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l keepalive-probes -x -d 'How many of them may go unanswered before the connection is closed (9).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l open-metadata -x -d 'Addresses of cloud metadata that connections of sessions may lead to; all are shut (none).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l client-env -x -d 'Variables that clients may set: default (all but those by which programs find code), none, or a list such as APP_MODE,BUILD_*.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'
@@ -106,6 +107,7 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l separate-sessions -x -a 'auto t
 complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-idle -x -d 'Silence of a connection to a target before TCP asks whether it is there (15s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-interval -x -d 'Time between two such questions (15s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l keepalive-probes -x -d 'How many of them may go unanswered before the connection is closed (9).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l open-metadata -x -d 'Addresses of cloud metadata that connections of sessions may lead to; all are shut (none).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l client-env -x -d 'Variables that clients may set: default (all but those by which programs find code), none, or a list such as APP_MODE,BUILD_*.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l log-ship -d 'Send our log lines to the gateway\'s log view too.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l format -x -a 'human verbose console json' -d 'Form of log lines; human on a terminal and json elsewhere unless given.'

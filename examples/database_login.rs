@@ -5,8 +5,8 @@
 //! HOST=db.internal USER=app PASS=secret SSLMODE=require cargo run --example database_login
 //! psql -h 127.0.0.1 -p 15432 -U noop sales          # any user, any password
 //! ```
-//! Also: DIALECT (postgres or mysql), PORT, DB, SSLROOTCERT (a file), MYSQL_RSA, LISTEN. The agent drives the same
-//! machine from its reactor.
+//! Also: DIALECT (postgres, mysql or mssql), PORT, DB, SSLROOTCERT (a file), MYSQL_RSA, ENCRYPT (mssql: optional or strict), LISTEN.
+//! The agent drives the same machine from its reactor.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -17,9 +17,11 @@ use std::{env, fs, thread};
 
 use hoop_lite::base::{ByteBuf, Roots, Secret, Trust};
 use hoop_lite::limits;
+use hoop_lite::login::mssql::{Encryption, Envelope};
 use hoop_lite::login::postgres::Cancel;
 use hoop_lite::login::{
-    Account, CancelKey, Cause, Exchange, Keys, Login, Refusal, Relay, SslMode, Step, TlsWish,
+    Account, CancelKey, Cause, Exchange, Keys, Login, Refusal, Relay, SslMode, Step, TlsForm,
+    TlsWish,
 };
 use hoop_lite::tls::{Alpn, Client, Configuration, Stream, StreamError, Subject, Versions};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -92,6 +94,7 @@ fn variable(name: &str, default: &str) -> String {
 fn default_port() -> &'static str {
     match &*variable("DIALECT", "") {
         "mysql" => "3306",
+        "mssql" => "1433",
         _ => "5432",
     }
 }
@@ -127,16 +130,24 @@ struct Server {
     socket: TcpStream,
     /// Of ours, so that the events of an abandoned connection are told apart.
     name: SocketAddr,
+    /// What its certificate must be for.
+    host: String,
     tls: Option<Stream>,
+    /// The handshake lies in packets.
+    envelope: Option<Envelope>,
 }
 
 impl Server {
-    fn connect(address: &str) -> io::Result<Self> {
+    fn connect(address: &str, host: &str) -> io::Result<Self> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
-        let name = socket.local_addr()?;
-        let tls = None;
-        Ok(Self { socket, name, tls })
+        Ok(Self {
+            name: socket.local_addr()?,
+            socket,
+            host: host.to_owned(),
+            tls: None,
+            envelope: None,
+        })
     }
 
     fn start_tls(&mut self, wish: TlsWish, variables: &Variables) -> io::Result<()> {
@@ -144,11 +155,17 @@ impl Server {
             roots: variables.roots.clone(),
             verify: wish.verify,
         };
-        let configuration = Configuration::new(&trust, Alpn::None, Versions::Any);
+        let (alpn, versions) = match wish.form {
+            TlsForm::Bare => (Alpn::None, Versions::Any),
+            TlsForm::Prelogin => (Alpn::None, Versions::Only12),
+            TlsForm::Tds8 => (Alpn::Tds8, Versions::Any),
+        };
+        let configuration = Configuration::new(&trust, alpn, versions);
         let configuration = configuration.map_err(io::Error::other)?;
-        let client = Client::new(configuration, &variables.host)
+        let client = Client::new(configuration, &self.host)
             .map_err(|_| io::Error::other("HOST is not a name that a certificate can have"))?;
         self.tls = Some(Stream::new(client).map_err(tls_failed)?);
+        self.envelope = (wish.form == TlsForm::Prelogin).then(Envelope::default);
         self.receive(&[], &mut ByteBuf::new())
     }
 
@@ -168,13 +185,26 @@ impl Server {
             return Ok(());
         };
         let mut outgoing = ByteBuf::new();
-        tls.incoming().extend(bytes);
+        let mut bytes = bytes.to_vec();
+        if let Some(envelope) = &mut self.envelope {
+            let size = envelope.open(&mut bytes);
+            bytes.truncate(size);
+        }
+        tls.incoming().extend(&bytes);
         let received = tls.receive(&mut outgoing, &mut |plaintext| {
             out.extend(plaintext);
             ControlFlow::Continue(())
         });
         // Of a failure, the alert that tells the server why.
-        let written = self.socket.write_all(outgoing.filled());
+        let mut words = outgoing.filled().to_vec();
+        if self.envelope.is_some() {
+            words.clear();
+            Envelope::seal(outgoing.filled(), &mut |packet| {
+                words.extend_from_slice(packet);
+            });
+            self.envelope = self.envelope.take().filter(|_| !tls.is_open());
+        }
+        let written = self.socket.write_all(&words);
         received.map_err(tls_failed)?;
         written
     }
@@ -187,6 +217,7 @@ const DATABASE: Subject = Subject {
     without_tls: "set SSLMODE to disable",
     wants_certificate: "which this example has none of",
     no_protocol: "the server agrees on no protocol",
+    otherwise: "",
 };
 
 fn tls_failed(error: StreamError) -> io::Error {
@@ -238,26 +269,46 @@ impl<'a> Conversation<'a> {
         let account = account(self.variables.tls)?;
         let mut login = match &*variable("DIALECT", "postgres") {
             "mysql" => Login::mysql(account),
+            "mssql" => {
+                let encryption = match &*variable("ENCRYPT", "") {
+                    "optional" => Encryption::Login,
+                    "strict" => Encryption::Strict,
+                    _ => Encryption::Full,
+                };
+                Login::mssql(account, &self.variables.host, encryption)
+            }
             _ => Login::postgres(account, random()?),
         };
         loop {
             let step = self.next(login)?;
             login = match step {
                 Step::Wait(login) | Step::StartTls(login, _) => login,
-                Step::Dial(login) => match Server::connect(&self.variables.address) {
-                    Ok(server) => {
-                        self.listen_to(server)?;
-                        login
+                Step::Dial(mut login, place) => {
+                    let (host, address) = match place {
+                        Some(it) => (it.host.clone(), format!("{}:{}", it.host, it.port)),
+                        None => (self.variables.host.clone(), self.variables.address.clone()),
+                    };
+                    match Server::connect(&address, &host) {
+                        Ok(server) => self.listen_to(server)?,
+                        Err(error) => {
+                            let text = format!("the server can't be reached: {error}");
+                            let refusal = Refusal::new(Cause::Unreachable, text);
+                            if !login.refuse_later(&refusal) {
+                                let mut packets: Vec<Vec<u8>> = Vec::new();
+                                login.refuse(&refusal, &mut packets);
+                                self.client.write_all(&packets.concat())?;
+                                return Ok(format!("refused: {}", refusal.text));
+                            }
+                        }
                     }
-                    Err(error) => {
-                        let text = format!("the server can't be reached: {error}");
-                        let refusal = Refusal::new(Cause::Unreachable, text);
-                        let mut packets: Vec<Vec<u8>> = Vec::new();
-                        login.refuse(&refusal, &mut packets);
-                        self.client.write_all(&packets.concat())?;
-                        return Ok(format!("refused: {}", refusal.text));
+                    login
+                }
+                Step::EndTls(login) => {
+                    if let Some(server) = &mut self.server {
+                        server.tls = None;
                     }
-                },
+                    login
+                }
                 Step::Passed(relay) => return self.relay(relay),
                 Step::Errand(key) => return self.cancel(&key),
                 Step::Refused(refusal) => return Ok(format!("refused: {}", refusal.text)),
@@ -398,8 +449,8 @@ impl<'a> Conversation<'a> {
         let Some(mut server) = self.server.take() else {
             return Err(ErrorKind::NotConnected.into());
         };
-        if relay.has_trusted_blindly() {
-            println!("the password went to a server whose certificate nobody checked");
+        if let Some(warning) = relay.blind_trust() {
+            println!("{warning}");
         }
         let backend = relay.cancel_key().map(|key| Backend {
             key: key.clone(),
@@ -462,7 +513,7 @@ impl<'a> Conversation<'a> {
 
     /// The errand: a small machine of its own.
     fn send_cancel(&self, backend: &Backend) -> io::Result<()> {
-        let mut server = Server::connect(&backend.address.to_string())?;
+        let mut server = Server::connect(&backend.address.to_string(), &self.variables.host)?;
         let (mut from_server, mut sent) = (ByteBuf::new(), Vec::new());
         let mut block = [0; 4096];
         let mut cancel = Cancel::new(backend.key.clone(), backend.tls);

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use hoop_lite::admin::{self, AdminCommand, AgentMode, CreateAgent, LoginCommand, OutputForm};
 use hoop_lite::cli::{self, Invocation};
 use hoop_lite::config::Surroundings;
-use hoop_lite::doctor;
+use hoop_lite::doctor::{self, Examination, Screen};
 use hoop_lite::os::files;
 use hoop_lite::os::sys::{self, RecordMemory};
 use hoop_lite::startup::{self, StartError};
@@ -43,14 +43,23 @@ fn main() -> ExitCode {
     match command {
         Invocation::Help(text) => print(&text),
         Invocation::Version { json: false } => print(&format!("hoop-lite {}\n", startup::VERSION)),
-        Invocation::Version { json: true } => {
-            print(&format!("{{\"version\":\"{}\"}}\n", startup::VERSION))
-        }
+        Invocation::Version { json: true } => print(&format!(
+            "{{\"version\":\"{}\",\"commit\":\"{}\",\"target\":\"{}\"}}\n",
+            startup::VERSION,
+            startup::COMMIT,
+            startup::TARGET
+        )),
         Invocation::StartAgent(options) => exit(startup::run(&options, None)),
         Invocation::Run(options) => exit(startup::run(&options.agent, Some(&options))),
-        Invocation::Doctor { json } => {
-            let code = doctor::run(form(json), surroundings(), &mut io::stdout());
-            ExitCode::from(u8::try_from(code).unwrap_or(1))
+        Invocation::Doctor { json, of_service } => examine(form(json), of_service),
+        Invocation::Health { probe, options } => {
+            let variable = |name: &str| options.value(name).or_else(|| env::var(name).ok());
+            let surroundings = Surroundings {
+                variable: &variable,
+                ..surroundings()
+            };
+            let (out, errors) = (&mut io::stdout(), &mut io::stderr());
+            code(doctor::probe::ask(probe, surroundings, out, errors))
         }
         Invocation::AdminCreateAgent { name, mode, json } => {
             let mode = match mode.as_deref() {
@@ -67,17 +76,48 @@ fn main() -> ExitCode {
         Invocation::AdminGetAgent { name, json } => {
             administer(&AdminCommand::GetAgent(name, form(json)))
         }
-        Invocation::AdminDeleteAgent { name } => administer(&AdminCommand::DeleteAgent(name)),
+        Invocation::AdminDeleteAgent {
+            name,
+            ignores_missing,
+        } => administer(&AdminCommand::DeleteAgent {
+            name,
+            ignores_missing,
+        }),
         Invocation::AdminLogin { api_url, email } => {
             administer(&AdminCommand::Login(LoginCommand { email, api_url }))
         }
     }
 }
 
+fn examine(form: OutputForm, of_service: bool) -> ExitCode {
+    let mut stdout = io::stdout();
+    let names: Vec<String> = env::vars_os()
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .collect();
+    let screen = stdout.is_terminal().then(|| Screen {
+        width: sys::width(stdout.as_fd())
+            .map_or(WIDTH_USUAL, usize::from)
+            .max(WIDTH_MIN),
+        has_colours: env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    });
+    let asked = Examination {
+        form,
+        screen,
+        of_service,
+        misspelt: &cli::misspelt,
+        names: &names,
+    };
+    code(doctor::run(&asked, surroundings(), &mut stdout))
+}
+
+fn code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
 fn administer(command: &AdminCommand) -> ExitCode {
     let stdin = io::stdin();
     let terminal = stdin.is_terminal().then_some(&stdin as &dyn AsFd);
-    let code = admin::run(
+    code(admin::run(
         command,
         &mut admin::Context {
             surroundings: surroundings(),
@@ -86,8 +126,7 @@ fn administer(command: &AdminCommand) -> ExitCode {
             stdout: &mut io::stdout(),
             stderr: &mut io::stderr(),
         },
-    );
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
+    ))
 }
 
 fn form(json: bool) -> OutputForm {
@@ -110,7 +149,10 @@ fn exit(result: Result<u8, StartError>) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("hoop-lite: {error}");
-            ExitCode::FAILURE
+            match error.is_usage() {
+                true => ExitCode::from(STATUS_USAGE),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -122,3 +164,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 const STATUS_USAGE: u8 = 2;
+/// Of a terminal that does not say.
+const WIDTH_USUAL: usize = 80;
+/// Words of a finding have room beside its verdict.
+const WIDTH_MIN: usize = 60;

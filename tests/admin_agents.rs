@@ -22,7 +22,10 @@ fn create(name: &str) -> AdminCommand {
 }
 
 fn delete(name: &str) -> AdminCommand {
-    AdminCommand::DeleteAgent(name.to_owned())
+    AdminCommand::DeleteAgent {
+        name: name.to_owned(),
+        ignores_missing: false,
+    }
 }
 
 /// Runs against a server with one answer for everything; no output may hold the token.

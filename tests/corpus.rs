@@ -127,6 +127,8 @@ corpora! {
     postgres_login,
     mysql_messages,
     mysql_login,
+    mssql_messages,
+    mssql_login,
     rsa_key,
     database_session,
     agent,

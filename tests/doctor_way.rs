@@ -80,7 +80,15 @@ fn run(form: OutputForm, variables: &[(String, String)]) -> Seen {
         variable: &find,
         read_file: &|path| std::fs::read(path),
     };
-    let code = doctor::run(form, surroundings, &mut out);
+    let names: Vec<String> = variables.iter().map(|(name, _)| name.clone()).collect();
+    let asked = doctor::Examination {
+        form,
+        screen: None,
+        of_service: false,
+        misspelt: &hoop_lite::cli::misspelt,
+        names: &names,
+    };
+    let code = doctor::run(&asked, surroundings, &mut out);
     let text = String::from_utf8(out).unwrap();
     assert!(!text.contains("xagt-"), "a secret: {text}");
     Seen { code, text }
@@ -170,7 +178,7 @@ fn json_holds_the_same() {
         checks,
         [
             "key", "clock", "dns", "tcp", "proxy", "tls", "alpn", "http2", "grpc", "auth", "pty",
-            "temp", "files", "shell", "pid", "user", "apart"
+            "temp", "files", "shell", "tools", "pid", "user", "apart"
         ]
     );
 }

@@ -83,7 +83,11 @@ fn fish_completes_commands_flags_and_values() {
         ("hoop-lite admin create agent --mode ", "embedded standard"),
         ("hoop-lite help admin ", "create delete get login"),
         ("hoop-lite --drain-timeout 10s sta", "start"),
+        ("hoop-lite --drain-ti", "--drain-timeout"),
+        ("hoop-lite start agent --drain-ti", "--drain-timeout"),
         ("hoop-lite run --postg", "--postgres"),
+        ("hoop-lite run -- tru", "true truncate"),
+        ("hoop-lite --format ", "console human json verbose"),
         ("hoop-lite doctor --postg", ""),
     ] {
         let script = format!("source '{FISH}'; complete -C '{line}' | string split -f1 \\t | sort");
@@ -99,6 +103,33 @@ fn fish_completes_commands_flags_and_values() {
 #[test]
 fn zsh_finds_no_fault_in_its_completion() {
     output_of(Command::new("zsh").args(["-n", ZSH]));
+}
+
+#[test]
+fn zsh_completes_commands_flags_and_values() {
+    for (line, wanted) in [
+        ("hoop-lite ad", "admin"),
+        ("hoop-lite admin ", "create delete get login"),
+        ("hoop-lite admin create ", "agent"),
+        ("hoop-lite admin create agent --mo", "--mode"),
+        ("hoop-lite admin create agent --mode ", "embedded standard"),
+        ("hoop-lite admin create agent --mode=e", "embedded"),
+        ("hoop-lite help admin ", "create delete get login"),
+        ("hoop-lite --drain-timeout 10s sta", "start"),
+        ("hoop-lite --drain-ti", "--drain-timeout"),
+        ("hoop-lite --format ", "console human json verbose"),
+        ("hoop-lite run --postg", "--postgres"),
+        ("hoop-lite run -- tru", "true truncate"),
+        ("hoop-lite doctor -", "--help --output -h -o"),
+        ("hoop-lite doctor --postg", ""),
+    ] {
+        let driver = ["-f", "tests/generated_docs/drive.zsh", "completions", line];
+        let Some(output) = output_of(Command::new("zsh").args(driver)) else {
+            return;
+        };
+        let output: Vec<&str> = output.split_whitespace().collect();
+        assert_eq!(output.join(" "), wanted, "after: {line}");
+    }
 }
 
 #[test]

@@ -33,7 +33,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "session",
         &["http", "login", "packet", "secrets", "tls", "web", "wire"],
     ),
-    ("agent", &["link", "session", "packet", "grpc", "tls"]),
+    (
+        "agent",
+        &["link", "session", "packet", "grpc", "tls", "wire"],
+    ),
     ("dns", &[]),
     ("os", &["dns", "session"]),
     ("io", &["agent", "http", "os", "session", "wire"]),
@@ -63,7 +66,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("httparse", &["http/head.rs"]),
     ("lexopt", &["cli/typed.rs"]),
     ("libc", &["os"]),
-    ("log", &["agent", "io", "os", "session", "startup"]),
+    (
+        "log",
+        &["agent", "io", "os", "packet", "session", "startup"],
+    ),
     ("mio", &["io", "os"]),
     (
         "nanoserde",

@@ -50,7 +50,12 @@ pub enum AdminCommand {
     /// `get agent NAME`; a name or an id.
     GetAgent(String, OutputForm),
     /// `delete agent NAME`; a name or an id.
-    DeleteAgent(String),
+    DeleteAgent {
+        /// As typed.
+        name: String,
+        /// It need not exist.
+        ignores_missing: bool,
+    },
     /// `login`.
     Login(LoginCommand),
 }

@@ -142,6 +142,17 @@ impl Credentials {
             Err(error) => return Err(error),
         };
         if let Some(file) = file.filter(ConfigFile::names_gateway) {
+            if api_url.is_some() {
+                let missing = TRIO
+                    .into_iter()
+                    .filter(|name| surroundings.get(name).is_none());
+                warnings.push(format!(
+                    "HOOP_APIURL counts only together with {}, so {} says where the gateway is: set \
+                     these too, or remove the file",
+                    missing.collect::<Vec<_>>().join(" and "),
+                    file.path
+                ));
+            }
             let Some(api_url) = file.table.text("api_url") else {
                 return Err(AdminError::FileNoApiUrl(file.path));
             };

@@ -50,7 +50,17 @@ fn perform(command: &AdminCommand, context: &mut Context<'_>) -> Result<CommandR
         AdminCommand::GetAgent(name, output) => {
             with_api(context, &|api| agents::show(name, *output, api))
         }
-        AdminCommand::DeleteAgent(name) => with_api(context, &|api| agents::delete(name, api)),
+        AdminCommand::DeleteAgent {
+            name,
+            ignores_missing,
+        } => with_api(context, &|api| match agents::delete(name, api) {
+            Err(error @ AdminError::NoSuchAgent(_)) if *ignores_missing => {
+                let mut report = CommandResult::default();
+                report.note(error.to_string());
+                Ok(report)
+            }
+            result => result,
+        }),
         AdminCommand::Login(command) => login::login(command, context),
     }
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::agenda::{Action, Agenda, Deadline, Outcome};
 use super::endpoint::EndpointSource;
-use super::history::{History, LinkCounters};
+use super::history::{History, KeyState, LinkCounters};
 use super::leaving::Leaving;
 use super::phase::Phase;
 use crate::base::Rng;
@@ -50,8 +50,10 @@ pub enum LinkState {
     Waiting,
     /// Resolving and connecting.
     Dialling,
-    /// TLS, HTTP/2, or waiting for somebody to need us.
+    /// TLS, HTTP/2, or the stream is asked for.
     Connecting,
+    /// Embedded: the gateway accepts the key, and nobody needs us yet.
+    Idle,
     /// Packets flow.
     Live,
 }
@@ -180,6 +182,7 @@ impl Agent {
         match &self.phase {
             Phase::Waiting | Phase::Closing(_) => LinkState::Waiting,
             Phase::Dialling(..) => LinkState::Dialling,
+            Phase::Connecting(connecting) if connecting.is_idle() => LinkState::Idle,
             Phase::Connecting(_) => LinkState::Connecting,
             Phase::Live(..) => LinkState::Live,
         }
@@ -217,6 +220,16 @@ impl Agent {
         if self.has_log_view() {
             self.outbox.push(Kind::ClientAgentLogs, &[], lines);
         }
+    }
+
+    /// What the gateway last said to the key.
+    pub fn key_state(&self) -> KeyState {
+        self.history.key_state()
+    }
+
+    /// When the certificate ends that the gateway showed last, in seconds since 1970.
+    pub fn certificate_end(&self) -> Option<u64> {
+        self.history.certificate_end
     }
 
     /// Totals of the link.

@@ -5,6 +5,40 @@ use std::time::{Duration, Instant};
 use crate::base::Rng;
 use crate::link::{Backoff, LossCause};
 
+/// What the gateway last said to the key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyState {
+    /// Nothing yet.
+    Unknown,
+    /// It is good.
+    Accepted,
+    /// It is not.
+    Refused,
+}
+
+/// How far the way to the gateway went that came to nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Loss {
+    /// Its address was not found, or did not answer.
+    Unreachable,
+    /// TLS, HTTP/2 or the stream did not come about.
+    Handshake,
+    /// It worked, and ended.
+    Lost,
+    /// The gateway refused the key.
+    KeyRefused,
+}
+
+impl Loss {
+    /// All of them, in their order.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Unreachable, "unreachable"),
+        (Self::Handshake, "handshake"),
+        (Self::Lost, "lost"),
+        (Self::KeyRefused, "key_refused"),
+    ];
+}
+
 /// Totals of the link; for logs and metrics.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct LinkCounters {
@@ -12,6 +46,8 @@ pub struct LinkCounters {
     pub connects: u64,
     /// Attempts that failed and links that ended.
     pub failures: u64,
+    /// The same by [`Loss`].
+    pub losses: [u64; Loss::ALL.len()],
     /// Key checks that were not answered or failed for another reason than the key.
     pub check_failures: u64,
 }
@@ -29,6 +65,11 @@ pub(super) struct History {
     was_known: bool,
     /// It has known it on any link.
     has_worked: bool,
+    key: KeyState,
+    /// What has become of the addresses that are being dialled.
+    pub(super) tried: String,
+    /// See [`super::Agent::certificate_end`].
+    pub(super) certificate_end: Option<u64>,
     /// The last key check failed, which has been told.
     has_check_failed: bool,
 }
@@ -42,6 +83,9 @@ impl History {
             backoff: Backoff::new(reconnect_max),
             was_known: true,
             has_worked: false,
+            key: KeyState::Unknown,
+            tried: String::new(),
+            certificate_end: None,
             has_check_failed: false,
         }
     }
@@ -54,6 +98,10 @@ impl History {
         self.counters
     }
 
+    pub(super) fn key_state(&self) -> KeyState {
+        self.key
+    }
+
     pub(super) fn was_known(&self) -> bool {
         self.was_known
     }
@@ -61,6 +109,7 @@ impl History {
     /// An attempt begins.
     pub(super) fn dialling(&mut self, place: &str) {
         place.clone_into(&mut self.place);
+        self.tried.clear();
         // An attempt after a failure was announced with it.
         let level = match self.counters.failures {
             0 => log::Level::Info,
@@ -77,6 +126,7 @@ impl History {
     /// The gateway knows this agent.
     pub(super) fn got_through(&mut self, now: Instant) {
         self.has_worked = true;
+        self.key = KeyState::Accepted;
         self.backoff.connected(now);
     }
 
@@ -87,9 +137,19 @@ impl History {
         log::info!("connected with success to {}", self.place);
     }
 
+    /// An embedded agent is known, and not needed yet.
+    pub(super) fn idle(&mut self, now: Instant) {
+        self.got_through(now);
+        log::info!("the gateway accepts the key, waiting for a session");
+    }
+
     /// The link, or the attempt, is over.
-    pub(super) fn lost(&mut self, was_known: bool) {
+    pub(super) fn lost(&mut self, was_known: bool, loss: Loss) {
         self.counters.failures += 1;
+        self.counters.losses[loss as usize] += 1;
+        if loss == Loss::KeyRefused {
+            self.key = KeyState::Refused;
+        }
         self.was_known = was_known;
     }
 
@@ -119,6 +179,7 @@ impl History {
 
     /// The key stands.
     pub(super) fn check_passed(&mut self) {
+        self.key = KeyState::Accepted;
         self.has_check_failed = false;
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::agenda::{Action, Deadline, Outcome};
 use super::agent::Agent;
 use super::endpoint::{Endpoint, transport};
+use super::history::Loss;
 use super::key_check::{KeyCheck, Verdict};
 use super::leaving::Leaving;
 use super::news::{News, takes_packets};
@@ -17,6 +18,7 @@ use crate::limits;
 use crate::link::{Answer, Link, LinkError, LossCause, Wait};
 use crate::packet::Kind;
 use crate::session::Said;
+use crate::wire::der;
 
 impl Agent {
     pub(super) fn dial(&mut self, now: Instant) {
@@ -41,7 +43,7 @@ impl Agent {
     }
 
     pub(super) fn not_connected_in_time(&mut self, now: Instant) {
-        let reason = trouble::silent(self.phase.link());
+        let reason = trouble::silent(self.phase.link(), &self.history.tried);
         self.link_lost(now, &reason, LossCause::Passing);
     }
 
@@ -72,6 +74,13 @@ impl Agent {
                 let reason = LinkError::Transport(error).to_string();
                 self.link_lost(now, &reason, LossCause::Passing);
             }
+        }
+    }
+
+    /// What has become of its addresses so far; told if time runs out.
+    pub fn link_tried(&mut self, news: String) {
+        if let Phase::Dialling(..) = self.phase {
+            self.history.tried = news;
         }
     }
 
@@ -189,6 +198,7 @@ impl Agent {
         if let Some((version, suite)) = connecting.link.describe() {
             log::debug!("TLS established, {version} {suite}");
         }
+        self.history.certificate_end = connecting.link.certificate().and_then(der::end_of);
         if self.settings.is_embedded {
             connecting.disarm(&mut self.agenda);
             self.ask_for_users(now);
@@ -302,8 +312,10 @@ impl Agent {
             ),
             Ok(answer) if answer.connects() => self.open_stream(now),
             Ok(answer) => {
-                if let Phase::Connecting(connecting) = &mut self.phase {
-                    connecting.is_known = true;
+                if let Phase::Connecting(connecting) = &mut self.phase
+                    && !std::mem::replace(&mut connecting.is_known, true)
+                {
+                    self.history.idle(now);
                 }
                 self.history.got_through(now);
                 if !answer.message.is_empty() {
@@ -383,16 +395,20 @@ impl Agent {
 
     /// The link, or an attempt at one, is over: so is every session behind it. Dialled anew after a while.
     pub(super) fn link_lost(&mut self, now: Instant, reason: &str, cause: LossCause) {
-        let (has_socket, was_known) = match &self.phase {
-            Phase::Waiting => (false, false),
-            Phase::Dialling(..) => (true, false),
-            Phase::Connecting(connecting) => (true, connecting.is_known),
-            Phase::Live(..) => (true, true),
+        let (has_socket, was_known, mut loss) = match &self.phase {
+            Phase::Waiting => (false, false, Loss::Unreachable),
+            Phase::Dialling(..) => (true, false, Loss::Unreachable),
+            Phase::Connecting(connecting) if connecting.is_known => (true, true, Loss::Lost),
+            Phase::Connecting(_) => (true, false, Loss::Handshake),
+            Phase::Live(..) => (true, true, Loss::Lost),
             Phase::Closing(_) => return,
         };
         match cause {
-            LossCause::Passing => self.sessions.end_all(),
-            LossCause::Refused => self.sessions.revoke_all(),
+            LossCause::Passing => self.sessions.end_all(now, reason),
+            LossCause::Refused => {
+                loss = Loss::KeyRefused;
+                self.sessions.revoke_all(now, reason);
+            }
         }
         if has_socket {
             self.agenda.push(Action::CloseLink);
@@ -401,7 +417,7 @@ impl Agent {
             self.phase = Phase::Closing(link);
         }
         self.agenda.clear_deadlines();
-        self.history.lost(was_known);
+        self.history.lost(was_known, loss);
         if self.leaving.is_asked() {
             return self.exit(Outcome::Stopped);
         }

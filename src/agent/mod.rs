@@ -19,7 +19,7 @@ mod trouble;
 pub use agenda::{Action, Outcome};
 pub use agent::{Agent, AgentSettings, LinkState};
 pub use endpoint::{Endpoint, EndpointSource};
-pub use history::LinkCounters;
-pub use report::{Health, health, health_text, log_state, metrics};
+pub use history::{KeyState, LinkCounters, Loss};
+pub use report::{Health, Machine, health, health_text, log_state, metrics};
 
 pub use crate::link::Wait;

@@ -36,6 +36,9 @@ impl News {
             match event {
                 LinkEvent::Packet(packet) => {
                     news.packet_seen = true;
+                    if log::log_enabled!(log::Level::Trace) {
+                        packet.trace("from");
+                    }
                     match packet.kind {
                         Some(Kind::AgentGatewayConnectOK) => {}
                         Some(Kind::GatewayFeatureFlagUpdate) => {

@@ -87,6 +87,11 @@ impl Connecting {
         }
     }
 
+    /// It stands, the key is accepted, and nobody needs it yet.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_known && !self.link.has_stream()
+    }
+
     /// The next step has to be taken in time; a deadline that stands goes on.
     pub(super) fn arm(&mut self, now: Instant, agenda: &mut Agenda) {
         self.timer.get_or_insert_with(|| arm_connect(now, agenda));

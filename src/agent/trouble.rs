@@ -61,12 +61,19 @@ pub fn misunderstood(error: &LinkError, link: &Link) -> String {
     }
 }
 
-/// Nothing came in time; `link` is `None` while no address had taken the connection.
-pub fn silent(link: Option<&Link>) -> String {
+/// Nothing came in time; `link` is `None` while no address had taken the connection, of which `tried`
+/// tells.
+pub fn silent(link: Option<&Link>, tried: &str) -> String {
     match link {
         None => {
-            "no answer in time: a firewall may drop the packets, or the network needs HTTPS_PROXY"
-                .to_owned()
+            let tried = match tried {
+                "" => "",
+                tried => &format!(" ({tried})"),
+            };
+            format!(
+                "no answer in time{tried}: a firewall may drop the packets, or the network needs \
+                 HTTPS_PROXY"
+            )
         }
         Some(link) if link.is_greeted() => {
             "the gateway did not take the agent in time: look into the gateway's log".to_owned()

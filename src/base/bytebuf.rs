@@ -89,6 +89,11 @@ impl ByteBuf {
         self.tail = (self.tail + n).min(self.memory.len());
     }
 
+    /// Keeps the oldest `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.tail = (self.head + len).min(self.tail);
+    }
+
     /// Appends a copy of `bytes`.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.reserve(bytes.len());

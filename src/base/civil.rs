@@ -66,23 +66,9 @@ fn seconds([year, month, day]: [u64; 3], time: &str) -> Option<u64> {
         .split(':')
         .map(|part| part.get(..2)?.parse::<u64>().ok());
     let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
-    let is_sound = (1970..10_000).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    is_sound.then(|| days(year, month, day) * SECONDS_OF_DAY + hour * 3600 + minute * 60 + second)
-}
-
-/// From 1970-01-01 to this date, as [`civil_date`] counts.
-fn days(year: u64, month: u64, day: u64) -> u64 {
-    let year = year - u64::from(month <= 2);
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let (era, year_of_era) = (year / 400, year % 400);
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * DAYS_OF_ERA + day_of_era - DAYS_FROM_YEAR_ZERO
+    let is_sound = hour < 24 && minute < 60 && second <= 60;
+    let days = days(year, month, day).filter(|_| is_sound)?;
+    Some(days * SECONDS_OF_DAY + hour * 3600 + minute * 60 + second)
 }
 
 const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -106,6 +92,21 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     (year, month, day)
+}
+
+/// Days from 1970-01-01 to a date; `None` for what is none, or before.
+pub fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year > 9999 {
+        return None;
+    }
+    // In years that begin on 1 March.
+    let (year, month) = match month {
+        3.. => (year, month - 3),
+        _ => (year.checked_sub(1)?, month + 9),
+    };
+    let day_of_year = (153 * month + 2) / 5 + day - 1;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+    days.checked_sub(DAYS_FROM_YEAR_ZERO)
 }
 
 const SECONDS_OF_DAY: u64 = 86_400;
@@ -186,6 +187,12 @@ mod tests {
                     || next == (year, month + 1, 1)
                     || (month == 12 && day == 31 && next == (year + 1, 1, 1))
             );
+        }
+
+        #[test]
+        fn a_date_is_as_many_days_as_it_came_from(count in 0u64..2_900_000) {
+            let (year, month, day) = civil_date(count);
+            prop_assert_eq!(days(year, month, day), Some(count));
         }
 
         #[test]

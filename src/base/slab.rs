@@ -57,6 +57,11 @@ impl<T> Slab<T> {
         }
     }
 
+    /// Values that it may hold.
+    pub fn count_max(&self) -> usize {
+        self.count_max
+    }
+
     /// Values held.
     pub fn len(&self) -> usize {
         self.slots.len() - self.free.len()

@@ -14,6 +14,13 @@ pub enum UsageError {
         /// What was probably meant.
         nearest: Option<&'static str>,
     },
+    /// A word of hoop's own program.
+    Upstream {
+        /// What was typed.
+        typed: Shown,
+        /// What to do instead.
+        answer: &'static str,
+    },
     /// The words of a group, such as `admin`, without the rest.
     Incomplete {
         /// What was typed.
@@ -65,6 +72,11 @@ pub enum UsageError {
         /// The command.
         command: &'static str,
     },
+    /// A probe that the agent does not answer.
+    UnknownProbe {
+        /// What was typed.
+        typed: Shown,
+    },
     /// A program to run that does not stand behind `--`.
     ProgramWithoutDashes,
     /// `--` with nothing behind it.
@@ -83,6 +95,7 @@ impl UsageError {
             | Self::OperandMissing { command, .. }
             | Self::Unexpected { command, .. } => Some(command),
             Self::ProgramWithoutDashes | Self::ProgramMissing => Some("run"),
+            Self::UnknownProbe { .. } => Some("health"),
             _ => None,
         }
     }
@@ -95,6 +108,7 @@ impl fmt::Display for UsageError {
                 write!(f, "unknown command {typed}")?;
                 did_you_mean(f, "", *nearest)
             }
+            Self::Upstream { typed, answer } => write!(f, "{typed} is hoop's own: {answer}"),
             Self::Incomplete { typed, choices } => {
                 write!(f, "{typed} is not a whole command; one of these: {choices}")
             }
@@ -122,6 +136,12 @@ impl fmt::Display for UsageError {
             }
             Self::Unexpected { typed, command } => {
                 write!(f, "{command} does not take {typed}")
+            }
+            Self::UnknownProbe { typed } => {
+                write!(
+                    f,
+                    "health knows no {typed}; one of these: livez, readyz, healthz"
+                )
             }
             Self::ProgramWithoutDashes => {
                 f.write_str("put -- before the program to run: hoop-lite run [FLAGS] -- CMD ...")

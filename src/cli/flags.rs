@@ -20,6 +20,8 @@ pub enum CommandName {
     AdminLogin,
     /// `doctor`.
     Doctor,
+    /// `health`.
+    Health,
     /// `version`.
     Version,
     /// `help`.
@@ -50,6 +52,13 @@ impl CommandEntry {
     /// How many words call it.
     pub fn word_count(&self) -> usize {
         self.words().count()
+    }
+
+    /// Its first words.
+    pub(super) fn beginning(&self, count: usize) -> &'static str {
+        let mut ends = self.call.match_indices(' ').map(|(at, _)| at);
+        let end = ends.nth(count.saturating_sub(1));
+        end.map_or(self.call, |end| &self.call[..end])
     }
 
     /// It is called by words that begin like `typed`, or end earlier. `agent` and `agents` are the same.
@@ -138,6 +147,7 @@ const EVERY: &[CommandName] = &[
     C::AdminDeleteAgent,
     C::AdminLogin,
     C::Doctor,
+    C::Health,
     C::Version,
     C::Help,
 ];
@@ -201,7 +211,17 @@ pub static COMMANDS: &[CommandEntry] = &[
         operand: Operand::None,
         summary: "Find out why the agent does not connect",
         details: "Checks key, name resolution, TCP, proxy, TLS, HTTP/2 and authentication one \
-                  after the other. Exit status 1 when one fails.",
+                  after the other, then what sessions need. Exit status 1 when one fails. Where no \
+                  variable names a key, those of the installed service are taken.",
+    },
+    CommandEntry {
+        name: C::Health,
+        call: "health",
+        operand: Operand::Optional("PROBE"),
+        summary: "Ask the agent that runs here how it is",
+        details: "PROBE is livez (it runs), readyz (sessions can come) or healthz (the gateway is \
+                  heard; the default). Exit status 0 when all is well and 1 when not: for probes of \
+                  containers without curl.",
     },
     CommandEntry {
         name: C::Version,
@@ -302,6 +322,22 @@ pub static FLAGS: &[Flag] = &[
         commands: OUTPUT,
     },
     Flag {
+        name: "ignore-not-found",
+        short: None,
+        value: FlagValue::Switch,
+        variable: None,
+        help: "An agent that does not exist is no failure.",
+        commands: &[C::AdminDeleteAgent],
+    },
+    Flag {
+        name: "service",
+        short: None,
+        value: FlagValue::Switch,
+        variable: None,
+        help: "Take the variables of the installed service, from /etc/hoop-lite/env, which is root's.",
+        commands: &[C::Doctor],
+    },
+    Flag {
         name: "keep-going",
         short: None,
         value: FlagValue::Switch,
@@ -350,12 +386,15 @@ pub static FLAGS: &[Flag] = &[
         "Refuse a gateway without TLS unless its address is loopback, private, shared \
          (100.64.0.0/10) or link-local.",
     ),
-    setting(
-        "health-listen",
-        FlagValue::Text("ADDRESS"),
-        settings::HEALTH_LISTEN,
-        "Serve /livez, /readyz, /healthz and /metrics on HOST:PORT or a unix socket's path (off).",
-    ),
+    Flag {
+        name: "health-listen",
+        short: None,
+        value: FlagValue::Text("ADDRESS"),
+        variable: Some(settings::HEALTH_LISTEN),
+        help: "Serve /livez, /readyz, /healthz and /metrics on HOST:PORT, on PORT of this machine \
+               alone, or on a unix socket's path (off).",
+        commands: &[C::StartAgent, C::Run, C::Health],
+    },
     setting(
         "queue-budget",
         FlagValue::Text("SIZE"),
@@ -517,6 +556,15 @@ pub static VARIABLES: &[Variable] = &[
     Variable {
         name: "HTTPS_PROXY",
         help: "http://USER:PASSWORD@HOST:PORT of a proxy on the way; NO_PROXY lists exceptions.",
+    },
+    Variable {
+        name: "HOOP_APIURL",
+        help: "The gateway's REST address, for admin commands; with HOOP_GRPCURL and HOOP_TOKEN it \
+               goes before ~/.hoop/config.toml.",
+    },
+    Variable {
+        name: "HOOP_TOKEN",
+        help: "What signs admin commands in; with HOOP_GRPCURL also an old static token of an agent.",
     },
     Variable {
         name: "LOG_LEVEL",

@@ -12,6 +12,7 @@ pub mod flags;
 pub mod help;
 mod nearest;
 mod typed;
+mod upstream;
 
 pub use error::{Shown, UsageError};
 pub use flags::{COMMANDS, CommandName, FLAGS, VARIABLES};
@@ -55,6 +56,8 @@ pub enum Invocation {
     AdminDeleteAgent {
         /// Name or id, as it was typed.
         name: String,
+        /// It need not exist.
+        ignores_missing: bool,
     },
     /// Sign in.
     AdminLogin {
@@ -67,6 +70,15 @@ pub enum Invocation {
     Doctor {
         /// Print JSON.
         json: bool,
+        /// With the variables of the installed service.
+        of_service: bool,
+    },
+    /// Ask the agent that runs how it is.
+    Health {
+        /// What for.
+        probe: &'static str,
+        /// What flags say about where.
+        options: AgentOptions,
     },
     /// Print the version.
     Version {
@@ -176,11 +188,16 @@ fn unknown(words: &[&str]) -> UsageError {
             choices: choices.join(", "),
         };
     }
-    // A name behind the words of a command says nothing about which one was meant.
-    let as_long = |entry: &CommandEntry| words.get(..entry.word_count()).unwrap_or(words).join(" ");
-    let near = COMMANDS
-        .iter()
-        .filter_map(|entry| near(&as_long(entry), entry.call));
+    if let Some(answer) = upstream::command(words) {
+        return UsageError::Upstream { typed, answer };
+    }
+    // A name behind the words of a command says nothing about which one was meant, and of a command of
+    // several words only the first may have been typed.
+    let near = COMMANDS.iter().filter_map(|entry| {
+        let count = words.len().min(entry.word_count());
+        let typed = words.get(..count).unwrap_or_default().join(" ");
+        near(&typed, entry.beginning(count))
+    });
     UsageError::UnknownCommand {
         typed,
         nearest: near
@@ -270,23 +287,47 @@ fn meaning(
         },
         CommandName::AdminDeleteAgent => Invocation::AdminDeleteAgent {
             name: operand.unwrap_or_default(),
+            ignores_missing: typed.is_on("ignore-not-found"),
         },
         CommandName::AdminLogin => Invocation::AdminLogin {
             api_url: own("api-url"),
             email: own("email"),
         },
-        CommandName::Doctor => Invocation::Doctor { json },
+        CommandName::Doctor => Invocation::Doctor {
+            json,
+            of_service: typed.is_on("service"),
+        },
+        CommandName::Health => Invocation::Health {
+            probe: probe(operand.as_deref())?,
+            options: agent_options(&typed)?,
+        },
         CommandName::Version => Invocation::Version { json },
         CommandName::Help => return help_about(&[]),
     })
 }
 
-/// For a variable `HOOP_LITE_...` that means nothing: the one that does and was probably meant, if any is
-/// near.
-pub fn misspelt(variable: &str) -> Option<Option<&'static str>> {
+/// What is asked of the agent that runs.
+fn probe(typed: Option<&str>) -> Result<&'static str, UsageError> {
+    let probes = ["livez", "readyz", "healthz"];
+    let Some(typed) = typed else {
+        return Ok("healthz");
+    };
+    let found = probes.into_iter().find(|probe| *probe == typed);
+    found.ok_or_else(|| UsageError::UnknownProbe {
+        typed: Shown::new(typed),
+    })
+}
+
+/// What is wrong with a variable `HOOP_LITE_...` that means nothing, and which one was probably meant.
+pub fn misspelt(variable: &str) -> Option<String> {
     let known = || FLAGS.iter().filter_map(|flag| flag.variable);
-    let is_ours = variable.starts_with("HOOP_LITE_");
-    (is_ours && !known().any(|known| known == variable)).then(|| nearest(variable, known()))
+    if !variable.starts_with("HOOP_LITE_") || known().any(|known| known == variable) {
+        return None;
+    }
+    Some(match nearest(variable, known()) {
+        Some(near) => format!("no setting is called {variable}; did you mean {near}?"),
+        None => format!("no setting is called {variable}: `hoop-lite help start agent` lists them"),
+    })
 }
 
 fn agent_options(typed: &Typed) -> Result<AgentOptions, UsageError> {

@@ -32,9 +32,13 @@ fn run(line: &str) -> RunOptions {
 fn a_misspelt_variable_finds_its_nearest() {
     assert_eq!(misspelt("HOOP_LITE_STALL_MAX"), None);
     assert_eq!(misspelt("HOOP_KEY"), None);
-    let near = Some("HOOP_LITE_STALL_MAX");
-    assert_eq!(misspelt("HOOP_LITE_STAL_MAX"), Some(near));
-    assert_eq!(misspelt("HOOP_LITE_NOTHING_OF_THE_KIND"), Some(None));
+    let near = misspelt("HOOP_LITE_STAL_MAX").unwrap();
+    assert!(
+        near.ends_with("did you mean HOOP_LITE_STALL_MAX?"),
+        "{near}"
+    );
+    let none = misspelt("HOOP_LITE_NOTHING_OF_THE_KIND").unwrap();
+    assert!(none.contains("help start agent"), "{none}");
 }
 
 #[test]
@@ -87,11 +91,17 @@ fn commands_mean_what_they_say() {
         ),
         (
             "admin delete agent/dev",
-            Invocation::AdminDeleteAgent { name: text("dev") },
+            Invocation::AdminDeleteAgent {
+                name: text("dev"),
+                ignores_missing: false,
+            },
         ),
         (
-            "admin delete agent a/b",
-            Invocation::AdminDeleteAgent { name: text("a/b") },
+            "admin delete agent a/b --ignore-not-found",
+            Invocation::AdminDeleteAgent {
+                name: text("a/b"),
+                ignores_missing: true,
+            },
         ),
         (
             "admin login --email a@b.c --api-url http://127.0.0.1:8009",
@@ -100,7 +110,27 @@ fn commands_mean_what_they_say() {
                 email: Some(text("a@b.c")),
             },
         ),
-        ("doctor -o json", Invocation::Doctor { json: true }),
+        (
+            "doctor -o json --service",
+            Invocation::Doctor {
+                json: true,
+                of_service: true,
+            },
+        ),
+        (
+            "health",
+            Invocation::Health {
+                probe: "healthz",
+                options: AgentOptions::default(),
+            },
+        ),
+        (
+            "health livez --health-listen 8686",
+            Invocation::Health {
+                probe: "livez",
+                options: agent("--health-listen 8686"),
+            },
+        ),
         ("version", Invocation::Version { json: false }),
         ("version -o json", Invocation::Version { json: true }),
         ("--version", Invocation::Version { json: false }),
@@ -196,6 +226,25 @@ fn mistakes_are_explained() {
         ),
         ("docter", "unknown command `docter`; did you mean doctor?"),
         ("admin craete agent dev", "did you mean admin create agent?"),
+        ("admni get", "did you mean admin get?"),
+        ("admni get agents", "did you mean admin get agents?"),
+        ("admni", "did you mean admin?"),
+        ("admin gte", "did you mean admin get?"),
+        ("strat", "did you mean start?"),
+        (
+            "connect db",
+            "`connect db` is hoop's own: this is the agent alone",
+        ),
+        ("exec db", "hoop exec"),
+        ("start gateway", "this is the agent alone"),
+        ("login", "use hoop-lite admin login"),
+        ("config create", "hoop-lite admin login"),
+        ("agent start", "systemctl"),
+        ("admin get connections", "use hoop admin"),
+        ("--skip-tls-verify", "HOOP_TLS_SKIP_VERIFY=true"),
+        ("start agent --debug-grpc", "--log-level=trace"),
+        ("start agent --format auto", "leave --format away"),
+        ("health x", "one of these: livez, readyz, healthz"),
         ("bananas", "unknown command `bananas`"),
         (
             "admin",
@@ -364,7 +413,7 @@ fn the_table_of_flags_is_consistent() {
             assert!(is_list || settings::wanted(variable).is_some());
         }
     }
-    assert_eq!(COMMANDS.len(), 9);
+    assert_eq!(COMMANDS.len(), 10);
 }
 
 proptest! {

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use super::error::{Shown, UsageError};
 use super::flags::{self, FLAGS, Flag, FlagValue};
 use super::nearest::nearest;
+use super::upstream;
 use crate::config::{looks_like_key, units};
 
 /// A line taken apart. Which flags and words go together is not yet looked at.
@@ -79,6 +80,10 @@ fn long(name: &str) -> Result<&'static Flag, UsageError> {
     if let Some(flag) = flags::by_name(name) {
         return Ok(flag);
     }
+    if let Some(answer) = upstream::flag(name) {
+        let typed = Shown::new(&format!("--{name}"));
+        return Err(UsageError::Upstream { typed, answer });
+    }
     if SECRET_NAMES.contains(&name) || looks_like_key(name) {
         return Err(UsageError::Secret);
     }
@@ -131,6 +136,12 @@ fn checked(flag: &'static Flag, value: &str) -> Result<String, UsageError> {
         });
     }
     match flag.value {
+        FlagValue::Words(_) if flag.name == "format" && value == "auto" => {
+            Err(UsageError::Upstream {
+                typed: Shown::new("--format auto"),
+                answer: upstream::FORMAT_AUTO,
+            })
+        }
         FlagValue::Words(words) if !words.contains(&value) => Err(error()),
         FlagValue::Text(_) if looks_like_key(value) => Err(UsageError::Secret),
         _ => Ok(value.to_owned()),

@@ -46,7 +46,19 @@ fn pem(surroundings: Surroundings<'_>, value: &str) -> Result<Vec<u8>, ConfigErr
     } else {
         value.as_bytes().to_vec()
     };
-    as_pem(&content)
+    as_pem(&content).map_err(|error| match error {
+        ConfigError::AuthorityForm if is_path(value) => ConfigError::AuthorityPath,
+        error => error,
+    })
+}
+
+/// It looks like one: a certificate has lines, or marks.
+fn is_path(value: &str) -> bool {
+    let has_shape = value.starts_with(['/', '.', '~'])
+        || [".pem", ".crt", ".cer"]
+            .iter()
+            .any(|end| value.ends_with(end));
+    has_shape && !value.contains("://") && !value.contains(['\n', ' '])
 }
 
 /// The certificates of `content` as PEM text that every reader takes, whatever editors, variables
@@ -179,7 +191,6 @@ mod tests {
     #[test]
     fn each_mistake_names_the_variable() {
         for value in [
-            "ca.pem",
             "file://missing.pem",
             "base64://!",
             "base64://AAAA",
@@ -188,6 +199,10 @@ mod tests {
             let files = [("a", "no pem")];
             let message = loaded(value, &files).unwrap_err().to_string();
             assert!(message.contains("HOOP_TLSCA"), "{message}");
+        }
+        for path in ["ca.pem", "/etc/ssl/ca", "./ca", "~/ca.crt"] {
+            let message = loaded(path, &[]).unwrap_err().to_string();
+            assert!(message.contains("write file://"), "{path}: {message}");
         }
     }
 }

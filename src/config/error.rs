@@ -81,6 +81,8 @@ pub enum ConfigError {
     },
     /// `HOOP_TLSCA` is in none of its three forms.
     AuthorityForm,
+    /// `HOOP_TLSCA` is a path without `file://`.
+    AuthorityPath,
     /// `HOOP_TLSCA` is OpenSSL's own kind of certificate.
     AuthorityTrusted,
     /// `HOOP_TLSCA` is UTF-16.
@@ -147,6 +149,10 @@ impl fmt::Display for ConfigError {
                  token again"
             ),
             Self::AuthorityForm => f.write_str(NO_AUTHORITY),
+            Self::AuthorityPath => f.write_str(
+                "HOOP_TLSCA is the path of a file: write file:// in front of it, as in \
+                 HOOP_TLSCA=file:///etc/ssl/ca.pem",
+            ),
             Self::AuthorityTrusted => f.write_str(
                 "HOOP_TLSCA holds a TRUSTED CERTIFICATE, a form of OpenSSL's own; convert it with \
                  `openssl x509 -in FILE -out FILE`",
@@ -168,6 +174,20 @@ impl fmt::Display for ConfigError {
 }
 
 impl ConfigError {
+    /// It lies in a variable, and so is as wrong as a flag can be; what lies in a file may be mended while
+    /// the program is started again.
+    pub fn is_usage(&self) -> bool {
+        !matches!(
+            self,
+            Self::File { .. }
+                | Self::FileEmpty { .. }
+                | Self::FileKey { .. }
+                | Self::FileNotJwt { .. }
+                | Self::FileMoved { .. }
+                | Self::Plaintext(_)
+        )
+    }
+
     fn fmt_file(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File {

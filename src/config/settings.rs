@@ -2,8 +2,8 @@
 //!
 //! The flag comes in as if it were the variable (see `cli`), so both have one reader and one error.
 
-use std::net::IpAddr;
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::error::ConfigError;
@@ -66,7 +66,8 @@ pub enum HealthListen {
 }
 
 impl HealthListen {
-    /// `127.0.0.1:PORT`, `[::1]:PORT`, `/path` or `unix:path`; `off` is `None`.
+    /// `127.0.0.1:PORT`, `[::1]:PORT`, `/path` or `unix:path`; `off` is `None`. Without a host, or with
+    /// `localhost`, it is this machine's alone.
     pub fn parse(text: &str) -> Option<Option<Self>> {
         if text == "off" {
             return Some(None);
@@ -77,7 +78,23 @@ impl HealthListen {
         match path {
             Some("") => None,
             Some(path) => Some(Some(Self::Unix(path.to_owned()))),
-            None => text.parse().ok().map(|address| Some(Self::Tcp(address))),
+            None => {
+                let port = text.strip_prefix("localhost").unwrap_or(text);
+                let address = match port.strip_prefix(':').unwrap_or(port).parse::<u16>() {
+                    Ok(port) => (Ipv4Addr::LOCALHOST, port).into(),
+                    Err(_) => text.parse().ok()?,
+                };
+                Some(Some(Self::Tcp(address)))
+            }
+        }
+    }
+}
+
+impl fmt::Display for HealthListen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => f.write_str(path),
         }
     }
 }
@@ -371,7 +388,18 @@ mod tests {
         assert_eq!(listen("/run/h.sock").unwrap(), unix("/run/h.sock"));
         assert_eq!(listen("unix:h.sock").unwrap(), unix("h.sock"));
         assert_eq!(listen("off").unwrap(), None);
-        for value in ["9090", ":9090", "unix:", "localhost:9090"] {
+        for local in ["9090", ":9090", "localhost:9090"] {
+            let tcp = HealthListen::Tcp("127.0.0.1:9090".parse().unwrap());
+            assert_eq!(listen(local).unwrap(), Some(tcp), "{local}");
+        }
+        for value in [
+            "unix:",
+            "elsewhere:9090",
+            "localhost",
+            "localhost9090x",
+            ":",
+            "99999",
+        ] {
             assert!(listen(value).is_err(), "{value}");
         }
     }

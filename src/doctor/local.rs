@@ -26,12 +26,13 @@ pub fn check(
     add("temp", &secret_file);
     add("files", &open_files);
     add("shell", &|| shell(surroundings));
+    add("tools", &|| tools(surroundings));
     add("pid", &process);
     add("user", &|| user(config));
     if let Some(config) = config {
         add("apart", &|| apart(config));
         if config.key_source.path().is_some() {
-            add("key", &|| key_file(config));
+            add("key-file", &|| key_file(config));
         }
     }
 }
@@ -67,7 +68,10 @@ fn key_file(config: &Config) -> (CheckVerdict, String) {
             CheckVerdict::Ok,
             "read as root; let nobody else read it".to_owned(),
         ),
-        true => (CheckVerdict::Warn, KEY_READABLE.to_owned()),
+        true => (
+            CheckVerdict::Warn,
+            format!("sessions can read it: {KEY_READABLE}"),
+        ),
         false => (CheckVerdict::Ok, "not for sessions".to_owned()),
     };
     (verdict, format!("{path}: {text}"))
@@ -111,16 +115,43 @@ fn open_files() -> (CheckVerdict, String) {
     }
 }
 
+/// A program that may be run, in the folders of PATH.
+fn find(path: &str, name: &str) -> Option<PathBuf> {
+    let folders = path.split(':').filter(|folder| !folder.is_empty());
+    let mut files = folders.map(|folder| Path::new(folder).join(name));
+    files.find(|file| is_usable(file))
+}
+
+fn is_usable(file: &Path) -> bool {
+    file.is_file() && sys::may_execute(file)
+}
+
+/// Programs that sessions often run: which are there.
+fn tools(surroundings: Surroundings<'_>) -> (CheckVerdict, String) {
+    let path = surroundings.get("PATH").unwrap_or_default();
+    let (there, missing): (Vec<&str>, Vec<&str>) = ["psql", "mysql", "kubectl", "ssh"]
+        .into_iter()
+        .partition(|name| find(&path, name).is_some());
+    let list = |names: &[&str]| match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    let text = format!(
+        "in PATH for sessions that run them: {}; not there: {}",
+        list(&there),
+        list(&missing)
+    );
+    (CheckVerdict::Ok, text)
+}
+
 fn shell(surroundings: Surroundings<'_>) -> (CheckVerdict, String) {
     let path = surroundings.get("PATH").unwrap_or_default();
-    let in_path = ["bash", "sh"].into_iter().flat_map(|name| {
-        path.split(':')
-            .filter(|folder| !folder.is_empty())
-            .map(move |folder| Path::new(folder).join(name))
-    });
     let own = surroundings.get("SHELL").map(PathBuf::from);
-    let usable = |shell: &PathBuf| shell.is_file() && sys::may_execute(shell);
-    match own.into_iter().chain(in_path).find(usable) {
+    let own = own.filter(|shell| is_usable(shell));
+    match own
+        .or_else(|| find(&path, "bash"))
+        .or_else(|| find(&path, "sh"))
+    {
         Some(shell) => (CheckVerdict::Ok, format!("{}", shell.display())),
         None => (
             CheckVerdict::Warn,

@@ -6,7 +6,7 @@
 //! some seconds, because the gateway counts the key check as a sign of life.
 
 use std::io::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::admin::OutputForm;
 use crate::config::{Config, KeySource, Surroundings, TlsMode};
@@ -16,34 +16,92 @@ pub mod certificate;
 mod clock;
 mod local;
 mod network;
+pub mod probe;
 mod report;
+mod service;
+
+pub use report::Screen;
 
 use report::{CheckReport, CheckVerdict};
+use service::{ENV_FILE, ServiceVariables};
+
+/// What `doctor` is asked for.
+pub struct Examination<'a> {
+    /// How findings are written.
+    pub form: OutputForm,
+    /// The terminal on which they are read, if it is one.
+    pub screen: Option<Screen>,
+    /// Take the variables of the installed service.
+    pub of_service: bool,
+    /// What is wrong with the name of a variable, if anything.
+    pub misspelt: &'a dyn Fn(&str) -> Option<String>,
+    /// Names of all variables.
+    pub names: &'a [String],
+}
 
 /// Runs all checks, writes what they find to `stdout` and returns the exit code: 0, or 1 when
 /// something keeps the agent from working or the report could not be written.
-pub fn run(form: OutputForm, surroundings: Surroundings<'_>, stdout: &mut dyn Write) -> i32 {
-    let mut report = CheckReport::new(form, stdout);
+pub fn run(asked: &Examination<'_>, surroundings: Surroundings<'_>, stdout: &mut dyn Write) -> i32 {
+    let mut report = CheckReport::new(asked.form, asked.screen, stdout);
+    let service = match asked.of_service {
+        true => ServiceVariables::read(surroundings).map(Some),
+        false => Ok(ServiceVariables::stand_in(surroundings)),
+    };
+    let service = match service {
+        Ok(service) => service,
+        Err(error) => {
+            let text = format!(
+                "{ENV_FILE}: {error}: only root can read the service's variables (sudo hoop-lite \
+                 doctor --service), and the installer makes the file (install.sh --service)"
+            );
+            report.add("service", CheckVerdict::Fail, Duration::ZERO, &text);
+            return report.finish().unwrap_or(1);
+        }
+    };
+    let Some(service) = service else {
+        check_names(
+            &mut report,
+            asked,
+            &mut asked.names.iter().map(String::as_str),
+        );
+        return examine(report, surroundings);
+    };
+    let text = format!("{ENV_FILE}: the variables of the installed service");
+    report.add("service", CheckVerdict::Ok, Duration::ZERO, &text);
+    check_names(&mut report, asked, &mut service.names());
+    let of_service = Surroundings {
+        variable: &|name| service.get(name),
+        ..surroundings
+    };
+    examine(report, of_service)
+}
+
+/// Which of our settings are none.
+fn check_names(
+    report: &mut CheckReport<'_>,
+    asked: &Examination<'_>,
+    names: &mut dyn Iterator<Item = &str>,
+) {
+    for text in names.filter_map(asked.misspelt) {
+        report.add("setting", CheckVerdict::Warn, Duration::ZERO, &text);
+    }
+}
+
+fn examine(mut report: CheckReport<'_>, surroundings: Surroundings<'_>) -> i32 {
     let start = Instant::now();
     let config = Config::load(surroundings);
     match &config {
         Ok(config) => {
             report.add("key", CheckVerdict::Ok, start.elapsed(), &describe(config));
             for warning in &config.warnings {
-                report.add(
-                    "key",
-                    CheckVerdict::Warn,
-                    start.elapsed(),
-                    &warning.to_string(),
-                );
+                let text = warning.to_string();
+                report.add("key", CheckVerdict::Warn, start.elapsed(), &text);
             }
         }
-        Err(error) => report.add(
-            "key",
-            CheckVerdict::Fail,
-            start.elapsed(),
-            &error.to_string(),
-        ),
+        Err(error) => {
+            let text = error.to_string();
+            report.add("key", CheckVerdict::Fail, start.elapsed(), &text);
+        }
     }
     check_clock(&mut report);
     match &config {

@@ -146,7 +146,11 @@ impl Walk<'_, '_> {
         let address = &proxy.address;
         let mut stream = match connect_to_proxy(proxy, start + TALK_TIMEOUT) {
             Ok(stream) => stream,
-            Err(error) => return self.fail("proxy", start, &error.to_string()),
+            Err(error) => {
+                let gateway = &self.config.gateway;
+                let text = format!("no connection to {gateway} through the proxy {error}");
+                return self.fail("proxy", start, &text);
+            }
         };
         if let Err(refusal) = ask_for_tunnel(&mut stream, proxy, &self.config.gateway) {
             return self.fail("proxy", start, &format!("{address}: {refusal}"));

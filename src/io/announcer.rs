@@ -41,6 +41,7 @@ impl Announcer {
                 LinkState::Waiting => "STATUS=not connected, will try again",
                 LinkState::Dialling => "STATUS=connecting",
                 LinkState::Connecting => "STATUS=reached the gateway",
+                LinkState::Idle => "STATUS=the gateway accepts the key, waiting for a session",
                 LinkState::Live => "STATUS=connected",
             });
             self.told = is_said.then_some(state);

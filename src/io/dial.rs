@@ -12,16 +12,63 @@ use std::time::Instant;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use crate::base::Fields;
 use crate::limits;
+
+/// Addresses that one text names.
+const ADDRESSES_SHOWN: usize = 4;
 
 /// One attempt to connect, over all addresses.
 pub struct Dial {
     token: Token,
     addresses: VecDeque<SocketAddr>,
     /// Under way, the oldest first.
-    racing: VecDeque<TcpStream>,
+    racing: VecDeque<(SocketAddr, TcpStream)>,
     next_at: Option<Instant>,
-    last_error: io::Error,
+    tried: Tried,
+}
+
+/// Addresses that did not take a connection, each with its own cause; as many as the name has at most.
+#[derive(Debug, Default)]
+pub struct Tried(Vec<(SocketAddr, io::Error)>);
+
+impl Tried {
+    pub(super) fn add(&mut self, address: SocketAddr, error: io::Error) {
+        // That a family has no way from here says less than what an address of the other one answers.
+        let place = match has_no_way(&error) {
+            true => self.0.len(),
+            false => self.0.partition_point(|(_, error)| !has_no_way(error)),
+        };
+        self.0.insert(place, (address, error));
+    }
+
+    /// The likeliest cause.
+    pub fn kind(&self) -> io::ErrorKind {
+        let first = self.0.first();
+        first.map_or(io::ErrorKind::AddrNotAvailable, |(_, error)| error.kind())
+    }
+
+    /// All of it, the likeliest first, for an operator.
+    pub fn outcome(&self) -> String {
+        self.tell(outcome)
+    }
+
+    /// The same for the user of a session.
+    pub fn reason(&self) -> String {
+        self.tell(reason)
+    }
+
+    fn tell(&self, of: fn(&io::Error) -> String) -> String {
+        match &self.0[..] {
+            [] => of(&io::ErrorKind::AddrNotAvailable.into()),
+            [(_, error)] => of(error),
+            several => {
+                let shown = several.iter().take(ADDRESSES_SHOWN);
+                let shown = shown.map(|(address, error)| format!("{address}: {}", of(error)));
+                shown.collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
 }
 
 /// Where a dial stands.
@@ -30,8 +77,8 @@ pub enum DialProgress {
     Pending,
     /// The socket is connected and registered under the dial's token.
     Connected(TcpStream, SocketAddr),
-    /// No address took it; the last one's error.
-    Failed(io::Error),
+    /// No address took it.
+    Failed(Tried),
 }
 
 impl Dial {
@@ -42,7 +89,7 @@ impl Dial {
             addresses: addresses.into(),
             racing: VecDeque::new(),
             next_at: None,
-            last_error: io::Error::from(io::ErrorKind::AddrNotAvailable),
+            tried: Tried::default(),
         }
     }
 
@@ -60,46 +107,71 @@ impl Dial {
     /// Looks at the sockets, and starts the next address where one failed or time is up.
     pub fn advance(&mut self, now: Instant, registry: &Registry) -> DialProgress {
         for _ in 0..self.racing.len() {
-            let Some(socket) = self.racing.pop_front() else {
+            let Some((address, socket)) = self.racing.pop_front() else {
                 break;
             };
             match connected_peer(&socket) {
                 Ok(Some(peer)) => return DialProgress::Connected(socket, peer),
-                Ok(None) => self.racing.push_back(socket),
-                Err(error) => self.failed(error),
+                Ok(None) => self.racing.push_back((address, socket)),
+                Err(error) => self.failed(address, error),
             }
         }
-        while self.next_at.is_none_or(|at| at <= now)
+        while self.may_start(now)
             && let Some(address) = self.addresses.pop_front()
         {
             match self.start(address, registry) {
                 Ok(socket) => {
                     if self.racing.len() >= limits::CONNECTS_AT_ONCE_MAX {
-                        self.racing.pop_front();
+                        self.give_up_oldest();
                     }
-                    self.racing.push_back(socket);
+                    self.racing.push_back((address, socket));
                     self.next_at = Some(now + limits::CONNECT_ATTEMPT);
                 }
-                Err(error) => self.failed(error),
+                Err(error) => self.failed(address, error),
             }
         }
         if self.addresses.is_empty() {
             self.next_at = None;
             if self.racing.is_empty() {
-                let error = io::Error::from(io::ErrorKind::AddrNotAvailable);
-                return DialProgress::Failed(std::mem::replace(&mut self.last_error, error));
+                return DialProgress::Failed(std::mem::take(&mut self.tried));
             }
         }
         DialProgress::Pending
     }
 
-    /// One address is out, and the next one's turn has come. That a family has no route here says less
-    /// than what an address of the other one has answered.
-    fn failed(&mut self, error: io::Error) {
+    /// One address is out, and the next one's turn has come.
+    fn failed(&mut self, address: SocketAddr, error: io::Error) {
         self.next_at = None;
-        if !has_no_way(&error) || has_no_way(&self.last_error) {
-            self.last_error = error;
+        self.tried.add(address, error);
+    }
+
+    /// A failure elsewhere hurries nobody: each address keeps its time though others fail at once.
+    fn may_start(&mut self, now: Instant) -> bool {
+        let is_full = self.racing.len() >= limits::CONNECTS_AT_ONCE_MAX;
+        if is_full && self.next_at.is_none() && !self.addresses.is_empty() {
+            self.next_at = Some(now + limits::CONNECT_ATTEMPT);
         }
+        self.next_at.is_none_or(|at| at <= now)
+    }
+
+    fn give_up_oldest(&mut self) {
+        if let Some((address, _)) = self.racing.pop_front() {
+            self.tried.add(address, io::ErrorKind::TimedOut.into());
+        }
+    }
+
+    /// What has become of each address so far, for an operator; empty while there is nothing to tell.
+    pub fn news(&self) -> String {
+        let waits = self.racing.iter();
+        let mut all: Vec<String> = waits
+            .map(|(address, _)| format!("{address}: no answer"))
+            .collect();
+        all.extend((!self.tried.0.is_empty()).then(|| match &self.tried.0[..] {
+            [(address, error)] => format!("{address}: {}", outcome(error)),
+            _ => self.tried.outcome(),
+        }));
+        all.truncate(ADDRESSES_SHOWN);
+        all.join(", ")
     }
 
     fn start(&self, address: SocketAddr, registry: &Registry) -> io::Result<TcpStream> {
@@ -131,6 +203,14 @@ fn connected_peer(socket: &TcpStream) -> io::Result<Option<SocketAddr>> {
         Ok(peer) => Ok(Some(peer)),
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Tells the log to what a name has led; `of` names the session, if it is one's.
+pub fn tell_addresses(of: Fields, addresses: &[SocketAddr]) {
+    if log::log_enabled!(log::Level::Debug) {
+        let all: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+        log::debug!("{}addresses", of.sentence("addresses", &all.join(" ")));
     }
 }
 

@@ -5,7 +5,7 @@ use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, listen, socket};
 
-use crate::io::dial::{Dial, DialProgress};
+use crate::io::dial::{Dial, DialProgress, Tried};
 use crate::limits;
 
 /// An address that lets nobody in and says nothing: its queue is full, and the kernel drops what comes.
@@ -57,7 +57,7 @@ impl World {
     }
 
     /// By events alone: the dial's clock stands.
-    fn end(&mut self) -> Result<TcpStream, std::io::Error> {
+    fn end(&mut self) -> Result<TcpStream, Tried> {
         loop {
             match self.advance() {
                 DialProgress::Pending => crate::os::tests::wait(&mut self.poll, &mut self.events),
@@ -124,4 +124,55 @@ fn nowhere_to_go_is_a_failure_too() {
     assert_eq!(error.kind(), std::io::ErrorKind::AddrNotAvailable);
     let error = World::new(&[closed(), closed()]).end().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn each_address_has_its_own_cause_and_the_likelier_comes_first() {
+    let (first, second) = (closed(), closed());
+    let tried = World::new(&[first, second]).end().unwrap_err();
+    let text = tried.outcome();
+    assert!(
+        text.contains(&format!("{first}: connection refused")),
+        "{text}"
+    );
+    assert!(
+        text.contains(&format!("{second}: connection refused")),
+        "{text}"
+    );
+    let mut tried = Tried::default();
+    let no_way = || std::io::ErrorKind::NetworkUnreachable.into();
+    tried.add("[2001:db8::1]:1".parse().unwrap(), no_way());
+    assert_eq!(tried.outcome(), "network unreachable");
+    tried.add(first, std::io::ErrorKind::ConnectionRefused.into());
+    tried.add("[2001:db8::2]:1".parse().unwrap(), no_way());
+    assert_eq!(tried.kind(), std::io::ErrorKind::ConnectionRefused);
+    let want = format!(
+        "{first}: connection refused, [2001:db8::1]:1: network unreachable, [2001:db8::2]:1: \
+         network unreachable"
+    );
+    assert_eq!(tried.outcome(), want);
+    assert_eq!(
+        tried.reason().split(", ").next().unwrap(),
+        format!("{first}: connect: connection refused")
+    );
+}
+
+#[test]
+fn an_address_keeps_its_time_though_those_of_another_family_fail_at_once() {
+    let hole = Hole::new();
+    let nowhere: SocketAddr = "255.255.255.255:1".parse().unwrap();
+    let pairs = [hole.address, nowhere].repeat(limits::CONNECTS_AT_ONCE_MAX);
+    let mut world = World::new(&pairs);
+    let start = world.now;
+    let patience = limits::CONNECT_ATTEMPT * u32::try_from(limits::CONNECTS_AT_ONCE_MAX).unwrap();
+    loop {
+        assert!(matches!(world.advance(), DialProgress::Pending));
+        let is_given_up = world.dial.news().contains("timed out");
+        assert!(!is_given_up || world.now >= start + patience);
+        match world.dial.next_at() {
+            Some(at) => world.now = at,
+            None => break,
+        }
+    }
+    assert_eq!(world.dial.racing(), limits::CONNECTS_AT_ONCE_MAX);
 }

@@ -12,6 +12,7 @@ use super::gateway_socket::{GatewaySocket, OpenSocket};
 use super::ground::Ground;
 use super::tokens;
 use crate::agent::Wait;
+use crate::base::Fields;
 use crate::limits;
 use crate::os::resolve::{Addresses, Asker, NameRequest};
 use crate::os::sys;
@@ -23,6 +24,8 @@ pub(super) struct LinkSocket {
     wait: Wait,
     /// Addresses that took a connection since the last link that worked.
     suspects: Vec<SocketAddr>,
+    /// Whose addresses are asked for, and when it is to be said that they do not come.
+    asked: Option<(Instant, String)>,
 }
 
 impl LinkSocket {
@@ -32,6 +35,7 @@ impl LinkSocket {
             socket: GatewaySocket::None,
             wait: Wait::AT_ONCE,
             suspects: Vec::new(),
+            asked: None,
         }
     }
 
@@ -47,7 +51,8 @@ impl LinkSocket {
 
     /// When the next address is to be tried.
     pub(super) fn next_dial(&self) -> Option<Instant> {
-        self.socket.next_dial()
+        let told_at = self.asked.as_ref().map(|(at, _)| *at);
+        self.socket.next_dial().or(told_at)
     }
 
     /// Where no link has worked since, addresses that took a connection already come last.
@@ -62,6 +67,7 @@ impl LinkSocket {
             self.suspects.clear();
         }
         self.socket = GatewaySocket::Resolving;
+        self.asked = Some((now + limits::LOOKUP_PATIENCE, host.to_owned()));
         let number = tokens::LINK_REQUEST;
         if let Some(addresses) =
             ground.look_up(now, host, Asker::Link, NameRequest { number, port })
@@ -75,8 +81,10 @@ impl LinkSocket {
         let GatewaySocket::Resolving = self.socket else {
             return;
         };
+        self.asked = None;
         match addresses {
             Ok(addresses) => {
+                dial::tell_addresses(Fields::default(), &addresses);
                 if let Some(reason) = ground.forbids(&addresses) {
                     self.socket = GatewaySocket::None;
                     let advice = "use a grpcs:// key, or leave --refuse-plaintext away";
@@ -115,11 +123,17 @@ impl LinkSocket {
 
     /// Goes on where an address has answered, has failed or does not answer.
     pub(super) fn advance_dial(&mut self, now: Instant, ground: &mut Ground) {
+        if let Some((_, host)) = self.asked.take_if(|(at, _)| *at <= now) {
+            let seconds = limits::LOOKUP_PATIENCE.as_secs();
+            let text = format!("no name server has answered for {host} in {seconds} s");
+            ::log::warn!("{text}: check the servers in /etc/resolv.conf and the way to them");
+            ground.agent.link_tried(text);
+        }
         let GatewaySocket::Dialling(dial) = &mut self.socket else {
             return;
         };
         match dial.advance(now, ground.registry()) {
-            DialProgress::Pending => {}
+            DialProgress::Pending => ground.agent.link_tried(dial.news()),
             DialProgress::Connected(stream, _) => {
                 tune(&stream);
                 self.suspect(&stream);
@@ -127,12 +141,10 @@ impl LinkSocket {
                 self.wait = Wait::AT_ONCE;
                 ground.agent.link_connected(now);
             }
-            DialProgress::Failed(error) => {
+            DialProgress::Failed(tried) => {
                 self.socket = GatewaySocket::None;
-                let advice = dial::advice(error.kind());
-                ground
-                    .agent
-                    .link_unreachable(now, &dial::outcome(&error), advice);
+                let advice = dial::advice(tried.kind());
+                ground.agent.link_unreachable(now, &tried.outcome(), advice);
             }
         }
     }
@@ -246,6 +258,7 @@ impl LinkSocket {
     /// One attempt to send what is pending, then the end of the socket.
     pub(super) fn close(&mut self, now: Instant, ground: &mut Ground) {
         ground.resolver.cancel(tokens::LINK_REQUEST);
+        self.asked = None;
         if let Some(socket) = self.socket.opened() {
             // The peer may be past listening; nothing depends on it.
             let _ = socket.stream.write(ground.agent.grant_and_encrypt(now));

@@ -3,8 +3,9 @@
 //! Promises: never waits for standard error (what it does not take is dropped and counted), one
 //! line per message, nothing in it that could steer a terminal, an identical line at most once a
 //! second, and of others not more than a disk can keep, whatever a peer sends. Exempt from that
-//! rate is the target `SESSION`. A message that begins with `sid=ID ` has `sid` as a field.
-//! Leaves it to the callers that no secret is in a message, that the ID has no blank
+//! rate are the target `SESSION` and what is traced. What stands in front of a message as
+//! [`crate::base::Fields`] becomes fields, and so does `sid=ID ` at its beginning. Leaves it to the
+//! callers that no secret is in a message, that the ID has no blank
 //! ([`crate::base::plain::Word`]), and that no message begins with foreign text.
 
 use std::fs::File;
@@ -165,7 +166,7 @@ impl log::Log for Logger {
         let logger = record.target().trim_start_matches("hoop_lite::");
         let kind = record.file_static().zip(record.line());
         let kind = kind
-            .filter(|_| logger != SESSION)
+            .filter(|_| logger != SESSION && record.level() != Level::Trace)
             .map(|(file, line)| LineSource { file, line });
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.log(Instant::now(), record.level(), logger, &message, kind);
@@ -271,7 +272,8 @@ impl LogState {
         while let Some(withheld) = self.quota.take(now) {
             let message = format!(
                 "{} more lines of this kind in the last second, the first: {}",
-                withheld.count, withheld.message
+                withheld.count,
+                line::for_people(&withheld.message)
             );
             self.write(withheld.level, &withheld.logger, &message, 0);
         }

@@ -11,6 +11,7 @@ mod ground;
 pub mod health;
 mod link_socket;
 pub mod log;
+mod machine;
 pub mod reactor;
 mod second_socket;
 mod serving;

@@ -23,8 +23,8 @@ use super::health::{self, HealthQuestion, HealthServer};
 use super::link_socket::LinkSocket;
 use super::second_socket::SecondSocket;
 use super::serving::Serving;
-use super::{log, tokens};
-use crate::agent::{Action, Agent, Health, Outcome};
+use super::{log, machine, tokens};
+use crate::agent::{Action, Agent, Health, Machine, Outcome};
 use crate::os::foreground::Foreground;
 use crate::os::guardians;
 use crate::os::notify::Notify;
@@ -67,6 +67,8 @@ pub struct Options {
     pub open_metadata: Vec<IpAddr>,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
+    /// What monitoring is told of us, as far as it is known before.
+    pub machine: Machine,
 }
 
 /// See the module.
@@ -81,6 +83,7 @@ pub struct Reactor {
     companion: Companion,
     announcer: Announcer,
     ships_logs: bool,
+    machine: Machine,
     outcome: Option<Outcome>,
 }
 
@@ -103,6 +106,7 @@ impl Reactor {
             companion: Companion::default(),
             announcer: Announcer::new(options.notify),
             ships_logs: options.ships_logs,
+            machine: options.machine,
             outcome: None,
         })
     }
@@ -298,16 +302,21 @@ impl Reactor {
         let Some(server) = &mut self.health else {
             return;
         };
-        let (agent, processes) = (&self.ground.agent, self.serving.process_count());
+        let (agent, known) = (&self.ground.agent, &self.machine);
+        let processes = self.serving.process_count();
         server.serve(now, token, self.ground.registry(), &mut |question| {
             let health = crate::agent::health(agent, now);
             let is_well = match question {
                 HealthQuestion::Metrics => {
-                    return (200, crate::agent::metrics(agent, now, processes));
+                    let machine = machine::look(Machine {
+                        processes,
+                        ..known.clone()
+                    });
+                    return (200, crate::agent::metrics(agent, now, &machine));
                 }
                 HealthQuestion::Live => true,
-                HealthQuestion::Health => matches!(health, Health::Connected | Health::Stopping),
-                HealthQuestion::Ready => health == Health::Connected,
+                HealthQuestion::Health => health.is_ready() || health == Health::Stopping,
+                HealthQuestion::Ready => health.is_ready(),
             };
             let status = if is_well { 200 } else { 503 };
             (status, crate::agent::health_text(agent, now))
@@ -324,8 +333,11 @@ impl Reactor {
             }
             match received.signal {
                 Signal::Report => {
-                    let processes = self.serving.process_count();
-                    crate::agent::log_state(&self.ground.agent, now, processes);
+                    let machine = machine::look(Machine {
+                        processes: self.serving.process_count(),
+                        ..self.machine.clone()
+                    });
+                    crate::agent::log_state(&self.ground.agent, now, &machine);
                 }
                 Signal::Terminate | Signal::Interrupt | Signal::Quit | Signal::Hangup => {
                     self.announcer.say_stopping();

@@ -4,7 +4,7 @@
 use std::io::{self, Read, Write};
 use std::time::Instant;
 
-use super::dial::{self, Dial, DialProgress};
+use super::dial::{Dial, DialProgress};
 use super::gateway_socket::{GatewaySocket, OpenSocket};
 use super::ground::Ground;
 use super::tokens;
@@ -89,7 +89,7 @@ impl SecondSocket {
                 self.socket = GatewaySocket::open(stream);
                 ground.agent.second_connected(now);
             }
-            DialProgress::Failed(error) => ground.agent.second_failed(&dial::outcome(&error)),
+            DialProgress::Failed(error) => ground.agent.second_failed(&error.outcome()),
         }
     }
 

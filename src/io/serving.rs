@@ -10,15 +10,16 @@ use mio::{Events, Token};
 
 use super::dial::{self, Dial, DialProgress};
 use super::ground::Ground;
+use super::machine;
 use super::targets::{Descriptors, Entry, Port, Targets};
-use crate::base::Key;
 use crate::base::metadata::is_metadata;
+use crate::base::{Fields, Key};
 use crate::limits;
 use crate::os::child::Pid;
 use crate::os::processes::{self, EndedProcess, ProcessStreams, Processes, Spawned};
 use crate::os::resolve::{Addresses, Asker, NameRequest};
 use crate::os::sys;
-use crate::session::{Channel, End, Output, Report, TargetId, Where};
+use crate::session::{Channel, End, Output, Program, Report, TargetId, Where};
 
 /// Parts of a queue in one write, of 64 KiB each: what one read of the link brings at most.
 const WRITE_PARTS_MAX: usize = 4;
@@ -106,14 +107,7 @@ impl Serving {
                 };
                 self.dial(now, ground, target, (asker, reaches_metadata), place);
             }
-            Output::Spawn { target, program } => match self.processes.spawn(*program) {
-                Ok(spawned) => self.started(now, ground, target, spawned),
-                Err(failure) => {
-                    let (code, text) = (failure.code, &failure.text[..]);
-                    let report = Report::NotSpawned { code, text };
-                    ground.agent.handle_report(now, target, report);
-                }
-            },
+            Output::Spawn { target, program } => self.spawn(now, ground, target, *program),
             Output::Resize { target, size } => {
                 if let Some(Entry {
                     descriptors: Descriptors::Terminal(master, _),
@@ -188,6 +182,7 @@ impl Serving {
                 if addresses.is_empty() {
                     return failed(now, ground, target, SHUT);
                 }
+                dial::tell_addresses(of_session(ground, target), &addresses);
                 entry.descriptors =
                     Descriptors::Dialling(Dial::new(Targets::token(target), addresses));
                 self.advance_dial(now, ground, target);
@@ -232,7 +227,29 @@ impl Serving {
                 ground.agent.handle_report(now, target, report);
                 self.targets.mark_readable(target, Channel::Output);
             }
-            DialProgress::Failed(error) => failed(now, ground, target, &dial::reason(&error)),
+            DialProgress::Failed(tried) => failed(now, ground, target, &tried.reason()),
+        }
+    }
+
+    fn spawn(&mut self, now: Instant, ground: &mut Ground, target: TargetId, program: Program) {
+        let is_told = log::log_enabled!(log::Level::Debug);
+        let name = program.argv.first().filter(|_| is_told);
+        let name = name.map(|name| name.to_string_lossy().into_owned());
+        match self.processes.spawn(program) {
+            Ok(spawned) => {
+                if let Some(name) = name {
+                    // Arguments may be secrets, or hold them.
+                    let pid = machine::led_by(spawned.pid());
+                    let fields = of_session(ground, target).text("program", &name);
+                    log::debug!("{}command started", fields.number("pid", pid));
+                }
+                self.started(now, ground, target, spawned);
+            }
+            Err(failure) => {
+                let (code, text) = (failure.code, &failure.text[..]);
+                let report = Report::NotSpawned { code, text };
+                ground.agent.handle_report(now, target, report);
+            }
         }
     }
 
@@ -462,6 +479,11 @@ impl Serving {
         }
         self.processes.clear();
     }
+}
+
+/// Of the session that a target is for.
+fn of_session(ground: &Ground, target: TargetId) -> Fields {
+    Fields::of_session(ground.agent.sessions().session_of(target))
 }
 
 /// The target could not be reached.

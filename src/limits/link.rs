@@ -7,6 +7,10 @@ use std::time::Duration;
 /// TCP, TLS and HTTP/2 must stand within this.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Name servers that have not answered for the gateway's name by then leave a line in the log.
+pub const LOOKUP_PATIENCE: Duration = Duration::from_secs(10);
+const _: () = assert!(LOOKUP_PATIENCE.as_millis() < CONNECT_TIMEOUT.as_millis());
+
 /// One address gets this long before the next one is tried beside it (RFC 8305, section 8).
 pub const CONNECT_ATTEMPT: Duration = Duration::from_millis(250);
 

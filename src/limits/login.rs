@@ -56,6 +56,13 @@ pub const CANCEL_KEY_BYTES_MAX: usize = 256;
 const _: () = assert!(POSTGRES_STARTUP_BYTES_MAX <= LOGIN_CLIENT_BYTES_MAX);
 const _: () = assert!(POSTGRES_ERROR_BYTES_MAX <= LOGIN_SERVER_MESSAGE_BYTES_MAX);
 
+// -- SQL Server -----------------------------------------------------------------------------------
+
+/// The options in a SQL Server client's PRELOGIN: one packet, of which they take a fiftieth.
+pub const MSSQL_PRELOGIN_BYTES_MAX: usize = 4096;
+
+const _: () = assert!(MSSQL_PRELOGIN_BYTES_MAX <= LOGIN_CLIENT_BYTES_MAX);
+
 // -- SCRAM ----------------------------------------------------------------------------------------
 
 /// Rounds in one turn of all key derivations together: 0.5 ms, a tenth of what a neighbour may notice (5 ms).

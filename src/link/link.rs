@@ -161,6 +161,11 @@ impl Link {
         self.transport.describe()
     }
 
+    /// The gateway's certificate, in DER.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        self.transport.certificate()
+    }
+
     /// The other side has shown that it speaks HTTP/2.
     pub fn is_greeted(&self) -> bool {
         self.calls.is_greeted()

@@ -71,6 +71,14 @@ impl Transport {
         }
     }
 
+    /// The certificate that the other side has shown, in DER.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plaintext(_) => None,
+            Self::Tls(stream) => stream.certificates().next(),
+        }
+    }
+
     /// Decodes what it can of the incoming bytes, hands the plaintext to `sink` until that breaks
     /// off, writes what the handshake has to say to `outgoing`.
     pub fn receive(

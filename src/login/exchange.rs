@@ -25,10 +25,13 @@ pub struct Exchange<'a> {
 pub enum Step<L> {
     /// Step again when [`super::Login::waits_for`] has come.
     Wait(L),
-    /// Connect to the connection's own place, on a new socket if one was used, and step again at once.
-    Dial(L),
+    /// Connect to this server, or to the connection's own, on a new socket if one was used, and step again at
+    /// once.
+    Dial(L, Option<Server>),
     /// Put TLS over the server's connection, then call `tls_started` or `tls_failed`.
     StartTls(L, TlsWish),
+    /// Go on without TLS on the same connection, and step again at once: it was for what has been sent.
+    EndTls(L),
     /// The server knows its client: relay from now on. What had been read has been passed on.
     Passed(Relay),
     /// There is no login: the client wants the query of another connection cancelled.
@@ -42,13 +45,23 @@ impl<L> Step<L> {
     pub fn map<M>(self, outer: fn(L) -> M) -> Step<M> {
         match self {
             Self::Wait(login) => Step::Wait(outer(login)),
-            Self::Dial(login) => Step::Dial(outer(login)),
+            Self::Dial(login, server) => Step::Dial(outer(login), server),
             Self::StartTls(login, wish) => Step::StartTls(outer(login), wish),
+            Self::EndTls(login) => Step::EndTls(outer(login)),
             Self::Passed(relay) => Step::Passed(relay),
             Self::Errand(key) => Step::Errand(key),
             Self::Refused(refusal) => Step::Refused(refusal),
         }
     }
+}
+
+/// Another server than the connection's own, as one of its kind has named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// A name or an address.
+    pub host: String,
+    /// Not 0.
+    pub port: u16,
 }
 
 /// What a waiting login waits for; each has its own deadline (`limits`).
@@ -67,6 +80,19 @@ pub enum Waits {
 pub struct TlsWish {
     /// Who must vouch for the server.
     pub verify: Verify,
+    /// How it lies on the wire.
+    pub form: TlsForm,
+}
+
+/// How TLS lies on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsForm {
+    /// As it is.
+    Bare,
+    /// TDS 7: its handshake inside PRELOGIN packets, and no version after 1.2, whose handshakes have no end.
+    Prelogin,
+    /// TDS 8: as it is, by the name of `tds/8.0`.
+    Tds8,
 }
 
 /// Of a wrong value in an error.
@@ -125,7 +151,8 @@ impl SslMode {
             Self::Prefer | Self::Require => Verify::Nobody,
             Self::VerifyFull => Verify::Full,
         };
-        Some(TlsWish { verify })
+        let form = TlsForm::Bare;
+        Some(TlsWish { verify, form })
     }
 }
 

@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use super::exchange::{Exchange, Refusal, Step, Waits};
+use super::mssql::{Encryption, MssqlLogin};
 use super::mysql::MysqlLogin;
 use super::postgres::PostgresLogin;
 use super::{Account, Keys, Packets};
@@ -24,6 +25,8 @@ pub enum Login {
     Postgres(PostgresLogin),
     /// MySQL and MariaDB.
     Mysql(MysqlLogin),
+    /// SQL Server.
+    Mssql(MssqlLogin),
 }
 
 impl Login {
@@ -35,6 +38,11 @@ impl Login {
     /// A MySQL or MariaDB client has connected, and waits for the server to speak.
     pub fn mysql(account: Account) -> Self {
         Self::Mysql(MysqlLogin::new(account))
+    }
+
+    /// A client of SQL Server has connected. The server is called `server_name` there.
+    pub fn mssql(account: Account, server_name: &str, encryption: Encryption) -> Self {
+        Self::Mssql(MssqlLogin::new(account, server_name, encryption))
     }
 
     /// Bytes have come, or a turn.
@@ -51,6 +59,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.step(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.step(exchange).map(Self::Mysql),
+            Self::Mssql(login) => login.step(exchange).map(Self::Mssql),
         }
     }
 
@@ -59,6 +68,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.tls_started(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.tls_started(exchange).map(Self::Mysql),
+            Self::Mssql(login) => login.tls_started(exchange).map(Self::Mssql),
         }
     }
 
@@ -67,6 +77,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.tls_failed(reason, exchange).map(Self::Postgres),
             Self::Mysql(login) => login.tls_failed(reason, exchange).map(Self::Mysql),
+            Self::Mssql(login) => login.tls_failed(reason, exchange).map(Self::Mssql),
         }
     }
 
@@ -75,6 +86,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.server_ended(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.server_ended(exchange).map(Self::Mysql),
+            Self::Mssql(login) => login.server_ended(exchange).map(Self::Mssql),
         }
     }
 
@@ -83,15 +95,18 @@ impl Login {
         match self {
             Self::Postgres(login) => login.refuse(refusal, to_client),
             Self::Mysql(login) => login.refuse(refusal, to_client),
+            Self::Mssql(login) => login.refuse(refusal, to_client),
         }
     }
 
     /// A client that asks for encryption first takes no error for an answer: it is told as soon as it has said
-    /// who it is, which ends the login. `false`: this client listens already.
+    /// who it is, which ends the login. `true`: step again at once; no server is needed any more. `false`: this
+    /// client listens already.
     pub fn refuse_later(&mut self, refusal: &Refusal) -> bool {
         match self {
             Self::Postgres(login) => login.refuse_later(refusal),
             Self::Mysql(_) => false,
+            Self::Mssql(login) => login.refuse_later(refusal),
         }
     }
 
@@ -99,7 +114,7 @@ impl Login {
     /// of a step: the owner sends it, and then closes.
     pub fn farewell(&self, to_server: &mut dyn Sink) {
         match self {
-            Self::Postgres(_) => {}
+            Self::Postgres(_) | Self::Mssql(_) => {}
             Self::Mysql(login) => login.farewell(to_server),
         }
     }
@@ -108,7 +123,7 @@ impl Login {
     pub fn rest(&self, keys: &Keys) -> Duration {
         match self {
             Self::Postgres(login) => login.rest(keys),
-            Self::Mysql(_) => Duration::ZERO,
+            Self::Mysql(_) | Self::Mssql(_) => Duration::ZERO,
         }
     }
 
@@ -117,6 +132,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.waits_for(),
             Self::Mysql(login) => login.waits_for(),
+            Self::Mssql(login) => login.waits_for(),
         }
     }
 }

@@ -17,7 +17,7 @@
 //!     to_client: &mut packets, to_server: &mut sent, keys: &mut keys,
 //! };
 //! exchange.from_client.extend(b"\0\0\0\x13\0\x03\0\0user\0noop\0\0");
-//! let Step::Dial(login) = Login::postgres(account, [7; 18]).step(&mut exchange) else { panic!() };
+//! let Step::Dial(login, None) = Login::postgres(account, [7; 18]).step(&mut exchange) else { panic!() };
 //! let Step::Wait(login) = login.step(&mut exchange) else { panic!() };
 //! exchange.from_server.extend(b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01abcdZ\0\0\0\x05I");
 //! let Step::Passed(relay) = login.step(&mut exchange) else { panic!() };
@@ -32,6 +32,7 @@ mod exchange;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod login;
 pub mod md5;
+pub mod mssql;
 pub mod mysql;
 mod next;
 pub mod postgres;
@@ -41,7 +42,7 @@ pub mod scram;
 
 pub use crate::wire::sink::Packets;
 pub use account::Account;
-pub use exchange::{Cause, Exchange, Refusal, SslMode, Step, TlsWish, Waits};
+pub use exchange::{Cause, Exchange, Refusal, Server, SslMode, Step, TlsForm, TlsWish, Waits};
 pub use login::Login;
 pub use relay::{CancelKey, Relay};
 pub use scram::Keys;

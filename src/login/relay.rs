@@ -33,6 +33,7 @@ pub struct Relay {
 enum Dialect {
     Postgres,
     Mysql,
+    Mssql,
 }
 
 /// The last six bytes of one direction.
@@ -55,6 +56,10 @@ impl Relay {
 
     pub(super) fn mysql() -> Self {
         Self::new(Dialect::Mysql)
+    }
+
+    pub(super) fn mssql() -> Self {
+        Self::new(Dialect::Mssql)
     }
 
     fn new(dialect: Dialect) -> Self {
@@ -132,13 +137,19 @@ impl Relay {
         let goodbye = match self.dialect {
             Dialect::Postgres => [b'X', 0, 0, 0, 4],
             Dialect::Mysql => [1, 0, 0, 0, 1],
+            // Its clients close without a word.
+            Dialect::Mssql => return false,
         };
         self.from_client.0.ends_with(&goodbye)
     }
 
-    /// The server got the password itself over TLS, and nobody had looked at its certificate.
-    pub fn has_trusted_blindly(&self) -> bool {
-        self.has_trusted_blindly
+    /// The server got the password itself over TLS, and nobody had looked at its certificate: what to do about it.
+    pub fn blind_trust(&self) -> Option<&'static str> {
+        let advice = match self.dialect {
+            Dialect::Mssql => UNVERIFIED_MSSQL,
+            Dialect::Postgres | Dialect::Mysql => UNVERIFIED,
+        };
+        self.has_trusted_blindly.then_some(advice)
     }
 
     /// How its query is cancelled; `None` where the server gave no key.
@@ -146,6 +157,11 @@ impl Relay {
         self.cancel_key.as_ref()
     }
 }
+
+const UNVERIFIED: &str = "the server got the password itself, over TLS whose certificate nobody has checked: \
+     set SSLMODE=verify-full";
+const UNVERIFIED_MSSQL: &str = "the server got the password itself, over TLS whose certificate nobody has checked: \
+     set SSLROOTCERT of the connection, and INSECURE to false";
 
 #[cfg(test)]
 mod tests {

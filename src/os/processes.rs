@@ -40,6 +40,16 @@ pub struct Spawned {
     control_group: CString,
 }
 
+impl Spawned {
+    /// Its guardian.
+    pub fn pid(&self) -> Pid {
+        match &self.streams {
+            ProcessStreams::Pipes(child) => child.pid,
+            ProcessStreams::Terminal(child) => child.pid,
+        }
+    }
+}
+
 /// What a process reads and writes.
 pub enum ProcessStreams {
     /// With pipes.
@@ -179,10 +189,7 @@ impl Processes {
         spawned: Spawned,
         owner: usize,
     ) -> (Pid, ProcessStreams, Vec<SecretFile>, io::Result<()>) {
-        let pid = match &spawned.streams {
-            ProcessStreams::Pipes(child) => child.pid,
-            ProcessStreams::Terminal(child) => child.pid,
-        };
+        let pid = spawned.pid();
         self.children.insert(pid, owner);
         let control = mio::net::UnixStream::from_std(spawned.control);
         let group = &spawned.control_group;

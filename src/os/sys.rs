@@ -43,7 +43,7 @@ pub use sockets::{
     bytes_in_flight, listen_everywhere, nothing_received_for, reset_on_close, set_keepalive,
     set_low_water, set_unsent_max, set_user_timeout, unanswered_for,
 };
-pub use terminal::{open_terminal, set_echo, set_utf8_input, set_window_size};
+pub use terminal::{open_terminal, set_echo, set_utf8_input, set_window_size, width};
 
 /// A process id; the id of a process group is that of its leader.
 pub type Pid = libc::pid_t;

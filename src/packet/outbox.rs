@@ -6,7 +6,7 @@
 //! control packets do not wait long follows from how little its owner lets pile up here.
 
 use super::packet;
-use super::{Kind, SpecEntry};
+use super::{Kind, Packet, SpecEntry};
 use crate::limits;
 
 /// A frame's head always fits before the oldest waiting byte.
@@ -82,7 +82,13 @@ impl Outbox {
         let [a, b, c, d] = message.to_be_bytes();
         *prefix = [0, a, b, c, d];
         packet::write_payload_len(rest, size);
+        let start = self.tail + PREFIX_BYTES;
         self.tail = end;
+        if log::log_enabled!(log::Level::Trace)
+            && let Ok(packet) = Packet::decode(&self.memory[start..end])
+        {
+            packet.trace("to");
+        }
     }
 
     /// As [`Outbox::fill`], and what goes beyond the first `cut` bytes goes into a packet of its own, with the

@@ -5,6 +5,7 @@
 //! there is no `Debug`.
 
 use super::kind::Kind;
+use crate::base::Fields;
 use crate::wire::protobuf::{self, FieldReader, FieldValue, ProtobufError};
 use crate::wire::sink::{Count, Room, Sink};
 use crate::wire::varint;
@@ -102,6 +103,21 @@ impl<'a> Packet<'a> {
             }
         }
         found
+    }
+
+    /// Tells the log of it: its kind and size, never what is in it. Lines of the log are passed over, or
+    /// each would make another.
+    #[cold]
+    pub fn trace(&self, direction: &str) {
+        if self.kind == Some(Kind::ClientAgentLogs) {
+            return;
+        }
+        let id = self.spec(super::spec::SESSION_ID).unwrap_or_default();
+        let fields = Fields::of_session(&String::from_utf8_lossy(id))
+            .text("direction", direction)
+            .text("kind", self.kind_name)
+            .number("size", self.payload.len() as u64);
+        log::trace!("{fields}packet");
     }
 
     /// The spec in wire order; `decode` has seen that no entry is an error.

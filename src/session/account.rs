@@ -9,9 +9,10 @@ use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
 use crate::base::Secret;
-use crate::login::{self, Account, Login, Refusal, SslMode};
-use crate::secrets::Cause;
-use crate::tls::OwnTickets;
+use crate::login::mssql::Encryption;
+use crate::login::{Account, Cause, Login, Refusal, SslMode};
+use crate::secrets;
+use crate::tls::{OwnTickets, Subject};
 
 /// What stands between a new client and its server, or what is wrong with the variables.
 pub(super) fn machine(
@@ -21,23 +22,33 @@ pub(super) fn machine(
     means: &mut Means,
 ) -> Result<Box<dyn Machine>, Refusal> {
     let own = environment.own();
-    let account = match environment.mint() {
-        Some(mint) => by_token(own, means.token(mint))?,
-        None => account(own)?,
-    };
     let login = match dialect {
-        Dialect::Postgres => Login::postgres(account, means.random()?),
-        Dialect::Mysql => match own.text("MYSQL_RSA").trim() {
-            "true" => Login::mysql(account.with_rsa(means.random()?)),
-            "" | "false" => Login::mysql(account),
-            _ => {
-                let text = "MYSQL_RSA of the connection is neither true nor false";
-                return Err(Refusal::new(login::Cause::Unsupported, text));
+        Dialect::Postgres => {
+            Login::postgres(by_password_or_token(environment, means)?, means.random()?)
+        }
+        Dialect::Mysql => {
+            let account = by_password_or_token(environment, means)?;
+            match own.text("MYSQL_RSA").trim() {
+                "true" => Login::mysql(account.with_rsa(means.random()?)),
+                "" | "false" => Login::mysql(account),
+                _ => {
+                    let text = "MYSQL_RSA of the connection is neither true nor false";
+                    return Err(Refusal::new(Cause::Unsupported, text));
+                }
             }
-        },
+        }
+        Dialect::Mssql => {
+            // As upstream means it: only this very word.
+            let verify = match own.text("INSECURE").trim() {
+                "true" => SslMode::Require,
+                _ => SslMode::VerifyFull,
+            };
+            let name = host(own).trim_start_matches('[').trim_end_matches(']');
+            Login::mssql(account(own, verify), name, encryption(own)?)
+        }
         Dialect::Web | Dialect::Kubernetes => {
             let text = "a web service is not logged in to: the packet names no URL";
-            return Err(Refusal::new(login::Cause::Unsupported, text));
+            return Err(Refusal::new(Cause::Unsupported, text));
         }
     };
     let named = environment.own_or_file("SSLROOTCERT");
@@ -46,25 +57,53 @@ pub(super) fn machine(
         port,
         authorities: (!named.is_empty()).then(|| named.to_owned()),
         tickets: tickets.clone(),
+        subject: match dialect {
+            Dialect::Mssql => &Subject::SQL_SERVER,
+            _ => &Subject::DATABASE,
+        },
     };
     Ok(Box::new(Between::new(login, way)))
 }
 
-fn account(own: &Variables) -> Result<Account, Refusal> {
-    let tls = SslMode::parse(own.text("SSLMODE").trim())?;
+fn account(own: &Variables, tls: SslMode) -> Account {
     let user = own.get("USER").unwrap_or_default();
     let password = own.secret("PASS").cloned().unwrap_or_default();
     let is_plain = tls == SslMode::Disable || is_here(host(own));
-    Ok(Account::new(user, password)
+    Account::new(user, password)
         .with_database(own.get("DB").unwrap_or_default())
         .with_tls(tls)
-        .with_plain_password_allowed(is_plain))
+        .with_plain_password_allowed(is_plain)
+}
+
+fn ssl_mode(own: &Variables) -> Result<SslMode, Refusal> {
+    SslMode::parse(own.text("SSLMODE").trim())
+}
+
+/// In the words of SQL Server's own clients.
+fn encryption(own: &Variables) -> Result<Encryption, Refusal> {
+    Ok(match own.text("ENCRYPT").trim() {
+        "" | "mandatory" => Encryption::Full,
+        "optional" => Encryption::Login,
+        "strict" => Encryption::Strict,
+        _ => {
+            let text = "ENCRYPT of the connection is none of optional, mandatory and strict";
+            return Err(Refusal::new(Cause::Unsupported, text));
+        }
+    })
+}
+
+fn by_password_or_token(environment: &Environment, means: &mut Means) -> Result<Account, Refusal> {
+    let own = environment.own();
+    match environment.mint() {
+        Some(mint) => by_token(own, means.token(mint)),
+        None => Ok(account(own, ssl_mode(own)?)),
+    }
 }
 
 /// A token is a password for everybody who reads it: it needs TLS.
-fn by_token(own: &Variables, token: Result<Secret, Cause>) -> Result<Account, Refusal> {
+fn by_token(own: &Variables, token: Result<Secret, secrets::Cause>) -> Result<Account, Refusal> {
     let tls = match SslMode::parse(own.text("SSLMODE").trim())? {
-        SslMode::Disable => return Err(Refusal::new(login::Cause::Unsupported, PLAIN_TOKEN)),
+        SslMode::Disable => return Err(Refusal::new(Cause::Unsupported, PLAIN_TOKEN)),
         SslMode::VerifyFull => SslMode::VerifyFull,
         SslMode::Prefer | SslMode::Require => SslMode::Require,
     };
@@ -74,7 +113,7 @@ fn by_token(own: &Variables, token: Result<Secret, Cause>) -> Result<Account, Re
             &cause.to_string(),
         ]
         .concat();
-        Refusal::new(login::Cause::Credentials, text)
+        Refusal::new(Cause::Credentials, text)
     })?;
     let user = own.get("USER").unwrap_or_default();
     Ok(Account::new(user, token)

@@ -116,7 +116,8 @@ impl Machine for Between {
             "the database server at {host}:{port} can't be reached, {reason}: check HOST and PORT of the connection, \
              and that the agent's host gets there"
         );
-        self.end(sides, Refusal::new(Cause::Unreachable, text))
+        let next = self.end(sides, Refusal::new(Cause::Unreachable, text));
+        self.without_target(next)
     }
 
     fn wants_slot(&self) -> bool {
@@ -164,7 +165,10 @@ impl Machine for Between {
 
     fn target_ended(&mut self, sides: &mut Sides<'_>) -> Next {
         match &self.stage {
-            Stage::Entering(..) => self.drive(sides, &Login::server_ended),
+            Stage::Entering(..) => {
+                let next = self.drive(sides, &Login::server_ended);
+                self.without_target(next)
+            }
             Stage::Relaying(relay) => {
                 let farewell = match (relay.said_goodbye(), self.wire.is_end_meant()) {
                     (true, _) => Farewell::Goodbye,
@@ -204,13 +208,12 @@ impl Machine for Between {
         };
         let refusal = Refusal::new(cause, text);
         // What a stalled one holds is needed at once by others.
-        if let Stage::Entering(login, _) = &mut self.stage
-            && why != Why::Stalled
-            && login.refuse_later(&refusal)
+        if why != Why::Stalled
+            && let Some(next) = self.end_later(sides, &refusal)
         {
-            return Next::Go;
+            return next;
         }
-        self.end(sides, refusal);
+        self.end_now(sides, refusal);
         Next::Close(Farewell::Ended)
     }
 
@@ -235,7 +238,7 @@ impl Machine for Between {
                 };
                 self.end(sides, Refusal::new(Cause::Unreachable, text))
             }
-            Waits::Client => self.end(sides, Refusal::new(Cause::Protocol, SILENT_CLIENT)),
+            Waits::Client => self.end_now(sides, Refusal::new(Cause::Protocol, SILENT_CLIENT)),
         }
     }
 
@@ -272,6 +275,17 @@ impl Machine for Between {
 }
 
 impl Between {
+    /// A login that goes on after the end of its target needs none at the moment.
+    fn without_target(&mut self, next: Next) -> Next {
+        match next {
+            Next::Go => {
+                self.note_target(false);
+                Next::HangUp
+            }
+            next => next,
+        }
+    }
+
     fn cancel_key(&self) -> Option<&CancelKey> {
         match &self.stage {
             Stage::Relaying(relay) => relay.cancel_key(),

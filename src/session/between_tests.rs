@@ -19,7 +19,7 @@ use super::*;
 use crate::base::{ByteBuf, Secret};
 use crate::login::{Account, Login, SslMode};
 use crate::packet::{Kind, Outbox, Packet, SpecEntry, spec};
-use crate::tls::OwnTickets;
+use crate::tls::{OwnTickets, Subject};
 
 const PASSWORD: &str = "s3cret";
 const VERSION: u32 = 3 << 16;
@@ -57,6 +57,7 @@ struct World {
     now: Instant,
     has_room: bool,
     dials: usize,
+    places: Vec<Option<Where>>,
     passed: Vec<u8>,
     end: Option<Next>,
 }
@@ -96,6 +97,10 @@ impl World {
             port: 5432,
             authorities: Some("of the connection".to_owned()),
             tickets,
+            subject: match &login {
+                Login::Mssql(_) => &Subject::SQL_SERVER,
+                _ => &Subject::DATABASE,
+            },
         };
         Self {
             machine: Box::new(Between::new(login, way)),
@@ -109,6 +114,7 @@ impl World {
             now: Instant::now(),
             has_room: true,
             dials: 0,
+            places: Vec::new(),
             passed: Vec::new(),
             end: None,
         }
@@ -151,7 +157,8 @@ impl World {
                 self.under_way.extend(server.receive(&payload));
                 self.to_server.extend(payload);
             }
-            Next::Dial => {
+            Next::Dial(place) => {
+                self.places.push(place);
                 self.dials += 1;
                 let mut server = (self.make)();
                 self.under_way = server.receive(b"");
@@ -159,6 +166,11 @@ impl World {
                 self.call(&mut |machine, sides| machine.dialled(sides));
                 let peer: SocketAddr = PEER.parse().unwrap();
                 self.call(&mut |machine, sides| machine.started(sides, Some(peer)));
+            }
+            Next::HangUp => {
+                self.server = None;
+                self.under_way.clear();
+                self.call(&mut |machine, sides| machine.hung_up(sides));
             }
             end => self.end = Some(end),
         }
@@ -332,6 +344,9 @@ fn every_method_and_mode_logs_in_and_relays_whatever_the_pieces() {
         }
     }
 }
+
+#[path = "between_tests/mssql.rs"]
+mod mssql;
 
 #[test]
 fn tls_1_2_will_do() {
@@ -714,7 +729,7 @@ fn a_server_that_is_not_there_hears_no_farewell() {
 
     let mut full = world();
     full.call(&mut |machine, sides| {
-        assert!(matches!(machine.client_sent(sides, b""), Next::Dial));
+        assert!(matches!(machine.client_sent(sides, b""), Next::Dial(None)));
         machine.refuse(sides, Why::NoRoom);
         Next::Go
     });

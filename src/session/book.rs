@@ -74,7 +74,12 @@ impl Book {
         self.get(key).map_or("", |session| &session.about.id)
     }
 
-    /// All of them.
+    /// All of them, to be looked at.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.iter().map(|(_, session)| &**session)
+    }
+
+    /// The names of all.
     pub(super) fn keys(&self) -> Vec<SessionKey> {
         self.sessions.keys().into_iter().map(SessionKey).collect()
     }
@@ -96,13 +101,13 @@ impl Book {
     }
 
     /// The link is gone: takes all sessions out, and forgets all that were there.
-    pub(super) fn clear(&mut self) -> Vec<Session> {
+    pub(super) fn clear(&mut self) -> Vec<(SessionKey, Session)> {
         self.by_id.clear();
         self.ended.clear();
         self.confirms = false;
         self.missed_since = None;
         let keys = self.sessions.keys().into_iter();
-        keys.filter_map(|key| self.sessions.remove(key).map(|session| *session))
+        keys.filter_map(|key| Some((SessionKey(key), *self.sessions.remove(key)?)))
             .collect()
     }
 

@@ -53,6 +53,11 @@ impl Budget {
         }
     }
 
+    /// Bytes that may wait.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
     /// Bytes that wait, exactly.
     pub(super) fn waiting(&self) -> usize {
         self.waiting

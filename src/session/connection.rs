@@ -13,11 +13,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use super::about::About;
+use super::counters::Failure;
 use super::error::SessionError;
+use super::events;
 use super::heap;
 use super::means::Means;
 use super::middle::{Call, Ends, Middle, NATIVE, RAW, packets};
 use super::names::{ConnectionId, SessionKey, TargetId, connection_id};
+use super::output::Where;
 use super::protocol::Dialect;
 use super::seam::{Farewell, Next, Why};
 use super::shares::{Full, Shares, Table};
@@ -25,7 +28,6 @@ use super::target::Owner;
 use super::targets::Targets;
 use super::turn::Turn;
 use crate::base::ByteBuf;
-use crate::base::plain::{Word, beginning};
 use crate::limits;
 use crate::packet::{Kind, Outbox, Packet, spec};
 use crate::web::View;
@@ -120,7 +122,7 @@ impl Connections {
         let dialect = about.protocol.dialect.filter(|_| kind == Some(native));
         let made = match dialect {
             Some(dialect) => self.interpose(dialect, about, (id, view), turn),
-            None => match self.reach(key, about, id, turn) {
+            None => match self.reach(key, about, id, None, turn) {
                 Ok(reached) => {
                     self.relay(key, about, id, reached, turn);
                     Ok(())
@@ -131,8 +133,8 @@ impl Connections {
         match made {
             Ok(()) => turn.counters.relays += 1,
             Err(reason) => {
-                let sid = Word(&about.id);
-                log::warn!("sid={sid} connection refused: {reason}");
+                events::connection_failed(about, id, &reason.to_string());
+                turn.counters.note_failure(reason.failure());
                 turn.counters.refused += 1;
                 tell_closed(about, id, turn);
                 self.remember_closed(about, id.into(), turn);
@@ -151,23 +153,26 @@ impl Connections {
         self.open.insert(id.into(), connection);
     }
 
-    /// A target for a connection: the probe that was answered, with what it has said, or a new one.
+    /// A target for a connection, at this place or at its own: the probe that was answered, with what it has
+    /// said, or a new one.
     fn reach(
         &mut self,
         key: SessionKey,
         about: &About,
         id: &[u8],
+        place: Option<Where>,
         turn: &mut Turn<'_>,
     ) -> Result<(TargetId, Option<ByteBuf>), Full> {
         let owner = || Owner::Connection(key, id.into());
-        if let Some(probe) = self.probe.take()
+        if place.is_none()
+            && let Some(probe) = self.probe.take()
             && let Some(said) = turn.targets.claim(turn.now, probe, owner())
         {
             return Ok((probe, Some(said)));
         }
         let timeout = Some(limits::TARGET_CONNECT_TIMEOUT);
         let target = turn.new_target(about.user, owner(), 0, timeout)?;
-        if let Some(place) = about.place.clone() {
+        if let Some(place) = place.or_else(|| about.place.clone()) {
             turn.dial(target, place);
         }
         Ok((target, None))
@@ -243,14 +248,14 @@ impl Connections {
         let Some(connection) = self.open.get_mut(id) else {
             return;
         };
-        let sid = Word(&about.id);
         match (call, &mut connection.between) {
             (Call::Started(Some(peer)), _) => {
-                log::debug!("sid={sid} connected to target {peer}");
+                events::connection_opened(about, id, peer);
             }
             (Call::Failed(reason), _) => {
-                log::warn!("sid={sid} failed connecting to internal service, reason={reason}");
+                events::target_failed(about, reason);
                 turn.counters.dial_failures += 1;
+                turn.counters.note_failure(Failure::Unreachable);
                 connection.target = None;
             }
             (Call::TargetSent(size), Some(middle)) if !middle.reads_to_machine() => {
@@ -306,8 +311,8 @@ impl Connections {
     fn close(&mut self, about: &mut About, id: &[u8], farewell: Farewell, turn: &mut Turn<'_>) {
         if let Some(connection) = self.open.remove(id) {
             if let Farewell::Because(reason) = &farewell {
-                let reason = beginning(reason, limits::ERROR_ECHO_BYTES_MAX);
-                log::warn!("sid={} connection closed: {reason}", Word(&about.id));
+                events::connection_failed(about, id, reason);
+                turn.counters.note_failure(Failure::Login);
                 turn.counters.refused += 1;
             }
             let is_told = match farewell {
@@ -321,7 +326,7 @@ impl Connections {
             if !matches!(farewell, Farewell::Answered) {
                 self.remember_closed(about, id.into(), turn);
             }
-            connection.forget(about, turn);
+            connection.forget(about, id, turn);
         }
     }
 
@@ -370,10 +375,12 @@ impl Connection {
                 turn.start_errand(key, about, place, machine);
             }
         }
-        self.forget(about, turn);
+        self.forget(about, id, turn);
     }
 
-    fn forget(self, about: &About, turn: &mut Turn<'_>) {
+    fn forget(self, about: &About, id: &[u8], turn: &mut Turn<'_>) {
+        let target = self.target.and_then(|target| turn.targets.get(target));
+        events::connection_closed(about, id, target, turn.now);
         if let Some(middle) = self.between {
             middle.forget(about, turn.targets, turn.shares);
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::command::CommandError;
+use super::counters::Failure;
 use super::shares::Full;
 use super::variable_error::VariableError;
 use crate::base::plain::beginning;
@@ -90,6 +91,33 @@ impl From<Refusal> for SessionError {
 impl From<Full> for SessionError {
     fn from(full: Full) -> Self {
         Self::Full(full)
+    }
+}
+
+impl SessionError {
+    /// Its kind, for whoever counts.
+    pub(super) fn failure(&self) -> Failure {
+        match self {
+            Self::Stopping => Failure::Stopping,
+            Self::Demand(_) => Failure::Policy,
+            Self::Command(_) => Failure::Command,
+            Self::NotServed(_) => Failure::NotServed,
+            Self::Account(_) => Failure::Login,
+            Self::Unreachable { .. } => Failure::Unreachable,
+            Self::Full(_) | Self::TooManyUsers | Self::Stalled => Failure::Limit,
+            Self::SameId
+            | Self::Params(_)
+            | Self::ClientVariables(_)
+            | Self::Kind(..)
+            | Self::NoConnectionId
+            | Self::Oversized(..) => Failure::Protocol,
+            Self::Variables(_)
+            | Self::MissingSecrets(..)
+            | Self::MissingAddress
+            | Self::Host
+            | Self::Port(_)
+            | Self::ConnectionString(_) => Failure::Variables,
+        }
     }
 }
 

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use super::names::SessionKey;
+use super::output::Where;
 use super::wire::Scratch;
 use crate::base::{ByteBuf, Roots, Secret, Trust, Verify};
 use crate::limits;
-use crate::login::{self, Keys, Refusal, TlsWish};
-use crate::secrets::{Cause, Mint, Origin, Stores, World};
-use crate::tls::{Alpn, Client, Configurations, OwnTickets, TrustError, Versions};
+use crate::login::{Cause, Keys, Refusal, Server, TlsForm, TlsWish};
+use crate::secrets::{self, Mint, Origin, Stores, World};
+use crate::tls::{Alpn, Client, Configurations, OwnTickets, Subject, TrustError, Versions};
 use crate::web::{Features, ServiceAccount, Site};
 
 /// What only the shell can give.
@@ -151,7 +152,7 @@ impl Means {
         match self.sources.random(&mut bytes) {
             true => Ok(bytes),
             false => Err(Refusal::new(
-                login::Cause::Unsupported,
+                Cause::Unsupported,
                 "the agent's system gives no random bytes: try again",
             )),
         }
@@ -193,7 +194,7 @@ impl Means {
     }
 
     /// The token of Amazon's that `mint` stands for, now.
-    pub(super) fn token(&mut self, mint: &Mint) -> Result<Secret, Cause> {
+    pub(super) fn token(&mut self, mint: &Mint) -> Result<Secret, secrets::Cause> {
         let clock = self.sources.clock();
         self.stores.token(mint, clock)
     }
@@ -214,7 +215,8 @@ impl Means {
         };
         let only = origin.authorities.take();
         let tickets = RefCell::default();
-        self.client_for(verify, only, Alpn::Http1, &tickets, &origin.host)
+        let form = (Alpn::Http1, Versions::Any);
+        self.client_for(verify, only, form, &tickets, &origin.host)
             .map_err(|error| match error {
                 AuthorityError::Name => "the store's host is no name that a certificate can have",
                 _ => "VAULT_CACERT or AWS_CA_BUNDLE holds no usable certificate",
@@ -253,7 +255,7 @@ impl Means {
         self.client_for(
             site.verify,
             authority.map(<[u8]>::to_vec),
-            Alpn::Http1,
+            (Alpn::Http1, Versions::Any),
             tickets,
             &site.url.address.host,
         )
@@ -270,7 +272,12 @@ impl Means {
             (Verify::Full, Some(named)) => Some(self.sources.authorities(Some(named))?.to_vec()),
             _ => None,
         };
-        self.client_for(wish.verify, only, Alpn::None, &way.tickets, &way.host)
+        let offer = match wish.form {
+            TlsForm::Bare => (Alpn::None, Versions::Any),
+            TlsForm::Prelogin => (Alpn::None, Versions::Only12),
+            TlsForm::Tds8 => (Alpn::Tds8, Versions::Any),
+        };
+        self.client_for(wish.verify, only, offer, &way.tickets, &way.host)
     }
 
     /// How TLS is made with `host`, for which `only` these may vouch where there are some.
@@ -278,7 +285,7 @@ impl Means {
         &mut self,
         verify: Verify,
         only: Option<Vec<u8>>,
-        alpn: Alpn,
+        (alpn, versions): (Alpn, Versions),
         tickets: &RefCell<OwnTickets>,
         host: &str,
     ) -> Result<Client, AuthorityError> {
@@ -292,13 +299,14 @@ impl Means {
             },
         };
         let trust = Trust { roots, verify };
-        let configuration = self.configurations.get(&trust, alpn, Versions::Any);
+        let configuration = self.configurations.get(&trust, alpn, versions);
         let configuration = configuration.map_err(|error| match error {
             TrustError::NoCertificate => AuthorityError::NoCertificate,
             other => AuthorityError::Build(other),
         })?;
         let configuration = tickets.borrow_mut().configuration(configuration);
-        Client::new(configuration, host).map_err(|_| AuthorityError::Name)
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        Client::new(configuration, name).map_err(|_| AuthorityError::Name)
     }
 }
 
@@ -316,4 +324,15 @@ pub struct Way {
     pub authorities: Option<String>,
     /// The session's.
     pub tickets: Rc<RefCell<OwnTickets>>,
+    /// In what words TLS's failures are told.
+    pub subject: &'static Subject,
+}
+
+impl Way {
+    /// It leads to this server from now on.
+    pub(super) fn lead_to(&mut self, server: Server) -> Where {
+        let Server { host, port } = server;
+        (self.host, self.port) = (host.clone(), port);
+        Where::Name { host, port }
+    }
 }

@@ -40,6 +40,8 @@ pub enum Dialect {
     Postgres,
     /// That of MySQL and MariaDB.
     Mysql,
+    /// SQL Server's.
+    Mssql,
     /// None, but that of a web service: its headers.
     Web,
     /// The same, of a cluster's API.
@@ -134,6 +136,22 @@ static MYSQL_NATIVE: Protocol = Protocol {
     password_alias: None,
 };
 
+static MSSQL_NATIVE: Protocol = Protocol {
+    service: Service::Connections,
+    from_client: [
+        Kind::AgentMSSQLConnectionWrite,
+        Kind::AgentTCPConnectionWrite,
+    ],
+    to_client: [
+        Kind::ClientMSSQLConnectionWrite,
+        Kind::ClientTCPConnectionWrite,
+    ],
+    address: database(1433, None),
+    is_probed: true,
+    dialect: Some(Dialect::Mssql),
+    password_alias: None,
+};
+
 static HTTP: Protocol = web(Dialect::Web);
 static KUBERNETES: Protocol = web(Dialect::Kubernetes);
 
@@ -175,6 +193,26 @@ const fn command(address: Option<Place>, password_alias: Option<&'static str>) -
     }
 }
 
+/// Types that are told apart where sessions are counted; a gateway may make up any others.
+pub const TYPES: [&str; 10] = [
+    "command-line",
+    "tcp",
+    "postgres",
+    "mysql",
+    "mssql",
+    "mongodb",
+    "oracledb",
+    "httpproxy",
+    "kubernetes",
+    "other",
+];
+
+/// The place of a type in [`TYPES`].
+pub fn place_of_type(name: &str) -> usize {
+    let found = TYPES.iter().position(|known| *known == name);
+    found.unwrap_or(TYPES.len() - 1)
+}
+
 /// What `params` ask for, if it is served: the rows. A type that has none is a command.
 pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServed> {
     use Verb::Connect;
@@ -182,7 +220,8 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
         ("tcp", _) => &TCP,
         ("postgres", Connect) => &POSTGRES_NATIVE,
         ("mysql", Connect) => &MYSQL_NATIVE,
-        ("mssql" | "mongodb", Connect) => {
+        ("mssql", Connect) => &MSSQL_NATIVE,
+        ("mongodb", Connect) => {
             return Err(NotServed(
                 "this agent does not serve native connections of this database; use hoop exec instead",
             ));
@@ -264,7 +303,7 @@ mod tests {
                     }
                     Err(NotServed(text)) => {
                         assert!(is_native && text.contains("hoop exec"), "{text}");
-                        assert!(["mssql", "mongodb"].contains(&database));
+                        assert_eq!(database, "mongodb");
                     }
                 }
             }

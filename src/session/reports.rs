@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::counters::Failure;
 use super::error::SessionError;
+use super::events::{self, End};
 use super::fetching::Event;
 use super::hears::Hears;
 use super::middle::Call;
@@ -165,8 +167,12 @@ impl Sessions {
             Report::Started { peer } => self.started(now, id, peer, outbox),
             Report::Failed { reason } => self.failed(now, id, reason, outbox),
             Report::NotSpawned { code, text } => {
-                if let Hears::Process(key) = Hears::of(&self.targets, id) {
-                    self.close_with(now, key, code, text, outbox);
+                if let Hears::Process(key) = self.hears(id) {
+                    self.turn(now, outbox)
+                        .1
+                        .counters
+                        .note_failure(Failure::Command);
+                    self.finish(now, key, &End::failed(code, text), outbox);
                 }
             }
             Report::Received { size } => self.received(now, id, size, outbox),
@@ -196,6 +202,17 @@ impl Sessions {
         self.watch_pressure(now, outbox);
     }
 
+    /// The id of the session that a target is for; empty when it is for none.
+    pub fn session_of(&self, id: TargetId) -> &str {
+        let target = self.targets.get(id);
+        let session = target.and_then(|target| target.session());
+        session.map_or("", |key| self.book.id(key))
+    }
+
+    fn hears(&self, id: TargetId) -> Hears {
+        Hears::of(self.targets.get(id))
+    }
+
     fn started(
         &mut self,
         now: Instant,
@@ -208,7 +225,7 @@ impl Sessions {
             Some(Started::Deserted) => return self.turn(now, outbox).1.linger(id),
             Some(Started::Streams) => {}
         }
-        match Hears::of(&self.targets, id) {
+        match self.hears(id) {
             Hears::Probe(key) => self.opened(now, key, Some(id), outbox),
             Hears::Connection(key, connection) => {
                 self.tell(now, key, &connection, Call::Started(peer), outbox);
@@ -223,16 +240,16 @@ impl Sessions {
 
     /// The address did not answer.
     fn failed(&mut self, now: Instant, id: TargetId, reason: &str, outbox: &mut Outbox) {
-        let hears = Hears::of(&self.targets, id);
+        let hears = self.hears(id);
         let (book, mut turn) = self.turn(now, outbox);
         turn.close_target(id, false);
         match hears {
             Hears::Probe(key) => {
                 turn.counters.dial_failures += 1;
-                let place = book
-                    .get(key)
-                    .and_then(|session| session.about.place.clone());
-                if let Some(Where::Name { host, port }) = place {
+                let about = book.get(key).map(|session| &session.about);
+                let place = about.and_then(|about| about.place.clone());
+                if let (Some(about), Some(Where::Name { host, port })) = (about, place) {
+                    events::target_failed(about, reason);
                     let reason = reason.to_owned();
                     let error = SessionError::Unreachable { host, port, reason };
                     self.close(now, key, &error, outbox);
@@ -286,7 +303,7 @@ impl Sessions {
             }
             Some(Ended::Heard { reset }) => reset,
         };
-        match Hears::of(&self.targets, id) {
+        match self.hears(id) {
             Hears::Connection(key, connection) => {
                 let call = match reset {
                     true => Call::TargetBroke,
@@ -307,7 +324,7 @@ impl Sessions {
     }
 
     fn vanished(&mut self, now: Instant, id: TargetId, lasts: Duration, outbox: &mut Outbox) {
-        if let Hears::Connection(key, _) = Hears::of(&self.targets, id) {
+        if let Hears::Connection(key, _) = self.hears(id) {
             log::warn!(
                 "sid={} relay closed: its target has acknowledged nothing for {} s; it was switched \
                  off, or a firewall on the way has forgotten the connection",
@@ -323,7 +340,8 @@ impl Sessions {
     /// Everything that the client will get has been queued: close with the leader's code.
     fn finish_process(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
         if let Some((key, exit)) = self.targets.finish(id) {
-            self.finish(now, key, exit.code(), &outcome(exit), outbox);
+            let text = outcome(exit);
+            self.finish(now, key, &End::ordinary(exit.code(), &text), outbox);
         }
     }
 
@@ -417,7 +435,7 @@ impl Sessions {
             Some(Overdue::Gone { reset }) => self.close_target(id, reset),
             Some(Overdue::Finished) => self.finish_process(now, id, outbox),
             Some(Overdue::Cut { size, after }) => {
-                if let Hears::Process(key) = Hears::of(&self.targets, id) {
+                if let Hears::Process(key) = self.hears(id) {
                     log::warn!(
                         "sid={} output cut: the command ended {} s ago, a job that it left behind has \
                          printed {size} bytes since and goes on; let such jobs print to a file",
@@ -471,16 +489,10 @@ impl Sessions {
 
     fn close_stalled(&mut self, now: Instant, held: usize, holder: Holder, outbox: &mut Outbox) {
         let (target, hears) = match holder {
-            Holder::Target(id) => (Some(id), Hears::of(&self.targets, id)),
+            Holder::Target(id) => (Some(id), self.hears(id)),
             Holder::Connection(key, id) => (None, Hears::Connection(key, id)),
         };
-        let sid = match hears {
-            Hears::Probe(key) | Hears::Connection(key, _) | Hears::Process(key) => {
-                self.book.id(key)
-            }
-            Hears::Errand | Hears::Fetch(_) | Hears::Nobody => "",
-        };
-        let sid = Word(sid);
+        let sid = Word(hears.session().map_or("", |key| self.book.id(key)));
         log::warn!("sid={sid} relay closed: its target took nothing while {held} bytes waited");
         self.turn(now, outbox).1.counters.stalls += 1;
         match hears {

@@ -154,9 +154,9 @@ pub enum Next {
     Go,
     /// What the client sent goes into the target's queue as it is; the answer to [`Machine::client_sent`] alone.
     Pass,
-    /// Connect to the connection's own place, and close the target that there was. [`Machine::dialled`]
-    /// follows.
-    Dial,
+    /// Connect to this place, or to the connection's own, and close the target that there was.
+    /// [`Machine::dialled`] follows.
+    Dial(Option<Where>),
     /// Close the target; the connection goes on without one. [`Machine::hung_up`] follows.
     HangUp,
     /// It is over. The target gets the rest of its queue, then its end.

@@ -1,7 +1,10 @@
 //! One session: what it consists of, from the check of its address to its end.
 
+use std::time::Instant;
+
 use super::about::About;
 use super::connection::Connections;
+use super::events::{self, End};
 use super::fetching::Fetching;
 use super::names::{SessionKey, TargetId};
 use super::process::Process;
@@ -68,7 +71,7 @@ impl Session {
 
     /// It is over: its processes and its probe end, and bytes that a client had sent before it left still
     /// reach their target.
-    pub(super) fn end(self, key: SessionKey, turn: &mut Turn<'_>) {
+    pub(super) fn end(self, key: SessionKey, end: &End<'_>, turn: &mut Turn<'_>) {
         if let Some(fetch) = self.fetch {
             fetch.end(key, turn);
         }
@@ -78,11 +81,20 @@ impl Session {
             Contents::Process(process) => process.end(turn),
             Contents::Connections(connections) => connections.end(key, &self.about, turn),
         }
+        let tally = turn.targets.tallies.take(key, turn.now);
+        events::ended(&self.about, end, tally);
         self.about.give_back(turn.shares);
     }
 
     /// Everything is over at once: its targets are gone already.
-    pub(super) fn forget(self, targets: &mut Targets, shares: &mut Shares) {
+    pub(super) fn forget(
+        self,
+        (key, now): (SessionKey, Instant),
+        end: &End<'_>,
+        targets: &mut Targets,
+        shares: &mut Shares,
+    ) {
+        events::ended(&self.about, end, targets.tallies.take(key, now));
         if let Contents::Connections(connections) = self.contents {
             connections.forget(&self.about, targets, shares);
         }

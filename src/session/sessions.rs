@@ -12,7 +12,9 @@ use super::counters::Counters;
 use super::ending::send_close;
 use super::environment::AgentEnvironment;
 use super::error::SessionError;
+use super::events::{self, End};
 use super::fetching::Event;
+use super::figures::Figures;
 use super::means::{Means, Sources};
 use super::names::{SessionKey, TargetId, session_id};
 use super::opening::Wish;
@@ -25,8 +27,7 @@ use super::shares::{Full, Shares, Table};
 use super::system;
 use super::targets::Targets;
 use super::turn::{self, Turn};
-use crate::base::plain::{Word, beginning};
-use crate::limits;
+use crate::base::Fields;
 use crate::packet::{Kind, Outbox, Oversized, Packet, spec};
 use crate::secrets::Stores;
 
@@ -48,9 +49,6 @@ pub struct Sessions {
 /// Exit code of everything that went wrong before or beside the command (upstream's
 /// `internalExitCode`).
 pub const EXIT_INTERNAL: u16 = 254;
-
-/// The log's name for the life of sessions, whose lines have no rate: they are as many as sessions.
-const LIFE: &str = "session";
 
 impl Sessions {
     /// An empty table.
@@ -134,6 +132,11 @@ impl Sessions {
         self.targets.budget().waiting()
     }
 
+    /// How much there is of everything.
+    pub fn figures(&self) -> Figures {
+        Figures::of(&self.book, &self.targets)
+    }
+
     /// The most telling of what targets have said since the last time.
     pub fn take_said(&mut self) -> Said {
         std::mem::take(&mut self.said)
@@ -210,8 +213,7 @@ impl Sessions {
             return self.handle_stray(now, kind, id, outbox);
         };
         if kind == Kind::AgentSessionClose {
-            log::info!(target: LIFE, "sid={} session closed by the gateway", Word(id));
-            return self.end(now, key, outbox);
+            return self.end(now, key, &End::BY_GATEWAY, outbox);
         }
         if let Err(error) = self.deliver(now, key, (kind, packet), outbox) {
             if let SessionError::Kind(..) = error {
@@ -335,14 +337,18 @@ impl Sessions {
         self.book.forget_ended(id);
         match Wish::read(packet) {
             Ok(wish) => self.admit(now, id, wish, outbox),
-            Err(error) => self.refuse(id, &error, outbox),
+            Err(error) => {
+                let who = events::who_asks_in(id, packet);
+                self.refuse_to(who, id, &error, outbox);
+            }
         }
     }
 
     /// Opens a session, as soon as its address was checked where that is done.
     pub(super) fn admit(&mut self, now: Instant, id: &str, wish: Wish, outbox: &mut Outbox) {
+        let who = events::who_asks(id, &wish.params);
         if let Err(error) = self.try_admit(now, id, wish, outbox) {
-            self.refuse(id, &error, outbox);
+            self.refuse_to(who, id, &error, outbox);
         }
     }
 
@@ -374,6 +380,7 @@ impl Sessions {
             }
         };
         self.counters.sessions += 1;
+        self.targets.tallies.begin(key, now);
         let (book, mut turn) = self.turn(now, outbox);
         let admission = admission::begin(book, key, &mut turn);
         self.admitted(now, key, admission, outbox);
@@ -403,9 +410,15 @@ impl Sessions {
 
     /// The one close packet of a session that never was; what its client has sent already is late.
     fn refuse(&mut self, id: &str, error: &SessionError, outbox: &mut Outbox) {
+        self.refuse_to(Fields::of_session(id), id, error, outbox);
+    }
+
+    /// The same, where it is known who asked for it.
+    fn refuse_to(&mut self, who: Fields, id: &str, error: &SessionError, outbox: &mut Outbox) {
         let text = error.to_string();
-        log::warn!("sid={} session refused: {text}", Word(id));
+        events::refused(who, &text);
         self.counters.refused += 1;
+        self.counters.note_failure(error.failure());
         self.book.remember_ended(id.into(), true);
         send_close(outbox, id, EXIT_INTERNAL, &text);
     }
@@ -420,12 +433,7 @@ impl Sessions {
     ) {
         let (book, mut turn) = self.turn(now, outbox);
         if let Some(session) = book.get_mut(key) {
-            log::info!(
-                target: LIFE,
-                "sid={} session opened, type {}",
-                Word(&session.about.id),
-                session.about.connection_type
-            );
+            events::opened(&session.about);
             session.open(probe, &mut turn);
         }
     }
@@ -440,23 +448,9 @@ impl Sessions {
         error: &SessionError,
         outbox: &mut Outbox,
     ) {
-        self.close_with(now, key, EXIT_INTERNAL, &error.to_string(), outbox);
-    }
-
-    /// The same, in the words of others.
-    pub(super) fn close_with(
-        &mut self,
-        now: Instant,
-        key: SessionKey,
-        code: u16,
-        text: &str,
-        outbox: &mut Outbox,
-    ) {
-        if let Some(session) = self.book.get(key) {
-            let told = beginning(text, limits::ERROR_ECHO_BYTES_MAX);
-            log::warn!("sid={} session closed: {told}", Word(&session.about.id));
-        }
-        self.finish(now, key, code, text, outbox);
+        self.counters.note_failure(error.failure());
+        let text = error.to_string();
+        self.finish(now, key, &End::failed(EXIT_INTERNAL, &text), outbox);
     }
 
     /// Sends the one close packet of a session and ends it.
@@ -464,24 +458,21 @@ impl Sessions {
         &mut self,
         now: Instant,
         key: SessionKey,
-        code: u16,
-        text: &str,
+        end: &End<'_>,
         outbox: &mut Outbox,
     ) {
         if let Some(session) = self.book.get(key) {
-            let id = &session.about.id;
-            log::info!(target: LIFE, "sid={} session ended, exit code {code}", Word(id));
-            send_close(outbox, id, code, text);
-            self.end(now, key, outbox);
+            send_close(outbox, &session.about.id, end.code, end.cause);
+            self.end(now, key, end, outbox);
             self.book.note_closed(now);
         }
     }
 
-    /// Ends a session without a word: its processes, its connections, its memory.
-    fn end(&mut self, now: Instant, key: SessionKey, outbox: &mut Outbox) {
+    /// Ends a session without a word to its client: its processes, its connections, its memory.
+    fn end(&mut self, now: Instant, key: SessionKey, end: &End<'_>, outbox: &mut Outbox) {
         let (book, mut turn) = self.turn(now, outbox);
         if let Some(session) = book.remove(key) {
-            session.end(key, &mut turn);
+            session.end(key, end, &mut turn);
         }
     }
 
@@ -493,27 +484,29 @@ impl Sessions {
     /// Closes every session by packet: the agent is leaving, which is no failure of any.
     pub fn close_all(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
         for key in self.book.keys() {
-            self.finish(now, key, EXIT_INTERNAL, text, outbox);
+            self.finish(now, key, &End::ordinary(EXIT_INTERNAL, text), outbox);
         }
     }
 
     /// As [`Sessions::end_all`], and no process may take its time: the key is revoked.
-    pub fn revoke_all(&mut self) {
-        self.end_all();
+    pub fn revoke_all(&mut self, now: Instant, why: &str) {
+        self.end_all(now, why);
         self.means.stores.forget();
         self.targets.ask(Output::HastenEnds);
     }
 
-    /// Ends everything at once, queues included: the gateway is gone.
-    pub fn end_all(&mut self) {
+    /// Ends everything at once, queues included: the gateway is gone, and `why`.
+    pub fn end_all(&mut self, now: Instant, why: &str) {
         if !self.is_empty() {
             log::warn!("{} sessions ended with the link", self.len());
         }
         for id in self.targets.ids() {
             self.close_target(id, true);
         }
-        for session in self.book.clear() {
-            session.forget(&mut self.targets, &mut self.shares);
+        let cause = &format!("ended with the link to the gateway: {why}");
+        let end = End::failed(EXIT_INTERNAL, cause);
+        for (key, session) in self.book.clear() {
+            session.forget((key, now), &end, &mut self.targets, &mut self.shares);
         }
         self.means.forget_fetches();
     }

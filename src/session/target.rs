@@ -29,6 +29,7 @@ use super::output::End;
 use super::report::{Channel, Exit, Peer};
 use super::seam::Machine;
 use super::shares::{Table, UserKey};
+use super::tally::Traffic;
 use super::verdict::{Ended, Linger, Overdue, PeerSeen, Started};
 use crate::base::ByteBuf;
 use crate::limits;
@@ -86,6 +87,10 @@ pub(super) struct Target {
     end: End,
     /// Since when its machine was seen to acknowledge nothing.
     silent_since: Option<Instant>,
+    /// Since when it is there.
+    since: Instant,
+    /// What has gone through it.
+    traffic: Traffic,
     /// Bytes that it has said since nobody listens.
     discarded: usize,
 }
@@ -113,6 +118,8 @@ impl Target {
             drain: None,
             end: End::Forced,
             silent_since: None,
+            since: now,
+            traffic: Traffic::default(),
             discarded: 0,
         }
     }
@@ -333,8 +340,26 @@ impl Target {
         &mut self.input
     }
 
+    /// `size` bytes left for it.
+    pub(super) fn note_taken(&mut self, size: usize) {
+        self.traffic.taken += size as u64;
+    }
+
+    /// What has gone through it, and what waits for it.
+    pub(super) fn traffic(&self) -> Traffic {
+        let Traffic { taken, said } = self.traffic;
+        let taken = taken + self.input.len() as u64;
+        Traffic { taken, said }
+    }
+
+    /// How long it has been there.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since)
+    }
+
     /// `size` bytes of it were read.
     pub(super) fn note_output(&mut self, size: usize, room: Duration) {
+        self.traffic.said += size as u64;
         if self.stage == Stage::Lingering {
             self.discarded = self.discarded.saturating_add(size);
         }

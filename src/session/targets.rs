@@ -14,6 +14,7 @@ use super::names::{ConnectionId, SessionKey, TargetId};
 use super::output::Output;
 use super::report::{Channel, Exit, Peer};
 use super::session_limits::SessionLimits;
+use super::tally::Tallies;
 use super::target::{Owner, Target};
 use super::verdict::{Ended, Linger, Overdue, PeerSeen, Started};
 use crate::base::{ByteBuf, Pieces, Slab, TimerId, Timers};
@@ -70,6 +71,8 @@ pub(super) struct Targets {
     pieces: Pieces,
     /// Targets whose queue holds memory.
     warm: Vec<TargetId>,
+    /// What has gone through the sessions of those that are over.
+    pub(super) tallies: Tallies,
     /// Deadlines of these are armed.
     is_pressure_watched: bool,
     is_credit_due: bool,
@@ -92,6 +95,7 @@ impl Targets {
             room: RoomClock::default(),
             pieces: Pieces::default(),
             warm: Vec::new(),
+            tallies: Tallies::default(),
             is_pressure_watched: false,
             is_credit_due: false,
             is_work_due: false,
@@ -105,6 +109,11 @@ impl Targets {
     /// All of them, those included that only finish their queue.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How many there may be.
+    pub(super) fn count_max(&self) -> usize {
+        self.entries.count_max()
     }
 
     /// The names of all.
@@ -146,6 +155,9 @@ impl Targets {
         let target = self.entries.remove(id.0)?.target;
         self.errands.retain(|(errand, _)| *errand != id);
         self.budget.discard(target.input().len());
+        if let Some(session) = target.session() {
+            self.tallies.add(session, target.traffic());
+        }
         let end = target.end();
         let close = Output::Close {
             target: id,
@@ -297,9 +309,16 @@ impl Targets {
         let Some(target) = self.get_mut(id) else {
             return true;
         };
-        match target.linger(now) {
-            Linger::Gone => return false,
-            Linger::Starts => {}
+        let (session, traffic) = (target.session(), target.traffic());
+        let lingers = target.linger(now);
+        if lingers == Linger::Gone {
+            return false;
+        }
+        if let Some(session) = session {
+            self.tallies.add(session, traffic);
+        }
+        match lingers {
+            Linger::Gone | Linger::Starts => {}
             Linger::Looks { has_rest } => {
                 if has_rest {
                     self.ask(Output::Examine { target: id });

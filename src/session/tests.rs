@@ -780,7 +780,7 @@ fn the_end_of_the_link_ends_everything_without_a_word() {
     world.deliver(Kind::AgentExecWriteStdin, "s", b"input");
     let (process, _) = world.spawned();
     world.sent();
-    world.sessions.end_all();
+    world.sessions.end_all(world.now, "tests");
     assert_eq!(world.closed(), (connection, true));
     assert_eq!(world.closed(), (process, true));
     assert_eq!(
@@ -1108,7 +1108,7 @@ fn sessions_that_are_large_do_not_add_up_for_ever() {
         open(&mut world, 0, "greedy").kind,
         Kind::ClientSessionOpenOK
     );
-    world.sessions.end_all();
+    world.sessions.end_all(world.now, "tests");
     assert_eq!(world.sessions.held_bytes(), 0);
     assert_eq!(open(&mut world, 0, "other").kind, Kind::ClientSessionOpenOK);
 }

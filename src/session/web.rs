@@ -73,6 +73,7 @@ const SERVICE: Subject = Subject {
     without_tls: "its URL has to begin with http:// if it has no TLS",
     wants_certificate: "which this agent does not give",
     no_protocol: "the service speaks TLS but not HTTP/1.1",
+    otherwise: "",
 };
 
 impl Web {
@@ -129,7 +130,7 @@ impl Web {
                 self.wants_fresh = is_fresh;
                 self.wire = Wire::default();
                 from_service.clear();
-                Next::Dial
+                Next::Dial(None)
             }
             Step::HangUp => {
                 self.close(sides);

@@ -8,6 +8,7 @@
 use std::ops::ControlFlow;
 
 use crate::base::{ByteBuf, wipe};
+use crate::login::mssql::Envelope;
 use crate::tls::{Client, Progress, Stream, StreamError};
 use crate::wire::sink::Sink;
 
@@ -35,6 +36,12 @@ impl Scratch {
         self.outgoing.filled()
     }
 
+    /// Puts packets around what a handshake has to say.
+    fn seal(&mut self) {
+        let words = std::mem::take(&mut self.outgoing);
+        Envelope::seal(words.filled(), &mut |packet| self.outgoing.extend(packet));
+    }
+
     /// It was taken.
     pub fn clear(&mut self) {
         self.outgoing.clear();
@@ -49,36 +56,54 @@ impl Scratch {
 
 /// See the module.
 #[derive(Default)]
-pub struct Wire(Option<Box<Stream>>);
+pub struct Wire {
+    stream: Option<Box<Stream>>,
+    /// The handshake lies in packets.
+    envelope: Option<Envelope>,
+}
 
 impl Wire {
     /// Begins TLS on a connection whose bytes went as they are so far.
     pub fn start(&mut self, client: Client, scratch: &mut Scratch) -> Result<(), StreamError> {
         let mut stream = Box::new(Stream::new(client)?);
         stream.receive(&mut scratch.outgoing, &mut |_| ControlFlow::Continue(()))?;
-        self.0 = Some(stream);
+        self.stream = Some(stream);
+        Ok(())
+    }
+
+    /// The same, where the handshake lies in PRELOGIN packets.
+    pub fn start_in_packets(
+        &mut self,
+        client: Client,
+        scratch: &mut Scratch,
+    ) -> Result<(), StreamError> {
+        self.start(client, scratch)?;
+        self.envelope = Some(Envelope::default());
+        scratch.seal();
         Ok(())
     }
 
     /// TLS stands, or is being agreed.
     pub fn is_secure(&self) -> bool {
-        self.0.is_some()
+        self.stream.is_some()
     }
 
     /// TLS stands.
     pub fn is_open(&self) -> bool {
-        self.0.as_ref().is_some_and(|stream| stream.is_open())
+        self.stream.as_ref().is_some_and(|stream| stream.is_open())
     }
 
     /// The server meant the end that its socket has come to. Without TLS nobody can tell.
     pub fn is_end_meant(&self) -> bool {
-        self.0.as_ref().is_none_or(|stream| stream.is_peer_closed())
+        self.stream
+            .as_ref()
+            .is_none_or(|stream| stream.is_peer_closed())
     }
 
     /// Room for a read of ciphertext, to be followed by [`Wire::receive`] or forgotten.
     pub fn slot<'a>(&self, size: usize, scratch: &'a mut Scratch) -> &'a mut [u8] {
         scratch.incoming.clear();
-        if let Some(stream) = &self.0 {
+        if let Some(stream) = &self.stream {
             scratch.incoming.extend(stream.undecoded());
         }
         scratch.incoming.slot(size, RECORD_BYTES_MAX)
@@ -86,7 +111,7 @@ impl Wire {
 
     /// Ciphertext of a record that is not whole yet.
     pub fn undecoded(&self) -> usize {
-        self.0.as_ref().map_or(0, |it| it.undecoded().len())
+        self.stream.as_ref().map_or(0, |it| it.undecoded().len())
     }
 
     /// The most plaintext that `size` bytes of ciphertext can come to.
@@ -101,11 +126,16 @@ impl Wire {
         scratch: &mut Scratch,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Result<Progress, StreamError> {
-        let Some(stream) = &mut self.0 else {
+        let Some(stream) = &mut self.stream else {
             return Ok(Progress::Open);
         };
         let Scratch { incoming, outgoing } = scratch;
+        let before = incoming.len();
         incoming.advance(size);
+        if let Some(envelope) = &mut self.envelope {
+            let kept = envelope.open(&mut incoming.filled_mut()[before..]);
+            incoming.truncate(before + kept);
+        }
         std::mem::swap(incoming, stream.incoming());
         let outcome = stream.receive(outgoing, &mut |record| {
             sink(record);
@@ -122,12 +152,17 @@ impl Wire {
                 rest.extend(incoming.filled());
             }
         }
+        let is_open = stream.is_open();
+        if self.envelope.is_some() {
+            scratch.seal();
+            self.envelope = self.envelope.take().filter(|_| !is_open);
+        }
         outcome
     }
 
     /// Has `plaintext` lie in `scratch`, as it goes to the socket.
     pub fn send(&mut self, plaintext: &[u8], scratch: &mut Scratch) -> Result<(), StreamError> {
-        match &mut self.0 {
+        match &mut self.stream {
             Some(stream) => stream.send(plaintext, &mut scratch.outgoing),
             None => {
                 scratch.outgoing.extend(plaintext);
@@ -138,7 +173,7 @@ impl Wire {
 
     /// Says that nothing more will be sent.
     pub fn close(&mut self, scratch: &mut Scratch) {
-        if let Some(stream) = &mut self.0 {
+        if let Some(stream) = &mut self.stream {
             stream.close(&mut scratch.outgoing);
         }
     }

@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use super::error::StartError;
 use super::variables::StartVariables;
 use crate::cli::RunOptions;
-use crate::config::Surroundings;
 use crate::config::beside::{self, BesideSettings};
+use crate::config::{HealthListen, Surroundings};
+use crate::io::health::Address;
 use crate::io::reactor::Reactor;
 use crate::os::child::CommandSpec;
 use crate::os::foreground::Foreground;
@@ -92,13 +93,17 @@ impl BesideProgram {
 /// Serves health where it was asked for. Only a program that keeps going starts without.
 pub fn serve_health(
     reactor: &mut Reactor,
-    address: &crate::io::health::Address,
+    listen: &HealthListen,
     program: Option<&BesideProgram>,
 ) -> Result<(), StartError> {
-    let Err(error) = reactor.serve_health(address) else {
+    let address = match listen {
+        HealthListen::Tcp(address) => Address::Tcp(*address),
+        HealthListen::Unix(path) => Address::Unix(path.into()),
+    };
+    let Err(error) = reactor.serve_health(&address) else {
         return Ok(());
     };
-    let reason = StartError::Health(error);
+    let reason = StartError::Health(listen.to_string(), error);
     match program.is_some_and(BesideProgram::keeps_going) {
         true => ::log::error!("{reason}; going on without it"),
         false => return Err(reason),

@@ -6,7 +6,7 @@ use super::publication::PublicationError;
 use crate::config::ConfigError;
 use crate::tls::TrustError;
 
-/// Why the agent does not run. `main` prints it and ends with status 1.
+/// Why the agent does not run. `main` prints it and ends with status 1 or 2.
 #[derive(Debug)]
 pub enum StartError {
     /// The configuration.
@@ -25,12 +25,23 @@ pub enum StartError {
     BecomeUser(String, io::Error),
     /// The reactor could not be made.
     Reactor(io::Error),
-    /// The health endpoint's address.
-    Health(io::Error),
+    /// The health endpoint's address, which this is.
+    Health(String, io::Error),
     /// Waiting for events failed.
     EventLoop(io::Error),
     /// The agent can't run, and this program beside it was not started.
     Beside(Box<StartError>, String),
+}
+
+impl StartError {
+    /// It is as wrong as a flag can be, and stays so however often the program is started.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Config(error) => error.is_usage(),
+            Self::Beside(reason, _) => reason.is_usage(),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for StartError {
@@ -56,10 +67,14 @@ impl fmt::Display for StartError {
                  as root or leave it away"
             ),
             Self::Reactor(error) => write!(f, "can not start: {error}"),
-            Self::Health(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                write!(f, "the health endpoint's address is taken: {error}")
+            Self::Health(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "the health endpoint's address is taken: another program listens on {address}; choose \
+                 another one by HOOP_LITE_HEALTH_LISTEN (--health-listen)"
+            ),
+            Self::Health(address, error) => {
+                write!(f, "can not serve the health endpoint on {address}: {error}")
             }
-            Self::Health(error) => write!(f, "can not serve the health endpoint: {error}"),
             Self::EventLoop(error) => write!(f, "the event loop failed: {error}"),
             Self::Beside(reason, program) => write!(
                 f,

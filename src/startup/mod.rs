@@ -11,15 +11,13 @@ mod variables;
 use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Outcome};
+use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Machine, Outcome};
 use crate::base::{Rng, Secret};
 use crate::cli::{AgentOptions, RunOptions, misspelt};
 use crate::config::beside::DATABASE_URI;
-use crate::config::{
-    Config, HealthListen, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode,
-};
+use crate::config::{Config, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsMode};
+use crate::io::log;
 use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
-use crate::io::{health, log};
 use crate::link::{AgentIdentity, proxy};
 use crate::os::notify::Notify;
 use crate::os::processes::Keeping;
@@ -38,6 +36,18 @@ use variables::{StartVariables, wipe};
 /// Our version, as the gateway's list and `hoop-lite version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// The commit that this program was built from, as scripts/build-static says it.
+pub const COMMIT: &str = match option_env!("HOOP_LITE_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
+/// What it was built for; without scripts/build-static only the processor.
+pub const TARGET: &str = match option_env!("HOOP_LITE_TARGET") {
+    Some(target) => target,
+    None => std::env::consts::ARCH,
+};
+
 /// Runs the agent until it is told to stop, and the program of `run` beside it. Returns the exit
 /// code.
 ///
@@ -54,7 +64,12 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
         options.value(wanted).or_else(text)
     };
     log::start(log::Setup::for_stderr(&variable));
-    name_misspelt(&given);
+    for complaint in given
+        .iter()
+        .filter_map(|(name, _)| misspelt(&name.to_string_lossy()))
+    {
+        ::log::warn!("{complaint}");
+    }
     let surroundings = Surroundings {
         variable: &variable,
         read_file: &files::read_small,
@@ -82,20 +97,6 @@ pub fn run(options: &AgentOptions, beside: Option<&RunOptions>) -> Result<u8, St
     };
     log::flush();
     result
-}
-
-/// Says which of our settings are none.
-fn name_misspelt(variables: &StartVariables) {
-    for (name, _) in variables {
-        let name = name.to_string_lossy();
-        match misspelt(&name) {
-            Some(Some(near)) => ::log::warn!("no setting is called {name}; did you mean {near}?"),
-            Some(None) => {
-                ::log::warn!("no setting is called {name}: `hoop-lite help start agent` lists them")
-            }
-            None => {}
-        }
-    }
 }
 
 /// What `run` publishes: something with an organisation key, nothing with an agent's own.
@@ -239,6 +240,13 @@ fn assemble(
         open_network,
         open_metadata: settings.open_metadata.clone(),
         ships_logs: settings.log_ship,
+        machine: Machine {
+            started_at: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            build: format!("version=\"{VERSION}\",commit=\"{COMMIT}\",target=\"{TARGET}\""),
+            ..Machine::default()
+        },
     };
     log::ship(settings.log_ship);
     let of_agent = AgentSettings {
@@ -258,7 +266,7 @@ fn assemble(
     };
     let mut reactor = Reactor::new(agent, options).map_err(StartError::Reactor)?;
     if let Some(address) = &settings.health_listen {
-        beside::serve_health(&mut reactor, &health_address(address), program)?;
+        beside::serve_health(&mut reactor, address, program)?;
     }
     Ok(reactor)
 }
@@ -286,13 +294,6 @@ fn is_separate(config: &Config) -> bool {
 
 /// Exit code of `--exit-on-revoked`.
 const EXIT_KEY_REFUSED: u8 = 3;
-
-fn health_address(setting: &HealthListen) -> health::Address {
-    match setting {
-        HealthListen::Tcp(address) => health::Address::Tcp(*address),
-        HealthListen::Unix(path) => health::Address::Unix(path.into()),
-    }
-}
 
 fn session_limits(settings: &Settings) -> SessionLimits {
     SessionLimits {
@@ -414,7 +415,10 @@ fn endpoint(
         None => (gateway, gateway.authority.clone(), None),
         Some(via) => {
             let request = proxy::request(&gateway.authority, via.login.as_ref());
-            let place = format!("the proxy {}", via.address.authority);
+            let place = format!(
+                "{} through the proxy {}",
+                gateway.authority, via.address.authority
+            );
             (&via.address, place, Some(request))
         }
     };

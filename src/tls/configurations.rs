@@ -19,6 +19,8 @@ pub enum Alpn {
     H2,
     /// `http/1.1`: the REST calls.
     Http1,
+    /// `tds/8.0`: SQL Server, where TLS comes first.
+    Tds8,
     /// No offer at all.
     None,
 }
@@ -55,6 +57,7 @@ impl Configuration {
         config.alpn_protocols = match alpn {
             Alpn::H2 => vec![b"h2".to_vec()],
             Alpn::Http1 => vec![b"http/1.1".to_vec()],
+            Alpn::Tds8 => vec![b"tds/8.0".to_vec()],
             Alpn::None => Vec::new(),
         };
         Ok(Self::with_own_tickets(config))

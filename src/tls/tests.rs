@@ -474,6 +474,7 @@ fn sentences_speak_of_whom_they_are_about() {
         without_tls: "set SSLMODE to disable",
         wants_certificate: "which is not supported",
         no_protocol: "no protocol",
+        otherwise: "",
     };
     let (identity, _) = signed("db.example");
     let trust = Trust::public();

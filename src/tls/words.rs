@@ -24,6 +24,8 @@ pub struct Subject {
     pub wants_certificate: &'static str,
     /// Said when the handshake went well and no protocol was agreed on.
     pub no_protocol: &'static str,
+    /// What else can be done about a certificate.
+    pub otherwise: &'static str,
 }
 
 impl Subject {
@@ -39,6 +41,7 @@ impl Subject {
         no_protocol: "the other side speaks TLS but did not agree to HTTP/2 (ALPN h2): a proxy or \
              load balancer that does not pass HTTP/2 may stand in front of the gateway, or this \
              is not the gateway's gRPC port",
+        otherwise: "",
     };
 
     /// A database's server.
@@ -49,6 +52,13 @@ impl Subject {
         without_tls: "check HOST and PORT of the connection",
         wants_certificate: "which this agent has none of",
         no_protocol: "the other side speaks TLS but did not agree to a protocol",
+        otherwise: "",
+    };
+
+    /// A SQL Server, whose own certificate nobody has signed.
+    pub const SQL_SERVER: Self = Self {
+        otherwise: "; or set INSECURE of the connection to true, which takes any certificate",
+        ..Self::DATABASE
     };
 }
 
@@ -58,7 +68,12 @@ pub fn explain(error: &rustls::Error, subject: &Subject) -> String {
     let side = subject.side;
     let known = match error {
         Error::InvalidCertificate(reason) => {
-            return format!("{side}{}", explain_certificate(reason, subject));
+            return [
+                side,
+                &explain_certificate(reason, subject),
+                subject.otherwise,
+            ]
+            .concat();
         }
         Error::InvalidMessage(_) => {
             let advice = subject.without_tls;

@@ -1,5 +1,7 @@
 //! DER values (X.690), one after the other: as much as it takes to look into a certificate.
 
+use crate::base::civil;
+
 /// The tag of an INTEGER.
 pub const INTEGER: u8 = 0x02;
 /// The tag of a BIT STRING.
@@ -88,6 +90,46 @@ impl<'a> CertificateParts<'a> {
     }
 }
 
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+
+/// When a certificate ends, in seconds since 1970; `None` for what is none.
+pub fn end_of(der: &[u8]) -> Option<u64> {
+    let parts = CertificateParts::parse(der)?;
+    let mut validity = Der(parts.validity);
+    validity.next_value()?;
+    seconds(validity.next_value()?)
+}
+
+/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ` in seconds since 1970.
+fn seconds((tag, text): (u8, &[u8])) -> Option<u64> {
+    let year_digits = match tag {
+        UTC_TIME => 2,
+        GENERALIZED_TIME => 4,
+        _ => return None,
+    };
+    let (year, rest) = text.strip_suffix(b"Z")?.split_at_checked(year_digits)?;
+    // RFC 5280 section 4.1.2.5.1: two digits from 50 on are of the last century.
+    let year = match (tag, number(year)?) {
+        (UTC_TIME, year @ 0..50) => 2000 + year,
+        (UTC_TIME, year) => 1900 + year,
+        (_, year) => year,
+    };
+    let mut pairs = rest.chunks(2).map(number);
+    let mut next = || pairs.next().flatten();
+    let (month, day) = (next()?, next()?);
+    let (hour, minute, second) = (next()?, next()?, next()?);
+    Some(civil::days(year, month, day)? * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let mut digits = digits.iter();
+    digits.try_fold(0, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+        Some(number * 10 + u64::from(digit))
+    })
+}
+
 /// Modulus and exponent of a public key with its algorithm, without the zeros before them. `None` for a key of
 /// another kind.
 pub fn rsa_key(key: &[u8]) -> Option<[&[u8]; 2]> {
@@ -103,3 +145,36 @@ pub fn rsa_key(key: &[u8]) -> Option<[&[u8]; 2]> {
 
 /// rsaEncryption.
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn times_of_certificates_are_seconds() {
+        for (tag, text, want) in [
+            (UTC_TIME, "700101000000Z", Some(0)),
+            (UTC_TIME, "491231235959Z", Some(2_524_607_999)),
+            (GENERALIZED_TIME, "20240229235959Z", Some(1_709_251_199)),
+            (GENERALIZED_TIME, "21000301000000Z", Some(4_107_542_400)),
+            (UTC_TIME, "691231235959Z", None),
+            (UTC_TIME, "240013000000Z", None),
+            (UTC_TIME, "240101000000", None),
+            (UTC_TIME, "2401010000Z", None),
+            (UTC_TIME, "24010100000xZ", None),
+            (0x0c, "240101000000Z", None),
+        ] {
+            assert_eq!(seconds((tag, text.as_bytes())), want, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = end_of(&bytes);
+            let _ = seconds((UTC_TIME, &bytes));
+            let _ = seconds((GENERALIZED_TIME, &bytes));
+        }
+    }
+}

@@ -322,7 +322,7 @@ fn a_login_is_made_while_the_gateway_takes_nothing() {
     bulk.receive("1", 1);
     // From here on nobody reads the agent's stream.
     let session = world.open(to("postgres", database.port(), "disable"));
-    world.agent.wait_text("session opened, type postgres");
+    world.agent.wait_text("\"type\":\"postgres\"");
     session.send_as("PG", "1", &[&client_startup()[..], QUERY].concat());
     database.wait("the query", |all| {
         all.iter()

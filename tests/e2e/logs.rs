@@ -86,14 +86,14 @@ fn why_a_session_was_closed_is_logged_and_an_ordinary_exit_is_not() {
         ("argument", "could not find environment variable"),
     ] {
         world.agent.wait_line(why, |line| {
-            let told = ["session closed: ", why, "\"level\":\"warn\""];
+            let told = ["session ended", why, "\"level\":\"warn\""];
             of(sid, line) && told.iter().all(|part| line.contains(part))
         });
     }
     world.agent.wait_line("an ordinary end", |line| {
-        of("ordinary", line) && line.contains("session ended, exit code 1")
+        of("ordinary", line) && line.contains("\"exit_code\":1,")
     });
-    let is_told = |line: &String| of("ordinary", line) && line.contains("session closed");
+    let is_told = |line: &String| of("ordinary", line) && line.contains("\"level\":\"warn\"");
     assert!(!world.agent.lines().iter().any(is_told));
 }
 
@@ -102,7 +102,7 @@ fn ids_and_texts_of_a_peer_forge_neither_fields_nor_lines() {
     for encoding in ["json", "human", "verbose", "console"] {
         let world = World::with_variables(&[("LOG_ENCODING", encoding)]);
         let ids = [
-            "victim session opened, type command-line",
+            "victim session opened type=command-line",
             "victim\n12:00:00Z INFO  session ended",
             "victim\tx\t{\"sid\":\"victim\"}",
         ];
@@ -116,7 +116,7 @@ fn ids_and_texts_of_a_peer_forge_neither_fields_nor_lines() {
         let kind = "tcp sid=victim (repeated 3x)";
         let mut session = world.open(SessionRequest::new(kind, "connect"));
         session.wait_open();
-        world.agent.wait_text("session opened, type tcp");
+        world.agent.wait_text("session opened");
         for line in world.agent.lines() {
             let is_forged = match encoding {
                 "json" | "console" => line.contains("\"sid\":\"victim\""),

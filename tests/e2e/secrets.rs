@@ -200,7 +200,8 @@ fn all_that_is_missing_is_told_in_order_and_nothing_of_the_stores_own_words() {
     let aws = Store::start(|_, _| {
         Reply::Answer(
             400,
-            r#"{"__type":"x#AccessDeniedException","Message":"arn:aws:iam::1:role/x may not"}"#.to_owned(),
+            r#"{"__type":"x#AccessDeniedException","Message":"arn:aws:iam::1:role/x may not"}"#
+                .to_owned(),
         )
     });
     let world = world(&vault.url(), &aws.url(), &[]);

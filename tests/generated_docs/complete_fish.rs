@@ -19,7 +19,7 @@ function __hoop_lite_words
         end
         switch $word
             case --
-                echo --
+                echo -- --
                 return
 "#;
 
@@ -48,11 +48,19 @@ end
 
 # The agent's flags also come without any command.
 function __hoop_lite_in_start_agent
-    contains -- (string join ' ' (__hoop_lite_words)) '' start 'start agent'
+    set -l words (__hoop_lite_words)
+    contains -- "$words" '' start 'start agent'
+end
+
+# What comes behind -- is a line of its own.
+function __hoop_lite_program
+    set -l words (commandline -opc)
+    set -l behind (math (contains -i -- -- $words) + 1)
+    complete -C (string join ' ' -- (string escape -- $words[$behind..]) (commandline -ct))
 end
 
 complete -c hoop-lite -f
-complete -c hoop-lite -n '__hoop_lite_in run --' -a '(__fish_complete_subcommand)'
+complete -c hoop-lite -n '__hoop_lite_in run --' -a '(__hoop_lite_program)'
 "#;
 
 /// The whole script.

@@ -32,9 +32,9 @@ const MIDDLE: &str = r#"            -*) ;;
 "#;
 
 const TAIL: &str = r#"    esac
-    # The words of commands are no operands for _arguments.
+    # The words of commands are no operands for _arguments, but flags may stand behind them.
     if [[ $PREFIX == -* ]] || (( index > CURRENT )); then
-        _arguments -S : $flags
+        _arguments -S : $flags '*: :()'
         return
     fi
     place=${place#help}

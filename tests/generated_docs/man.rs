@@ -24,9 +24,18 @@ pub fn page() -> String {
     for variable in VARIABLES {
         item(&mut out, &bold(variable.name), variable.help);
     }
-    for flag in agent_flags().filter(|flag| flag.variable.is_some()) {
-        let variable = flag.variable.unwrap_or_default();
-        let text = format!("The same as --{}.", flag.name);
+    for (variable, help) in MORE_VARIABLES {
+        item(&mut out, &bold(variable), help);
+    }
+    let mut told: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+    for flag in FLAGS {
+        let Some(variable) = flag.variable.filter(|name| !told.contains(name)) else {
+            continue;
+        };
+        told.push(variable);
+        let flags = FLAGS.iter().filter(|flag| flag.variable == Some(variable));
+        let flags: Vec<String> = flags.map(|flag| format!("--{}", flag.name)).collect();
+        let text = format!("The same as {}.", flags.join(" or "));
         item(&mut out, &bold(variable), &text);
     }
     out.push_str(TAIL);
@@ -111,12 +120,6 @@ fn synopsis(entry: &CommandEntry) -> String {
     format!("{}{before}{operand}{after}", escaped(&words))
 }
 
-fn agent_flags() -> impl Iterator<Item = &'static Flag> {
-    FLAGS
-        .iter()
-        .filter(|flag| flag.commands.contains(&CommandName::StartAgent))
-}
-
 fn bold(text: &str) -> String {
     format!("\\fB{}\\fR", escaped(text))
 }
@@ -135,11 +138,41 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-")
 }
 
+/// What is read beside: of upstream, and of the system.
+const MORE_VARIABLES: &[(&str, &str)] = &[
+    ("HOOP_DSN", "The same as HOOP_KEY, which wins; deprecated."),
+    ("TOKEN", "The same as HOOP_TOKEN; deprecated."),
+    (
+        "NO_PROXY",
+        "Hosts, domains, networks and ports that no proxy stands before.",
+    ),
+    (
+        "SSL_CERT_FILE",
+        "Authorities for the servers that sessions log in to.",
+    ),
+    ("PATH", "Where sessions find their programs."),
+    ("SHELL", "What run publishes unless told otherwise."),
+    (
+        "HOME",
+        "Where admin commands find .hoop/config.toml; handed on to sessions.",
+    ),
+    (
+        "NOTIFY_SOCKET",
+        "Set by systemd: it is told when the agent runs, and its state.",
+    ),
+    (
+        "WATCHDOG_USEC",
+        "Set by systemd: it is told in time that the agent lives.",
+    ),
+];
+
 const HEAD: &str = concat!(
     ".\\\" Written by scripts/generate-docs; do not change it here.\n",
     ".TH HOOP\\-LITE 1 \"\" \"hoop\\-lite ",
     env!("CARGO_PKG_VERSION"),
     "\" \"\"\n",
+    // Words are not broken and lines not filled up: flags and variables are searched for as they are.
+    ".nh\n.ad l\n",
     ".SH NAME\nhoop\\-lite \\- joins a private network to a hoop gateway\n",
     ".SH SYNOPSIS\n",
 );
@@ -163,7 +196,7 @@ Asked to stop, and the sessions were ended in order.
 It failed; the last line says why.
 .TP
 2
-Wrong usage.
+Wrong usage, or a variable with a value that is none.
 .TP
 3
 The key was refused, with \-\-exit\-on\-revoked.
@@ -201,4 +234,11 @@ As a service, with the key in a file of root's that systemd reads:
 EnvironmentFile=/etc/hoop\-lite/env
 ExecStart=/usr/local/bin/hoop\-lite
 .fi
+.SH SEE ALSO
+.BR systemctl (1),
+.BR journalctl (1),
+.BR systemd.exec (5)
+.PP
+The documents beside the source: operations, troubleshooting, security, databases, web services.
+The gateway and its client: https://hoop.dev/docs
 ";

@@ -1,6 +1,7 @@
 //! What clients send and get, and what the gateway adds of its own: the verbs of every script.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use hoop_lite::agent::Outcome;
@@ -65,6 +66,7 @@ impl World {
             Service::Database => ("postgres", "exec"),
             Service::Native(Dialect::Postgres) => ("postgres", "connect"),
             Service::Native(Dialect::Mysql) => ("mysql", "connect"),
+            Service::Native(Dialect::Mssql) => ("mssql", "connect"),
             Service::Refused => ("ssh", "connect"),
         };
         let mut password = format!("{MARKER}-password");
@@ -75,7 +77,11 @@ impl World {
             password = databases::password();
             // The tables of other users are foretold.
             "who has databases".clone_into(&mut user);
-            host = format!("database-{sid}.example");
+            host = match dialect {
+                // The one dialect that sends no password without TLS to another host.
+                Dialect::Mssql => Ipv4Addr::from(databases::LOOPBACK | sid).to_string(),
+                _ => format!("database-{sid}.example"),
+            };
             mode = self
                 .dice
                 .pick(&["disable", "disable", "disable", "prefer", "require"]);

@@ -19,7 +19,11 @@ use crate::packets::{CONNECTION_ID, Got};
 pub enum Dialect {
     Postgres,
     Mysql,
+    Mssql,
 }
+
+/// SQL Server's sessions have an address each, above this.
+pub const LOOPBACK: u32 = 127 << 24;
 
 /// A connection, by its session and its number, which no other has.
 pub type Key = (u32, u32);
@@ -98,9 +102,16 @@ impl Client {
         self.content.is_some()
     }
 
+    /// It has an answer to the first message of its opening.
+    pub fn is_answered(&self) -> bool {
+        self.read > 0
+    }
+
     /// The agent has all of its opening.
     fn is_opened(&self) -> bool {
-        self.opening.last().is_some_and(|end| self.applied >= *end)
+        let count = if self.dialect == Dialect::Mssql { 2 } else { 1 };
+        let has_all = self.opening.len() >= count;
+        has_all && self.opening.last().is_some_and(|end| self.applied >= *end)
     }
 
     /// What it has sent after its opening, as far as the agent has it.
@@ -144,6 +155,10 @@ impl Client {
                 (Dialect::Mysql, [a, b, c, _, ..]) => {
                     4 + u32::from_le_bytes([*a, *b, *c, 0]) as usize
                 }
+                (Dialect::Mssql, [kind, _, high, low, _, _, _, _, ..]) => {
+                    assert_eq!(*kind, 4, "a server's word");
+                    usize::from(u16::from_be_bytes([*high, *low]))
+                }
                 _ => return,
             };
             if rest.len() < len {
@@ -152,6 +167,8 @@ impl Client {
             let is_last = match self.dialect {
                 Dialect::Postgres => len > 1 && rest[0] == b'Z',
                 Dialect::Mysql => rest.get(4) == Some(&0),
+                // What its reply begins with; a PRELOGIN and an error begin with something else.
+                Dialect::Mssql => rest.get(8) == Some(&0xe3),
             };
             self.read += len;
             self.content = is_last.then_some(self.read);
@@ -217,6 +234,7 @@ impl Databases {
         let dialect = match &got.kind[..] {
             "ClientPGConnectionWrite" => Some(Dialect::Postgres),
             "ClientMySQLConnectionWrite" => Some(Dialect::Mysql),
+            "ClientMSSQLConnectionWrite" => Some(Dialect::Mssql),
             _ => None,
         };
         if dialect.is_none() && !is_close {

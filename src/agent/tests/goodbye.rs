@@ -2,6 +2,7 @@
 //! when the link is left.
 
 use super::*;
+use crate::agent::Machine;
 
 /// The frames of a gateway that answers the second connection's call with this status.
 fn answer(status: &str) -> Vec<u8> {
@@ -197,9 +198,9 @@ fn a_gateway_that_gives_no_credit_is_told_by_health_and_metrics() {
         health_text(&world.agent, world.now),
         "connected, no credit for 17 s\n"
     );
-    let figures = metrics(&world.agent, world.now, 0);
+    let figures = metrics(&world.agent, world.now, &Machine::default());
     assert!(
-        figures.contains("\nhoop_lite_link_no_credit_ms 17500\n"),
+        figures.contains("\nhoop_lite_link_without_credit_seconds 17.500\n"),
         "{figures}"
     );
     world.feed(&window_update(1, 1_000));

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use log::Level;
 
+use crate::base::Fields;
 use crate::base::civil::Rfc3339;
+use crate::base::fields;
 use crate::base::plain::shortened;
 use crate::wire::json;
 
@@ -39,25 +41,33 @@ pub(super) struct Line {
     at: Rfc3339,
     level: Level,
     logger: String,
-    sid: Option<String>,
+    /// As they stood in front of the message.
+    fields: String,
     message: String,
     /// How often it came again since it was last written.
     repeated: u32,
 }
 
 impl Line {
-    /// Takes `sid=ID ` at the beginning of the message out into a field of its own.
+    /// Takes the fields off the message, also a `sid=ID ` at its beginning.
     pub fn new(at: Rfc3339, level: Level, logger: &str, message: &str, repeated: u32) -> Self {
-        let (sid, message) = match message.strip_prefix("sid=").and_then(|m| m.split_once(' ')) {
-            Some((sid, message)) => (Some(sid), message),
-            None => (None, message),
-        };
+        let (found, message) = fields::take_off(message);
+        let mut fields = found.to_owned();
+        let mut message = message;
+        if found.is_empty()
+            && let Some((sid, rest)) = message.strip_prefix("sid=").and_then(|m| m.split_once(' '))
+        {
+            let sid = Fields::default().text("sid", sid).to_string();
+            fields.push_str(fields::take_off(&sid).0);
+            message = rest;
+        }
+        let room = LINE_BYTES_MAX.saturating_sub(fields.len());
         Self {
             at,
             level,
             logger: shortened(logger, NAME_BYTES_MAX),
-            sid: sid.map(|sid| shortened(sid, NAME_BYTES_MAX)),
-            message: shortened(message, MESSAGE_BYTES_MAX),
+            message: shortened(message, room.min(MESSAGE_BYTES_MAX)),
+            fields,
             repeated,
         }
     }
@@ -131,10 +141,14 @@ impl Line {
 
     fn push_fields(&self, out: &mut String, before: &str) {
         let mut before = before;
-        if let Some(sid) = &self.sid {
+        for field in fields::each(&self.fields) {
             out.push_str(before);
-            out.push_str("\"sid\":");
-            json::write_string(out, sid);
+            json::write_string(out, field.key);
+            out.push(':');
+            match field.is_text {
+                true => json::write_string(out, field.value),
+                false => out.push_str(field.value),
+            }
             before = ",";
         }
         if self.repeated > 0 {
@@ -143,18 +157,31 @@ impl Line {
         }
     }
 
-    /// The fields come first: a message may quote a peer, and what looks like a field behind it
-    /// would be the peer's.
+    /// The session comes first: a message may quote a peer, and what looks like a field behind it would be
+    /// the peer's. Lines with further fields quote in these alone, where what is no plain word has quotes.
     fn push_message(&self, out: &mut String) {
-        if let Some(sid) = &self.sid {
-            out.push_str("sid=");
-            out.push_str(sid);
+        let push = |out: &mut String, field: fields::Field<'_>| {
+            out.push_str(field.key);
+            out.push('=');
+            let is_special = |c: char| c.is_whitespace() || matches!(c, '"' | '\\' | '=');
+            match field.value.is_empty() || field.value.contains(is_special) {
+                true => json::write_string(out, field.value),
+                false => out.push_str(field.value),
+            }
+        };
+        let mut fields = fields::each(&self.fields).peekable();
+        if let Some(sid) = fields.next_if(|field| field.key == "sid") {
+            push(out, sid);
             out.push(' ');
         }
         if self.repeated > 0 {
             let _ = write!(out, "(repeated {}x) ", self.repeated);
         }
         out.push_str(&self.message);
+        for field in fields {
+            out.push(' ');
+            push(out, field);
+        }
     }
 
     fn push_level(&self, out: &mut String, colours: bool) {
@@ -188,10 +215,20 @@ impl Line {
     }
 }
 
+/// A message with its fields, as it is quoted in another one.
+pub(super) fn for_people(message: &str) -> String {
+    let mut out = String::new();
+    Line::new(Rfc3339::whole(0), Level::Info, "", message, 0).push_message(&mut out);
+    out
+}
+
 /// Where hours, minutes and seconds stand in RFC 3339.
 const TIME_OF_DAY: std::ops::Range<usize> = 11..19;
-/// With every character escaped, a line must still fit the 4096 bytes that a pipe takes at once.
+/// Of words for people.
 const MESSAGE_BYTES_MAX: usize = 1700;
-/// Session ids have 36.
+/// Of message and fields together: with every character escaped, a line must still fit the 4096 bytes
+/// that a pipe takes at once.
+const LINE_BYTES_MAX: usize = 1800;
+/// Of a module's name.
 const NAME_BYTES_MAX: usize = 100;
-const _: () = assert!(2 * (MESSAGE_BYTES_MAX + 2 * NAME_BYTES_MAX) + 200 <= 4096);
+const _: () = assert!(2 * (LINE_BYTES_MAX + NAME_BYTES_MAX) + 250 <= 4096);

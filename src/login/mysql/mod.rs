@@ -17,7 +17,7 @@
 //!     to_client: &mut packets, to_server: &mut sent, keys: &mut keys,
 //! };
 //! let login = Login::mysql(Account::new("app", Secret::new("s3cret")));
-//! let Step::Dial(login) = login.step(&mut exchange) else { panic!() };
+//! let Step::Dial(login, None) = login.step(&mut exchange) else { panic!() };
 //! exchange.from_server.extend(b"\x49\0\0\0\x0a10.11\0\x01\0\0\0abcdefgh\0\xff\xff\x2d\x02\0\xff\x81\x15");
 //! exchange.from_server.extend(b"\0\0\0\0\0\0\x1d\0\0\0ijklmnopqrst\0mysql_native_password\0");
 //! let Step::Wait(login) = login.step(&mut exchange) else { panic!() };

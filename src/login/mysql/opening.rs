@@ -20,7 +20,7 @@ fn dial(
 ) -> Outcome {
     exchange.from_server.clear();
     let dialled = ExpectGreeting { account, response }.into();
-    Ok(Next::Leave(Step::Dial(dialled)))
+    Ok(Next::Leave(Step::Dial(dialled, None)))
 }
 
 impl ExpectGreeting {

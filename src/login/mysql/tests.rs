@@ -87,7 +87,8 @@ impl World {
         }
         match step {
             Step::Wait(login) => self.login = Some(login),
-            Step::Dial(login) => {
+            Step::Dial(_, Some(_)) | Step::EndTls(_) => panic!("not in this dialect"),
+            Step::Dial(login, None) => {
                 self.login = Some(login);
                 self.dials += 1;
                 let (server, greeting) = Server::accept(self.conduct.clone());

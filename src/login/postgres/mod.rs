@@ -15,7 +15,7 @@
 //! };
 //! let account = Account::new("app", Secret::new("s3cret")).with_tls(SslMode::Require);
 //! exchange.from_client.extend(b"\0\0\0\x08\x04\xd2\x16\x2f\0\0\0\x13\0\x03\0\0user\0noop\0\0");
-//! let Step::Dial(login) = Login::postgres(account, [7; 18]).step(&mut exchange) else { panic!() };
+//! let Step::Dial(login, None) = Login::postgres(account, [7; 18]).step(&mut exchange) else { panic!() };
 //! let Step::Wait(login) = login.step(&mut exchange) else { panic!() };
 //! exchange.from_server.extend(b"S");
 //! let Step::StartTls(login, _) = login.step(&mut exchange) else { panic!() };

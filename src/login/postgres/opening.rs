@@ -68,6 +68,7 @@ impl Attempt {
         let attempt = self;
         Ok(Next::Leave(Step::Dial(
             Dialled { attempt, wants_tls }.into(),
+            None,
         )))
     }
 }

@@ -95,7 +95,8 @@ impl World {
         }
         match step {
             Step::Wait(login) => self.login = Some(login),
-            Step::Dial(login) => {
+            Step::Dial(_, Some(_)) | Step::EndTls(_) => panic!("not in this dialect"),
+            Step::Dial(login, None) => {
                 self.login = Some(login);
                 self.dials += 1;
                 self.under_way.clear();

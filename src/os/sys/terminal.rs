@@ -87,6 +87,22 @@ pub fn set_window_size(
     check(result).map(drop)
 }
 
+/// Characters in a line of a terminal; `None` for what is none, or does not say.
+pub fn width(terminal: BorrowedFd<'_>) -> Option<u16> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: `size` outlives the call, which only writes it.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ as _, &raw mut size) };
+    check(result)
+        .ok()
+        .map(|_| size.ws_col)
+        .filter(|width| *width > 0)
+}
+
 /// Tells the line editor of a terminal that its input is UTF-8, so that erase takes whole
 /// characters. Everything else keeps the kernel's defaults.
 pub fn set_utf8_input(terminal: BorrowedFd<'_>) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::rc::Weak;
 
 use super::stage::{Between, Entering, Stage};
 use crate::limits;
-use crate::login::{Cause, Exchange, Login, Refusal, Step, TlsWish, Waits};
+use crate::login::{Cause, Exchange, Login, Refusal, Step, TlsForm, TlsWish, Waits};
 use crate::session::means::{Means, Way};
 use crate::session::seam::{Farewell, Machine, Next, Sides};
 use crate::session::wire::{Wire, Words};
@@ -40,12 +40,18 @@ impl Between {
         loop {
             step = match step {
                 Step::Wait(login) => return self.wait(login, entering, sides),
-                Step::Dial(login) => {
+                Step::Dial(login, server) => {
                     self.wire = Wire::default();
                     self.secured = None;
                     entering.begin_anew();
+                    let place = server.map(|server| entering.way.lead_to(server));
                     self.stage = Stage::Entering(login, entering);
-                    return Next::Dial;
+                    return Next::Dial(place);
+                }
+                Step::EndTls(login) => {
+                    self.wire = Wire::default();
+                    self.secured = None;
+                    self.act(login, &mut entering, sides, &Login::step)
                 }
                 Step::StartTls(login, wish) => match self.secure(wish, &mut entering, sides) {
                     Ok(()) => Step::Wait(login),
@@ -61,7 +67,7 @@ impl Between {
                     }
                 },
                 Step::Passed(relay) => {
-                    sides.warning = relay.has_trusted_blindly().then_some(UNVERIFIED);
+                    sides.warning = relay.blind_trust();
                     self.due = None;
                     self.stage = Stage::Relaying(relay);
                     return Next::Go;
@@ -133,9 +139,13 @@ impl Between {
         }
         let client = sides.means.client(wish, &entering.way);
         let client = client.map_err(|error| Trouble::Tls(error.to_string()))?;
-        let started = self.wire.start(client.clone(), &mut sides.means.scratch);
+        let scratch = &mut sides.means.scratch;
+        let started = match wish.form {
+            TlsForm::Prelogin => self.wire.start_in_packets(client.clone(), scratch),
+            TlsForm::Bare | TlsForm::Tds8 => self.wire.start(client.clone(), scratch),
+        };
         sides.deliver();
-        started.map_err(|error| Trouble::Tls(explain(&error)))?;
+        started.map_err(|error| Trouble::Tls(error.explain(entering.way.subject)))?;
         self.secured = Some((wish, client));
         entering.is_securing = true;
         Ok(())
@@ -160,7 +170,7 @@ impl Between {
         let is_securing = entering.is_securing;
         let next = match &outcome {
             Err(error) if is_securing => {
-                let reason = explain(error);
+                let reason = error.explain(entering.way.subject);
                 self.drive(sides, &|login, exchange| {
                     login.tls_failed(&reason, exchange)
                 })
@@ -212,7 +222,25 @@ impl Between {
         }
     }
 
+    /// Ends as soon as the client listens.
     pub(super) fn end(&mut self, sides: &mut Sides<'_>, refusal: Refusal) -> Next {
+        match self.end_later(sides, &refusal) {
+            Some(next) => next,
+            None => self.end_now(sides, refusal),
+        }
+    }
+
+    /// `None`: it listens already.
+    pub(super) fn end_later(&mut self, sides: &mut Sides<'_>, refusal: &Refusal) -> Option<Next> {
+        let Stage::Entering(login, _) = &mut self.stage else {
+            return None;
+        };
+        login
+            .refuse_later(refusal)
+            .then(|| self.drive(sides, &Login::step))
+    }
+
+    pub(super) fn end_now(&mut self, sides: &mut Sides<'_>, refusal: Refusal) -> Next {
         self.tell(sides, &refusal);
         self.close(sides);
         self.over(Next::Close(Farewell::Because(refusal.text)))
@@ -229,7 +257,5 @@ enum Trouble {
     Tls(String),
 }
 
-const UNVERIFIED: &str = "the server got the password itself, over TLS whose certificate nobody has checked: \
-     set SSLMODE=verify-full";
 const STUFFED: &str = "the server sent bytes in plain text behind its agreement to TLS: somebody may be in \
      between";

@@ -2,10 +2,11 @@
 
 use super::{Connection, Connections};
 use crate::base::ByteBuf;
-use crate::base::plain::Word;
 use crate::login::CancelKey;
 use crate::session::about::About;
+use crate::session::counters::Failure;
 use crate::session::error::SessionError;
+use crate::session::events;
 use crate::session::middle::{Call, Ends, Middle};
 use crate::session::names::{SessionKey, TargetId};
 use crate::session::output::Where;
@@ -55,14 +56,14 @@ impl Connections {
         let mut next = next;
         for _ in 0..WISHES_MAX {
             next = match next {
-                Next::Dial => self.dial(key, about, id, turn),
+                Next::Dial(place) => self.dial(key, about, id, place, turn),
                 Next::HangUp => self.hang_up(key, about, id, turn),
                 _ => break,
             };
         }
         let farewell = match next {
             Next::Go | Next::Pass => return,
-            Next::Dial | Next::HangUp => Farewell::Ended,
+            Next::Dial(_) | Next::HangUp => Farewell::Ended,
             Next::Close(farewell) => farewell,
             Next::Cancel(cancelled) => self.cancel(key, about, &cancelled, turn),
             Next::Errand(place, machine) => {
@@ -147,7 +148,14 @@ impl Connections {
     }
 
     /// A target for a machine, in place of the one that it may have.
-    fn dial(&mut self, key: SessionKey, about: &mut About, id: &[u8], turn: &mut Turn<'_>) -> Next {
+    fn dial(
+        &mut self,
+        key: SessionKey,
+        about: &mut About,
+        id: &[u8],
+        place: Option<Where>,
+        turn: &mut Turn<'_>,
+    ) -> Next {
         let Some(connection) = self.open.get_mut(id) else {
             return Next::Go;
         };
@@ -160,11 +168,11 @@ impl Connections {
         if self.go_on_with_kept(key, about, id, turn) {
             return self.call(key, about, id, Call::Dialled, turn);
         }
-        let (target, said) = match self.reach(key, about, id, turn) {
+        let (target, said) = match self.reach(key, about, id, place, turn) {
             Ok(reached) => reached,
             Err(full) => {
-                let sid = Word(&about.id);
-                log::warn!("sid={sid} connection refused: {full}");
+                events::connection_failed(about, id, &full.to_string());
+                turn.counters.note_failure(Failure::Limit);
                 turn.counters.refused += 1;
                 return self.call(key, about, id, Call::Refuse(Why::NoRoom), turn);
             }

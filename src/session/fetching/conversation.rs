@@ -59,6 +59,7 @@ const STORE: Subject = Subject {
     without_tls: "its URL has to begin with http:// if it has no TLS",
     wants_certificate: "which this agent has none of",
     no_protocol: "the other side speaks TLS but not HTTP/1.1",
+    otherwise: "",
 };
 
 const BOUNDS: Bounds = Bounds {

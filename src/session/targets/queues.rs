@@ -78,6 +78,7 @@ impl Targets {
                 .target
                 .input_mut()
                 .consume(now, size, &mut self.pieces);
+            entry.target.note_taken(size);
             self.budget.deliver(size);
             self.watch_peer(now, id);
         }

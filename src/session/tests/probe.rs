@@ -99,7 +99,7 @@ fn the_end_of_the_session_or_of_the_link_ends_the_probe() {
     world.deliver(Kind::AgentSessionClose, "s", b"");
     assert_eq!(world.closed(), (probe, false));
     let probe = probed(&mut world);
-    world.sessions.end_all();
+    world.sessions.end_all(world.now, "tests");
     assert_eq!(world.closed(), (probe, true));
     assert_eq!(world.sessions.target_count(), 0);
     assert!(world.sessions.poll_timeout().is_none(), "nothing is due");

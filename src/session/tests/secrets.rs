@@ -28,7 +28,10 @@ fn world() -> World {
     let variables = [("VAULT_ADDR", "http://vault:8200"), ("VAULT_TOKEN", "t")];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let stores = Stores::new(Settings::new(variables.into_iter()));
-    world.sessions = world.sessions.with_sources(Box::new(Stub)).with_stores(stores);
+    world.sessions = world
+        .sessions
+        .with_sources(Box::new(Stub))
+        .with_stores(stores);
     world
 }
 
@@ -75,15 +78,25 @@ fn an_answer_counts_in_pieces_of_any_size_and_a_cut_one_nowhere() {
         world.says(store, Channel::Output, &ANSWER.as_bytes()[..cut]);
         world.ends(store, Channel::Output);
         let (is_open, text) = outcome(&mut world);
-        assert!(!is_open && text.contains("closed the connection"), "{cut} {text}");
-        assert_eq!((world.closes(), world.sessions.target_count()), (vec![store], 0));
+        assert!(
+            !is_open && text.contains("closed the connection"),
+            "{cut} {text}"
+        );
+        assert_eq!(
+            (world.closes(), world.sessions.target_count()),
+            (vec![store], 0)
+        );
         assert!(world.sessions.is_empty() && world.sessions.held_bytes() == 0);
     }
 }
 
 #[test]
 fn a_connection_that_ends_unheard_and_a_refusal_in_passing_are_tried_once_more() {
-    for first in ["", "HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 503 X\r\nContent-Length: 3\r\n\r\nabc"] {
+    for first in [
+        "",
+        "HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 X\r\nContent-Length: 3\r\n\r\nabc",
+    ] {
         let mut world = world();
         world.open("s", referring());
         for is_last in [false, true] {
@@ -99,14 +112,22 @@ fn a_connection_that_ends_unheard_and_a_refusal_in_passing_are_tried_once_more()
             }
         }
         let (is_open, text) = outcome(&mut world);
-        assert!(!is_open && text.contains("envvar:PASS _vaultkv1 kv/db: Vault"), "{text}");
+        assert!(
+            !is_open && text.contains("envvar:PASS _vaultkv1 kv/db: Vault"),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn bytes_without_end_and_bytes_that_are_none_end_the_session_alone() {
     let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(4000));
-    for (beginning, more) in [(&endless[..], "y"), ("HTTP/1.1 200 OK\r\nX: ", "z"), ("SSH-2.0", ""), ("\u{15}\u{3}\u{1}\0\u{2}", "")] {
+    for (beginning, more) in [
+        (&endless[..], "y"),
+        ("HTTP/1.1 200 OK\r\nX: ", "z"),
+        ("SSH-2.0", ""),
+        ("\u{15}\u{3}\u{1}\0\u{2}", ""),
+    ] {
         let mut world = world();
         world.open_tcp("other");
         world.open("s", referring());
@@ -141,7 +162,10 @@ fn a_store_that_is_slow_by_the_byte_has_no_longer_than_a_silent_one() {
             }
         }
         let (is_open, text) = outcome(&mut world);
-        assert!(!is_open && text.contains("did not answer in time"), "{text}");
+        assert!(
+            !is_open && text.contains("did not answer in time"),
+            "{text}"
+        );
         let took = world.now - start;
         assert!(took >= limits::FETCH_MAX && took < limits::FETCH_MAX + Duration::from_millis(200));
         assert_eq!(world.sessions.target_count(), 0);
@@ -153,14 +177,25 @@ fn a_dead_store_and_one_that_can_not_be_dialled_are_told() {
     let mut world = world();
     world.open("s", referring());
     let store = world.dialled();
-    world.report(store, Report::Failed { reason: "connect: connection refused" });
+    world.report(
+        store,
+        Report::Failed {
+            reason: "connect: connection refused",
+        },
+    );
     let (is_open, text) = outcome(&mut world);
-    assert!(!is_open && text.contains("Vault can't be reached"), "{text}");
+    assert!(
+        !is_open && text.contains("Vault can't be reached"),
+        "{text}"
+    );
     world.open("t", referring());
     let _ = (world.closes(), world.dialled());
     world.wait(limits::STORE_DIAL_MAX);
     let (is_open, text) = outcome(&mut world);
-    assert!(!is_open && text.contains("Vault can't be reached"), "{text}");
+    assert!(
+        !is_open && text.contains("Vault can't be reached"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -186,8 +221,11 @@ fn sixteen_fetch_at_once_and_the_others_wait_in_order_with_their_time_running() 
     let sent = world.sent();
     assert_eq!(sent.len(), count - 2 + 1);
     assert!(sent.iter().all(|one| one.kind == Kind::ClientSessionClose));
-    assert_eq!((world.sessions.len(), world.sessions.target_count()), (2, 0));
-    world.sessions.end_all();
+    assert_eq!(
+        (world.sessions.len(), world.sessions.target_count()),
+        (2, 0)
+    );
+    world.sessions.end_all(world.now, "the test");
     assert_eq!(world.sessions.held_bytes(), 0);
     world.open("again", referring());
     asked(&mut world);
@@ -203,7 +241,11 @@ fn a_host_that_is_a_reference_is_dialled_once_it_is_known() {
     world.says(store, Channel::Output, ANSWER.as_bytes());
     let place = loop {
         match world.sessions.poll_output() {
-            Some(Output::Dial { place, reaches_metadata, .. }) => {
+            Some(Output::Dial {
+                place,
+                reaches_metadata,
+                ..
+            }) => {
                 assert!(!reaches_metadata);
                 break place;
             }
@@ -222,5 +264,8 @@ fn a_packet_that_comes_too_early_ends_the_session_and_its_fetch() {
     let (store, _) = asked(&mut world);
     world.deliver(Kind::AgentExecWriteStdin, "s", b"");
     assert_eq!(world.one().kind, Kind::ClientSessionClose);
-    assert_eq!((world.closes(), world.sessions.target_count()), (vec![store], 0));
+    assert_eq!(
+        (world.closes(), world.sessions.target_count()),
+        (vec![store], 0)
+    );
 }

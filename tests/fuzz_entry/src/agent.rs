@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use hoop_lite::agent::{Action, Agent, AgentSettings, Endpoint, LinkState, health, metrics};
+use hoop_lite::agent::{
+    Action, Agent, AgentSettings, Endpoint, LinkState, Machine, health, metrics,
+};
 use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::AgentIdentity;
@@ -211,7 +213,12 @@ impl World {
         match control.byte() % 4 {
             0 => self.agent.ship_logs(b"[{\"msg\":\"line\"}]"),
             1 => self.agent.release_idle(),
-            2 => assert!(metrics(&self.agent, self.now, 0).lines().count() > 20),
+            2 => assert!(
+                metrics(&self.agent, self.now, &Machine::default())
+                    .lines()
+                    .count()
+                    > 20
+            ),
             _ => assert!(!health(&self.agent, self.now).word().is_empty()),
         }
         let _ = self.agent.holds_burst_memory();

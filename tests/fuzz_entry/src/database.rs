@@ -42,6 +42,7 @@ pub fn database_session(bytes: &[u8]) -> bool {
 /// Bits of the first byte of control.
 const MYSQL: u8 = 1;
 const MODE: u8 = 6;
+const MSSQL: u8 = 8;
 const MODES: [&str; 4] = ["disable", "prefer", "require", "verify-full"];
 
 /// Gives numbers that need not be told from others, and no authorities.
@@ -70,7 +71,11 @@ impl Client {
     fn is_in(&self, how: u8) -> bool {
         let mut rest = &self.got[..];
         while rest.len() > 4 {
-            let (len, is_last) = match how & MYSQL {
+            let (len, is_last) = match how & (MYSQL | MSSQL) {
+                MSSQL => {
+                    let len = u16::from_be_bytes([rest[2], rest[3]]);
+                    (usize::from(len), matches!(rest.get(8), Some(0xe3 | 0xad)))
+                }
                 0 => {
                     let word = rest[1..5].try_into().expect("four bytes");
                     let len = 1 + u32::from_be_bytes(word) as usize;
@@ -102,7 +107,7 @@ struct World {
     now: Instant,
     sessions: Sessions,
     outbox: Outbox,
-    is_mysql: bool,
+    kind: &'static str,
     targets: Vec<Target>,
     clients: BTreeMap<&'static str, Client>,
     received: usize,
@@ -118,15 +123,18 @@ impl World {
             now: Instant::now(),
             sessions: sessions.with_sources(Box::new(Nonces)),
             outbox: Outbox::new(),
-            is_mysql: how & MYSQL != 0,
+            kind: match how & (MYSQL | MSSQL) {
+                0 => "postgres",
+                MSSQL => "mssql",
+                _ => "mysql",
+            },
             targets: Vec::new(),
             clients: BTreeMap::from(clients),
             received: 0,
             is_over: false,
         };
         world.sessions.note_room(world.now, true);
-        let kind = if world.is_mysql { "mysql" } else { "postgres" };
-        let request = SessionRequest::new(kind, "connect")
+        let request = SessionRequest::new(world.kind, "connect")
             .env("HOST", "127.0.0.1")
             .env("USER", "app")
             .env("PASS", PASSWORD)
@@ -139,7 +147,7 @@ impl World {
             .map(|(key, value)| (key.as_str(), &value[..]))
             .collect();
         world.packet(Kind::AgentSessionOpen, &entries, b"");
-        if !world.is_mysql {
+        if world.kind != "mysql" {
             world.started(0);
         }
         assert_eq!(world.sessions.len(), 1);
@@ -186,9 +194,10 @@ impl World {
     }
 
     fn client_says(&mut self, id: &'static str, payload: &[u8]) {
-        let kind = match self.is_mysql {
-            true => Kind::AgentMySQLConnectionWrite,
-            false => Kind::AgentPGConnectionWrite,
+        let kind = match self.kind {
+            "mysql" => Kind::AgentMySQLConnectionWrite,
+            "mssql" => Kind::AgentMSSQLConnectionWrite,
+            _ => Kind::AgentPGConnectionWrite,
         };
         self.packet(kind, &entries(id), payload);
     }

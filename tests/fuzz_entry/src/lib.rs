@@ -87,6 +87,8 @@ targets! {
     login::postgres_login,
     login::mysql_messages,
     login::mysql_login,
+    login::mssql_messages,
+    login::mssql_login,
     login::rsa_key,
     database::database_session,
     agent::agent,

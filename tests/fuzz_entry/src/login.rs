@@ -2,6 +2,7 @@
 
 use hoop_lite::base::{ByteBuf, Secret};
 use hoop_lite::limits;
+use hoop_lite::login::mssql::{self, Encryption, Envelope};
 use hoop_lite::login::mysql::messages as mysql;
 use hoop_lite::login::postgres::messages;
 use hoop_lite::login::rsa::PublicKey;
@@ -142,6 +143,64 @@ pub fn mysql_login(bytes: &[u8]) -> bool {
     Talk::new(|packet| packet.get(4) == Some(&0xff)).run(login, &mut control, wire)
 }
 
+/// SQL Server's messages of a login: what is decoded lies inside the bytes, and what is written reads the same.
+pub fn mssql_messages(bytes: &[u8]) -> bool {
+    let mut opened = bytes.to_vec();
+    let size = Envelope::default().open(&mut opened);
+    assert!(size <= bytes.len());
+    let Some(&kind) = bytes.first() else {
+        return false;
+    };
+    let Ok(Some(message)) = mssql::packets::message(bytes, kind) else {
+        return false;
+    };
+    assert!((8..=bytes.len()).contains(&message.len) && message.body.len() <= message.len - 8);
+    let again = mssql::packets::framed(kind, &message.body);
+    let again = mssql::packets::message(&again, kind);
+    assert!(message.body.is_empty() || again.is_ok_and(|it| it.unwrap().body == message.body));
+    let body = message.body;
+    let prelogin = mssql::prelogin::rewritten(&body, 1);
+    if let Ok(prelogin) = &prelogin {
+        assert_eq!(mssql::prelogin::encryption(prelogin), Ok(Some(1)));
+        let again = mssql::prelogin::rewritten(prelogin, 1);
+        assert_eq!(again.as_ref(), Ok(prelogin));
+    }
+    let reply = mssql::reply::reply(&body);
+    assert!(reply.access.is_none_or(|at| at <= body.len() + 4));
+    let login = mssql::login7::Login7::parse(body).map(|login| check_login7(&login));
+    prelogin.is_ok() || reply != Default::default() || login.is_ok()
+}
+
+fn check_login7(login: &mssql::login7::Login7) {
+    let identity = mssql::login7::Identity {
+        user: "app",
+        password: "correct horse",
+        server: "db.example",
+        database: Some("shop"),
+        is_strict: false,
+    };
+    if let Some((written, end)) = login.rewritten(&identity) {
+        let written = written.expose();
+        assert!(end <= written.len());
+        let again = mssql::login7::Login7::parse(written.to_vec());
+        let again = again.unwrap_or_else(|_| panic!("{} is no login", written.escape_ascii()));
+        let (again, _) = again.rewritten(&identity).expect("it is the same size");
+        assert_eq!(again.expose(), written);
+    }
+}
+
+/// A login to SQL Server: control decides who speaks next and what becomes of TLS.
+pub fn mssql_login(bytes: &[u8]) -> bool {
+    let (mut control, wire) = split(bytes);
+    let byte = control.byte();
+    let wish = [Encryption::Full, Encryption::Login, Encryption::Strict][usize::from(byte % 3)];
+    let account = Account::new("app", Secret::new(PASSWORD))
+        .with_tls(SslMode::VerifyFull)
+        .with_plain_password_allowed(byte >= 128);
+    let login = Login::mssql(account, "db.example", wish);
+    Talk::new(|packet| packet.get(8) == Some(&0xaa)).run(login, &mut control, wire)
+}
+
 /// An RSA key that a MySQL server shows; what it encrypts is as long as it and differs by the seed.
 pub fn rsa_key(bytes: &[u8]) -> bool {
     let Some(key) = PublicKey::from_pem(bytes) else {
@@ -206,10 +265,13 @@ impl Talk {
             self.check(before);
             login = match step {
                 Step::Wait(login) => login,
-                Step::Dial(login) => {
+                Step::Dial(login, place) => {
                     assert!(self.from_server.is_empty());
+                    let has_name = place.is_none_or(|it| !it.host.is_empty() && it.port != 0);
+                    assert!(has_name);
                     login
                 }
+                Step::EndTls(login) => login,
                 Step::StartTls(login, _) => {
                     assert!(self.from_server.is_empty());
                     is_securing = true;
@@ -251,8 +313,11 @@ impl Talk {
     fn check(&self, before: usize) {
         for packet in &self.packets[before..] {
             assert!(!packet.is_empty());
-            let mut windows = packet.windows(PASSWORD.len());
-            assert!(!windows.any(|window| window == PASSWORD));
+            let wide: Vec<u8> = PASSWORD.iter().flat_map(|byte| [*byte, 0]).collect();
+            let hidden: Vec<u8> = wide.iter().map(|byte| byte.rotate_left(4) ^ 0xa5).collect();
+            for form in [PASSWORD, &wide, &hidden] {
+                assert!(!packet.windows(form.len()).any(|window| window == form));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use crate::identity::Identity;
-use crate::{Security, mysql, postgres};
+use crate::{Security, mssql, mysql, postgres};
 
 /// A server's certificate, and the authority that signed it.
 #[derive(Clone)]
@@ -40,6 +40,8 @@ pub enum Speaker {
     Postgres(postgres::Server),
     /// MySQL.
     Mysql(mysql::Server),
+    /// SQL Server.
+    Mssql(mssql::Server),
 }
 
 /// One connection.
@@ -50,6 +52,11 @@ pub struct Secure {
     pub greeting: Vec<u8>,
     certificate: Certificate,
     tls: Option<ServerConnection>,
+    /// The handshake lies in SQL Server's packets.
+    envelope: Option<Envelope>,
+    /// The beginning of one of its records.
+    record: Vec<u8>,
+    has_been_secure: bool,
     /// TLS that can't go on: nothing is said any more.
     pub is_broken: bool,
     /// The other side said goodbye within TLS.
@@ -64,6 +71,9 @@ impl Secure {
             greeting: Vec::new(),
             certificate: certificate.clone(),
             tls: None,
+            envelope: None,
+            record: Vec::new(),
+            has_been_secure: false,
             is_broken: false,
             has_heard_goodbye: false,
         }
@@ -71,13 +81,20 @@ impl Secure {
 
     /// What goes out for `bytes` that came in.
     pub fn receive(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if let Speaker::Mssql(server) = &mut self.speaker
+            && server.begins_with_tls()
+            && !server.is_secure
+            && bytes.first() == Some(&TLS_HANDSHAKE)
+        {
+            server.is_secure = true;
+            self.begin_tls();
+        }
         if self.tls.is_none() {
             let (plain, rest) = bytes.split_at(self.plain_part(bytes));
             let greeting = std::mem::take(&mut self.greeting);
             let out = [greeting, self.hear(plain)].concat();
             if self.wants_tls(&out) {
-                let tls = ServerConnection::new(self.certificate.config.clone());
-                self.tls = Some(tls.expect("a configuration"));
+                self.begin_tls();
             }
             return [out, self.receive_tls(rest)].concat();
         }
@@ -106,7 +123,13 @@ impl Secure {
 
     /// TLS was begun.
     pub fn is_secure(&self) -> bool {
-        self.tls.is_some()
+        self.has_been_secure
+    }
+
+    fn begin_tls(&mut self) {
+        let tls = ServerConnection::new(self.certificate.config.clone());
+        self.tls = Some(tls.expect("a configuration"));
+        self.has_been_secure = true;
     }
 
     /// Its TLS went on with what an earlier connection had agreed.
@@ -119,7 +142,7 @@ impl Secure {
     pub fn postgres(&self) -> &postgres::Heard {
         match &self.speaker {
             Speaker::Postgres(server) => &server.heard,
-            Speaker::Mysql(_) => panic!("not this one"),
+            Speaker::Mysql(_) | Speaker::Mssql(_) => panic!("not this one"),
         }
     }
 
@@ -129,12 +152,79 @@ impl Secure {
             || match &self.speaker {
                 Speaker::Postgres(server) => server.is_over(),
                 Speaker::Mysql(server) => server.is_over(),
+                Speaker::Mssql(server) => server.is_over(),
             }
+    }
+
+    /// SQL Server's TLS leaves its packets, and ends, within a read.
+    fn receive_records(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for byte in bytes {
+            let Some(byte) = (match &mut self.envelope {
+                Some(envelope) => envelope.open(*byte),
+                None => Some(*byte),
+            }) else {
+                continue;
+            };
+            if self.tls.is_none() {
+                out.extend(self.hear(&[byte]));
+                continue;
+            }
+            self.record.push(byte);
+            if let [_, _, _, high, low, ..] = self.record[..]
+                && self.record.len() == 5 + usize::from(u16::from_be_bytes([high, low]))
+            {
+                let record = std::mem::take(&mut self.record);
+                let words = self.receive_record(&record);
+                match self.envelope {
+                    Some(_) if !words.is_empty() => out.extend(mssql::framed(0x12, &words, 4088)),
+                    _ => out.extend(words),
+                }
+                if self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking()) {
+                    self.envelope = None;
+                }
+            }
+        }
+        out
+    }
+
+    fn receive_record(&mut self, mut record: &[u8]) -> Vec<u8> {
+        let Some(tls) = &mut self.tls else {
+            return Vec::new();
+        };
+        while !record.is_empty() {
+            tls.read_tls(&mut record).expect("memory");
+            match tls.process_new_packets() {
+                Ok(state) => self.has_heard_goodbye |= state.peer_has_closed(),
+                Err(_) => {
+                    self.is_broken = true;
+                    return self.written();
+                }
+            }
+        }
+        let mut plain = Vec::new();
+        let _ = tls.reader().read_to_end(&mut plain);
+        let answer = self.hear(&plain);
+        if let Speaker::Mssql(server) = &self.speaker
+            && server.ends_tls()
+        {
+            let words = self.written();
+            self.tls = None;
+            return [words, answer].concat();
+        }
+        if let Some(tls) = &mut self.tls {
+            tls.set_buffer_limit(None);
+            tls.writer().write_all(&answer).expect("room");
+        }
+        self.written()
     }
 
     fn receive_tls(&mut self, mut bytes: &[u8]) -> Vec<u8> {
         if self.tls.is_none() || self.is_broken {
             return Vec::new();
+        }
+        if let Speaker::Mssql(_) = &self.speaker {
+            return self.receive_records(bytes);
         }
         while !bytes.is_empty() {
             let Some(tls) = &mut self.tls else { break };
@@ -171,6 +261,7 @@ impl Secure {
         match &mut self.speaker {
             Speaker::Postgres(server) => server.receive(bytes),
             Speaker::Mysql(server) => server.receive(bytes),
+            Speaker::Mssql(server) => server.receive(bytes),
         }
     }
 
@@ -195,6 +286,40 @@ impl Secure {
                 }
                 wants
             }
+            Speaker::Mssql(server) => {
+                let wants = server.wants_tls();
+                if wants {
+                    server.is_secure = true;
+                    self.envelope = Some(Envelope::default());
+                }
+                wants
+            }
         }
+    }
+}
+
+/// How TLS begins.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Takes packets off.
+#[derive(Default)]
+struct Envelope {
+    header: Vec<u8>,
+    left: usize,
+}
+
+impl Envelope {
+    fn open(&mut self, byte: u8) -> Option<u8> {
+        if self.left > 0 {
+            self.left -= 1;
+            return Some(byte);
+        }
+        self.header.push(byte);
+        if let [kind, _, high, low, _, _, _, _] = self.header[..] {
+            assert_eq!(kind, 0x12, "a packet of a handshake");
+            self.left = usize::from(u16::from_be_bytes([high, low])) - 8;
+            self.header.clear();
+        }
+        None
     }
 }

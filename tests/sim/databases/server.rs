@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use loopback_gateway::{mysql, postgres};
+use loopback_gateway::{mssql, mysql, postgres};
 
 use super::{Client, Dialect, Key, password};
 use crate::content::Content;
@@ -52,6 +52,7 @@ impl Mood {
 enum Speaker {
     Postgres(postgres::Server),
     Mysql(mysql::Server),
+    Mssql(mssql::Server),
 }
 
 pub struct Server {
@@ -110,6 +111,7 @@ impl Server {
                 waiting = greeting;
                 Speaker::Mysql(server)
             }
+            Dialect::Mssql => Speaker::Mssql(mssql_server(dice)),
         };
         let mut server = Self {
             sid,
@@ -177,10 +179,12 @@ impl Server {
         let out = match &mut self.speaker {
             Speaker::Postgres(server) => server.receive(bytes),
             Speaker::Mysql(server) => server.receive(bytes),
+            Speaker::Mssql(server) => server.receive(bytes),
         };
         let is_in = match self.speaker {
             Speaker::Postgres(_) => out.ends_with(b"Z\0\0\0\x05I"),
             Speaker::Mysql(_) => out.ends_with(b"\0\0\0\x02\0\0\0"),
+            Speaker::Mssql(_) => out.get(8) == Some(&0xe3),
         };
         self.look();
         self.say(dice, &out);
@@ -194,6 +198,7 @@ impl Server {
         let is_over = match &self.speaker {
             Speaker::Postgres(server) => server.is_over(),
             Speaker::Mysql(server) => server.is_over(),
+            Speaker::Mssql(server) => server.is_over(),
         };
         if is_over && !self.is_deaf {
             self.end = Some(End::Fin);
@@ -214,6 +219,7 @@ impl Server {
                 database.map(|(_, value)| value.clone())
             }
             Speaker::Mysql(server) => server.heard.database.clone(),
+            Speaker::Mssql(server) => server.heard.texts.get(7).cloned(),
         };
         if let Some(name) = name {
             assert!(!self.is_errand, "an errand logs in");
@@ -233,6 +239,8 @@ impl Server {
         let goodbye: &[u8] = match self.speaker {
             Speaker::Postgres(_) => b"X\0\0\0\x04",
             Speaker::Mysql(_) => b"\x01\0\0\0\x01",
+            // Its clients have no word for it.
+            Speaker::Mssql(_) => b"no goodbye",
         };
         if client.has_said_goodbye && client.heard.ends_with(goodbye) {
             self.end.get_or_insert(End::Fin);
@@ -255,6 +263,7 @@ impl Server {
                 out.push(1);
                 out.extend(text);
             }
+            (Speaker::Mssql(_), true) => out = mssql::framed(4, &text, 4088),
             (_, false) => out = text,
         }
         let before = self.waiting.len();
@@ -320,6 +329,26 @@ fn postgres_method(dice: &mut Dice) -> postgres::Method {
         2 => postgres::Method::Scram(dice.pick(&[1, 2, 300])),
         _ => postgres::Method::OtherSasl,
     }
+}
+
+fn mssql_server(dice: &mut Dice) -> mssql::Server {
+    let mut conduct = mssql::Conduct::new(mssql::encryption::NONE);
+    conduct.password = match dice.chance(50) {
+        true => "another".to_owned(),
+        false => password(),
+    };
+    conduct.dies_at = dice.pick(&[
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        Some(0),
+        Some(1),
+        Some(2),
+    ]);
+    mssql::Server::new(conduct)
 }
 
 fn mysql_server(dice: &mut Dice) -> (mysql::Server, Vec<u8>) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use hoop_lite::limits;
 use hoop_lite::session::{Channel, EXIT_INTERNAL, Report, TargetId, Where};
 
-use super::Dialect;
 use super::server::{Mood, Server};
+use super::{Dialect, LOOPBACK};
 use crate::model::State;
 use crate::net::{End, Outcome};
 use crate::world::{Event, World};
@@ -26,7 +26,9 @@ impl World {
             Where::Name { host, .. } => {
                 let sid = host.strip_prefix("database-");
                 let sid = sid.and_then(|sid| sid.strip_suffix(".example"));
-                sid.map(|sid| sid.parse().expect("a session"))
+                let sid = sid.map(|sid| sid.parse().expect("a session"));
+                let address = host.parse().map(|address: Ipv4Addr| u32::from(address));
+                sid.or_else(|| Some(address.ok()? & !LOOPBACK))
             }
             Where::Peer(peer) => {
                 let sid = self.peers.get(peer);

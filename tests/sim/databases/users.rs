@@ -1,6 +1,6 @@
 //! What clients of databases do: they send early, in pieces, cancel, say goodbye, or just leave.
 
-use loopback_gateway::{mysql, postgres};
+use loopback_gateway::{mssql, mysql, postgres};
 
 use super::{Client, Dialect, Key};
 use crate::content::Content;
@@ -77,6 +77,9 @@ impl World {
                 client.open(&postgres::startup(version, &names));
             }
         }
+        if dialect == Dialect::Mssql {
+            client.open(&mssql::prelogin());
+        }
         self.model.databases.clients.insert(key, client);
         match dialect == Dialect::Mysql || self.dice.chance(200) {
             true => self.send_to_database(key, &[]),
@@ -100,6 +103,19 @@ impl World {
             }
             return;
         }
+        let is_first = client.dialect == Dialect::Mssql && client.opening.len() == 1;
+        if is_first && client.unsent.is_empty() {
+            // It takes its turn, too.
+            if client.is_answered() {
+                let login = mssql::Login7 {
+                    database: format!("of{}", key.1),
+                    ..mssql::Login7::default()
+                };
+                let payload = self.dice.pick(&[4088, 4088, 100]);
+                client.open(&login.encoded(payload));
+            }
+            return;
+        }
         if !client.unsent.is_empty() {
             let whole = client.unsent.len();
             let size = match self.dice.chance(700) {
@@ -108,7 +124,7 @@ impl World {
             };
             let mut bytes: Vec<u8> = client.unsent.drain(..size).collect();
             // Some do not wait for an answer.
-            if size == whole && !client.is_cancel && self.dice.chance(150) {
+            if size == whole && !client.is_cancel && !is_first && self.dice.chance(150) {
                 bytes.extend(self.words(key));
             }
             return self.send_to_database(key, &bytes);
@@ -132,12 +148,14 @@ impl World {
             .get_mut(&key)
             .expect("a client");
         let mut bytes = Vec::new();
-        if self.dice.chance(30) && client.is_in() {
+        let goodbye: &[u8] = match client.dialect {
+            Dialect::Postgres => b"X\0\0\0\x04",
+            Dialect::Mysql => b"\x01\0\0\0\x01",
+            Dialect::Mssql => b"",
+        };
+        if self.dice.chance(30) && client.is_in() && !goodbye.is_empty() {
             client.has_said_goodbye = true;
-            return match client.dialect {
-                Dialect::Postgres => b"X\0\0\0\x04".to_vec(),
-                Dialect::Mysql => b"\x01\0\0\0\x01".to_vec(),
-            };
+            return goodbye.to_vec();
         }
         for _ in 0..self.dice.pick(&[1, 1, 1, 5]) {
             let most = self.dice.pick(&[500, 5_000, 60_000, 100_000]);
@@ -151,6 +169,7 @@ impl World {
                     bytes.extend([len[0], len[1], len[2], 0, 3]);
                     bytes.extend(text);
                 }
+                (Dialect::Mssql, true) => bytes.extend(mssql::framed(1, &text, 4088)),
                 (_, false) => bytes.extend(text),
             }
         }
@@ -164,6 +183,7 @@ impl World {
         let kind = match client.dialect {
             Dialect::Postgres => "AgentPGConnectionWrite",
             Dialect::Mysql => "AgentMySQLConnectionWrite",
+            Dialect::Mssql => "AgentMSSQLConnectionWrite",
         };
         let id = number.to_string();
         let spec = [(packets::CONNECTION_ID, id.as_bytes())];
@@ -173,7 +193,10 @@ impl World {
 
     /// What a session of a database is opened as.
     pub fn database_service(&mut self) -> Service {
-        Service::Native(self.dice.pick(&[Dialect::Postgres, Dialect::Mysql]))
+        Service::Native(
+            self.dice
+                .pick(&[Dialect::Postgres, Dialect::Mysql, Dialect::Mssql]),
+        )
     }
 }
 

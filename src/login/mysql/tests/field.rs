@@ -24,7 +24,7 @@ fn a_server_without_tls_gets_the_password_under_its_key_where_the_operator_allow
         for piece in [1, 7, usize::MAX] {
             let world = World::new(with_rsa(), uncached(favourite, plugin));
             let world = world.login_with(&client_response(), piece);
-            assert!(!world.relay().has_trusted_blindly(), "{plugin}");
+            assert!(world.relay().blind_trust().is_none(), "{plugin}");
             assert_eq!(world.packets.len(), 2);
         }
     }
@@ -37,7 +37,7 @@ fn a_key_is_asked_for_by_nobody_who_has_tls_or_no_leave() {
     let mut conduct = uncached(CACHING, CACHING);
     (conduct.has_tls, conduct.key) = (true, None);
     let world = World::new(with_rsa().with_tls(SslMode::Prefer), conduct).login();
-    assert!(world.relay().has_trusted_blindly());
+    assert!(world.relay().blind_trust().is_some());
     let conduct = uncached(CACHING, "mysql_clear_password");
     let refused = World::new(with_rsa(), conduct).login();
     assert!(refused.error().2.contains("which needs TLS"));
@@ -158,7 +158,7 @@ fn whoever_gives_a_password_to_an_unknown_certificate_says_so() {
         let mut conduct = uncached(NATIVE, plugin);
         conduct.has_tls = true;
         let world = World::new(account().with_tls(mode), conduct).login();
-        assert_eq!(world.relay().has_trusted_blindly(), is_blind, "{plugin}");
+        assert_eq!(world.relay().blind_trust().is_some(), is_blind, "{plugin}");
     }
 }
 
