@@ -77,7 +77,7 @@ fn fetched(
 /// Checks the address, where that is done.
 fn probe(key: SessionKey, session: &mut Session, turn: &mut Turn<'_>) -> Admission {
     let about = &session.about;
-    let Some(place) = about.place.clone().filter(|_| about.protocol.is_probed) else {
+    let Some(place) = about.place.clone().filter(|_| about.is_probed()) else {
         return Admission::Opens;
     };
     let owner = Owner::Probe(key, Box::default());

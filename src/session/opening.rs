@@ -120,6 +120,7 @@ impl Wish {
             service: None,
             is_warned: Cell::new(false),
             tickets: Rc::default(),
+            found: Rc::default(),
         };
         let pending = plan.map(|plan| {
             let pending = Pending {
