@@ -5,10 +5,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{fmt, io};
 
 use super::names::SessionKey;
 use super::output::Where;
@@ -38,11 +38,6 @@ pub trait Sources {
     /// Seconds since 1970.
     fn clock(&self) -> u64 {
         0
-    }
-
-    /// A small regular file of the agent's host; it is never waited for.
-    fn file(&mut self, _path: &str) -> io::Result<Vec<u8>> {
-        Err(io::ErrorKind::NotFound.into())
     }
 }
 

@@ -3,7 +3,6 @@
 //! Files that everybody needs are read again only when they have changed.
 
 use std::ffi::OsString;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -74,10 +73,6 @@ impl Sources for System {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs())
-    }
-
-    fn file(&mut self, path: &str) -> io::Result<Vec<u8>> {
-        files::read_again(path)
     }
 }
 

@@ -188,8 +188,9 @@ fn a_dead_store_and_one_that_can_not_be_dialled_are_told() {
         !is_open && text.contains("Vault can't be reached"),
         "{text}"
     );
+    world.closes();
     world.open("t", referring());
-    let _ = (world.closes(), world.dialled());
+    world.dialled();
     world.wait(limits::STORE_DIAL_MAX);
     let (is_open, text) = outcome(&mut world);
     assert!(
@@ -227,6 +228,7 @@ fn sixteen_fetch_at_once_and_the_others_wait_in_order_with_their_time_running() 
     );
     world.sessions.end_all(world.now, "the test");
     assert_eq!(world.sessions.held_bytes(), 0);
+    world.closes();
     world.open("again", referring());
     asked(&mut world);
 }
