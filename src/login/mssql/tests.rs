@@ -498,7 +498,10 @@ fn a_refusal_waits_until_the_client_listens() {
         assert_eq!(world.error(), (6005, stopping.text.to_string()));
         let answer = options(&world.packets[0][8..]);
         let tokens: Vec<u8> = answer.iter().map(|(token, _)| *token).collect();
-        assert_eq!((&tokens[..], &answer[1].1[..]), (&[0, 1, 2, 3, 4][..], &[2][..]));
+        assert_eq!(
+            (&tokens[..], &answer[1].1[..]),
+            (&[0, 1, 2, 3, 4][..], &[2][..])
+        );
         assert_eq!(world.refusal(), &stopping);
         assert_eq!(world.packets.len(), 2);
     }
