@@ -27,6 +27,7 @@ mod plaintext;
 mod policy;
 mod proxy;
 mod revocation;
+mod secrets;
 mod separation;
 mod shutdown;
 mod sql_server;
