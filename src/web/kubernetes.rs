@@ -58,20 +58,19 @@ pub struct Cluster {
 impl Cluster {
     /// By the connection's variables.
     pub fn of(wanted: &Wanted<'_>) -> Result<Self, SiteError> {
-        if wanted.get("EKS_CLUSTER").is_some() {
-            return Err(SiteError::new(
-                "this agent does not fetch tokens for EKS_CLUSTER: remove that variable and give \
-                 KUBERNETES_CLUSTER_URL and KUBERNETES_BEARER_TOKEN, or use another agent for this connection",
-            ));
-        }
         let url = wanted.get("KUBERNETES_CLUSTER_URL");
         let is_insecure = wanted.is_true("KUBERNETES_INSECURE_SKIP_VERIFY");
         let url = url.unwrap_or(CLUSTER_URL.as_bytes());
         let mut site = Site::at("KUBERNETES_CLUSTER_URL", url, is_insecure)?;
         let is_own_cluster =
             site.url.authority == CLUSTER_URL[b"https://".len()..] && site.url.is_tls;
+        site.is_cluster = true;
         site.inject_all(wanted)?;
+        // Amazon's clusters take tokens that the agent makes: each request brings the one of its time, too.
+        let is_amazons = wanted.get("EKS_CLUSTER").is_some();
+        let is_own_cluster = is_own_cluster && !is_amazons;
         match wanted.get("KUBERNETES_BEARER_TOKEN") {
+            _ if is_amazons => site.bring_pods_token(),
             Some(token) => site.inject("Authorization", bearer(token)?)?,
             None if is_own_cluster => site.bring_pods_token(),
             None => return Err(no_token()),
@@ -86,6 +85,22 @@ impl Cluster {
 /// Neither the connection nor the agent's pod has one.
 pub fn no_token() -> SiteError {
     SiteError::new("missing required environment for connection [KUBERNETES_BEARER_TOKEN]")
+}
+
+/// Whether what is asked for comes for as long as somebody listens.
+pub(super) fn is_followed(target: &[u8]) -> bool {
+    let mut halves = target.splitn(2, |byte| *byte == b'?');
+    let path = halves.next().unwrap_or_default();
+    let query = halves.next().unwrap_or_default();
+    let follows = |part: &[u8]| {
+        let mut halves = part.splitn(2, |byte| *byte == b'=');
+        let name = halves.next().unwrap_or_default();
+        let value = halves.next().unwrap_or_default();
+        matches!(name, b"watch" | b"follow") && !matches!(value, b"false" | b"0")
+    };
+    // The older way to watch.
+    let is_watched = path.windows(7).any(|piece| piece == b"/watch/");
+    is_watched || query.split(|byte| *byte == b'&').any(follows)
 }
 
 /// The header's value; `Bearer` stands in front of a token once.
@@ -190,6 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_followed_has_no_end() {
+        for (target, is_one) in [
+            ("/api/v1/pods?watch=true&resourceVersion=9", true),
+            ("/api/v1/namespaces/x/pods/p/log?container=c&follow=1", true),
+            ("/api/v1/watch/pods", true),
+            ("/api/v1/pods?watch=false", false),
+            ("/api/v1/pods?x=watch=true", false),
+            ("/api/v1/pods/watch", false),
+            ("/openapi/v2", false),
+        ] {
+            assert_eq!(is_followed(target.as_bytes()), is_one, "{target}");
+        }
+    }
+
+    #[test]
     fn an_account_is_what_its_files_hold() {
         let account =
             |token: Option<&[u8]>| ServiceAccount::new(token.map(<[u8]>::to_vec), Some(vec![b'P']));
@@ -204,7 +234,6 @@ mod tests {
     #[test]
     fn what_is_no_cluster_is_refused_without_its_values() {
         for (name, value) in [
-            ("EKS_CLUSTER", "s3cret"),
             ("KUBERNETES_BEARER_TOKEN", "s3\r\ncret"),
             ("KUBERNETES_CLUSTER_URL", "s3cret"),
         ] {

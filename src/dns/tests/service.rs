@@ -136,7 +136,7 @@ fn a_host_that_is_none_is_left_out_and_no_pointer_is_followed_for_ever() {
         srv(1, b"\xc0\xff"),
         srv(1, &[0xc0, 12, 0]),
         srv(1, &wire("with space.db.example")),
-        srv(1, &wire(&"x.".repeat(130)).split_last().unwrap().1.to_vec()),
+        srv(1, wire(&"x.".repeat(130)).split_last().unwrap().1),
         b"\0\0\0\0".to_vec(),
     ];
     // One that points to itself: 18 bytes of head and fixed part stand before it.
