@@ -312,6 +312,7 @@ impl<'a> Conversation<'a> {
                 Step::Passed(relay) => return self.relay(relay),
                 Step::Errand(key) => return self.cancel(&key),
                 Step::Refused(refusal) => return Ok(format!("refused: {}", refusal.text)),
+                Step::LookUp(..) | Step::Ended => return Ok("not in these dialects".to_owned()),
             };
         }
     }
@@ -338,7 +339,7 @@ impl<'a> Conversation<'a> {
             return Ok(step);
         };
         let limit = match login.waits_for() {
-            Waits::Client => limits::LOGIN_CLIENT_TIMEOUT,
+            Waits::Client | Waits::Idle => limits::LOGIN_CLIENT_TIMEOUT,
             Waits::Server => limits::LOGIN_SERVER_TIMEOUT,
             Waits::Turn => {
                 self.keys.work();

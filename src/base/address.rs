@@ -5,6 +5,24 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use crate::base::near::is_near;
 
+/// A host, without brackets, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Name or literal address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+/// Where a service is by its name (RFC 2782), and what goes with that.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// The hosts that serve it, in the order in which they are to be tried.
+    pub hosts: Vec<Address>,
+    /// What the text under its own name says.
+    pub text: String,
+}
+
 /// The gateway's host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayAddress {

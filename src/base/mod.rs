@@ -15,7 +15,7 @@ pub mod terminal_size;
 pub mod timers;
 pub mod trust;
 
-pub use address::{AddressError, GatewayAddress};
+pub use address::{Address, AddressError, GatewayAddress, Service};
 pub use bytebuf::ByteBuf;
 pub use chunks::{Chunks, Pieces};
 pub use client_env::ClientEnv;

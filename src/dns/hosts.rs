@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::lookup::take_turns;
+use super::answer::take_turns;
 
 /// The addresses of `name`: IPv6 and IPv4 taking turns, each in the order of the lines. A last dot of
 /// the name makes no difference, as in Go.

@@ -7,19 +7,20 @@
 //! ```
 //!
 //! A family that fails is no failure while the other has addresses: many servers answer AAAA with
-//! NXDOMAIN, an error, or never. Servers are asked in their order, since the first one may be the only
+//! NXDOMAIN, an error, or never. A service is looked up in the same way: its hosts (SRV) and its text (TXT)
+//! are the two families; there need be no text, but its server must say so. Servers are asked in their order, since the first one may be the only
 //! one that knows the inner names; one that is dead costs a second.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
+use super::answer::{Answer, FAMILIES, Record, Sought, addresses, read, service};
 use super::error::LookupError;
 use super::message::{Question, RecordType, Reply};
 use super::resolv_conf::ResolvConf;
 
-/// Families asked for; IPv6 is tried first (RFC 8305, section 4).
-const FAMILIES: [RecordType; 2] = [RecordType::AAAA, RecordType::A];
+/// Under which name of its own domain a service has its hosts.
+const SERVICE: &str = "_mongodb._tcp";
 /// After this long without an answer the next server is asked, too.
 const NEXT_SERVER_AFTER: Duration = Duration::from_secs(1);
 /// Once one family has addresses, the other one gets this long. RFC 8305 says 50 ms, which a far server
@@ -30,8 +31,6 @@ const OTHER_FAMILY_WAIT: Duration = Duration::from_millis(200);
 const NO_NAME_WAIT: Duration = Duration::from_secs(1);
 /// TCP that is swallowed must not cost the addresses that came before.
 const STREAM_WAIT: Duration = Duration::from_secs(2);
-/// Addresses kept of one name: nobody would try more.
-pub(super) const ADDRESSES_MAX: usize = 16;
 
 /// Something to be sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,9 +65,9 @@ enum Knowledge {
     /// An answer was too large; the rest of it comes over TCP, and these came before.
     Streaming {
         bytes: Vec<u8>,
-        known: Vec<IpAddr>,
+        known: Vec<Record>,
     },
-    Found(Vec<IpAddr>),
+    Found(Vec<Record>),
     /// The name exists, but has no address of this family.
     Nothing,
     NoName,
@@ -88,6 +87,7 @@ struct Asked {
 
 /// See the module.
 pub struct Lookup {
+    sought: Sought,
     conf: ResolvConf,
     next_id: fn() -> u16,
     candidates: VecDeque<String>,
@@ -97,14 +97,31 @@ pub struct Lookup {
     /// A candidate failed otherwise than by not being there.
     has_failed: bool,
     sends: VecDeque<Send>,
-    outcome: Option<Result<Vec<IpAddr>, LookupError>>,
+    outcome: Option<Result<Answer, LookupError>>,
 }
 
 impl Lookup {
-    /// Asks for `name` at once; `next_id` gives numbers that nobody can guess.
+    /// Asks for the addresses of `name` at once; `next_id` gives numbers that nobody can guess.
     pub fn new(now: Instant, conf: ResolvConf, name: &str, next_id: fn() -> u16) -> Self {
+        let candidates = conf.candidates(name);
+        Self::begin(now, (Sought::Addresses, candidates), conf, next_id)
+    }
+
+    /// Asks for the hosts of the service of this name, which is absolute.
+    pub fn service(now: Instant, conf: ResolvConf, name: &str, next_id: fn() -> u16) -> Self {
+        let name = name.trim_end_matches('.').to_ascii_lowercase();
+        Self::begin(now, (Sought::Service, vec![name]), conf, next_id)
+    }
+
+    fn begin(
+        now: Instant,
+        (sought, candidates): (Sought, Vec<String>),
+        conf: ResolvConf,
+        next_id: fn() -> u16,
+    ) -> Self {
         let mut lookup = Self {
-            candidates: conf.candidates(name).into(),
+            sought,
+            candidates: candidates.into(),
             conf,
             next_id,
             asked: None,
@@ -122,9 +139,13 @@ impl Lookup {
         self.sends.pop_front()
     }
 
-    /// Ends with these addresses, IPv6 and IPv4 taking turns, never none; or with the reason why not.
-    pub fn outcome(&self) -> Option<&Result<Vec<IpAddr>, LookupError>> {
+    /// Ends with this, or with the reason why not.
+    pub fn outcome(&self) -> Option<&Result<Answer, LookupError>> {
         self.outcome.as_ref()
+    }
+
+    pub(super) fn sought(&self) -> Sought {
+        self.sought
     }
 
     /// Who is asked.
@@ -141,11 +162,11 @@ impl Lookup {
 
     /// A datagram came from a server.
     pub fn received(&mut self, now: Instant, server: usize, bytes: &[u8]) {
-        for family in 0..FAMILIES.len() {
+        for family in 0..FAMILIES {
             if let Some(asked) = self.open(family)
                 && let Some(reply) = asked.question.read(bytes)
             {
-                self.answered(now, family, server, &reply);
+                self.answered(now, family, (server, bytes), &reply);
                 return self.conclude(now);
             }
         }
@@ -154,7 +175,7 @@ impl Lookup {
     /// A server can't be reached by datagram.
     pub fn server_failed(&mut self, now: Instant, server: usize) {
         let count = self.conf.servers.len();
-        for family in 0..FAMILIES.len() {
+        for family in 0..FAMILIES {
             if let Some(asked) = self.open(family)
                 && asked.sent % count == (server + 1) % count
             {
@@ -183,7 +204,10 @@ impl Lookup {
             return;
         };
         let found = match question.read(message) {
-            Some(Reply::Records(records)) => Some(addresses(FAMILIES[family], &records)),
+            Some(Reply::Records(records)) => {
+                let record_type = self.sought.families()[family];
+                Some(read(record_type, message, &records))
+            }
             _ => None,
         };
         self.stream_ended(now, family, found);
@@ -196,7 +220,7 @@ impl Lookup {
 
     /// Goes on to the next server, or to the next candidate, where patience has ended.
     pub fn handle_timeout(&mut self, now: Instant) {
-        for family in 0..FAMILIES.len() {
+        for family in 0..FAMILIES {
             let Some(asked) = self.asked.as_mut().map(|asked| &mut asked[family]) else {
                 return;
             };
@@ -218,9 +242,13 @@ impl Lookup {
 
     fn next_candidate(&mut self, now: Instant) {
         while let Some(name) = self.candidates.pop_front() {
-            let asked = FAMILIES.map(|record_type| {
+            let asked = self.sought.families().map(|record_type| {
+                let name = match record_type {
+                    RecordType::SRV => &[SERVICE, ".", &name].concat(),
+                    _ => &name,
+                };
                 Some(Asked {
-                    question: Question::new((self.next_id)(), &name, record_type)?,
+                    question: Question::new((self.next_id)(), name, record_type)?,
                     state: Knowledge::Asking,
                     sent: 0,
                     failed: 0,
@@ -268,28 +296,34 @@ impl Lookup {
         self.conf.attempts * self.conf.servers.len()
     }
 
-    fn answered(&mut self, now: Instant, family: usize, server: usize, reply: &Reply<'_>) {
-        let record_type = FAMILIES[family];
+    fn answered(
+        &mut self,
+        now: Instant,
+        family: usize,
+        (server, message): (usize, &[u8]),
+        reply: &Reply<'_>,
+    ) {
+        let record_type = self.sought.families()[family];
         let Some(asked) = self.open(family) else {
             return;
         };
         asked.next_at = None;
         match reply {
-            Reply::Records(records) => asked.state = found(addresses(record_type, records)),
+            Reply::Records(records) => asked.state = found(read(record_type, message, records)),
             Reply::NoName => asked.state = Knowledge::NoName,
             Reply::Failure => self.failed(now, family),
             Reply::Truncated(records) => {
                 asked.state = Knowledge::Streaming {
                     bytes: Vec::new(),
-                    known: addresses(record_type, records),
+                    known: read(record_type, message, records),
                 };
                 asked.next_at = Some(now + STREAM_WAIT);
-                let message = asked.question.encode();
-                let length = u16::try_from(message.len()).unwrap_or(0).to_be_bytes();
+                let question = asked.question.encode();
+                let length = u16::try_from(question.len()).unwrap_or(0).to_be_bytes();
                 self.sends.push_back(Send::Stream {
                     server,
                     family,
-                    bytes: [&length, &message[..]].concat(),
+                    bytes: [&length, &question[..]].concat(),
                 });
             }
         }
@@ -311,7 +345,7 @@ impl Lookup {
     }
 
     /// Over TCP the answer came, or it did not and what came before must do.
-    fn stream_ended(&mut self, now: Instant, family: usize, answer: Option<Vec<IpAddr>>) {
+    fn stream_ended(&mut self, now: Instant, family: usize, answer: Option<Vec<Record>>) {
         let Some(asked) = self.asked.as_mut().map(|asked| &mut asked[family]) else {
             return;
         };
@@ -322,7 +356,7 @@ impl Lookup {
         asked.next_at = None;
         self.sends.push_back(Send::CloseStream { family });
         match answer {
-            Some(addresses) => asked.state = found(addresses),
+            Some(records) => asked.state = found(records),
             None if known.is_empty() => {
                 asked.state = Knowledge::Asking;
                 self.failed(now, family);
@@ -337,7 +371,9 @@ impl Lookup {
         let Some(asked) = &mut self.asked else {
             return;
         };
-        for asked in &*asked {
+        // A name that has one family of addresses will do; a service is known by both.
+        let needs_one = self.sought == Sought::Addresses;
+        for asked in asked.iter().filter(|_| needs_one) {
             let wait = match asked.state {
                 Knowledge::Found(_) => OTHER_FAMILY_WAIT,
                 Knowledge::NoName => NO_NAME_WAIT,
@@ -359,13 +395,20 @@ impl Lookup {
         let is_uncertain = asked
             .iter()
             .any(|a| a.is_open() || matches!(a.state, Knowledge::Failed));
-        let [v6, v4] = asked.each_mut().map(Asked::take_addresses);
-        if v6.is_empty() && v4.is_empty() {
-            self.has_failed |= is_uncertain && !is_nowhere;
-            return self.next_candidate(now);
+        let answer = match (self.sought, asked.each_mut().map(Asked::take_records)) {
+            (Sought::Service, [hosts, text]) => service(hosts, text).filter(|_| !is_uncertain),
+            (Sought::Addresses, [v6, v4]) => addresses(&v6, &v4),
+        };
+        match answer {
+            Some(answer) => {
+                self.asked = None;
+                self.outcome = Some(Ok(answer));
+            }
+            None => {
+                self.has_failed |= is_uncertain && (!is_nowhere || !needs_one);
+                self.next_candidate(now);
+            }
         }
-        self.asked = None;
-        self.outcome = Some(Ok(take_turns(&v6, &v4)));
     }
 }
 
@@ -374,44 +417,17 @@ impl Asked {
         matches!(self.state, Knowledge::Asking | Knowledge::Streaming { .. })
     }
 
-    fn take_addresses(&mut self) -> Vec<IpAddr> {
+    fn take_records(&mut self) -> Vec<Record> {
         match &mut self.state {
-            Knowledge::Found(addresses)
-            | Knowledge::Streaming {
-                known: addresses, ..
-            } => std::mem::take(addresses),
+            Knowledge::Found(known) | Knowledge::Streaming { known, .. } => std::mem::take(known),
             _ => Vec::new(),
         }
     }
 }
 
-fn found(addresses: Vec<IpAddr>) -> Knowledge {
-    match addresses.is_empty() {
+fn found(records: Vec<Record>) -> Knowledge {
+    match records.is_empty() {
         true => Knowledge::Nothing,
-        false => Knowledge::Found(addresses),
+        false => Knowledge::Found(records),
     }
-}
-
-fn addresses(record_type: RecordType, records: &[&[u8]]) -> Vec<IpAddr> {
-    let address = |data: &&[u8]| -> Option<IpAddr> {
-        match record_type {
-            RecordType::A => Some(Ipv4Addr::from(<[u8; 4]>::try_from(*data).ok()?).into()),
-            _ => Some(Ipv6Addr::from(<[u8; 16]>::try_from(*data).ok()?).into()),
-        }
-    };
-    records.iter().filter_map(address).collect()
-}
-
-/// RFC 8305, section 4: families take turns, each in the given order. Repeated addresses and those
-/// beyond [`ADDRESSES_MAX`] are left out.
-pub(super) fn take_turns(first: &[IpAddr], second: &[IpAddr]) -> Vec<IpAddr> {
-    let mut turns = Vec::new();
-    for index in 0..first.len().max(second.len()) {
-        for &address in [first.get(index), second.get(index)].into_iter().flatten() {
-            if turns.len() < ADDRESSES_MAX && !turns.contains(&address) {
-                turns.push(address);
-            }
-        }
-    }
-    turns
 }

@@ -1,8 +1,10 @@
 //! DNS messages (RFC 1035, section 4): one question out, its answer in.
 //!
-//! Promises never to panic or to follow pointers for ever, whatever comes. Names in answers are passed
+//! Promises never to panic or to follow pointers for ever, whatever comes. Names of records are passed
 //! over, not read: the server has followed aliases for us, and every record of the type that was asked
 //! for counts, as for Go.
+
+use crate::base::Address;
 
 /// Longest name as people write it, without its last dot (RFC 1035, section 2.3.4).
 pub const NAME_BYTES_MAX: usize = 253;
@@ -21,6 +23,10 @@ impl RecordType {
     pub const A: Self = Self(1);
     /// An IPv6 address.
     pub const AAAA: Self = Self(28);
+    /// A host and a port of a service (RFC 2782).
+    pub const SRV: Self = Self(33);
+    /// Text.
+    pub const TXT: Self = Self(16);
 }
 
 /// One question, as long as it is open.
@@ -155,6 +161,52 @@ fn record<'a>(message: &'a [u8], at: &mut usize) -> Option<(u16, &'a [u8])> {
         },
         data,
     ))
+}
+
+/// Host and port of an SRV record, whose `data` is of `message`. The order in which hosts are to be tried is for
+/// others to decide.
+pub fn host(message: &[u8], data: &[u8]) -> Option<Address> {
+    Some(Address {
+        host: name(message, data.get(6..)?)?,
+        port: word(data, 4)?,
+    })
+}
+
+/// The text of a TXT record: its pieces, one behind the other.
+pub fn text(data: &[u8]) -> Option<String> {
+    let (mut text, mut rest) = (Vec::new(), data);
+    while let Some((len, behind)) = rest.split_first() {
+        let (piece, behind) = behind.split_at_checked(usize::from(*len))?;
+        text.extend_from_slice(piece);
+        rest = behind;
+    }
+    String::from_utf8(text).ok()
+}
+
+/// The name at the beginning of `rest`, without its last dot, with what pointers into `message` lead to.
+fn name<'a>(message: &'a [u8], mut rest: &'a [u8]) -> Option<String> {
+    let mut name = String::new();
+    // No name has more labels, and no sensible server points more often.
+    for _ in 0..NAME_BYTES_MAX {
+        match *rest.first()? {
+            0 => return Some(name).filter(|name| !name.is_empty()),
+            length @ 1..=63 => {
+                let label;
+                (label, rest) = rest.get(1..)?.split_at_checked(usize::from(length))?;
+                if !name.is_empty() {
+                    name.push('.');
+                }
+                let is_odd = |byte: &u8| !byte.is_ascii_graphic() || *byte == b'.';
+                if label.iter().any(is_odd) || name.len() + label.len() > NAME_BYTES_MAX {
+                    return None;
+                }
+                name.push_str(std::str::from_utf8(label).ok()?);
+            }
+            192.. => rest = message.get(usize::from(word(rest, 0)? & 0x3fff)..)?,
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Where a name ends: at its zero, or behind a pointer to its rest.

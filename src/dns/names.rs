@@ -6,9 +6,9 @@
 //! never waits for sessions, nor together with them.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::answer::{Answer, Sought};
 use super::error::LookupError;
 use super::lookup::Lookup;
 use super::resolv_conf::ResolvConf;
@@ -50,8 +50,10 @@ pub struct NameRequest {
 pub struct NameOutcome {
     /// As given to [`Names::ask`].
     pub requests: VecDeque<NameRequest>,
+    /// Hosts of a service were asked for.
+    pub is_service: bool,
     /// As [`Lookup::outcome`].
-    pub result: Result<Vec<IpAddr>, LookupError>,
+    pub result: Result<Answer, LookupError>,
 }
 
 struct Entry {
@@ -63,11 +65,19 @@ struct Entry {
     lookup: Lookup,
 }
 
+/// A name that was not found.
+struct Refused {
+    until: Instant,
+    sought: Sought,
+    name: String,
+    error: LookupError,
+}
+
 /// See the module.
 pub struct Names {
     entries: Slab<Box<Entry>>,
     /// Names that were not found, by when they may be asked for again.
-    refused: VecDeque<(Instant, String, LookupError)>,
+    refused: VecDeque<Refused>,
     next_id: fn() -> u16,
 }
 
@@ -82,8 +92,8 @@ impl Names {
         }
     }
 
-    /// Asks for `name`, or waits with those that asked before. The look-up, or an error that is known
-    /// already.
+    /// Asks for the addresses of `name`, or waits with those that asked before. The look-up, or an error that is
+    /// known already.
     pub fn ask(
         &mut self,
         now: Instant,
@@ -92,14 +102,38 @@ impl Names {
         asker: Asker,
         request: NameRequest,
     ) -> Result<Key, LookupError> {
+        self.seek(now, conf, (Sought::Addresses, name), asker, request)
+    }
+
+    /// The same for the hosts of the service of this name.
+    pub fn ask_service(
+        &mut self,
+        now: Instant,
+        conf: &ResolvConf,
+        name: &str,
+        asker: Asker,
+        request: NameRequest,
+    ) -> Result<Key, LookupError> {
+        self.seek(now, conf, (Sought::Service, name), asker, request)
+    }
+
+    fn seek(
+        &mut self,
+        now: Instant,
+        conf: &ResolvConf,
+        (sought, name): (Sought, &str),
+        asker: Asker,
+        request: NameRequest,
+    ) -> Result<Key, LookupError> {
         let is_link = asker == Asker::Link;
-        if let Some(error) = self.refusal(now, name).filter(|_| !is_link) {
+        if let Some(error) = self.refusal(now, sought, name).filter(|_| !is_link) {
             return Err(error);
         }
-        let found = self
-            .entries
-            .iter()
-            .find(|(_, entry)| (entry.asker == Asker::Link) == is_link && entry.name == name);
+        let found = self.entries.iter().find(|(_, entry)| {
+            (entry.asker == Asker::Link) == is_link
+                && entry.name == name
+                && entry.lookup.sought() == sought
+        });
         if let Some((key, _)) = found
             && let Some(entry) = self.entries.get_mut(key)
         {
@@ -114,17 +148,21 @@ impl Names {
             asker,
             began: now,
             requests: VecDeque::from([request]),
-            lookup: Lookup::new(now, conf.clone(), name, self.next_id),
+            lookup: match sought {
+                Sought::Addresses => Lookup::new(now, conf.clone(), name, self.next_id),
+                Sought::Service => Lookup::service(now, conf.clone(), name, self.next_id),
+            },
         };
         self.entries
             .insert(Box::new(entry))
             .map_err(|_| LookupError::Busy)
     }
 
-    fn refusal(&mut self, now: Instant, name: &str) -> Option<LookupError> {
-        self.refused.retain(|(until, ..)| now < *until);
-        let refused = self.refused.iter().find(|(_, refused, _)| refused == name);
-        refused.map(|(.., error)| *error)
+    fn refusal(&mut self, now: Instant, sought: Sought, name: &str) -> Option<LookupError> {
+        self.refused.retain(|refused| now < refused.until);
+        let mut all = self.refused.iter();
+        let same = all.find(|refused| refused.sought == sought && refused.name == name);
+        same.map(|refused| refused.error)
     }
 
     /// Whether a target's look-up has no place: in the table, or in its user's share.
@@ -194,16 +232,24 @@ impl Names {
         &mut self,
         now: Instant,
         key: Key,
-        result: Result<Vec<IpAddr>, LookupError>,
+        result: Result<Answer, LookupError>,
     ) -> Option<NameOutcome> {
         let entry = self.entries.remove(key)?;
+        let is_service = entry.lookup.sought() == Sought::Service;
         if let (Err(error), Asker::Target { .. }) = (&result, entry.asker) {
             self.refused.truncate(REFUSED_MAX - 1);
-            let until = now + REFUSED_FOR;
-            self.refused.push_front((until, entry.name, *error));
+            self.refused.push_front(Refused {
+                until: now + REFUSED_FOR,
+                sought: entry.lookup.sought(),
+                name: entry.name,
+                error: *error,
+            });
         }
-        let requests = entry.requests;
-        Some(NameOutcome { requests, result })
+        Some(NameOutcome {
+            requests: entry.requests,
+            is_service,
+            result,
+        })
     }
 
     /// Servers have changed: what the old ones did not know is asked for again.

@@ -65,6 +65,18 @@ impl Ground {
             .submit(now, host, asker, request, self.poll.registry())
     }
 
+    /// The same for the hosts of a service, which are always answered later.
+    pub(super) fn look_up_service(
+        &mut self,
+        now: Instant,
+        name: &str,
+        asker: Asker,
+        request: NameRequest,
+    ) {
+        self.resolver
+            .submit_service(now, name, asker, request, self.poll.registry());
+    }
+
     /// Why these addresses are not to be dialled, if what they are forbids it; what it makes
     /// dangerous is said once.
     pub(super) fn forbids(&mut self, addresses: &[SocketAddr]) -> Option<String> {

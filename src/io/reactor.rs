@@ -254,6 +254,9 @@ impl Reactor {
                 number => self.serving.resolved(now, ground, number, addresses),
             }
         }
+        for (number, service) in ground.resolver.take_services() {
+            self.serving.found(now, ground, number, service);
+        }
     }
 
     fn read_link(&mut self, now: Instant) {

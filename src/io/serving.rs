@@ -11,11 +11,11 @@ use super::dial::{self, Dial, DialProgress};
 use super::ground::Ground;
 use super::machine;
 use super::targets::{Descriptors, Entry, Port, Targets};
-use crate::base::{Fields, Key};
+use crate::base::{Fields, Key, Service};
 use crate::limits;
 use crate::os::child::Pid;
 use crate::os::processes::{self, EndedProcess, ProcessStreams, Processes, Spawned};
-use crate::os::resolve::{Addresses, Asker, NameRequest};
+use crate::os::resolve::{Addresses, Asker, LookupError, NameRequest};
 use crate::os::sys;
 use crate::session::{Channel, End, Output, Program, Report, TargetId, Where};
 
@@ -136,6 +136,11 @@ impl Serving {
             Where::Name { host, port } => {
                 ground.look_up(now, &host, asker, NameRequest { number, port })
             }
+            Where::Service(name) => {
+                let request = NameRequest { number, port: 0 };
+                ground.look_up_service(now, &name, asker, request);
+                None
+            }
             Where::Peer(address) => Some(Ok(vec![address])),
         };
         if let Some(addresses) = addresses {
@@ -163,6 +168,27 @@ impl Serving {
                 self.advance_dial(now, ground, target);
             }
             Err(error) => failed(now, ground, target, &error.to_string()),
+        }
+    }
+
+    /// The hosts of a service have come.
+    pub(super) fn found(
+        &mut self,
+        now: Instant,
+        ground: &mut Ground,
+        number: u64,
+        service: Result<Service, LookupError>,
+    ) {
+        let target = TargetId(Key::from_bits(number));
+        match service {
+            Ok(service) => {
+                let report = Report::Told(&service);
+                ground.agent.handle_report(now, target, report);
+            }
+            Err(error) => {
+                let text = ["its hosts (SRV _mongodb._tcp): ", &error.to_string()].concat();
+                failed(now, ground, target, &text);
+            }
         }
     }
 

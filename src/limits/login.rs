@@ -56,6 +56,22 @@ pub const CANCEL_KEY_BYTES_MAX: usize = 256;
 const _: () = assert!(POSTGRES_STARTUP_BYTES_MAX <= LOGIN_CLIENT_BYTES_MAX);
 const _: () = assert!(POSTGRES_ERROR_BYTES_MAX <= LOGIN_SERVER_MESSAGE_BYTES_MAX);
 
+// -- MongoDB --------------------------------------------------------------------------------------
+
+/// Hosts of a connection string, and hosts that one connection tries: a replica set has seven voters and up to
+/// fifty members.
+pub const MONGO_HOSTS_MAX: usize = 16;
+
+/// A host that is not the last has to answer within this, its look-up and its TLS included, so that the next one's
+/// turn comes before the driver's own patience ends (10 s and more).
+pub const MONGO_HOST_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The largest message that a client is told of: hoop's takes 16 MiB, servers 48 MB.
+pub const MONGO_MESSAGE_BYTES_MAX: i32 = 16 << 20;
+
+/// Rounds that a MongoDB server asks for at least; drivers refuse fewer.
+pub const MONGO_ROUNDS_MIN: u32 = 4096;
+
 // -- SQL Server -----------------------------------------------------------------------------------
 
 /// The options in a SQL Server client's PRELOGIN: one packet, of which they take a fiftieth.
@@ -83,6 +99,9 @@ pub const SCRAM_KEYS_KEPT: usize = 64;
 
 /// One message of a SCRAM conversation; nonce, salt and number come to 100 bytes.
 pub const SCRAM_MESSAGE_BYTES_MAX: usize = 4096;
+
+/// Rounds that a client of ours is asked for; drivers refuse fewer, and its password is no secret.
+pub const SCRAM_CLIENT_ROUNDS: u32 = 4096;
 
 const _: () = assert!(SCRAM_ROUNDS_AT_ONCE < SCRAM_ROUNDS_PER_TURN);
 const _: () = assert!(SCRAM_ROUNDS_PER_TURN < SCRAM_ROUNDS_MAX);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{CancelKey, Keys, Relay};
 use crate::base::plain::beginning;
-use crate::base::{ByteBuf, Verify};
+use crate::base::{Address, ByteBuf, Verify};
 use crate::wire::sink::{Packets, Sink};
 
 /// What a login reads and writes during one step. It takes what it has used and leaves the rest.
@@ -25,9 +25,10 @@ pub struct Exchange<'a> {
 pub enum Step<L> {
     /// Step again when [`super::Login::waits_for`] has come.
     Wait(L),
-    /// Connect to this server, or to the connection's own, on a new socket if one was used, and step again at
-    /// once.
-    Dial(L, Option<Server>),
+    /// Connect to this place, or to the connection's own, on a new socket if one was used, and step again at once.
+    Dial(L, Option<Address>),
+    /// Ask which hosts the service of this name has, then call `told` or `try_elsewhere`.
+    LookUp(L, String),
     /// Put TLS over the server's connection, then call `tls_started` or `tls_failed`.
     StartTls(L, TlsWish),
     /// Go on without TLS on the same connection, and step again at once: it was for what has been sent.
@@ -38,6 +39,8 @@ pub enum Step<L> {
     Errand(CancelKey),
     /// The client was told, as far as it can be. Close both sides when it has it.
     Refused(Refusal),
+    /// The server has left while nobody wanted anything of it.
+    Ended,
 }
 
 impl<L> Step<L> {
@@ -45,23 +48,16 @@ impl<L> Step<L> {
     pub fn map<M>(self, outer: fn(L) -> M) -> Step<M> {
         match self {
             Self::Wait(login) => Step::Wait(outer(login)),
-            Self::Dial(login, server) => Step::Dial(outer(login), server),
+            Self::Dial(login, place) => Step::Dial(outer(login), place),
+            Self::LookUp(login, name) => Step::LookUp(outer(login), name),
             Self::StartTls(login, wish) => Step::StartTls(outer(login), wish),
             Self::EndTls(login) => Step::EndTls(outer(login)),
             Self::Passed(relay) => Step::Passed(relay),
             Self::Errand(key) => Step::Errand(key),
             Self::Refused(refusal) => Step::Refused(refusal),
+            Self::Ended => Step::Ended,
         }
     }
-}
-
-/// Another server than the connection's own, as one of its kind has named it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// A name or an address.
-    pub host: String,
-    /// Not 0.
-    pub port: u16,
 }
 
 /// What a waiting login waits for; each has its own deadline (`limits`).
@@ -73,6 +69,8 @@ pub enum Waits {
     Server,
     /// A key that [`Keys::work`] makes, in turns.
     Turn,
+    /// Nobody, for as long as it takes.
+    Idle,
 }
 
 /// How TLS with the server is to be.

@@ -12,10 +12,12 @@
 use std::time::Duration;
 
 use super::exchange::{Exchange, Refusal, Step, Waits};
+use super::mongo::{Found, MongoAccount, MongoLogin, Nonces};
 use super::mssql::{Encryption, MssqlLogin};
 use super::mysql::MysqlLogin;
 use super::postgres::PostgresLogin;
 use super::{Account, Keys, Packets};
+use crate::base::Service;
 use crate::limits;
 use crate::wire::sink::Sink;
 
@@ -25,6 +27,8 @@ pub enum Login {
     Postgres(PostgresLogin),
     /// MySQL and MariaDB.
     Mysql(MysqlLogin),
+    /// MongoDB.
+    Mongo(MongoLogin),
     /// SQL Server.
     Mssql(MssqlLogin),
 }
@@ -38,6 +42,11 @@ impl Login {
     /// A MySQL or MariaDB client has connected, and waits for the server to speak.
     pub fn mysql(account: Account) -> Self {
         Self::Mysql(MysqlLogin::new(account))
+    }
+
+    /// A connection of a MongoDB driver. The session's last one was in at `found`.
+    pub fn mongo(account: MongoAccount, nonces: Nonces, found: Found) -> Self {
+        Self::Mongo(MongoLogin::new(account, nonces, found))
     }
 
     /// A client of SQL Server has connected. The server is called `server_name` there.
@@ -59,6 +68,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.step(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.step(exchange).map(Self::Mysql),
+            Self::Mongo(login) => login.step(exchange).map(Self::Mongo),
             Self::Mssql(login) => login.step(exchange).map(Self::Mssql),
         }
     }
@@ -68,6 +78,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.tls_started(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.tls_started(exchange).map(Self::Mysql),
+            Self::Mongo(login) => login.tls_started(exchange).map(Self::Mongo),
             Self::Mssql(login) => login.tls_started(exchange).map(Self::Mssql),
         }
     }
@@ -78,6 +89,34 @@ impl Login {
             Self::Postgres(login) => login.tls_failed(reason, exchange).map(Self::Postgres),
             Self::Mysql(login) => login.tls_failed(reason, exchange).map(Self::Mysql),
             Self::Mssql(login) => login.tls_failed(reason, exchange).map(Self::Mssql),
+            Self::Mongo(login) => login.tls_failed(reason, exchange).map(Self::Mongo),
+        }
+    }
+
+    /// The hosts of the service, as [`Step::LookUp`] wished.
+    pub fn told(self, service: &Service, exchange: &mut Exchange<'_>) -> Step<Self> {
+        match self {
+            Self::Mongo(login) => login.told(service, exchange).map(Self::Mongo),
+            other => Step::Wait(other),
+        }
+    }
+
+    /// There is another host, should this one not do.
+    pub fn goes_elsewhere(&self) -> bool {
+        match self {
+            Self::Mongo(login) => login.goes_elsewhere(),
+            _ => false,
+        }
+    }
+
+    /// The host does not do, for this reason: the next one, or the end.
+    pub fn try_elsewhere(self, refusal: &Refusal, exchange: &mut Exchange<'_>) -> Step<Self> {
+        match self {
+            Self::Mongo(login) => login.try_elsewhere(refusal, exchange).map(Self::Mongo),
+            other => {
+                other.refuse(refusal, exchange.to_client);
+                Step::Refused(refusal.clone())
+            }
         }
     }
 
@@ -86,6 +125,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.server_ended(exchange).map(Self::Postgres),
             Self::Mysql(login) => login.server_ended(exchange).map(Self::Mysql),
+            Self::Mongo(login) => login.server_ended(exchange).map(Self::Mongo),
             Self::Mssql(login) => login.server_ended(exchange).map(Self::Mssql),
         }
     }
@@ -95,6 +135,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.refuse(refusal, to_client),
             Self::Mysql(login) => login.refuse(refusal, to_client),
+            Self::Mongo(login) => login.refuse(refusal, to_client),
             Self::Mssql(login) => login.refuse(refusal, to_client),
         }
     }
@@ -106,6 +147,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.refuse_later(refusal),
             Self::Mysql(_) => false,
+            Self::Mongo(login) => login.refuse_later(refusal),
             Self::Mssql(login) => login.refuse_later(refusal),
         }
     }
@@ -114,7 +156,7 @@ impl Login {
     /// of a step: the owner sends it, and then closes.
     pub fn farewell(&self, to_server: &mut dyn Sink) {
         match self {
-            Self::Postgres(_) | Self::Mssql(_) => {}
+            Self::Postgres(_) | Self::Mongo(_) | Self::Mssql(_) => {}
             Self::Mysql(login) => login.farewell(to_server),
         }
     }
@@ -124,6 +166,15 @@ impl Login {
         match self {
             Self::Postgres(login) => login.rest(keys),
             Self::Mysql(_) | Self::Mssql(_) => Duration::ZERO,
+            Self::Mongo(login) => login.rest(keys),
+        }
+    }
+
+    /// How long a server's next word may take.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::Mongo(login) => login.patience(),
+            _ => limits::LOGIN_SERVER_TIMEOUT,
         }
     }
 
@@ -132,6 +183,7 @@ impl Login {
         match self {
             Self::Postgres(login) => login.waits_for(),
             Self::Mysql(login) => login.waits_for(),
+            Self::Mongo(login) => login.waits_for(),
             Self::Mssql(login) => login.waits_for(),
         }
     }

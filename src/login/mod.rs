@@ -32,6 +32,7 @@ mod exchange;
 #[allow(clippy::module_inception, reason = "a file's name says what is in it")]
 mod login;
 pub mod md5;
+pub mod mongo;
 pub mod mssql;
 pub mod mysql;
 mod next;
@@ -42,7 +43,7 @@ pub mod scram;
 
 pub use crate::wire::sink::Packets;
 pub use account::Account;
-pub use exchange::{Cause, Exchange, Refusal, Server, SslMode, Step, TlsForm, TlsWish, Waits};
+pub use exchange::{Cause, Exchange, Refusal, SslMode, Step, TlsForm, TlsWish, Waits};
 pub use login::Login;
 pub use relay::{CancelKey, Relay};
 pub use scram::Keys;

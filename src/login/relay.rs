@@ -33,6 +33,7 @@ pub struct Relay {
 enum Dialect {
     Postgres,
     Mysql,
+    Mongo,
     Mssql,
 }
 
@@ -56,6 +57,10 @@ impl Relay {
 
     pub(super) fn mysql() -> Self {
         Self::new(Dialect::Mysql)
+    }
+
+    pub(super) fn mongo() -> Self {
+        Self::new(Dialect::Mongo)
     }
 
     pub(super) fn mssql() -> Self {
@@ -137,8 +142,8 @@ impl Relay {
         let goodbye = match self.dialect {
             Dialect::Postgres => [b'X', 0, 0, 0, 4],
             Dialect::Mysql => [1, 0, 0, 0, 1],
-            // Its clients close without a word.
-            Dialect::Mssql => return false,
+            // Their clients close without a word.
+            Dialect::Mongo | Dialect::Mssql => return false,
         };
         self.from_client.0.ends_with(&goodbye)
     }
@@ -147,7 +152,7 @@ impl Relay {
     pub fn blind_trust(&self) -> Option<&'static str> {
         let advice = match self.dialect {
             Dialect::Mssql => UNVERIFIED_MSSQL,
-            Dialect::Postgres | Dialect::Mysql => UNVERIFIED,
+            Dialect::Postgres | Dialect::Mysql | Dialect::Mongo => UNVERIFIED,
         };
         self.has_trusted_blindly.then_some(advice)
     }

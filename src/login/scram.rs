@@ -1,4 +1,4 @@
-//! SCRAM-SHA-256 (RFC 5802, RFC 7677) as a client, without channel binding.
+//! SCRAM (RFC 5802, RFC 7677) as a client, without channel binding; as a server in [`server`].
 //!
 //! ```text
 //!   ClientFirst --server-first--> Deriving --turns--> ServerProof --server-final--> verified
@@ -7,22 +7,22 @@
 //! believed; the work that it may ask for is bounded and done in turns.
 
 mod derivation;
+mod hash;
 mod prepare;
+pub mod server;
 
 use std::fmt;
 use std::time::Duration;
 
-use ring::{digest, hmac};
+use ring::hmac;
 
 pub use derivation::{Derivation, DerivedKey, Keys};
+pub use hash::{Hash, SCRAM_SHA_256};
 pub use prepare::prepare;
 
 use crate::base::{Secret, wipe};
 use crate::limits;
 use crate::wire::base64;
-
-/// The mechanism's name.
-pub const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
 
 /// Says that we do not support channel binding, and name no other user to act for.
 const GS2_HEADER: &str = "n,,";
@@ -34,6 +34,8 @@ pub enum ScramError {
     Malformed,
     /// More work than we do for anybody.
     TooManyRounds,
+    /// So little that whoever listens could find the password.
+    TooFewRounds,
     /// The server reported an error.
     Refused,
     /// The server does not know the password.
@@ -48,6 +50,10 @@ impl fmt::Display for ScramError {
                 "the server asks for more than 1000000 SCRAM iterations: lower scram_iterations and \
                  set the password anew"
             }
+            Self::TooFewRounds => {
+                "the server asks for fewer SCRAM iterations than any of its kind does: somebody may be \
+                 in between"
+            }
             Self::Refused => "the server refused the SCRAM proof: check PASS",
             Self::Impostor => {
                 "the server could not prove that it knows the password: it may be an impostor"
@@ -58,15 +64,30 @@ impl fmt::Display for ScramError {
 
 /// Our first message is on its way.
 pub struct ClientFirst {
-    /// `n=,r=NONCE`.
+    hash: Hash,
+    nonce: String,
+    /// `n=USER,r=NONCE`.
     bare: String,
+    rounds_min: u32,
 }
 
 impl ClientFirst {
-    /// `nonce` is from a generator for keys, used once.
-    pub fn new(nonce: &[u8; 18]) -> Self {
-        let bare = ["n=,r=", &base64::encode(nonce)].concat();
-        Self { bare }
+    /// PostgreSQL's server knows the user already. `nonce` is from a generator for keys, used once.
+    pub fn new(hash: Hash, user: &str, nonce: &[u8; 18]) -> Self {
+        let nonce = base64::encode(nonce);
+        let user = user.replace('=', "=3D").replace(',', "=2C");
+        Self {
+            hash,
+            bare: ["n=", &user, ",r=", &nonce].concat(),
+            nonce,
+            rounds_min: 1,
+        }
+    }
+
+    /// The server must ask for so many rounds.
+    #[must_use]
+    pub fn with_rounds_min(self, rounds_min: u32) -> Self {
+        Self { rounds_min, ..self }
     }
 
     /// The message.
@@ -82,19 +103,24 @@ impl ClientFirst {
         keys: &mut Keys,
     ) -> Result<Deriving, ScramError> {
         let (nonce, salt, rounds) = parse_first(server_first)?;
-        let ours = self.bare.get("n=,r=".len()..).unwrap_or_default();
-        if nonce.len() <= ours.len() || !nonce.starts_with(ours) {
+        if nonce.len() <= self.nonce.len() || !nonce.starts_with(&self.nonce) {
             return Err(ScramError::Malformed);
+        }
+        if rounds < self.rounds_min {
+            return Err(ScramError::TooFewRounds);
         }
         let last = ["c=biws,r=", nonce].concat();
         let mut signed = self.bare.into_bytes();
         for part in [b",", server_first, b",", last.as_bytes()] {
             signed.extend_from_slice(part);
         }
-        let password = prepare(password.expose());
-        let derivation = keys.derivation(password.expose(), &salt, rounds);
+        let password = match self.hash {
+            Hash::Sha1 => password.clone(),
+            Hash::Sha256 => prepare(password.expose()),
+        };
         Ok(Deriving {
-            derivation,
+            derivation: keys.derivation(self.hash, password.expose(), &salt, rounds),
+            hash: self.hash,
             last,
             signed,
         })
@@ -129,6 +155,7 @@ fn parse_text(message: &[u8]) -> Result<&str, ScramError> {
 
 /// The key is being made.
 pub struct Deriving {
+    hash: Hash,
     derivation: Derivation,
     last: String,
     signed: Vec<u8>,
@@ -143,22 +170,26 @@ impl Deriving {
     /// Our last message, when the key is made.
     pub fn answer(&mut self) -> Option<(String, ServerProof)> {
         let key = self.derivation.key()?;
-        let stored = digest::digest(&digest::SHA256, key.client());
-        let stored = hmac::Key::new(hmac::HMAC_SHA256, stored.as_ref());
-        let mut proof = [0; 32];
-        proof.copy_from_slice(hmac::sign(&stored, &self.signed).as_ref());
-        for (byte, mask) in proof.iter_mut().zip(key.client()) {
+        let stored = self.hash.digest(key.client());
+        let mask = hmac::sign(&self.hash.key(stored.as_ref()), &self.signed);
+        let mut proof = key.client().to_vec();
+        for (byte, mask) in proof.iter_mut().zip(mask.as_ref()) {
             *byte ^= mask;
         }
         let message = [&self.last, ",p=", &base64::encode(&proof)].concat();
         wipe(&mut proof);
-        let (key, signed) = (Secret::new(key.server()), std::mem::take(&mut self.signed));
-        Some((message, ServerProof { key, signed }))
+        let proof = ServerProof {
+            hash: self.hash,
+            key: Secret::new(key.server()),
+            signed: std::mem::take(&mut self.signed),
+        };
+        Some((message, proof))
     }
 }
 
 /// Our proof is on its way; the server's is to come.
 pub struct ServerProof {
+    hash: Hash,
     key: Secret,
     signed: Vec<u8>,
 }
@@ -173,7 +204,7 @@ impl ServerProof {
         let signature = text.strip_prefix("v=").ok_or(ScramError::Malformed)?;
         let signature = signature.split(',').next().unwrap_or_default();
         let signature = base64::decode(signature.as_bytes()).map_err(|_| ScramError::Malformed)?;
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.expose());
+        let key = self.hash.key(self.key.expose());
         hmac::verify(&key, &self.signed, &signature).map_err(|_| ScramError::Impostor)
     }
 }

@@ -16,8 +16,11 @@ use mio::{Events, Interest, Poll, Registry, Token};
 
 use super::sys;
 use crate::base::Key;
+use crate::base::Service;
+use crate::dns::{
+    Answer, Lookup, NAME_BYTES_MAX, NameOutcome, Names, ResolvConf, Send, addresses_of,
+};
 pub use crate::dns::{Asker, LookupError, NameRequest};
-use crate::dns::{Lookup, NAME_BYTES_MAX, NameOutcome, Names, ResolvConf, Send, addresses_of};
 
 /// No such file is longer, and a hostile one shall not keep us busy.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -57,6 +60,7 @@ pub struct Resolver {
     conf_mark: Option<Mark>,
     ways: Vec<Option<Box<Way>>>,
     answered: Vec<(u64, Addresses)>,
+    services: Vec<(u64, Result<Service, LookupError>)>,
     token_base: usize,
 }
 
@@ -69,6 +73,7 @@ impl Resolver {
             conf_mark: mark(RESOLV_CONF),
             ways: Vec::new(),
             answered: Vec::new(),
+            services: Vec::new(),
             token_base,
         }
     }
@@ -86,6 +91,35 @@ impl Resolver {
         if let Some(addresses) = known(host) {
             return Some(addresses.map(|addresses| with_port(&addresses, request.port)));
         }
+        self.prepare(now, asker);
+        match self.names.ask(now, &self.conf, host, asker, request) {
+            Ok(key) => self.serve(now, key, registry),
+            Err(error) => return Some(Err(error)),
+        }
+        None
+    }
+
+    /// Asks for the hosts of the service of this name: all answers come by [`Resolver::take_services`].
+    pub fn submit_service(
+        &mut self,
+        now: Instant,
+        name: &str,
+        asker: Asker,
+        request: NameRequest,
+        registry: &Registry,
+    ) {
+        self.prepare(now, asker);
+        match self
+            .names
+            .ask_service(now, &self.conf, name, asker, request)
+        {
+            Ok(key) => self.serve(now, key, registry),
+            Err(error) => self.services.push((request.number, Err(error))),
+        }
+    }
+
+    /// Reads the file again if it has changed, and makes room.
+    fn prepare(&mut self, now: Instant, asker: Asker) {
         let mark = mark(RESOLV_CONF);
         if mark != self.conf_mark {
             self.conf_mark = mark;
@@ -95,16 +129,12 @@ impl Resolver {
         if let Some((key, outcome)) = self.names.make_room(now, asker) {
             self.deliver(key, outcome);
         }
-        match self.names.ask(now, &self.conf, host, asker, request) {
-            Ok(key) => self.serve(now, key, registry),
-            Err(error) => return Some(Err(error)),
-        }
-        None
     }
 
     /// Forgets a request: its answer, if there will be one, is dropped.
     pub fn cancel(&mut self, number: u64) {
         self.answered.retain(|(answered, _)| *answered != number);
+        self.services.retain(|(answered, _)| *answered != number);
         if let Some(key) = self.names.cancel(number) {
             self.close(key);
         }
@@ -113,6 +143,11 @@ impl Resolver {
     /// The answers that came since the last call, each with its request's number.
     pub fn take_answers(&mut self) -> Vec<(u64, Addresses)> {
         std::mem::take(&mut self.answered)
+    }
+
+    /// The same of services.
+    pub fn take_services(&mut self) -> Vec<(u64, Result<Service, LookupError>)> {
+        std::mem::take(&mut self.services)
     }
 
     /// When [`Resolver::handle_timeout`] wants to be called.
@@ -167,10 +202,14 @@ impl Resolver {
     fn deliver(&mut self, key: Key, outcome: NameOutcome) {
         self.close(key);
         for NameRequest { number, port } in outcome.requests {
-            let addresses = outcome.result.as_ref();
-            let addresses = addresses.map(|found| with_port(found, port));
-            self.answered
-                .push((number, addresses.map_err(|error| *error)));
+            match &outcome.result {
+                Ok(Answer::Addresses(found)) => {
+                    self.answered.push((number, Ok(with_port(found, port))));
+                }
+                Ok(Answer::Service(service)) => self.services.push((number, Ok(service.clone()))),
+                Err(error) if outcome.is_service => self.services.push((number, Err(*error))),
+                Err(error) => self.answered.push((number, Err(*error))),
+            }
         }
     }
 

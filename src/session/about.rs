@@ -19,6 +19,7 @@ use super::web;
 use crate::base::plain::{Word, cut};
 use crate::limits;
 use crate::login::Refusal;
+use crate::login::mongo::Found;
 use crate::packet::{Kind, Outbox, spec};
 use crate::tls::OwnTickets;
 use crate::web::View;
@@ -44,6 +45,8 @@ pub(super) struct About {
     pub(super) is_warned: Cell<bool>,
     /// Of TLS with its server.
     pub(super) tickets: Rc<RefCell<OwnTickets>>,
+    /// Which of several servers its last connection was let in by.
+    pub(super) found: Found,
 }
 
 impl About {
@@ -51,6 +54,13 @@ impl About {
     pub(super) fn give_back(&self, shares: &mut Shares) {
         shares.give(self.user, Table::Bytes, self.held);
         shares.give(self.user, Table::Sessions, 1);
+    }
+
+    /// Where it leads has to answer before the session opens.
+    pub(super) fn is_probed(&self) -> bool {
+        let address = self.protocol.address.as_ref();
+        let own = self.environment.own();
+        self.protocol.is_probed && address.is_some_and(|place| place::is_one(place, own))
     }
 
     /// Finds out where it leads, and that a machine can be made of its variables. What that takes is taken.
@@ -118,7 +128,8 @@ impl About {
             Some(Where::Name { port, .. }) => *port,
             _ => 0,
         };
-        account::machine((dialect, port), &self.environment, &self.tickets, means)
+        let kept = (&self.tickets, &self.found);
+        account::machine((dialect, port), &self.environment, kept, means)
     }
 
     /// Packets of this kind bring something for it.

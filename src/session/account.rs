@@ -8,6 +8,8 @@ use super::environment::{Environment, Variables};
 use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
+use crate::base::Address;
+use crate::login::mongo::{Found, MongoAccount, Nonces};
 use crate::login::mssql::Encryption;
 use crate::login::{Account, Cause, Login, Refusal, SslMode};
 use crate::tls::{OwnTickets, Subject};
@@ -16,10 +18,22 @@ use crate::tls::{OwnTickets, Subject};
 pub(super) fn machine(
     (dialect, port): (Dialect, u16),
     environment: &Environment,
-    tickets: &Rc<RefCell<OwnTickets>>,
+    (tickets, found): (&Rc<RefCell<OwnTickets>>, &Found),
     means: &mut Means,
 ) -> Result<Box<dyn Machine>, Refusal> {
     let own = environment.own();
+    let named = Some(environment.own_or_file("SSLROOTCERT")).filter(|named| !named.is_empty());
+    let mut way = Way {
+        host: host(own).to_owned(),
+        port,
+        authorities: named.map(str::to_owned),
+        identity: None,
+        tickets: tickets.clone(),
+        subject: match dialect {
+            Dialect::Mssql => &Subject::SQL_SERVER,
+            _ => &Subject::DATABASE,
+        },
+    };
     let login = match dialect {
         Dialect::Postgres => Login::postgres(account(own, ssl_mode(own)?), means.random()?),
         Dialect::Mysql => {
@@ -42,23 +56,44 @@ pub(super) fn machine(
             let name = host(own).trim_start_matches('[').trim_end_matches(']');
             Login::mssql(account(own, verify), name, encryption(own)?)
         }
+        Dialect::Mongo => {
+            let account = mongo(own, port)?;
+            let authorities = account.authorities().map(str::to_owned);
+            way.authorities = authorities.or(way.authorities);
+            way.identity = account.identity().map(str::to_owned);
+            let nonces = Nonces {
+                server: means.random()?,
+                client: means.random()?,
+            };
+            Login::mongo(account, nonces, found.clone())
+        }
         Dialect::Web | Dialect::Kubernetes => {
             let text = "a web service is not logged in to: the packet names no URL";
             return Err(Refusal::new(Cause::Unsupported, text));
         }
     };
-    let named = environment.own_or_file("SSLROOTCERT");
-    let way = Way {
-        host: host(own).to_owned(),
-        port,
-        authorities: (!named.is_empty()).then(|| named.to_owned()),
-        tickets: tickets.clone(),
-        subject: match dialect {
-            Dialect::Mssql => &Subject::SQL_SERVER,
-            _ => &Subject::DATABASE,
-        },
-    };
     Ok(Box::new(Between::new(login, way)))
+}
+
+/// All of it in one text, or in a variable for each part.
+fn mongo(own: &Variables, port: u16) -> Result<MongoAccount, Refusal> {
+    let account = match own.text("CONNECTION_STRING").trim() {
+        "" => MongoAccount::of_parts(
+            own.text("SCHEME").trim(),
+            Address {
+                host: host(own).trim_matches(['[', ']']).to_owned(),
+                port,
+            },
+            own.get("USER").unwrap_or_default(),
+            own.secret("PASS").cloned().unwrap_or_default(),
+            own.text("OPTIONS").trim(),
+        ),
+        text => MongoAccount::parse(text),
+    };
+    account.map_err(|error| {
+        let text = format!("failed parsing mongodb connection string: {error}");
+        Refusal::new(Cause::Unsupported, text)
+    })
 }
 
 fn account(own: &Variables, tls: SslMode) -> Account {

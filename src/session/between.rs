@@ -26,6 +26,7 @@ use super::means::Means;
 use super::output::Where;
 use super::seam::{Farewell, Machine, Next, Sides, Why};
 use super::wire::SEAL_BYTES;
+use crate::base::Service;
 use crate::limits;
 use crate::login::{CancelKey, Cause, Login, Refusal, Waits};
 use crate::tls::{Progress, StreamError};
@@ -116,8 +117,12 @@ impl Machine for Between {
             "the database server at {host}:{port} can't be reached, {reason}: check HOST and PORT of the connection, \
              and that the agent's host gets there"
         );
-        let next = self.end(sides, Refusal::new(Cause::Unreachable, text));
+        let next = self.lose(sides, Refusal::new(Cause::Unreachable, text));
         self.without_target(next)
+    }
+
+    fn told(&mut self, sides: &mut Sides<'_>, service: &Service) -> Next {
+        self.drive(sides, &|login, exchange| login.told(service, exchange))
     }
 
     fn wants_slot(&self) -> bool {
@@ -236,8 +241,9 @@ impl Machine for Between {
                     true => SLOW_SERVER,
                     false => SILENT_SERVER,
                 };
-                self.end(sides, Refusal::new(Cause::Unreachable, text))
+                self.lose(sides, Refusal::new(Cause::Unreachable, text))
             }
+            Waits::Idle => Next::Go,
             Waits::Client => self.end_now(sides, Refusal::new(Cause::Protocol, SILENT_CLIENT)),
         }
     }

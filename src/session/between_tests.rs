@@ -96,6 +96,7 @@ impl World {
             host: host.to_owned(),
             port: 5432,
             authorities: Some("of the connection".to_owned()),
+            identity: None,
             tickets,
             subject: match &login {
                 Login::Mssql(_) => &Subject::SQL_SERVER,

@@ -122,7 +122,7 @@ impl Connections {
         let dialect = about.protocol.dialect.filter(|_| kind == Some(native));
         let made = match dialect {
             Some(dialect) => self.interpose(dialect, about, (id, view), turn),
-            None => match self.reach(key, about, id, None, turn) {
+            None => match self.reach(key, about, (id, None), turn) {
                 Ok(reached) => {
                     self.relay(key, about, id, reached, turn);
                     Ok(())
@@ -153,18 +153,19 @@ impl Connections {
         self.open.insert(id.into(), connection);
     }
 
-    /// A target for a connection, at this place or at its own: the probe that was answered, with what it has
-    /// said, or a new one.
+    /// A target for a connection: the probe that was answered, with what it has said, or a new one; at `place`, or
+    /// at the session's.
     fn reach(
         &mut self,
         key: SessionKey,
         about: &About,
-        id: &[u8],
-        place: Option<Where>,
+        (id, place): (&[u8], Option<Where>),
         turn: &mut Turn<'_>,
     ) -> Result<(TargetId, Option<ByteBuf>), Full> {
         let owner = || Owner::Connection(key, id.into());
-        if place.is_none()
+        let own = &about.place;
+        let place = place.or_else(|| own.clone());
+        if place == *own
             && let Some(probe) = self.probe.take()
             && let Some(said) = turn.targets.claim(turn.now, probe, owner())
         {
@@ -172,7 +173,7 @@ impl Connections {
         }
         let timeout = Some(limits::TARGET_CONNECT_TIMEOUT);
         let target = turn.new_target(about.user, owner(), 0, timeout)?;
-        if let Some(place) = place.or_else(|| about.place.clone()) {
+        if let Some(place) = place {
             turn.dial(target, place);
         }
         Ok((target, None))

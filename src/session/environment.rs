@@ -56,6 +56,12 @@ impl Variables {
         all.map(|(name, value)| (name.as_str(), value.expose()))
     }
 
+    /// With one value.
+    #[cfg(test)]
+    pub(super) fn of(name: &str, value: &str) -> Self {
+        Self(BTreeMap::from([(name.to_owned(), Secret::new(value))]))
+    }
+
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.get(name).map(Secret::expose)

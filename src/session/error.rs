@@ -9,6 +9,7 @@ use super::variable_error::VariableError;
 use crate::base::plain::beginning;
 use crate::limits;
 use crate::login::Refusal;
+use crate::login::mongo::UriError;
 use crate::packet::Kind;
 use crate::packet::params::ParamsError;
 
@@ -46,7 +47,7 @@ pub(super) enum SessionError {
     /// PORT is none.
     Port(String),
     /// The text that holds all of it can't be read.
-    ConnectionString(String),
+    ConnectionString(String, UriError),
     /// The address did not answer.
     Unreachable {
         /// Name or address.
@@ -116,7 +117,7 @@ impl SessionError {
             | Self::MissingAddress
             | Self::Host
             | Self::Port(_)
-            | Self::ConnectionString(_) => Failure::Variables,
+            | Self::ConnectionString(..) => Failure::Variables,
         }
     }
 }
@@ -160,7 +161,9 @@ impl fmt::Display for SessionError {
                  password and a database into USER, PASS and DB",
             ),
             Self::Port(of) => write!(f, "PORT is not a port number for connection {of}"),
-            Self::ConnectionString(of) => write!(f, "failed parsing {of} connection string"),
+            Self::ConnectionString(of, error) => {
+                write!(f, "failed parsing {of} connection string: {error}")
+            }
             Self::Unreachable { host, port, reason } => write!(
                 f,
                 "failed connecting to remote host={host}, port={port}, reason={reason}"

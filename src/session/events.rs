@@ -125,6 +125,7 @@ fn with_traffic(fields: Fields, lasted: Duration, traffic: Traffic) -> Fields {
 pub(super) fn target_failed(about: &About, reason: &str) {
     let (host, port) = match about.place.clone() {
         Some(Where::Name { host, port }) => (host, port),
+        Some(Where::Service(name)) => (name, 0),
         Some(Where::Peer(peer)) => (peer.ip().to_string(), peer.port()),
         None => (String::new(), 0),
     };

@@ -11,9 +11,10 @@ use std::time::Instant;
 
 use super::output::Where;
 use super::wire::Scratch;
-use crate::base::{ByteBuf, Roots, Trust, Verify};
+use crate::base::plain::{beginning, plain};
+use crate::base::{Address, ByteBuf, Roots, Secret, Trust, Verify};
 use crate::limits;
-use crate::login::{Cause, Keys, Refusal, Server, TlsForm, TlsWish};
+use crate::login::{Cause, Keys, Refusal, TlsForm, TlsWish};
 use crate::tls::{Alpn, Client, Configurations, OwnTickets, Subject, TrustError, Versions};
 use crate::web::{Features, ServiceAccount, Site};
 
@@ -25,6 +26,11 @@ pub trait Sources {
     /// The authorities of a connection's SSLROOTCERT, which is their PEM text or the path of a file that has
     /// it; of the system where there is no such variable.
     fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError>;
+
+    /// A small file of the agent's host.
+    fn file(&mut self, _path: &str) -> std::io::Result<Vec<u8>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
 
     /// The service account of the pod that the agent runs in, as it is now.
     fn service_account(&mut self) -> Rc<ServiceAccount> {
@@ -41,6 +47,10 @@ pub enum AuthorityError {
     Unreadable(Option<String>, std::io::Error),
     /// It holds no certificate.
     NoCertificate,
+    /// The file of this path, which has the certificate to be shown, can't be read.
+    NoIdentity(String, std::io::Error),
+    /// It holds none, or not its key.
+    Identity,
     /// HOST is nobody's name.
     Name,
     /// This build can't.
@@ -62,6 +72,14 @@ impl fmt::Display for AuthorityError {
             Self::NoCertificate => f.write_str(
                 "SSLROOTCERT of the connection has no usable certificate: set it to PEM text \
                  (-----BEGIN CERTIFICATE-----) or to the path of a file with it on the agent's host",
+            ),
+            Self::NoIdentity(path, error) => write!(
+                f,
+                "tlsCertificateKeyFile: the agent can't read the file {path} on its host: {error}"
+            ),
+            Self::Identity => f.write_str(
+                "tlsCertificateKeyFile holds no certificate with the private key that belongs to it: make it one \
+                 PEM file of both, the key without a password",
             ),
             Self::Name => {
                 f.write_str("HOST of the connection is no name that a certificate can have")
@@ -176,18 +194,14 @@ impl Means {
         authority: Option<&[u8]>,
         tickets: &RefCell<OwnTickets>,
     ) -> Result<Client, String> {
-        self.client_for(
-            site.verify,
-            authority.map(<[u8]>::to_vec),
-            (Alpn::Http1, Versions::Any),
-            tickets,
-            &site.url.address.host,
-        )
-        .map_err(|error| match error {
-            AuthorityError::Name => "the URL's host is no name that a certificate can have",
-            _ => "the agent's authorities hold no usable certificate",
-        })
-        .map_err(str::to_owned)
+        let offer = (Alpn::Http1, Versions::Any);
+        let trust = (site.verify, authority.map(<[u8]>::to_vec));
+        self.client_for(trust, offer, (tickets, None), &site.url.address.host)
+            .map_err(|error| match error {
+                AuthorityError::Name => "the URL's host is no name that a certificate can have",
+                _ => "the agent's authorities hold no usable certificate",
+            })
+            .map_err(str::to_owned)
     }
 
     /// How TLS is made with the server of `way`, or why it can't be.
@@ -196,21 +210,33 @@ impl Means {
             (Verify::Full, Some(named)) => Some(self.sources.authorities(Some(named))?.to_vec()),
             _ => None,
         };
+        // Read each time: whoever renews it need not tell us.
+        let identity = match way.identity.as_deref() {
+            Some(path) => match self.sources.file(path) {
+                Ok(pem) => Some(Secret::new(pem)),
+                Err(error) => {
+                    let path = plain(beginning(path, limits::ERROR_ECHO_BYTES_MAX));
+                    return Err(AuthorityError::NoIdentity(path, error));
+                }
+            },
+            None => None,
+        };
+        let own = (&*way.tickets, identity);
         let offer = match wish.form {
             TlsForm::Bare => (Alpn::None, Versions::Any),
             TlsForm::Prelogin => (Alpn::None, Versions::Only12),
             TlsForm::Tds8 => (Alpn::Tds8, Versions::Any),
         };
-        self.client_for(wish.verify, only, offer, &way.tickets, &way.host)
+        self.client_for((wish.verify, only), offer, own, &way.host)
     }
 
-    /// How TLS is made with `host`, for which `only` these may vouch where there are some.
+    /// How TLS is made with `host`, for which `only` these may vouch where there are some; with a certificate to be
+    /// shown.
     fn client_for(
         &mut self,
-        verify: Verify,
-        only: Option<Vec<u8>>,
+        (verify, only): (Verify, Option<Vec<u8>>),
         (alpn, versions): (Alpn, Versions),
-        tickets: &RefCell<OwnTickets>,
+        (tickets, identity): (&RefCell<OwnTickets>, Option<Secret>),
         host: &str,
     ) -> Result<Client, AuthorityError> {
         let roots = match (verify, only) {
@@ -228,7 +254,8 @@ impl Means {
             TrustError::NoCertificate => AuthorityError::NoCertificate,
             other => AuthorityError::Build(other),
         })?;
-        let configuration = tickets.borrow_mut().configuration(configuration);
+        let configuration = tickets.borrow_mut().configuration(configuration, identity);
+        let configuration = configuration.map_err(|_| AuthorityError::Identity)?;
         let name = host.trim_start_matches('[').trim_end_matches(']');
         Client::new(configuration, name).map_err(|_| AuthorityError::Name)
     }
@@ -241,8 +268,10 @@ pub struct Way {
     pub host: String,
     /// PORT, as it was dialled.
     pub port: u16,
-    /// SSLROOTCERT.
+    /// SSLROOTCERT, or tlsCAFile.
     pub authorities: Option<String>,
+    /// tlsCertificateKeyFile: a path.
+    pub identity: Option<String>,
     /// The session's.
     pub tickets: Rc<RefCell<OwnTickets>>,
     /// In what words TLS's failures are told.
@@ -251,8 +280,8 @@ pub struct Way {
 
 impl Way {
     /// It leads to this server from now on.
-    pub(super) fn lead_to(&mut self, server: Server) -> Where {
-        let Server { host, port } = server;
+    pub(super) fn lead_to(&mut self, server: Address) -> Where {
+        let Address { host, port } = server;
         (self.host, self.port) = (host.clone(), port);
         Where::Name { host, port }
     }

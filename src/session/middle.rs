@@ -13,7 +13,7 @@ use super::targets::{NEXT_TURN, Targets};
 use super::to_target::ToTarget;
 use super::turn::Turn;
 use crate::base::plain::Word;
-use crate::base::{ByteBuf, TimerId};
+use crate::base::{ByteBuf, Service, TimerId};
 use crate::limits;
 use crate::packet::{Kind, SpecEntry, spec};
 
@@ -23,6 +23,7 @@ pub(super) enum Call<'a> {
     ClientSent(&'a [u8]),
     Dialled,
     Started(Option<SocketAddr>),
+    Told(&'a Service),
     Failed(&'a str),
     TargetSent(usize),
     TargetEnded,
@@ -48,6 +49,7 @@ impl Call<'_> {
             Self::ClientSent(payload) => machine.client_sent(sides, payload),
             Self::Dialled => machine.dialled(sides),
             Self::Started(peer) => machine.started(sides, peer),
+            Self::Told(service) => machine.told(sides, service),
             Self::Failed(reason) => machine.failed(sides, reason),
             Self::TargetSent(size) => machine.target_sent(sides, size),
             Self::TargetEnded => machine.target_ended(sides),

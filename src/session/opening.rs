@@ -100,6 +100,7 @@ impl Wish {
             service: None,
             is_warned: Cell::new(false),
             tickets: Rc::default(),
+            found: Rc::default(),
         }))
     }
 }

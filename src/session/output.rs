@@ -54,6 +54,9 @@ pub enum Where {
         /// Port.
         port: u16,
     },
+    /// At the hosts of this name's MongoDB service, which are not connected to, but told
+    /// ([`super::Report::Told`]).
+    Service(String),
     /// At this very address: what belongs to another connection has to reach the same machine.
     Peer(SocketAddr),
 }

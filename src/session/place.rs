@@ -6,6 +6,8 @@ use super::environment::Variables;
 use super::error::SessionError;
 use super::output::Where;
 use super::protocol::{DATABASE_SECRETS, Place};
+use crate::base::Address;
+use crate::login::mongo::{MongoAccount, SERVICE_SCHEME};
 
 /// Where it is, or what is missing to know it. `own` are the connection's variables, and nobody else's.
 pub(super) fn find(
@@ -18,7 +20,11 @@ pub(super) fn find(
         Place::HostAndPort => None,
         Place::Database { default_port, uri } => {
             if let Some(uri) = uri.map(|name| own.text(name)).filter(|uri| !uri.is_empty()) {
-                return in_mongo_uri(uri).ok_or_else(|| SessionError::ConnectionString(of()));
+                let account = MongoAccount::parse(uri);
+                let account =
+                    account.map_err(|error| SessionError::ConnectionString(of(), error))?;
+                let Address { host, port } = account.shown_host();
+                return Ok(Where::Name { host, port });
             }
             let missing =
                 DATABASE_SECRETS.map(|name| (name, own.get(name).is_none_or(<[u8]>::is_empty)));
@@ -54,24 +60,20 @@ fn is_host(host: &str) -> bool {
     !bare.contains([':', '[', ']']) || address.parse::<Ipv6Addr>().is_ok()
 }
 
-/// The first host of `mongodb://user:pass@host:port,...` or the name of `mongodb+srv://`.
-fn in_mongo_uri(text: &str) -> Option<Where> {
-    let rest = text
-        .strip_prefix("mongodb://")
-        .or_else(|| text.strip_prefix("mongodb+srv://"))?;
-    let authority = rest.split(['/', '?']).next()?;
-    let hosts = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, hosts)| hosts);
-    let first = hosts.split(',').next().filter(|host| !host.is_empty())?;
-    let (host, port) = match first.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        _ => (first, 27017),
+/// There is one address, which has to answer, where [`find`] has found it. Of several hosts any will do, and those of
+/// a service are known to the name server alone.
+pub(super) fn is_one(place: &Place, own: &Variables) -> bool {
+    let Place::Database {
+        uri: Some(uri_name),
+        ..
+    } = place
+    else {
+        return true;
     };
-    Some(Where::Name {
-        host: host.to_owned(),
-        port,
-    })
+    match own.text(uri_name) {
+        "" => own.text("SCHEME").trim() != SERVICE_SCHEME,
+        uri => MongoAccount::parse(uri).is_ok_and(|account| account.only_host().is_some()),
+    }
 }
 
 #[cfg(test)]
@@ -111,25 +113,31 @@ mod tests {
     }
 
     #[test]
-    fn the_first_host_of_a_mongo_uri_is_its_address() {
-        for (text, want) in [
-            ("mongodb://u:p%40@h1:1,h2:2/db?x=y", Some(("h1", 1))),
-            ("mongodb://h1", Some(("h1", 27017))),
+    fn the_first_host_of_a_mongo_uri_is_its_address_and_probed_if_there_is_no_other() {
+        let place = Place::Database {
+            default_port: 27017,
+            uri: Some("CONNECTION_STRING"),
+        };
+        for (text, want, is_only) in [
+            ("mongodb://u:p%40@h1:1,h2:2/db?x=y", Some(("h1", 1)), false),
+            ("mongodb://h1", Some(("h1", 27017)), true),
             (
-                "mongodb+srv://u:p@cluster.example/?a=b",
-                Some(("cluster.example", 27017)),
+                "mongodb+srv://u:p@cluster.db.example/?a=b",
+                Some(("cluster.db.example", 27017)),
+                false,
             ),
-            ("mongodb://u@[::1]:9/x", Some(("[::1]", 9))),
-            ("mongodb://u@[::1]", Some(("[::1]", 27017))),
-            ("mongodb://", None),
-            ("postgres://h", None),
-            ("mongodb://h:port", None),
+            ("mongodb://u:p@[::1]:9/x", Some(("::1", 9)), true),
+            ("mongodb://", None, false),
+            ("postgres://h", None, false),
+            ("mongodb://h:port", None, false),
         ] {
+            let own = Variables::of("CONNECTION_STRING", text);
             let want = want.map(|(host, port)| Where::Name {
                 host: host.to_owned(),
                 port,
             });
-            assert_eq!(in_mongo_uri(text), want, "{text}");
+            assert_eq!(find(&place, &own, "mongodb").ok(), want, "{text}");
+            assert_eq!(is_one(&place, &own), is_only, "{text}");
         }
     }
 }

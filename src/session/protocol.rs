@@ -3,6 +3,7 @@
 //! The gateway reviews sessions by their verb and lets a client send any kind of packet to any of them, so what a
 //! session accepts follows from its row here and from nothing else.
 
+use crate::login::mongo::PORT_DEFAULT;
 use crate::packet::{ConnectionParams, Kind};
 
 /// What a client wants of a connection.
@@ -40,6 +41,8 @@ pub enum Dialect {
     Postgres,
     /// That of MySQL and MariaDB.
     Mysql,
+    /// MongoDB's.
+    Mongo,
     /// SQL Server's.
     Mssql,
     /// None, but that of a web service: its headers.
@@ -136,6 +139,22 @@ static MYSQL_NATIVE: Protocol = Protocol {
     password_alias: None,
 };
 
+static MONGODB_NATIVE: Protocol = Protocol {
+    service: Service::Connections,
+    from_client: [
+        Kind::AgentMongoDBConnectionWrite,
+        Kind::AgentTCPConnectionWrite,
+    ],
+    to_client: [
+        Kind::ClientMongoDBConnectionWrite,
+        Kind::ClientTCPConnectionWrite,
+    ],
+    address: MONGODB_PLACE,
+    is_probed: true,
+    dialect: Some(Dialect::Mongo),
+    password_alias: None,
+};
+
 static MSSQL_NATIVE: Protocol = Protocol {
     service: Service::Connections,
     from_client: [
@@ -175,7 +194,9 @@ static MYSQL: Protocol = Protocol {
     ..command(database(3306, None), Some("MYSQL_PWD"))
 };
 static MSSQL: Protocol = command(database(1433, None), Some("SQLCMDPASSWORD"));
-static MONGODB: Protocol = command(database(27017, Some("CONNECTION_STRING")), None);
+static MONGODB: Protocol = command(MONGODB_PLACE, None);
+
+const MONGODB_PLACE: Option<Place> = database(PORT_DEFAULT, Some("CONNECTION_STRING"));
 
 const fn database(default_port: u16, uri: Option<&'static str>) -> Option<Place> {
     Some(Place::Database { default_port, uri })
@@ -221,11 +242,7 @@ pub fn classify(params: &ConnectionParams) -> Result<&'static Protocol, NotServe
         ("postgres", Connect) => &POSTGRES_NATIVE,
         ("mysql", Connect) => &MYSQL_NATIVE,
         ("mssql", Connect) => &MSSQL_NATIVE,
-        ("mongodb", Connect) => {
-            return Err(NotServed(
-                "this agent does not serve native connections of this database; use hoop exec instead",
-            ));
-        }
+        ("mongodb", Connect) => &MONGODB_NATIVE,
         ("postgres", _) => &POSTGRES,
         ("mysql", _) => &MYSQL,
         ("mssql", _) => &MSSQL,
@@ -295,17 +312,10 @@ mod tests {
             }
             for database in ["postgres", "mysql", "mssql", "mongodb"] {
                 let is_native = verb == "connect";
-                match asked(database, verb) {
-                    Ok(protocol) => {
-                        assert!(matches!(protocol.address, Some(Place::Database { .. })));
-                        assert_eq!(protocol.service == Service::Connections, is_native);
-                        assert_eq!(protocol.dialect.is_some(), is_native);
-                    }
-                    Err(NotServed(text)) => {
-                        assert!(is_native && text.contains("hoop exec"), "{text}");
-                        assert_eq!(database, "mongodb");
-                    }
-                }
+                let protocol = asked(database, verb).unwrap();
+                assert!(matches!(protocol.address, Some(Place::Database { .. })));
+                assert_eq!(protocol.service == Service::Connections, is_native);
+                assert_eq!(protocol.dialect.is_some(), is_native);
             }
             assert_eq!(asked("oracledb", verb).is_err(), verb == "connect");
             for web in ["httpproxy", "kubernetes"] {

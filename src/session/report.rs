@@ -6,6 +6,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::base::Service;
+
 /// Which of a target's outputs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Channel {
@@ -52,6 +54,8 @@ pub enum Report<'a> {
         /// The very address, of a connection.
         peer: Option<SocketAddr>,
     },
+    /// What was dialled is a service, and these are its hosts.
+    Told(&'a Service),
     /// No address took the connection.
     Failed {
         /// Why, for the client.

@@ -25,8 +25,8 @@ use super::target::Owner;
 use super::targets::Due;
 use super::to_target::ToTarget;
 use super::verdict::{Ended, Overdue, Started};
-use crate::base::ByteBuf;
 use crate::base::plain::Word;
+use crate::base::{ByteBuf, Service};
 use crate::packet::{Outbox, spec};
 
 /// What a target that does not start in time is said to have come to, in the system's words.
@@ -157,6 +157,7 @@ impl Sessions {
     ) {
         match report {
             Report::Started { peer } => self.started(now, id, peer, outbox),
+            Report::Told(service) => self.told(now, id, service, outbox),
             Report::Failed { reason } => self.failed(now, id, reason, outbox),
             Report::NotSpawned { code, text } => {
                 if let Hears::Process(key) = self.hears(id) {
@@ -224,6 +225,13 @@ impl Sessions {
             }
             Hears::Errand => self.tell_errand(now, id, Call::Started(peer)),
             Hears::Process(_) | Hears::Nobody => {}
+        }
+    }
+
+    /// The hosts of a service: what was dialled for them has done its work.
+    fn told(&mut self, now: Instant, id: TargetId, service: &Service, outbox: &mut Outbox) {
+        if let Hears::Connection(key, connection) = self.hears(id) {
+            self.tell(now, key, &connection, Call::Told(service), outbox);
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::means::Means;
 use super::output::Where;
 use super::wire::Wire;
-use crate::base::ByteBuf;
+use crate::base::{ByteBuf, Service};
 use crate::login::{CancelKey, Packets};
 use crate::packet::{Kind, Outbox, SpecEntry};
 use crate::wire::sink::Sink;
@@ -27,6 +27,11 @@ pub trait Machine {
 
     /// The target is connected.
     fn started(&mut self, sides: &mut Sides<'_>, peer: Option<SocketAddr>) -> Next;
+
+    /// The service that was dialled has these hosts.
+    fn told(&mut self, _: &mut Sides<'_>, _: &Service) -> Next {
+        Next::Go
+    }
 
     /// The target could not be connected, for this reason.
     fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next;
@@ -155,7 +160,8 @@ pub enum Next {
     /// What the client sent goes into the target's queue as it is; the answer to [`Machine::client_sent`] alone.
     Pass,
     /// Connect to this place, or to the connection's own, and close the target that there was.
-    /// [`Machine::dialled`] follows.
+    /// [`Machine::dialled`] follows; in place of [`Machine::started`] comes [`Machine::told`] where it was a service
+    /// whose hosts are to be told.
     Dial(Option<Where>),
     /// Close the target; the connection goes on without one. [`Machine::hung_up`] follows.
     HangUp,

@@ -356,7 +356,7 @@ impl Sessions {
             about.give_back(&mut self.shares);
             return Err(error);
         }
-        let probed = about.place.clone().filter(|_| about.protocol.is_probed);
+        let probed = about.place.clone().filter(|_| about.is_probed());
         let key = match self.book.insert(session) {
             Ok(key) => key,
             Err(session) => {

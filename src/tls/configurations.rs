@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use rustls::client::{Resumption, UnbufferedClientConnection};
-use rustls::pki_types::ServerName;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::TLS12;
 use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::tickets::Tickets;
-use super::trust::{TrustError, Verifier};
-use crate::base::{Trust, Verify};
+use super::trust::{TrustError, Verifier, certificates};
+use crate::base::{Secret, Trust, Verify};
 use crate::limits::TLS_CONFIGURATIONS_MAX;
 
 /// The protocol that is offered inside TLS (RFC 7301).
@@ -70,28 +73,54 @@ impl Configuration {
 }
 
 /// A shared configuration as one owner has it: whom it believes is shared, authorities are not parsed
-/// again, and its connections resume the sessions of one another and of nobody else.
+/// again, and its connections resume the sessions of one another and of nobody else. It may have a
+/// certificate to show.
 #[derive(Default)]
 pub struct OwnTickets(Option<OwnConfiguration>);
 
 struct OwnConfiguration {
     of: Configuration,
+    identity: Option<Secret>,
     own: Configuration,
 }
 
+/// The PEM text holds no certificate with the private key that belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoIdentity;
+
 impl OwnTickets {
-    /// The owner's own of `shared`; tickets last for as long as that stays the same.
-    pub fn configuration(&mut self, shared: Configuration) -> Configuration {
-        match &self.0 {
-            Some(known) if Arc::ptr_eq(&known.of.0, &shared.0) => known.own.clone(),
-            _ => {
-                let own = Configuration::with_own_tickets(ClientConfig::clone(&shared.0));
-                let result = own.clone();
-                self.0 = Some(OwnConfiguration { of: shared, own });
-                result
-            }
+    /// The owner's own of `shared`, which shows the certificate of `identity` (PEM, with its key) to whoever
+    /// asks; tickets last for as long as these stay the same.
+    pub fn configuration(
+        &mut self,
+        shared: Configuration,
+        identity: Option<Secret>,
+    ) -> Result<Configuration, NoIdentity> {
+        if let Some(known) = &self.0
+            && Arc::ptr_eq(&known.of.0, &shared.0)
+            && known.identity == identity
+        {
+            return Ok(known.own.clone());
         }
+        let mut config = ClientConfig::clone(&shared.0);
+        if let Some(pem) = &identity {
+            let key = certified_key(pem.expose(), config.crypto_provider()).ok_or(NoIdentity)?;
+            config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(key));
+        }
+        let own = Configuration::with_own_tickets(config);
+        self.0 = Some(OwnConfiguration {
+            of: shared,
+            identity,
+            own: own.clone(),
+        });
+        Ok(own)
     }
+}
+
+fn certified_key(pem: &[u8], provider: &CryptoProvider) -> Option<CertifiedKey> {
+    let chain = certificates(pem).ok()?;
+    let key = PrivateKeyDer::from_pem_slice(pem).ok()?;
+    CertifiedKey::from_der(chain, key, provider).ok()
 }
 
 static ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];
@@ -222,10 +251,37 @@ mod tests {
             .get(&Trust::public(), Alpn::None, Versions::Any)
             .unwrap();
         let mut own = OwnTickets::default();
-        let first = own.configuration(shared.clone());
-        assert!(!is_same(&first, &shared) && is_same(&first, &own.configuration(shared.clone())));
+        let mut of = |identity| own.configuration(shared.clone(), identity);
+        let first = of(None).unwrap();
+        assert!(!is_same(&first, &shared) && is_same(&first, &of(None).unwrap()));
         let size = size_of::<ClientConfig>() + size_of::<Tickets>();
         assert!(size <= 512, "{size} bytes");
+    }
+
+    #[test]
+    fn a_certificate_to_show_needs_the_key_that_belongs_to_it() {
+        let make = || rcgen::KeyPair::generate().unwrap();
+        let (key, other) = (make(), make());
+        let params = rcgen::CertificateParams::new(vec!["client.example".to_owned()]).unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        let shared = Configurations::new()
+            .get(&Trust::public(), Alpn::None, Versions::Any)
+            .unwrap();
+        let mut own = OwnTickets::default();
+        let mut of = |text: String| own.configuration(shared.clone(), Some(Secret::new(text)));
+        let whole = [&key.serialize_pem()[..], &pem].concat();
+        let first = of(whole.clone()).unwrap();
+        assert!(first.0.client_auth_cert_resolver.has_certs());
+        assert!(is_same(&first, &of(whole.clone()).unwrap()));
+        assert!(!shared.0.client_auth_cert_resolver.has_certs());
+        for wrong in [
+            pem.clone(),
+            key.serialize_pem(),
+            [&other.serialize_pem()[..], &pem].concat(),
+        ] {
+            assert_eq!(of(wrong).unwrap_err(), NoIdentity);
+        }
+        assert!(!is_same(&first, &own.configuration(shared, None).unwrap()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod trust;
 mod words;
 
 pub use configurations::{
-    Alpn, Client, Configuration, Configurations, NameError, OwnTickets, Versions,
+    Alpn, Client, Configuration, Configurations, NameError, NoIdentity, OwnTickets, Versions,
 };
 pub use stream::{Progress, RECORD_PLAINTEXT_MAX, Stream, StreamError};
 pub use trust::TrustError;

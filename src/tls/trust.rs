@@ -37,7 +37,7 @@ impl fmt::Display for TrustError {
 
 impl std::error::Error for TrustError {}
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let own: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .map_err(|_| TrustError::NoCertificate)?;

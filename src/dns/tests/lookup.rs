@@ -1,7 +1,8 @@
 use std::time::Instant;
 
 use super::*;
-use crate::dns::lookup::{Lookup, Send, take_turns};
+use crate::dns::answer::{Answer, take_turns};
+use crate::dns::lookup::{Lookup, Send};
 
 /// How the server of this number answers; `true`: over TCP.
 type Servers<'a> = &'a dyn Fn(usize, &str, u16, bool) -> Say;
@@ -46,7 +47,11 @@ fn play(conf: &str, name: &str, servers: Servers<'_>) -> (Ended, Vec<(usize, Str
             }
         }
         if let Some(outcome) = lookup.outcome() {
-            return ((outcome.clone(), since(start, now)), questions);
+            let addresses = outcome.clone().map(|answer| match answer {
+                Answer::Addresses(addresses) => addresses,
+                Answer::Service(_) => panic!("nobody has asked for a service"),
+            });
+            return ((addresses, since(start, now)), questions);
         }
         assert!(lookup.poll_timeout() > now, "it would spin");
         now = lookup.poll_timeout();

@@ -1,7 +1,7 @@
 //! A server's answer to LOGIN7: tokens, of which only few matter here.
 
 use super::packets::{long, word};
-use crate::login::Server;
+use crate::base::Address;
 
 mod token {
     pub const RETURN_STATUS: u8 = 0x79;
@@ -34,7 +34,7 @@ pub struct Reply {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Route {
     /// As it is called there, and its place.
-    To(String, Server),
+    To(String, Address),
     /// It makes no sense.
     Nowhere,
 }
@@ -102,7 +102,7 @@ fn route(value: &[u8]) -> Option<Route> {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte));
     let is_place = *protocol == 0 && port != 0 && is_host;
-    is_place.then_some(Route::To(name, Server { host, port }))
+    is_place.then_some(Route::To(name, Address { host, port }))
 }
 
 /// The longest name.

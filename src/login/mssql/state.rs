@@ -19,7 +19,8 @@
 //! What each does stands in `opening` and `verdict`.
 
 use super::login7::Login7;
-use crate::login::{Account, Refusal, Server, next};
+use crate::base::Address;
+use crate::login::{Account, Refusal, next};
 
 /// How a server is to be talked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub struct Attempt {
     pub(super) is_answered: bool,
     pub(super) client: Option<Login7>,
     /// Where a server has sent us.
-    pub(super) route: Option<Server>,
+    pub(super) route: Option<Address>,
     /// TLS comes first since the server has hung up on a PRELOGIN.
     pub(super) is_second: bool,
 }

@@ -85,7 +85,7 @@ impl ExpectRequest {
 
     fn begin_scram(self, len: usize, exchange: &mut Exchange<'_>) -> Outcome {
         exchange.from_server.consume(len);
-        let first = scram::ClientFirst::new(&self.attempt.nonce);
+        let first = scram::ClientFirst::new(scram::Hash::Sha256, "", &self.attempt.nonce);
         let text = first.message();
         let size = u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
         let name = scram::SCRAM_SHA_256.as_bytes();

@@ -87,6 +87,7 @@ pub(super) fn failed(error: ScramError) -> Refusal {
         ScramError::Malformed => Cause::Protocol,
         ScramError::TooManyRounds => Cause::Unsupported,
         ScramError::Refused | ScramError::Impostor => Cause::Credentials,
+        ScramError::TooFewRounds => Cause::Protocol,
     };
     Refusal::new(cause, error.to_string())
 }

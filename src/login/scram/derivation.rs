@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ring::{digest, hmac};
 
+use super::hash::{HASH_BYTES_MAX, Hash};
 use crate::base::{Secret, wipe};
 use crate::limits;
 
@@ -22,8 +23,8 @@ pub struct DerivedKey {
 }
 
 impl DerivedKey {
-    fn new(salted: &[u8]) -> Self {
-        let salted = hmac::Key::new(hmac::HMAC_SHA256, salted);
+    fn new(hash: Hash, salted: &[u8]) -> Self {
+        let salted = hash.key(salted);
         let sign = |label: &[u8]| Secret::new(hmac::sign(&salted, label).as_ref());
         Self {
             client: sign(b"Client Key"),
@@ -53,9 +54,10 @@ pub enum Derivation {
 /// The rounds so far.
 pub struct Running {
     id: Id,
+    hash: Hash,
     key: hmac::Key,
-    block: [u8; 32],
-    sum: [u8; 32],
+    block: [u8; HASH_BYTES_MAX],
+    sum: [u8; HASH_BYTES_MAX],
     rounds_left: u32,
     /// When none is left.
     made: Option<DerivedKey>,
@@ -69,15 +71,16 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn new(id: Id, password: &[u8], salt: &[u8], rounds: u32) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, password);
+    fn new(id: Id, hash: Hash, password: &[u8], salt: &[u8], rounds: u32) -> Self {
+        let key = hash.key(password);
         let mut first = hmac::Context::with_key(&key);
         first.update(salt);
         first.update(&1_u32.to_be_bytes());
-        let mut block = [0; 32];
-        block.copy_from_slice(first.sign().as_ref());
+        let mut block = [0; HASH_BYTES_MAX];
+        block[..hash.bytes()].copy_from_slice(first.sign().as_ref());
         Self {
             id,
+            hash,
             key,
             block,
             sum: block,
@@ -89,10 +92,11 @@ impl Running {
     /// Works for `rounds` at most; answers for how many.
     fn advance(&mut self, rounds: u32) -> u32 {
         let rounds = rounds.min(self.rounds_left);
+        let block = &mut self.block[..self.hash.bytes()];
         for _ in 0..rounds {
-            let next = hmac::sign(&self.key, &self.block);
-            self.block.copy_from_slice(next.as_ref());
-            for (sum, byte) in self.sum.iter_mut().zip(&self.block) {
+            let next = hmac::sign(&self.key, block);
+            block.copy_from_slice(next.as_ref());
+            for (sum, byte) in self.sum.iter_mut().zip(&*block) {
                 *sum ^= byte;
             }
         }
@@ -145,24 +149,33 @@ impl Keys {
     }
 
     /// The derivation for these, finished if it was made before.
-    pub fn derivation(&mut self, password: &[u8], salt: &[u8], rounds: u32) -> Derivation {
-        let id = id(password, salt, rounds);
+    pub fn derivation(
+        &mut self,
+        hash: Hash,
+        password: &[u8],
+        salt: &[u8],
+        rounds: u32,
+    ) -> Derivation {
+        let id = id(hash, password, salt, rounds);
         let known = self.kept.iter().position(|(kept, _)| *kept == id);
         match known.map(|place| self.kept.remove(place)) {
             Some((id, key)) => {
                 self.keep(id, key.clone());
                 Derivation::Known(key)
             }
-            None => Derivation::Running(self.run(id, password, salt, rounds)),
+            None => {
+                let new = Running::new(id, hash, password, salt, rounds);
+                Derivation::Running(self.run(new))
+            }
         }
     }
 
-    fn run(&mut self, id: Id, password: &[u8], salt: &[u8], rounds: u32) -> Rc<RefCell<Running>> {
+    fn run(&mut self, new: Running) -> Rc<RefCell<Running>> {
         let mut live = self.running.iter().filter_map(Weak::upgrade);
-        if let Some(same) = live.find(|running| running.borrow().id == id) {
+        if let Some(same) = live.find(|running| running.borrow().id == new.id) {
             return same;
         }
-        let running = Rc::new(RefCell::new(Running::new(id, password, salt, rounds)));
+        let running = Rc::new(RefCell::new(new));
         self.running.push_back(Rc::downgrade(&running));
         running
     }
@@ -188,7 +201,7 @@ impl Keys {
                 self.running.push_back(next);
                 continue;
             }
-            let key = DerivedKey::new(&running.sum);
+            let key = DerivedKey::new(running.hash, &running.sum[..running.hash.bytes()]);
             running.made = Some(key.clone());
             self.keep(running.id.clone(), key);
         }
@@ -207,9 +220,10 @@ impl Keys {
     }
 }
 
-fn id(password: &[u8], salt: &[u8], rounds: u32) -> Id {
+fn id(hash: Hash, password: &[u8], salt: &[u8], rounds: u32) -> Id {
     let mut context = digest::Context::new(&digest::SHA256);
-    for part in [&rounds.to_be_bytes(), password, salt] {
+    let mechanism = hash.mechanism().as_bytes();
+    for part in [mechanism, &rounds.to_be_bytes(), password, salt] {
         context.update(&part.len().to_be_bytes());
         context.update(part);
     }

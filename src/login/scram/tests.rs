@@ -4,41 +4,127 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// RFC 7677, section 3, whose client names its user: PostgreSQL's does not, so the text that is
-/// signed is put together here.
+/// RFC 7677, section 3.
 #[test]
 fn the_conversation_of_rfc_7677_holds() {
-    let first = ClientFirst {
-        bare: "n=user,r=rOprNGfwEbeRWgbNEkqO".to_owned(),
-    };
-    // `answered` looks for the nonce behind an empty name.
-    let server_first = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
-                        s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+    converse(
+        Hash::Sha256,
+        ["rOprNGfwEbeRWgbNEkqO", "pencil"],
+        "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+         s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096",
+        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+         p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+        "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
+    );
+}
+
+/// MongoDB's authentication specification; the password is a digest of it there.
+#[test]
+fn the_conversation_of_mongodbs_specification_holds() {
+    let password = server::mongo_password(b"user", b"pencil");
+    converse(
+        Hash::Sha1,
+        ["fyko+d2lbbFgONRv9qkxdawL", password.expose_text().unwrap()],
+        "r=fyko+d2lbbFgONRv9qkxdawLHo+Vgk7qvUOKUwuWLIWg4l/9SraGMHEE,\
+         s=rQ9ZY3MntBeuP3E1TDVC4w==,i=10000",
+        "c=biws,r=fyko+d2lbbFgONRv9qkxdawLHo+Vgk7qvUOKUwuWLIWg4l/9SraGMHEE,\
+         p=MC2T8BvbmWRckDw8oWl5IVghwCY=",
+        "v=UMWeI25JD1yNYZRMpZ4VHvhZ9e0=",
+    );
+}
+
+fn converse(hash: Hash, [nonce, password]: [&str; 2], first: &str, last: &str, verdict: &str) {
     let mut keys = Keys::new();
-    let (nonce, salt, rounds) = parse_first(server_first.as_bytes()).unwrap();
-    let last = format!("c=biws,r={nonce}");
-    let mut deriving = Deriving {
-        derivation: keys.derivation(b"pencil", &salt, rounds),
-        signed: format!("{},{server_first},{last}", first.bare).into_bytes(),
-        last,
-    };
+    let mut ours = ClientFirst::new(hash, "user", &[0; 18]).with_rounds_min(4096);
+    ours.bare = ours.bare.replace(&ours.nonce, nonce);
+    ours.nonce = nonce.to_owned();
+    assert_eq!(ours.message(), format!("n,,n=user,r={nonce}"));
+    let answered = ours.answered(first.as_bytes(), &Secret::new(password), &mut keys);
+    let mut deriving = answered.unwrap_or_else(|error| panic!("{error}"));
     let (message, proof) = loop {
         if let Some(done) = deriving.answer() {
             break done;
         }
         keys.work();
     };
-    assert_eq!(
-        message,
-        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
-         p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
-    );
-    let server_final = b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
-    assert_eq!(proof.verify(server_final), Ok(()));
+    assert_eq!(message, last);
+    assert_eq!(proof.verify(verdict.as_bytes()), Ok(()));
+}
+
+/// Both of our sides, with a user's name that has to be escaped.
+fn with_ourselves(hash: Hash, password: &str) -> Result<(), ScramError> {
+    let mut keys = Keys::new();
+    let first = ClientFirst::new(hash, "a=b,c", &[1; 18]);
+    let message = first.message();
+    let hello = server::ClientHello::read(message.as_bytes())?;
+    assert_eq!(hello.user(), "a=b,c");
+    let challenge = hello.challenge(hash, b"noop", &[2; 18], &mut keys);
+    let question = challenge.message().to_owned();
+    let mut deriving = first.answered(question.as_bytes(), &Secret::new(password), &mut keys)?;
+    let (message, proof) = loop {
+        if let Some(done) = deriving.answer() {
+            break done;
+        }
+        keys.work();
+    };
+    let judging = challenge.answered(message.as_bytes())?;
+    let verdict = loop {
+        if let Some(verdict) = judging.verdict() {
+            break verdict?;
+        }
+        keys.work();
+    };
+    proof.verify(verdict.as_bytes())
+}
+
+#[test]
+fn our_two_sides_agree_on_a_password_and_on_no_other() {
+    for hash in [Hash::Sha1, Hash::Sha256] {
+        assert_eq!(with_ourselves(hash, "noop"), Ok(()));
+        assert_eq!(with_ourselves(hash, "other"), Err(ScramError::Refused));
+    }
+}
+
+#[test]
+fn a_client_must_speak_scram_and_answer_to_our_challenge() {
+    for wrong in [
+        "",
+        "n,,",
+        "p=x,,n=a,r=b",
+        "n,a=x,n=a,r=b",
+        "n,,n=a",
+        "n,,n=a,r=",
+        "n,,r=b,n=a",
+    ] {
+        let read = server::ClientHello::read(wrong.as_bytes());
+        assert!(read.is_err(), "{wrong}");
+    }
+    let long = format!("n,,n=a,r={}", "b".repeat(5000));
+    assert!(server::ClientHello::read(long.as_bytes()).is_err());
+    assert!(server::ClientHello::read(b"n,,n=\xff,r=b").is_err());
+    let challenge = || {
+        let hello = server::ClientHello::read(b"y,,n=a,r=b").unwrap();
+        hello.challenge(Hash::Sha256, b"noop", &[0; 18], &mut Keys::new())
+    };
+    let nonce = &challenge().message()["r=".len()..][..25].to_owned();
+    let proof = base64::encode(&[0; 32]);
+    let answer = |text: String| challenge().answered(text.as_bytes()).is_ok();
+    assert!(answer(format!("c=eSws,r={nonce},p={proof}")));
+    assert!(!answer(format!("c=biws,r={nonce},p={proof}")));
+    assert!(!answer(format!("c=eSws,r={nonce}x,p={proof}")));
+    assert!(!answer(format!("c=eSws,r={nonce},p=AAAA")) && !answer(String::new()));
+}
+
+#[test]
+fn a_server_that_asks_for_too_little_work_is_refused_where_none_does() {
+    let first = ClientFirst::new(Hash::Sha256, "", &[0; 18]).with_rounds_min(4096);
+    let text = b"r=AAAAAAAAAAAAAAAAAAAAAAAAx,s=AAAA,i=4095";
+    let answer = first.answered(text, &Secret::new("x"), &mut Keys::new());
+    assert_eq!(answer.err(), Some(ScramError::TooFewRounds));
 }
 
 fn answered(text: &str) -> Result<(), ScramError> {
-    let first = ClientFirst::new(&[0; 18]);
+    let first = ClientFirst::new(Hash::Sha256, "", &[0; 18]);
     assert_eq!(first.message(), "n,,n=,r=AAAAAAAAAAAAAAAAAAAAAAAA");
     let password = Secret::new("x");
     let answer = first.answered(text.as_bytes(), &password, &mut Keys::new());
@@ -89,6 +175,7 @@ fn a_servers_first_message_must_answer_to_ours_and_ask_for_bounded_work() {
 #[test]
 fn a_servers_last_message_is_its_proof_an_error_or_nothing() {
     let proof = || ServerProof {
+        hash: Hash::Sha256,
         key: Secret::new("k"),
         signed: b"text".to_vec(),
     };
@@ -111,7 +198,7 @@ fn a_servers_last_message_is_its_proof_an_error_or_nothing() {
 fn keys_are_kept_by_password_salt_and_rounds_and_only_so_many() {
     let mut keys = Keys::new();
     let make = |keys: &mut Keys, password: &[u8], salt: &[u8], rounds| {
-        let derivation = keys.derivation(password, salt, rounds);
+        let derivation = keys.derivation(Hash::Sha256, password, salt, rounds);
         let was_known = matches!(derivation, Derivation::Known(_));
         while derivation.key().is_none() {
             keys.work();
@@ -136,7 +223,7 @@ fn keys_are_kept_by_password_salt_and_rounds_and_only_so_many() {
 fn derivations_share_a_turn_and_take_turns() {
     let mut keys = Keys::new();
     let all: Vec<_> = (0_u32..100)
-        .map(|number| keys.derivation(b"p", &number.to_be_bytes(), 1 + 1024))
+        .map(|number| keys.derivation(Hash::Sha256, b"p", &number.to_be_bytes(), 1 + 1024))
         .collect();
     let mut turns = 0;
     while keys.has_work() {
@@ -153,9 +240,9 @@ fn derivations_share_a_turn_and_take_turns() {
 fn one_derivation_is_for_all_who_need_the_same_and_ends_with_the_last() {
     let mut keys = Keys::new();
     let all: Vec<_> = (0..150)
-        .map(|_| keys.derivation(b"p", b"salt", 1 + 4096))
+        .map(|_| keys.derivation(Hash::Sha256, b"p", b"salt", 1 + 4096))
         .collect();
-    let other = keys.derivation(b"p", b"another", 1_000_000);
+    let other = keys.derivation(Hash::Sha256, b"p", b"another", 1_000_000);
     drop(other);
     let mut turns = 0;
     while all[149].key().is_none() {
@@ -195,21 +282,24 @@ proptest! {
     #[test]
     fn portions_of_a_derivation_come_to_what_ring_derives_at_once(
         password: Vec<u8>, salt in proptest::collection::vec(any::<u8>(), 1..40),
-        rounds in 1u32..3000,
+        rounds in 1u32..3000, is_short: bool,
     ) {
+        let (hash, algorithm) = match is_short {
+            true => (Hash::Sha1, ring::pbkdf2::PBKDF2_HMAC_SHA1),
+            false => (Hash::Sha256, ring::pbkdf2::PBKDF2_HMAC_SHA256),
+        };
         let mut keys = Keys::new();
-        let derivation = keys.derivation(&password, &salt, rounds);
+        let derivation = keys.derivation(hash, &password, &salt, rounds);
         let key = loop {
             if let Some(key) = derivation.key() {
                 break key;
             }
             keys.work();
         };
-        let mut salted = [0; 32];
+        let mut salted = vec![0; hash.bytes()];
         let rounds = rounds.try_into().unwrap();
-        let algorithm = ring::pbkdf2::PBKDF2_HMAC_SHA256;
         ring::pbkdf2::derive(algorithm, rounds, &salt, &password, &mut salted);
-        let salted = hmac::Key::new(hmac::HMAC_SHA256, &salted);
+        let salted = hash.key(&salted);
         let sign = |label: &[u8]| hmac::sign(&salted, label).as_ref().to_vec();
         prop_assert_eq!(key.client(), sign(b"Client Key"));
         prop_assert_eq!(key.server(), sign(b"Server Key"));

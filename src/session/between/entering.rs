@@ -6,6 +6,7 @@ use super::stage::{Between, Entering, Stage};
 use crate::limits;
 use crate::login::{Cause, Exchange, Login, Refusal, Step, TlsForm, TlsWish, Waits};
 use crate::session::means::{Means, Way};
+use crate::session::output::Where;
 use crate::session::seam::{Farewell, Machine, Next, Sides};
 use crate::session::wire::{Wire, Words};
 use crate::tls::{Progress, StreamError, Subject};
@@ -40,13 +41,13 @@ impl Between {
         loop {
             step = match step {
                 Step::Wait(login) => return self.wait(login, entering, sides),
-                Step::Dial(login, server) => {
-                    self.wire = Wire::default();
-                    self.secured = None;
-                    entering.begin_anew();
-                    let place = server.map(|server| entering.way.lead_to(server));
-                    self.stage = Stage::Entering(login, entering);
-                    return Next::Dial(place);
+                Step::Dial(login, address) => {
+                    let place = address.map(|address| entering.way.lead_to(address));
+                    return self.dial(login, entering, place);
+                }
+                Step::LookUp(login, name) => {
+                    entering.way.host.clone_from(&name);
+                    return self.dial(login, entering, Some(Where::Service(name)));
                 }
                 Step::EndTls(login) => {
                     self.wire = Wire::default();
@@ -77,8 +78,21 @@ impl Between {
                     self.close(sides);
                     return self.over(Next::Close(Farewell::Because(refusal.text)));
                 }
+                Step::Ended => {
+                    self.close(sides);
+                    return self.over(Next::Close(Farewell::Ended));
+                }
             }
         }
+    }
+
+    /// A new connection, at `place` or at the connection's own.
+    fn dial(&mut self, login: Login, mut entering: Box<Entering>, place: Option<Where>) -> Next {
+        self.wire = Wire::default();
+        self.secured = None;
+        entering.begin_anew();
+        self.stage = Stage::Entering(login, entering);
+        Next::Dial(place)
     }
 
     /// Calls the login; what it says goes on its way.
@@ -115,8 +129,14 @@ impl Between {
         let left = entering.time_left(sides.now, waits_for);
         let lasts = match waits_for {
             Waits::Turn => login.rest(&sides.means.keys),
-            Waits::Server => limits::LOGIN_SERVER_TIMEOUT.min(left),
+            Waits::Server => login.patience().min(left),
             Waits::Client => limits::LOGIN_CLIENT_TIMEOUT,
+            Waits::Idle => {
+                entering.rest();
+                self.due = None;
+                self.stage = Stage::Entering(login, entering);
+                return Next::Go;
+            }
         };
         // Whoever is waited for gets no more time for what the other says.
         if waits_for == Waits::Turn || entering.waits_for != Some(waits_for) {
@@ -219,6 +239,17 @@ impl Between {
     fn tell(&mut self, sides: &mut Sides<'_>, refusal: &Refusal) {
         if let Stage::Entering(login, _) = &self.stage {
             login.refuse(refusal, &mut sides.to_client);
+        }
+    }
+
+    /// The server can't be had, for this reason: another one may do.
+    pub(super) fn lose(&mut self, sides: &mut Sides<'_>, refusal: Refusal) -> Next {
+        match &self.stage {
+            Stage::Entering(login, _) if login.goes_elsewhere() => self
+                .drive(sides, &|login, exchange| {
+                    login.try_elsewhere(&refusal, exchange)
+                }),
+            _ => self.end(sides, refusal),
         }
     }
 

@@ -76,6 +76,15 @@ impl Entering {
         limits::LOGIN_MAX.saturating_sub(self.waited)
     }
 
+    /// Nobody is waited for: what counted so far is over, and no memory is kept.
+    pub(super) fn rest(&mut self) {
+        self.waits_for = None;
+        self.waiting = None;
+        self.waited = Duration::ZERO;
+        self.sent = 0;
+        self.from_server.shrink(0);
+    }
+
     pub(super) fn begin_anew(&mut self) {
         self.from_server.clear();
         self.is_securing = false;

@@ -56,7 +56,7 @@ impl Connections {
         let mut next = next;
         for _ in 0..WISHES_MAX {
             next = match next {
-                Next::Dial(place) => self.dial(key, about, id, place, turn),
+                Next::Dial(place) => self.dial(key, about, (id, place), turn),
                 Next::HangUp => self.hang_up(key, about, id, turn),
                 _ => break,
             };
@@ -147,13 +147,12 @@ impl Connections {
         }
     }
 
-    /// A target for a machine, in place of the one that it may have.
+    /// A target for a machine, at this place or the session's, for the one that it may have.
     fn dial(
         &mut self,
         key: SessionKey,
         about: &mut About,
-        id: &[u8],
-        place: Option<Where>,
+        (id, place): (&[u8], Option<Where>),
         turn: &mut Turn<'_>,
     ) -> Next {
         let Some(connection) = self.open.get_mut(id) else {
@@ -168,7 +167,7 @@ impl Connections {
         if self.go_on_with_kept(key, about, id, turn) {
             return self.call(key, about, id, Call::Dialled, turn);
         }
-        let (target, said) = match self.reach(key, about, id, place, turn) {
+        let (target, said) = match self.reach(key, about, (id, place), turn) {
             Ok(reached) => reached,
             Err(full) => {
                 events::connection_failed(about, id, &full.to_string());

@@ -291,6 +291,7 @@ impl World {
             O::Dial { target, place, .. } => {
                 match place {
                     session::Where::Name { host, port } => assert!(!host.is_empty() && port != 0),
+                    session::Where::Service(name) => assert!(!name.is_empty()),
                     session::Where::Peer(_) => {}
                 }
                 self.add(target, false);

@@ -1,7 +1,8 @@
 //! Logins to databases: what a client and a server say, in every order and in pieces of any size.
 
-use hoop_lite::base::{ByteBuf, Secret};
+use hoop_lite::base::{Address, ByteBuf, Secret, Service};
 use hoop_lite::limits;
+use hoop_lite::login::mongo::{Found, MongoAccount, Nonces, bson, messages as mongo};
 use hoop_lite::login::mssql::{self, Encryption, Envelope};
 use hoop_lite::login::mysql::messages as mysql;
 use hoop_lite::login::postgres::messages;
@@ -143,6 +144,86 @@ pub fn mysql_login(bytes: &[u8]) -> bool {
     Talk::new(|packet| packet.get(4) == Some(&0xff)).run(login, &mut control, wire)
 }
 
+/// What MongoDB's two sides say: what is decoded lies inside the bytes and can be copied element by element.
+pub fn mongo_messages(bytes: &[u8]) -> bool {
+    let most = limits::LOGIN_CLIENT_BYTES_MAX;
+    let Ok(Some(message)) = mongo::whole(bytes, most) else {
+        return false;
+    };
+    assert!(bytes.starts_with(message) && message.len() >= mongo::HEADER_BYTES);
+    let id = message[8..12].try_into().map_or(0, u32::from_le_bytes);
+    let answer = mongo::answer(message, id).ok();
+    let request = mongo::request(message).ok().map(|request| request.document);
+    for document in [answer, request].into_iter().flatten() {
+        let mut copy = bson::Writer::new();
+        for element in document.elements() {
+            let _ = (
+                element.text(),
+                element.binary(),
+                element.number(),
+                element.is_true(),
+            );
+            assert!(
+                element
+                    .document()
+                    .is_none_or(|inner| inner.bytes().len() <= element.value.len())
+            );
+            copy.copy(&element);
+        }
+        assert_eq!(copy.finish(), document.bytes());
+    }
+    answer.is_some() || request.is_some()
+}
+
+/// A connection string, which never comes back in what is said of it.
+pub fn mongo_string(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return false;
+    };
+    match MongoAccount::parse(text) {
+        Ok(account) => {
+            let address = account.shown_host();
+            assert!(!address.host.is_empty() && address.port != 0);
+            assert!(account.only_host().is_none_or(|only| *only == address));
+            true
+        }
+        Err(error) => {
+            assert!(text.len() < 16 || !error.to_string().contains(text));
+            false
+        }
+    }
+}
+
+/// What the name server says in these.
+fn service() -> Service {
+    let host = "n1.db.example".to_owned();
+    Service {
+        hosts: vec![Address { host, port: 27017 }],
+        text: "authSource=users".to_owned(),
+    }
+}
+
+/// A login to MongoDB: control decides who speaks next, and how many hosts there are.
+pub fn mongo_login(bytes: &[u8]) -> bool {
+    let (mut control, wire) = split(bytes);
+    let string = *control.pick(&[
+        "mongodb://app:correct%20horse@a/",
+        "mongodb://app:correct%20horse@a,b/?replicaSet=rs0",
+        "mongodb://app:correct%20horse@a/?tls=true&authMechanism=SCRAM-SHA-1",
+        "mongodb+srv://app:correct%20horse@c.db.example/?tls=false",
+    ]);
+    let account = MongoAccount::parse(string).expect("a string");
+    let nonces = Nonces {
+        server: [7; 18],
+        client: [8; 18],
+    };
+    let login = Login::mongo(account, nonces, Found::default());
+    let is_error = |packet: &[u8]| packet.windows(6).any(|part| part == b"errmsg");
+    let mut talk = Talk::new(is_error);
+    talk.may_be_silent = true;
+    talk.run(login, &mut control, wire)
+}
+
 /// SQL Server's messages of a login: what is decoded lies inside the bytes, and what is written reads the same.
 pub fn mssql_messages(bytes: &[u8]) -> bool {
     let mut opened = bytes.to_vec();
@@ -221,6 +302,7 @@ struct Talk {
     keys: Keys,
     /// Whether a packet tells the client that it is over.
     is_error: fn(&[u8]) -> bool,
+    may_be_silent: bool,
 }
 
 impl Talk {
@@ -232,6 +314,7 @@ impl Talk {
             sent: Vec::new(),
             keys: Keys::new(),
             is_error,
+            may_be_silent: false,
         }
     }
 
@@ -271,6 +354,13 @@ impl Talk {
                     assert!(has_name);
                     login
                 }
+                Step::LookUp(login, _) => {
+                    let service = service();
+                    match login.told(&service, &mut self.exchange()) {
+                        Step::Dial(login, _) => login,
+                        _ => panic!("there are hosts"),
+                    }
+                }
                 Step::EndTls(login) => login,
                 Step::StartTls(login, _) => {
                     assert!(self.from_server.is_empty());
@@ -281,12 +371,13 @@ impl Talk {
                     assert!(self.from_client.is_empty() && self.from_server.is_empty());
                     return true;
                 }
-                Step::Errand(_) => return false,
+                Step::Errand(_) | Step::Ended => return false,
                 Step::Refused(refusal) => {
                     check_refusal(&refusal);
                     let is_error = self.is_error;
                     let has_heard = self.packets.last().is_some_and(|last| is_error(last));
-                    assert!(has_heard || refusal.cause == Cause::Said);
+                    // A MongoDB client that has asked nothing hears nothing.
+                    assert!(has_heard || refusal.cause == Cause::Said || self.may_be_silent);
                     return false;
                 }
             };

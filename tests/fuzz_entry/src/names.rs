@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use hoop_lite::dns::{Lookup, Question, RecordType, Reply, ResolvConf, Send, addresses_of};
+use hoop_lite::dns::{
+    Answer, Lookup, NAME_BYTES_MAX, Question, RecordType, Reply, ResolvConf, Send, addresses_of,
+    host, text,
+};
 
 use crate::input::split;
 
@@ -54,6 +57,11 @@ pub fn dns_message(bytes: &[u8]) -> bool {
             assert!(records.len() <= 64);
             let size: usize = records.iter().map(|data| data.len()).sum();
             assert!(size < bytes.len(), "records overlap");
+            for data in &records {
+                let host = host(bytes, data).map_or(String::new(), |address| address.host);
+                assert!(host.len() <= NAME_BYTES_MAX && !host.contains(char::is_whitespace));
+                assert!(text(data).is_none_or(|text| text.len() <= data.len()));
+            }
             !records.is_empty()
         }
         Some(Reply::NoName | Reply::Failure) => true,
@@ -67,7 +75,11 @@ pub fn dns_lookup(bytes: &[u8]) -> bool {
     let conf = ResolvConf::parse(text, "", &|_| None);
     let start = Instant::now();
     let mut now = start;
-    let mut lookup = Lookup::new(now, conf, "db.example", || ID);
+    let seeks_service = control.byte() & 1 != 0;
+    let mut lookup = match seeks_service {
+        true => Lookup::service(now, conf, "db.example", || ID),
+        false => Lookup::new(now, conf, "db.example", || ID),
+    };
     let mut sent = 0;
     while lookup.outcome().is_none() {
         while let Some(send) = lookup.poll_send() {
@@ -95,8 +107,13 @@ pub fn dns_lookup(bytes: &[u8]) -> bool {
     assert!(now <= start + Duration::from_secs(60), "it takes too long");
     assert!(sent <= 2 * 2 * 8, "{sent} questions");
     match lookup.outcome() {
-        Some(Ok(addresses)) => {
-            assert!((1..=16).contains(&addresses.len()));
+        Some(Ok(answer)) => {
+            let count = match answer {
+                Answer::Addresses(addresses) => addresses.len(),
+                Answer::Service(service) => service.hosts.len(),
+            };
+            assert!((1..=16).contains(&count));
+            assert_eq!(matches!(answer, Answer::Service(_)), seeks_service);
             true
         }
         _ => false,

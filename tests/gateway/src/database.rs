@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::gateway::deadline;
 use crate::secure::{Secure, Speaker};
-use crate::{mssql, mysql, postgres};
+use crate::{mongo, mssql, mysql, postgres};
 
 /// What a connection has come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Connection {
     pub postgres: postgres::Heard,
     /// What MySQL heard.
     pub mysql: mysql::Heard,
+    /// What MongoDB heard.
+    pub mongo: mongo::Heard,
     /// What SQL Server heard.
     pub mssql: mssql::Heard,
     /// Over TLS.
@@ -204,6 +206,7 @@ fn note(secure: &Secure, shared: &Shared, index: usize) {
     match &secure.speaker {
         Speaker::Postgres(server) => connection.postgres = server.heard.clone(),
         Speaker::Mysql(server) => connection.mysql = server.heard.clone(),
+        Speaker::Mongo(server) => connection.mongo = server.heard.clone(),
         Speaker::Mssql(server) => connection.mssql = server.heard.clone(),
     }
     connection.is_secure = secure.is_secure();

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion, crypto, version};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{
+    RootCertStore, ServerConfig, SupportedProtocolVersion, crypto, version,
+};
 
 /// How the gateway's port is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,32 @@ impl Identity {
             std::fs::write(file, &pems).expect("a place for the certificates");
         }
         Self::from_pems(&pems, security)
+    }
+
+    /// New; a client has to show a certificate of the same authority, which comes with it, and its key.
+    pub fn that_asks_for_one(names: &[String]) -> (Self, String) {
+        let pems = new_pems(names);
+        let client = pems
+            .rsplit_once(CLIENT_MARK)
+            .expect("a client")
+            .1
+            .to_owned();
+        let Self { config, ca_pem } = Self::from_pems(&pems, Security::Tls);
+        let authority = CertificateDer::from_pem_slice(ca_pem.as_bytes()).expect("an authority");
+        let mut roots = RootCertStore::empty();
+        roots.add(authority).expect("an authority");
+        let provider = Arc::new(crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        let leaf = CertificateDer::pem_slice_iter(pems.as_bytes()).nth(1);
+        let private = PrivateKeyDer::from_pem_slice(pems.as_bytes()).expect("a key");
+        let config_with = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(verifier.build().expect("a verifier"))
+            .with_single_cert(vec![leaf.expect("a leaf").expect("PEM")], private);
+        drop(config);
+        let config = Arc::new(config_with.expect("a certificate"));
+        (Self { config, ca_pem }, client)
     }
 
     /// From the authority, the leaf and the leaf's key, with the versions that `security` allows.
@@ -82,5 +111,14 @@ fn new_pems(names: &[String]) -> String {
         .expect("names")
         .signed_by(&key, &issuer)
         .expect("a leaf");
-    ca_pem + &leaf.pem() + &key.serialize_pem()
+    let client_key = KeyPair::generate().expect("a key");
+    let client = CertificateParams::new(vec!["client.example".to_owned()])
+        .expect("names")
+        .signed_by(&client_key, &issuer)
+        .expect("a client's certificate");
+    let server = ca_pem + &leaf.pem() + &key.serialize_pem();
+    server + CLIENT_MARK + &client.pem() + &client_key.serialize_pem()
 }
+
+/// Between what is the server's and what is its client's.
+const CLIENT_MARK: &str = "\n# a client\n";

@@ -18,6 +18,7 @@ pub mod gob;
 mod hub;
 mod identity;
 mod inbox;
+pub mod mongo;
 pub mod mssql;
 pub mod mysql;
 pub mod packet;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::{HandshakeKind, ServerConfig, ServerConnection};
 
 use crate::identity::Identity;
-use crate::{Security, mssql, mysql, postgres};
+use crate::{Security, mongo, mssql, mysql, postgres};
 
 /// A server's certificate, and the authority that signed it.
 #[derive(Clone)]
@@ -15,12 +15,26 @@ pub struct Certificate {
     config: Arc<ServerConfig>,
     /// The authority.
     pub ca_pem: String,
+    /// A client's certificate and key, where one is asked for.
+    pub client_pem: String,
 }
 
 impl Certificate {
     /// For these names.
     pub fn new(names: &[&str]) -> Self {
         Self::with(names, Security::Tls)
+    }
+
+    /// For these names; clients have to show a certificate that the same authority has signed, as
+    /// [`Certificate::client_pem`] is.
+    pub fn that_asks_for_one(names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let (identity, client_pem) = Identity::that_asks_for_one(&names);
+        Self {
+            config: identity.config,
+            ca_pem: identity.ca_pem,
+            client_pem,
+        }
     }
 
     /// For these names, with these versions.
@@ -30,7 +44,11 @@ impl Certificate {
         let mut config = (*config).clone();
         config.alpn_protocols.clear();
         let config = Arc::new(config);
-        Self { config, ca_pem }
+        Self {
+            config,
+            ca_pem,
+            client_pem: String::new(),
+        }
     }
 }
 
@@ -40,6 +58,8 @@ pub enum Speaker {
     Postgres(postgres::Server),
     /// MySQL.
     Mysql(mysql::Server),
+    /// MongoDB.
+    Mongo(mongo::Server),
     /// SQL Server.
     Mssql(mssql::Server),
 }
@@ -142,7 +162,7 @@ impl Secure {
     pub fn postgres(&self) -> &postgres::Heard {
         match &self.speaker {
             Speaker::Postgres(server) => &server.heard,
-            Speaker::Mysql(_) | Speaker::Mssql(_) => panic!("not this one"),
+            _ => panic!("not this one"),
         }
     }
 
@@ -152,6 +172,7 @@ impl Secure {
             || match &self.speaker {
                 Speaker::Postgres(server) => server.is_over(),
                 Speaker::Mysql(server) => server.is_over(),
+                Speaker::Mongo(server) => server.is_over(),
                 Speaker::Mssql(server) => server.is_over(),
             }
     }
@@ -261,17 +282,23 @@ impl Secure {
         match &mut self.speaker {
             Speaker::Postgres(server) => server.receive(bytes),
             Speaker::Mysql(server) => server.receive(bytes),
+            Speaker::Mongo(server) => {
+                let shown = self.tls.as_ref().and_then(|tls| tls.peer_certificates());
+                server.heard.has_certificate = shown.is_some();
+                server.receive(bytes)
+            }
             Speaker::Mssql(server) => server.receive(bytes),
         }
     }
 
-    /// MySQL's clients do not wait for an answer before they begin TLS.
+    /// MySQL's clients do not wait for an answer before they begin TLS, MongoDB's begin with it.
     fn plain_part(&self, bytes: &[u8]) -> usize {
         const SSL_REQUEST_BYTES: usize = 36;
         match &self.speaker {
             Speaker::Mysql(_) if bytes.starts_with(&[32, 0, 0, 1]) => {
                 SSL_REQUEST_BYTES.min(bytes.len())
             }
+            Speaker::Mongo(server) if server.begins_with_tls() => 0,
             _ => bytes.len(),
         }
     }
@@ -286,6 +313,7 @@ impl Secure {
                 }
                 wants
             }
+            Speaker::Mongo(server) => server.wants_tls(),
             Speaker::Mssql(server) => {
                 let wants = server.wants_tls();
                 if wants {

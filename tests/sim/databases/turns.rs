@@ -30,6 +30,7 @@ impl World {
                 let address = host.parse().map(|address: Ipv4Addr| u32::from(address));
                 sid.or_else(|| Some(address.ok()? & !LOOPBACK))
             }
+            Where::Service(_) => panic!("nobody has a service here"),
             Where::Peer(peer) => {
                 let sid = self.peers.get(peer);
                 Some(*sid.expect("where a server was"))

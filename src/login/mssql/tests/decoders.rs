@@ -7,7 +7,7 @@ use super::super::login7::{Identity, Login7};
 use super::super::packets::{Malformed, framed, kind, message};
 use super::super::prelogin::{encryption, rewritten};
 use super::super::reply::{Reply, Route, reply};
-use crate::login::Server;
+use crate::base::Address;
 
 #[test]
 fn a_password_is_written_as_the_documents_say() {
@@ -32,7 +32,7 @@ fn a_reply_is_read_up_to_what_is_not_known() {
     let ack = b"\xad\x08\0\x01\x74\0\0\x04\0\0\0";
     let info = b"\xab\x06\0\x45\x16\0\0\x02\0";
     let body = [&routing[..], info, ack, b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0"].concat();
-    let server = Server {
+    let server = Address {
         host: "db.local".to_owned(),
         port: 11_160,
     };

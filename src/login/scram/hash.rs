@@ -1,0 +1,51 @@
+//! The two hashes of SCRAM.
+
+use ring::{digest, hmac};
+
+/// The mechanism's name.
+pub const SCRAM_SHA_256: &str = "SCRAM-SHA-256";
+
+/// Which one a conversation is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hash {
+    /// SCRAM-SHA-1 (RFC 5802): MongoDB's, of before 4.0.
+    Sha1,
+    /// SCRAM-SHA-256 (RFC 7677).
+    Sha256,
+}
+
+/// Bytes of the longer one.
+pub(super) const HASH_BYTES_MAX: usize = digest::SHA256_OUTPUT_LEN;
+
+impl Hash {
+    /// The mechanism's name.
+    pub fn mechanism(self) -> &'static str {
+        match self {
+            Self::Sha1 => "SCRAM-SHA-1",
+            Self::Sha256 => SCRAM_SHA_256,
+        }
+    }
+
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Sha1 => digest::SHA1_OUTPUT_LEN,
+            Self::Sha256 => digest::SHA256_OUTPUT_LEN,
+        }
+    }
+
+    pub(super) fn digest(self, bytes: &[u8]) -> digest::Digest {
+        let algorithm = match self {
+            Self::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => &digest::SHA256,
+        };
+        digest::digest(algorithm, bytes)
+    }
+
+    pub(super) fn key(self, bytes: &[u8]) -> hmac::Key {
+        let algorithm = match self {
+            Self::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            Self::Sha256 => hmac::HMAC_SHA256,
+        };
+        hmac::Key::new(algorithm, bytes)
+    }
+}
