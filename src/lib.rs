@@ -19,6 +19,7 @@ pub mod link;
 pub mod login;
 pub mod os;
 pub mod packet;
+pub mod secrets;
 pub mod session;
 pub mod startup;
 pub mod tls;

@@ -120,7 +120,7 @@ fn zsh_completes_commands_flags_and_values() {
         ("hoop-lite --format ", "console human json verbose"),
         ("hoop-lite run --postg", "--postgres"),
         ("hoop-lite run -- tru", "true truncate"),
-        ("hoop-lite doctor -", "--help --output -h -o"),
+        ("hoop-lite doctor -", "--help --output --service -h -o"),
         ("hoop-lite doctor --postg", ""),
     ] {
         let driver = ["-f", "tests/generated_docs/drive.zsh", "completions", line];
@@ -136,6 +136,49 @@ fn zsh_completes_commands_flags_and_values() {
 fn mandoc_finds_no_fault_in_the_man_page() {
     // A missing date, left out so that the same sources give the same page, is only a warning.
     output_of(Command::new("mandoc").args(["-T", "lint", "-W", "error", MAN]));
+}
+
+/// Lines of the page as a terminal of 80 columns shows them, without overstrikes.
+fn rendered(command: &mut Command) -> Option<String> {
+    let text = output_of(command)?;
+    let mut plain = String::new();
+    for c in text.chars() {
+        match c {
+            '\u{8}' => drop(plain.pop()),
+            c => plain.push(c),
+        }
+    }
+    Some(plain)
+}
+
+#[test]
+fn the_man_page_breaks_no_word_and_has_no_rivers() {
+    let readers: [&[&str]; 2] = [
+        &["mandoc", "-T", "utf8", "-O", "width=80", MAN],
+        &["groff", "-man", "-T", "utf8", "-P", "-c", "-rLL=80n", MAN],
+    ];
+    for reader in readers {
+        let Some(page) = rendered(Command::new(reader[0]).args(&reader[1..])) else {
+            continue;
+        };
+        assert!(page.lines().count() > 100, "{reader:?}: {page}");
+        for line in page.lines() {
+            // A break within a word leaves a hyphen at the end of the line.
+            assert!(
+                !line.ends_with(['\u{2010}', '-', '\u{ad}']),
+                "{reader:?} breaks a word: {line}"
+            );
+            assert!(line.chars().count() <= 80, "{reader:?}: {line}");
+            // Running text: below a heading or a term. Two spaces are those behind a sentence.
+            let is_text = line.starts_with("              ") && !line.trim_start().starts_with('-');
+            let mut words = line.trim().split("  ");
+            let first = words.next().unwrap_or_default();
+            assert!(
+                !is_text || words.next().is_none() || first.ends_with(['.', ':', '?', ')']),
+                "{reader:?} fills up a line: {line}"
+            );
+        }
+    }
 }
 
 /// Completes `$2` by the script `$1` and prints the sorted candidates.

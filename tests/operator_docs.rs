@@ -113,6 +113,28 @@ fn no_documented_line_shows_a_key_to_others() {
     }
 }
 
+/// A tag can be moved by whoever owns the action; the hash of a commit can't.
+#[test]
+fn workflows_name_actions_by_the_hash_of_a_commit() {
+    let mut actions = 0;
+    for path in files_below(".github/workflows") {
+        for line in read(&path).lines() {
+            let Some((_, action)) = line.split_once("uses: ") else {
+                continue;
+            };
+            let hash = action.split_once('@').map_or("", |(_, rest)| rest);
+            let hash = hash.split_whitespace().next().unwrap_or_default();
+            assert!(
+                hash.len() == 40 && hash.chars().all(|c| c.is_ascii_hexdigit()),
+                "{}: {action}",
+                path.display()
+            );
+            actions += 1;
+        }
+    }
+    assert!(actions > 2, "only {actions} actions were found");
+}
+
 /// All texts of the product's source, with continued lines put together as the compiler does.
 fn program_texts() -> String {
     let mut all = String::new();

@@ -28,7 +28,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("link", &["h2", "grpc", "http", "packet", "tls", "wire"]),
     ("login", &["wire"]),
     ("web", &["http", "wire"]),
-    ("session", &["login", "packet", "tls", "web", "wire"]),
+    ("secrets", &["http", "wire"]),
+    (
+        "session",
+        &["http", "login", "packet", "secrets", "tls", "web", "wire"],
+    ),
     (
         "agent",
         &["link", "session", "packet", "grpc", "tls", "wire"],
@@ -51,8 +55,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "startup",
         &[
-            "admin", "agent", "cli", "config", "io", "link", "os", "packet", "session", "tls",
-            "web", "wire",
+            "admin", "agent", "cli", "config", "io", "link", "os", "packet", "secrets", "session",
+            "tls", "web", "wire",
         ],
     ),
 ];

@@ -37,6 +37,42 @@ impl fmt::Display for Rfc3339 {
     }
 }
 
+/// The moment of an RFC 3339 text in UTC, in whole seconds since 1970.
+pub fn from_rfc3339(text: &str) -> Option<u64> {
+    let rest = text
+        .strip_suffix('Z')
+        .or_else(|| text.strip_suffix("+00:00"))?;
+    let (date, time) = rest.split_once(['T', 't', ' '])?;
+    let mut date = date.split('-').map(|part| part.parse().ok());
+    seconds([date.next()??, date.next()??, date.next()??], time)
+}
+
+/// The moment of an HTTP date (RFC 9110, section 5.6.7), as servers write it today.
+pub fn from_http_date(text: &str) -> Option<u64> {
+    let mut words = text.split_once(", ")?.1.split(' ');
+    let day = words.next()?.parse().ok()?;
+    let month = words.next()?;
+    let month = MONTHS
+        .as_bytes()
+        .chunks(3)
+        .position(|known| known == month.as_bytes())?;
+    let year = words.next()?.parse().ok()?;
+    seconds([year, month as u64 + 1, day], words.next()?)
+}
+
+/// Of a date (year, month, day) and a time of day; a fraction is left out.
+fn seconds([year, month, day]: [u64; 3], time: &str) -> Option<u64> {
+    let mut parts = time
+        .split(':')
+        .map(|part| part.get(..2)?.parse::<u64>().ok());
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    let is_sound = hour < 24 && minute < 60 && second <= 60;
+    let days = days(year, month, day).filter(|_| is_sound)?;
+    Some(days * SECONDS_OF_DAY + hour * 3600 + minute * 60 + second)
+}
+
+const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
 /// Year, month and day of the Gregorian calendar, `days` after 1970-01-01.
 ///
 /// Counts in years that begin on 1 March, so that the leap day comes last.
@@ -103,7 +139,44 @@ mod tests {
         assert_eq!(with_millis.to_string(), "1970-01-01T00:00:01.007Z");
     }
 
+    #[test]
+    fn moments_are_read_as_servers_write_them() {
+        for (text, wanted) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2026-11-28T18:04:56Z", Some(1_795_889_096)),
+            ("2026-11-28T18:04:56.123Z", Some(1_795_889_096)),
+            ("2026-11-28T18:04:56+00:00", Some(1_795_889_096)),
+            ("2026-11-28T18:04:56", None),
+            ("2026-13-28T18:04:56Z", None),
+            ("2026-11-28T24:04:56Z", None),
+            ("2026-11Z", None),
+            ("1969-12-31T23:59:59Z", None),
+            ("", None),
+        ] {
+            assert_eq!(from_rfc3339(text), wanted, "{text}");
+        }
+        for (text, wanted) in [
+            ("Sat, 28 Nov 2026 18:04:56 GMT", Some(1_795_889_096)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Sat, 28 Foo 2026 18:04:56 GMT", None),
+            ("Saturday, 28-Nov-26 18:04:56 GMT", None),
+            ("28 Nov 2026 18:04:56", None),
+        ] {
+            assert_eq!(from_http_date(text), wanted, "{text}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_written_moment_is_read_again(seconds in 0u64..253_402_300_799) {
+            prop_assert_eq!(from_rfc3339(&Rfc3339::whole(seconds).to_string()), Some(seconds));
+        }
+
+        #[test]
+        fn no_text_is_too_odd(text in "\\PC{0,40}") {
+            let _ = (from_rfc3339(&text), from_http_date(&text));
+        }
+
         #[test]
         fn the_day_after_is_the_next_date(days in 0u64..3_000_000) {
             let (year, month, day) = civil_date(days);

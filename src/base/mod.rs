@@ -6,6 +6,7 @@ pub mod chunks;
 pub mod civil;
 pub mod client_env;
 pub mod fields;
+pub mod metadata;
 pub mod near;
 pub mod plain;
 pub mod rng;

@@ -458,6 +458,12 @@ pub static FLAGS: &[Flag] = &[
         "How many of them may go unanswered before the connection is closed (9).",
     ),
     setting(
+        "open-metadata",
+        FlagValue::Text("ADDRESSES"),
+        settings::OPEN_METADATA,
+        "Addresses of cloud metadata that connections of sessions may lead to; all are shut (none).",
+    ),
+    setting(
         "client-env",
         FlagValue::Text("NAMES"),
         settings::CLIENT_ENV,

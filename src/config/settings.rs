@@ -3,7 +3,7 @@
 //! The flag comes in as if it were the variable (see `cli`), so both have one reader and one error.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::error::ConfigError;
@@ -52,6 +52,8 @@ pub struct Settings {
     pub keepalive_probes: usize,
     /// Variables that clients may set for their commands.
     pub client_env: ClientEnv,
+    /// Addresses of cloud metadata that sessions may reach all the same.
+    pub open_metadata: Vec<IpAddr>,
 }
 
 /// Where health and metrics are served.
@@ -118,6 +120,7 @@ impl Default for Settings {
             keepalive_interval: limits::TARGET_PROBE_EVERY,
             keepalive_probes: limits::TARGET_PROBES_MAX,
             client_env: ClientEnv::Default,
+            open_metadata: Vec::new(),
         }
     }
 }
@@ -190,6 +193,9 @@ impl Settings {
             within(units::count(text)?, 1, KEEPALIVE_PROBES_LIMIT)
         })?;
         read.value(CLIENT_ENV, &mut settings.client_env, ClientEnv::parse)?;
+        read.value(OPEN_METADATA, &mut settings.open_metadata, |text| {
+            text.split(',').map(|one| one.trim().parse().ok()).collect()
+        })?;
         read.value(USER, &mut settings.user, |text| Some(Some(text.to_owned())))?;
         Ok(settings)
     }
@@ -214,6 +220,7 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         KILL_AFTER => "a duration from 1s to 24h, such as 30s",
         KEEPALIVE_IDLE | KEEPALIVE_INTERVAL => "a duration from 1s to 1h, such as 15s",
         KEEPALIVE_PROBES => "a number from 1 to 100",
+        OPEN_METADATA => "addresses such as 169.254.169.254, with commas between them",
         CLIENT_ENV => "default, none, or names such as APP_MODE,BUILD_*",
         _ => return None,
     })
@@ -283,6 +290,8 @@ pub const KEEPALIVE_IDLE: &str = "HOOP_LITE_KEEPALIVE_IDLE";
 pub const KEEPALIVE_INTERVAL: &str = "HOOP_LITE_KEEPALIVE_INTERVAL";
 /// See [`Settings::keepalive_probes`].
 pub const KEEPALIVE_PROBES: &str = "HOOP_LITE_KEEPALIVE_PROBES";
+/// See [`Settings::open_metadata`].
+pub const OPEN_METADATA: &str = "HOOP_LITE_OPEN_METADATA";
 /// See [`Settings::client_env`].
 pub const CLIENT_ENV: &str = "HOOP_LITE_CLIENT_ENV";
 

@@ -10,6 +10,7 @@
 
 use std::ffi::OsString;
 use std::io::{self};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -62,6 +63,8 @@ pub struct Options {
     pub keepalive: Keepalive,
     /// What to do when the gateway's name turns out to lie on the open network.
     pub open_network: OpenNetwork,
+    /// Addresses of cloud metadata that sessions may reach all the same.
+    pub open_metadata: Vec<IpAddr>,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
     /// What monitoring is told of us, as far as it is known before.
@@ -97,7 +100,7 @@ impl Reactor {
             ground,
             link: LinkSocket::new(),
             second: SecondSocket::new(),
-            serving: Serving::new(processes, options.keepalive),
+            serving: Serving::new(processes, options.keepalive, options.open_metadata),
             signals,
             health: None,
             companion: Companion::default(),

@@ -1,6 +1,7 @@
 //! The targets' side of a turn: dial, spawn, read, write, reap.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::dial::{self, Dial, DialProgress};
 use super::ground::Ground;
 use super::machine;
 use super::targets::{Descriptors, Entry, Port, Targets};
+use crate::base::metadata::is_metadata;
 use crate::base::{Fields, Key, Service};
 use crate::limits;
 use crate::os::child::Pid;
@@ -24,6 +26,10 @@ const WRITE_PARTS_MAX: usize = 4;
 
 /// After the goodbye, processes get this long before they are killed.
 const LAST_GRACE: Duration = Duration::from_millis(500);
+
+/// Said of a session's address that is the machine's own.
+const SHUT: &str = "the address is one by which the agent's machine gets its own credentials, and shut to sessions \
+     (HOOP_LITE_OPEN_METADATA opens single ones)";
 
 /// Bytes that nobody wants are read into this.
 const DISCARD_BYTES: usize = 16 * 1024;
@@ -45,16 +51,23 @@ pub(super) struct Serving {
     targets: Targets,
     processes: Processes,
     keepalive: Keepalive,
+    /// Addresses of metadata that sessions may reach all the same.
+    open_metadata: Vec<IpAddr>,
     discard: Box<[u8]>,
 }
 
 impl Serving {
     /// No target yet.
-    pub(super) fn new(processes: Processes, keepalive: Keepalive) -> Self {
+    pub(super) fn new(
+        processes: Processes,
+        keepalive: Keepalive,
+        open_metadata: Vec<IpAddr>,
+    ) -> Self {
         Self {
             targets: Targets::default(),
             processes,
             keepalive,
+            open_metadata,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
         }
     }
@@ -87,11 +100,12 @@ impl Serving {
                 target,
                 user,
                 place,
+                reaches_metadata,
             } => {
                 let asker = Asker::Target {
                     user: user.number(),
                 };
-                self.dial(now, ground, target, asker, place);
+                self.dial(now, ground, target, (asker, reaches_metadata), place);
             }
             Output::Spawn { target, program } => self.spawn(now, ground, target, *program),
             Output::Resize { target, size } => {
@@ -126,11 +140,11 @@ impl Serving {
         now: Instant,
         ground: &mut Ground,
         target: TargetId,
-        asker: Asker,
+        (asker, reaches_metadata): (Asker, bool),
         place: Where,
     ) {
-        self.targets
-            .insert(target, Descriptors::Resolving, Vec::new());
+        let descriptors = Descriptors::Resolving { reaches_metadata };
+        self.targets.insert(target, descriptors, Vec::new());
         let number = target.0.to_bits();
         let addresses = match place {
             Where::Name { host, port } => {
@@ -160,8 +174,19 @@ impl Serving {
         let Some(entry) = self.targets.get(target) else {
             return;
         };
+        let is_open = matches!(
+            entry.descriptors,
+            Descriptors::Resolving {
+                reaches_metadata: true
+            }
+        );
         match addresses {
-            Ok(addresses) => {
+            Ok(mut addresses) => {
+                let open = &self.open_metadata;
+                addresses.retain(|at| is_open || !is_metadata(at.ip()) || open.contains(&at.ip()));
+                if addresses.is_empty() {
+                    return failed(now, ground, target, SHUT);
+                }
                 dial::tell_addresses(of_session(ground, target), &addresses);
                 entry.descriptors =
                     Descriptors::Dialling(Dial::new(Targets::token(target), addresses));
@@ -416,7 +441,7 @@ impl Serving {
         let Some(entry) = self.targets.remove(id) else {
             return;
         };
-        if let Descriptors::Resolving = entry.descriptors {
+        if let Descriptors::Resolving { .. } = entry.descriptors {
             ground.resolver.cancel(id.0.to_bits());
         }
         if reset {

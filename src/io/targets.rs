@@ -28,7 +28,10 @@ const PORT_INPUT: usize = 2;
 /// What a target's descriptors are.
 pub enum Descriptors {
     /// Its name is being resolved.
-    Resolving,
+    Resolving {
+        /// It may be an address of the machine's metadata.
+        reaches_metadata: bool,
+    },
     /// One of its addresses is being connected.
     Dialling(Dial),
     /// A connection.

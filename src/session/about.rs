@@ -37,6 +37,8 @@ pub(super) struct About {
     pub(super) environment: Environment,
     /// What all the above, and the ids of closed connections, take of the heap.
     pub(super) held: usize,
+    /// Of it, what its variables take until they are finished.
+    pub(super) pending_bytes: usize,
     /// Where its target is; none where it has no address. Stands once it is [`About::prepare`]d.
     pub(super) place: Option<Where>,
     /// The web service of its connection.
@@ -50,6 +52,22 @@ pub(super) struct About {
 }
 
 impl About {
+    /// Has these variables in the place of the ones so far, if there is room for them.
+    pub(super) fn replace_environment(
+        &mut self,
+        environment: Environment,
+        shares: &mut Shares,
+    ) -> Result<(), SessionError> {
+        let held = self.held - self.pending_bytes + environment.heap_bytes();
+        shares.give(self.user, Table::Bytes, self.held);
+        // Who finds no room has nothing to give back.
+        (self.held, self.pending_bytes) = (0, 0);
+        shares.take(self.user, Table::Bytes, held)?;
+        self.held = held;
+        self.environment = environment;
+        Ok(())
+    }
+
     /// Gives back what the session took.
     pub(super) fn give_back(&self, shares: &mut Shares) {
         shares.give(self.user, Table::Bytes, self.held);
@@ -73,7 +91,10 @@ impl About {
         let own = self.environment.own();
         match (self.protocol.dialect, &self.protocol.address) {
             (Some(dialect), _) if dialect.is_web() => {
-                let service = web::Service::of(dialect, own, &self.tickets, (now, means))?;
+                let service = {
+                    let mint = self.environment.mint();
+                    web::Service::of(dialect, (own, mint), &self.tickets, (now, means))?
+                };
                 self.place = Some(service.place());
                 let held = service.heap_bytes();
                 self.service = Some(Rc::new(service));

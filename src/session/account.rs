@@ -8,10 +8,11 @@ use super::environment::{Environment, Variables};
 use super::means::{Means, Way};
 use super::protocol::Dialect;
 use super::seam::Machine;
-use crate::base::Address;
+use crate::base::{Address, Secret};
 use crate::login::mongo::{Found, MongoAccount, Nonces};
 use crate::login::mssql::Encryption;
 use crate::login::{Account, Cause, Login, Refusal, SslMode};
+use crate::secrets;
 use crate::tls::{OwnTickets, Subject};
 
 /// What stands between a new client and its server, or what is wrong with the variables.
@@ -35,9 +36,11 @@ pub(super) fn machine(
         },
     };
     let login = match dialect {
-        Dialect::Postgres => Login::postgres(account(own, ssl_mode(own)?), means.random()?),
+        Dialect::Postgres => {
+            Login::postgres(by_password_or_token(environment, means)?, means.random()?)
+        }
         Dialect::Mysql => {
-            let account = account(own, ssl_mode(own)?);
+            let account = by_password_or_token(environment, means)?;
             match own.text("MYSQL_RSA").trim() {
                 "true" => Login::mysql(account.with_rsa(means.random()?)),
                 "" | "false" => Login::mysql(account),
@@ -122,6 +125,38 @@ fn encryption(own: &Variables) -> Result<Encryption, Refusal> {
         }
     })
 }
+
+fn by_password_or_token(environment: &Environment, means: &mut Means) -> Result<Account, Refusal> {
+    let own = environment.own();
+    match environment.mint() {
+        Some(mint) => by_token(own, means.token(mint)),
+        None => Ok(account(own, ssl_mode(own)?)),
+    }
+}
+
+/// A token is a password for everybody who reads it: it needs TLS.
+fn by_token(own: &Variables, token: Result<Secret, secrets::Cause>) -> Result<Account, Refusal> {
+    let tls = match SslMode::parse(own.text("SSLMODE").trim())? {
+        SslMode::Disable => return Err(Refusal::new(Cause::Unsupported, PLAIN_TOKEN)),
+        SslMode::VerifyFull => SslMode::VerifyFull,
+        SslMode::Prefer | SslMode::Require => SslMode::Require,
+    };
+    let token = token.map_err(|cause| {
+        let text = [
+            "failed generating aws rds auth token, err=",
+            &cause.to_string(),
+        ]
+        .concat();
+        Refusal::new(Cause::Credentials, text)
+    })?;
+    let user = own.get("USER").unwrap_or_default();
+    Ok(Account::new(user, token)
+        .with_database(own.get("DB").unwrap_or_default())
+        .with_tls(tls))
+}
+
+const PLAIN_TOKEN: &str = "a login token of RDS goes over TLS alone: remove SSLMODE=disable of the connection, or set it \
+     to require or verify-full";
 
 fn host(own: &Variables) -> &str {
     own.text("HOST").trim()

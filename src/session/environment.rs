@@ -18,10 +18,12 @@ use super::client_variables::{self, CONSOLE_ONLY};
 use super::heap;
 use super::plan::{Meaning, Plan, decode, split_key};
 use super::protocol::{Protocol, Verb};
+use super::tokens;
 use super::variable_error::{ReferenceError, VariableError};
 use crate::base::plain::Word;
 use crate::base::{ClientEnv, Secret};
 use crate::packet::{ConnectionParams, EnvVars};
+use crate::secrets::Mint;
 
 /// What the agent's own process offers to its sessions. Read once at start, before the keys are
 /// wiped from the process.
@@ -47,7 +49,7 @@ pub struct Given {
 
 /// Values by name.
 #[derive(Default)]
-pub struct Variables(BTreeMap<String, Secret>);
+pub struct Variables(pub(super) BTreeMap<String, Secret>);
 
 impl Variables {
     /// All names and values.
@@ -94,6 +96,8 @@ pub struct Environment {
     files: BTreeMap<String, SecretFile>,
     /// The client has set what only a program without a terminal may have.
     bars_terminal: bool,
+    /// What a token of Amazon's is made of, where the connection logs in by one.
+    mint: Option<Mint>,
 }
 
 /// What is to be in a file.
@@ -204,10 +208,12 @@ impl Environment {
     ) -> Result<Self, VariableError> {
         let mut built = Self::default();
         let given = agent.given_to(&params.connection_name);
-        for (key, value, meaning) in plan.0 {
+        let rds_user = plan.rds_user;
+        for (key, value, meaning) in plan.variables {
             let (kind, name) = split_key(&key)?;
             let value = match meaning {
-                Meaning::Itself => value,
+                // What was to be fetched is here by now.
+                Meaning::Itself | Meaning::Stored(_) => value,
                 Meaning::OfAgent => match given.iter().find(|(known, _)| *known == name) {
                     Some((_, given)) => given.clone(),
                     None => agent.get(name).map_or(value, Secret::new),
@@ -223,7 +229,7 @@ impl Environment {
             built.inherit(agent);
         }
         built.add_client(params, protocol, client, session_id, agent)?;
-        built.refuse_cloud_logins()?;
+        built.mint = tokens::mint(&mut built.own, rds_user, params, protocol, agent)?;
         built.add_password_alias(protocol);
         built.add_session(params, session_id);
         built.add_process_defaults(agent);
@@ -233,6 +239,11 @@ impl Environment {
     /// What the connection itself says, references resolved.
     pub fn own(&self) -> &Variables {
         &self.own
+    }
+
+    /// What a token of Amazon's is made of, where the connection logs in by one.
+    pub(super) fn mint(&self) -> Option<&Mint> {
+        self.mint.as_ref()
     }
 
     /// What the connection itself says about `name`, by a variable or by a secret file.
@@ -352,6 +363,7 @@ impl Environment {
                 || alias == Some(name)
                 || self.own.get(name).is_some()
                 || self.files.contains_key(name)
+                || tokens::is_name(name)
             {
                 if passed_over.len() < NAMES_SHOWN_BYTES {
                     passed_over.push(' ');
@@ -398,16 +410,6 @@ impl Environment {
                 self.files.insert(name.to_owned(), file);
             }
             _ => return Err(VariableError::KeyType(kind.to_owned())),
-        }
-        Ok(())
-    }
-
-    fn refuse_cloud_logins(&self) -> Result<(), VariableError> {
-        if self.own.get("EKS_CLUSTER").is_some() {
-            return Err(VariableError::EksToken);
-        }
-        if self.own.text("USER").starts_with("_aws_iam_rds:") {
-            return Err(VariableError::RdsToken);
         }
         Ok(())
     }
@@ -653,8 +655,8 @@ mod tests {
                 "_envjson:HOOP_KEY:db",
                 "environment variable \"HOOP_KEY\" not found",
             ),
-            ("_aws:id:key", "_aws is not served"),
-            ("_vaultkv2:id:key", "_vaultkv2 is not served"),
+            ("_aws:key", "is no reference to AWS"),
+            ("_vaultkv2:a:b:c", "is no reference to Vault"),
         ] {
             let text = error(&[("envvar:PASS", value)], &[]);
             assert!(text.contains(want), "{text}");

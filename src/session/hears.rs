@@ -11,6 +11,8 @@ pub(super) enum Hears {
     Connection(SessionKey, ConnectionId),
     /// The session of a command.
     Process(SessionKey),
+    /// A session that fetches what it refers to.
+    Fetch(SessionKey),
     /// The machine that runs for nobody.
     Errand,
     /// Nobody.
@@ -24,6 +26,7 @@ impl Hears {
             Some(Owner::Probe(key, _)) => Self::Probe(*key),
             Some(Owner::Connection(key, id)) => Self::Connection(*key, id.clone()),
             Some(Owner::Process { session, .. }) => Self::Process(*session),
+            Some(Owner::Fetch(key)) => Self::Fetch(*key),
             Some(Owner::Errand(_)) => Self::Errand,
             Some(Owner::Nobody) | None => Self::Nobody,
         }
@@ -32,7 +35,9 @@ impl Hears {
     /// The session that it is for, too.
     pub(super) fn session(&self) -> Option<SessionKey> {
         match self {
-            Self::Probe(key) | Self::Connection(key, _) | Self::Process(key) => Some(*key),
+            Self::Probe(key) | Self::Connection(key, _) | Self::Process(key) | Self::Fetch(key) => {
+                Some(*key)
+            }
             Self::Errand | Self::Nobody => None,
         }
     }

@@ -4,17 +4,20 @@
 //! their text has changed; a TLS session is resumed within one of ours, and never in another's. A program without [`Sources`] refuses what needs them.
 
 use std::cell::{Cell, RefCell};
-use std::fmt;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use std::{fmt, io};
 
+use super::names::SessionKey;
 use super::output::Where;
 use super::wire::Scratch;
 use crate::base::plain::{beginning, plain};
 use crate::base::{Address, ByteBuf, Roots, Secret, Trust, Verify};
 use crate::limits;
 use crate::login::{Cause, Keys, Refusal, TlsForm, TlsWish};
+use crate::secrets::{self, Mint, Origin, Stores, World};
 use crate::tls::{Alpn, Client, Configurations, OwnTickets, Subject, TrustError, Versions};
 use crate::web::{Features, ServiceAccount, Site};
 
@@ -27,14 +30,19 @@ pub trait Sources {
     /// it; of the system where there is no such variable.
     fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError>;
 
-    /// A small file of the agent's host.
-    fn file(&mut self, _path: &str) -> std::io::Result<Vec<u8>> {
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-
     /// The service account of the pod that the agent runs in, as it is now.
     fn service_account(&mut self) -> Rc<ServiceAccount> {
         Rc::default()
+    }
+
+    /// Seconds since 1970.
+    fn clock(&self) -> u64 {
+        0
+    }
+
+    /// A small regular file of the agent's host; it is never waited for.
+    fn file(&mut self, _path: &str) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::NotFound.into())
     }
 }
 
@@ -113,6 +121,11 @@ pub struct Means {
     pub(super) web_held: Rc<Cell<usize>>,
     /// Connections to web services that wait for another request.
     pub(super) web_kept: Rc<Cell<usize>>,
+    /// What is kept of secret stores between two sessions.
+    pub(super) stores: Stores,
+    /// Sessions that fetch their secrets, and those that wait for a place among them.
+    pub(super) fetch_count: usize,
+    pub(super) fetches_waiting: VecDeque<SessionKey>,
     /// What is on at the gateway.
     pub(super) features: Features,
     /// The pod's service account, and when it was last asked for.
@@ -136,6 +149,9 @@ impl Means {
             from_service: ByteBuf::new(),
             web_held: Rc::default(),
             web_kept: Rc::default(),
+            stores: Stores::default(),
+            fetch_count: 0,
+            fetches_waiting: VecDeque::new(),
             features: Features::default(),
             account: None,
             configurations: Configurations::new(),
@@ -164,6 +180,61 @@ impl Means {
     pub(super) fn release_idle(&mut self) {
         self.scratch = Scratch::default();
         self.from_service = ByteBuf::new();
+    }
+
+    /// Has `act` use what conversations with stores use.
+    pub(super) fn in_world<T>(
+        &mut self,
+        now: Instant,
+        act: &mut dyn FnMut(&mut World<'_>) -> T,
+    ) -> T {
+        let clock = self.sources.clock();
+        let Self {
+            stores, sources, ..
+        } = self;
+        act(&mut World {
+            stores,
+            file: &mut |path| sources.file(path),
+            now,
+            clock,
+        })
+    }
+
+    /// No session fetches anything any more.
+    pub(super) fn forget_fetches(&mut self) {
+        self.fetch_count = 0;
+        self.fetches_waiting.clear();
+    }
+
+    /// The token of Amazon's that `mint` stands for, now.
+    pub(super) fn token(&mut self, mint: &Mint) -> Result<Secret, secrets::Cause> {
+        let clock = self.sources.clock();
+        self.stores.token(mint, clock)
+    }
+
+    /// When the credentials behind `mint` are to be renewed; `None`: now.
+    pub(super) fn renewed_in(&self, mint: &Mint) -> Option<Duration> {
+        let clock = self.sources.clock();
+        let at = self.stores.renewed_at(mint, clock)?;
+        // Keys without an end are looked at again all the same.
+        Some(Duration::from_secs(at - clock).min(RENEWED_LATEST))
+    }
+
+    /// How TLS is made with a secret store.
+    pub(super) fn store_client(&mut self, origin: &mut Origin) -> Result<Client, String> {
+        let verify = match origin.is_unverified {
+            true => Verify::Nobody,
+            false => Verify::Full,
+        };
+        let only = origin.authorities.take();
+        let tickets = RefCell::default();
+        let form = (Alpn::Http1, Versions::Any);
+        self.client_for((verify, only), form, (&tickets, None), &origin.host)
+            .map_err(|error| match error {
+                AuthorityError::Name => "the store's host is no name that a certificate can have",
+                _ => "VAULT_CACERT or AWS_CA_BUNDLE holds no usable certificate",
+            })
+            .map_err(str::to_owned)
     }
 
     /// The gateway says what is on.
@@ -260,6 +331,9 @@ impl Means {
         Client::new(configuration, name).map_err(|_| AuthorityError::Name)
     }
 }
+
+/// The longest time without a look at credentials.
+const RENEWED_LATEST: Duration = Duration::from_secs(3600);
 
 /// What is expected at the end of the way to a server.
 #[derive(Clone)]

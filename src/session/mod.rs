@@ -45,6 +45,7 @@
 
 mod about;
 mod account;
+mod admission;
 mod between;
 mod book;
 mod budget;
@@ -58,6 +59,7 @@ pub mod environment;
 mod errand;
 mod error;
 mod events;
+mod fetching;
 mod figures;
 mod heap;
 mod hears;
@@ -90,6 +92,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod to_target;
+mod tokens;
 mod turn;
 pub mod variable_error;
 mod verdict;

@@ -4,10 +4,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::about::About;
 use super::environment::{AgentEnvironment, Environment};
 use super::error::SessionError;
+use super::fetching::{Fetching, Pending};
 use super::heap;
 use super::plan::Plan;
 use super::policy;
@@ -56,7 +58,7 @@ impl Wish {
     /// A session of this, if there is room and the type is served. It has taken its share.
     pub(super) fn into_session(
         self,
-        id: &str,
+        (now, id): (Instant, &str),
         agent: &AgentEnvironment,
         shares: &mut Shares,
     ) -> Result<Session, SessionError> {
@@ -71,7 +73,24 @@ impl Wish {
         let protocol =
             protocol::classify(&params).map_err(|refusal| SessionError::NotServed(refusal.0))?;
         let plan = Plan::new(std::mem::take(&mut params.env_vars))?;
-        let environment = Environment::finish(plan, &params, protocol, &client, id, agent)?;
+        let wants = plan.wants()?;
+        let (environment, plan) = match wants.is_empty() {
+            true => (
+                Environment::finish(plan, &params, protocol, &client, id, agent)?,
+                None,
+            ),
+            false => (Environment::default(), Some(plan)),
+        };
+        let of_client = |plan: &Plan| {
+            let sizes = client
+                .iter()
+                .map(|(key, value)| key.capacity() + value.capacity() + 64);
+            plan.heap_bytes() + sizes.sum::<usize>()
+        };
+        let pending_bytes = match &plan {
+            Some(plan) => of_client(plan),
+            None => environment.heap_bytes(),
+        };
         let ids = 2 * heap::block(id.len()) + heap::MAP_ENTRY_BYTES;
         let held = heap::block(size_of::<Session>())
             + ids
@@ -80,28 +99,40 @@ impl Wish {
             + heap::words(&params.cmd_list)
             + heap::words(&params.client_args)
             + heap::block(size_of::<RefCell<OwnTickets>>() + 2 * size_of::<usize>())
-            + environment.heap_bytes();
+            + pending_bytes;
         let user = match &params.user_id[..] {
             "" => &params.user_email,
             id => id,
         };
         let user = take_session(shares, user, held)?;
-        Ok(Session::new(About {
+        let about = About {
             id: id.into(),
             user,
-            connection_type: params.connection_type,
+            connection_type: params.connection_type.clone(),
             request_port,
             protocol,
-            command: params.cmd_list,
-            client_args: params.client_args,
+            command: std::mem::take(&mut params.cmd_list),
+            client_args: std::mem::take(&mut params.client_args),
             environment,
             held,
+            pending_bytes,
             place: None,
             service: None,
             is_warned: Cell::new(false),
             tickets: Rc::default(),
             found: Rc::default(),
-        }))
+        };
+        let pending = plan.map(|plan| {
+            let pending = Pending {
+                plan,
+                params,
+                client,
+            };
+            (pending, wants)
+        });
+        let fetches = pending.is_some() || about.environment.mint().is_some();
+        let fetch = fetches.then(|| Box::new(Fetching::new(now, pending)));
+        Ok(Session::new(about, fetch))
     }
 }
 

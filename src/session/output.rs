@@ -72,6 +72,8 @@ pub enum Output {
         user: UserKey,
         /// Where it is.
         place: Where,
+        /// The agent itself asks, and may ask the addresses by which a machine learns its own credentials.
+        reaches_metadata: bool,
     },
     /// Start a process.
     Spawn {

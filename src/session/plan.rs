@@ -5,18 +5,23 @@
 
 use super::variable_error::{ReferenceError, VariableError};
 use crate::base::Secret;
+use crate::base::plain::shortened;
+use crate::limits;
 use crate::packet::EnvVars;
+use crate::secrets::{Cause, Reference, Want, plan};
 use crate::wire::base64;
 
 /// Placeholder by which a connection names a variable of the agent.
 const FROM_AGENT: &[u8] = b"system.agent.envs";
 
-/// Secret stores of upstream that are not served yet.
-const OTHER_PROVIDERS: [&str; 3] = ["_aws", "_vaultkv1", "_vaultkv2"];
-
 /// The variables of a connection: their keys (`envvar:NAME`, `filesystem:NAME`), what they have, and what
 /// that stands for.
-pub struct Plan(pub(super) Vec<(String, Secret, Meaning)>);
+pub struct Plan {
+    pub(super) variables: Vec<(String, Secret, Meaning)>,
+    references: Vec<Reference>,
+    /// USER stands for a token of this user.
+    pub(super) rds_user: Option<String>,
+}
 
 /// What the text of a variable stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,41 +32,99 @@ pub(super) enum Meaning {
     OfAgent,
     /// `_envjson:<variable>:<field>`: a field of the JSON object of strings in a variable of the agent.
     Json,
+    /// The reference of this number.
+    Stored(usize),
 }
 
 impl Plan {
     /// Reads what a connection has, or says what is wrong with it.
     pub fn new(variables: EnvVars) -> Result<Self, VariableError> {
-        let mut plan = Vec::with_capacity(variables.len());
+        let mut plan = Self {
+            variables: Vec::with_capacity(variables.len()),
+            references: Vec::new(),
+            rds_user: None,
+        };
+        let mut has_filler = None;
         for (key, encoded) in variables {
             let (kind, name) = split_key(&key)?;
             let value = decode(name, &encoded)?;
             let meaning = match kind == "envvar" && value.expose() == FROM_AGENT {
                 true => Meaning::OfAgent,
-                false => meaning(&key, value.expose_text().unwrap_or(""))?,
+                false => match plan::meaning(name, value.expose_text().unwrap_or("")) {
+                    Ok(plan::Meaning::Itself) => Meaning::Itself,
+                    Ok(plan::Meaning::EnvJson) => Meaning::Json,
+                    Ok(plan::Meaning::Stored(reference)) => {
+                        plan.references.push(reference);
+                        Meaning::Stored(plan.references.len() - 1)
+                    }
+                    Ok(plan::Meaning::RdsUser(user)) => {
+                        plan.rds_user = Some(user);
+                        Meaning::Itself
+                    }
+                    Ok(plan::Meaning::RdsFiller) => {
+                        has_filler = Some(key.clone());
+                        Meaning::Itself
+                    }
+                    Err(refused) => {
+                        let error = ReferenceError::Form(refused.0);
+                        return Err(VariableError::Reference(key, error));
+                    }
+                },
             };
-            plan.push((key, value, meaning));
+            plan.variables.push((key, value, meaning));
         }
-        Ok(Self(plan))
+        match has_filler {
+            Some(key) if plan.rds_user.is_none() => {
+                Err(VariableError::Reference(key, ReferenceError::Filler))
+            }
+            _ => Ok(plan),
+        }
     }
-}
 
-/// Texts of three parts may refer to a secret store; others, passwords with colons included, do not.
-fn meaning(key: &str, text: &str) -> Result<Meaning, VariableError> {
-    let Some((provider, rest)) = text.split_once(':') else {
-        return Ok(Meaning::Itself);
-    };
-    if rest.bytes().filter(|byte| *byte == b':').count() != 1 {
-        return Ok(Meaning::Itself);
+    /// The secrets that have to be fetched; `None`: too many.
+    pub(super) fn wants(&self) -> Result<Vec<Want>, VariableError> {
+        plan::gather(&self.references).ok_or(VariableError::TooManyReferences)
     }
-    if let Some(other) = OTHER_PROVIDERS.iter().find(|other| **other == provider) {
-        let error = ReferenceError::Provider(other);
-        return Err(VariableError::Reference(key.to_owned(), error));
+
+    /// What all of it takes of the heap, roughly.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let sizes = self.variables.iter();
+        sizes
+            .map(|(key, value, _)| 3 * (key.capacity() + value.capacity()) + 128)
+            .sum()
     }
-    Ok(match provider {
-        "_envjson" => Meaning::Json,
-        _ => Meaning::Itself,
-    })
+
+    /// Puts what was fetched in the place of references, or says of each why it is not to be had, in order.
+    pub(super) fn resolve(
+        &mut self,
+        mut fetched: Vec<(usize, Result<Secret, Cause>)>,
+    ) -> Result<(), VariableError> {
+        let mut failed = Vec::new();
+        for (key, value, meaning) in &mut self.variables {
+            let Meaning::Stored(number) = *meaning else {
+                continue;
+            };
+            let found = fetched.iter().position(|(known, _)| *known == number);
+            match found.map(|at| fetched.swap_remove(at).1) {
+                Some(Ok(secret)) => (*value, *meaning) = (secret, Meaning::Itself),
+                other => {
+                    let cause = match other {
+                        Some(Err(cause)) => cause.to_string(),
+                        _ => "was not fetched".to_owned(),
+                    };
+                    let reference = self.references.get(number);
+                    let (provider, id) =
+                        reference.map_or(("", ""), |it| (it.provider.name(), &it.id));
+                    let id = shortened(id, limits::SECRET_ID_SHOWN_BYTES);
+                    failed.push(format!("{key} {provider} {id}: {cause}"));
+                }
+            }
+        }
+        match failed.is_empty() {
+            true => Ok(()),
+            false => Err(VariableError::References(failed)),
+        }
+    }
 }
 
 pub(super) fn split_key(key: &str) -> Result<(&str, &str), VariableError> {

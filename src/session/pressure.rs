@@ -51,7 +51,7 @@ pub(super) fn note_look(
         Holder::Target(id) => targets.note_look(now, *id),
         Holder::Connection(key, id) => match &mut book.get_mut(*key)?.contents {
             Contents::Connections(connections) => connections.note_look(now, id),
-            Contents::Probe(_) | Contents::Process(_) => None,
+            Contents::Fetching | Contents::Probe(_) | Contents::Process(_) => None,
         },
     }
 }

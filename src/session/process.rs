@@ -7,8 +7,10 @@ use super::names::{SessionKey, TargetId};
 use super::output::{Output, Program};
 use super::report::Exit;
 use super::target::Owner;
+use super::tokens;
 use super::turn::Turn;
 use crate::base::TerminalSize;
+use crate::secrets::Mint;
 
 /// Clients send a lone line feed to have the terminal started; it was not typed by anybody.
 const TERMINAL_STARTER: &[u8] = b"\n";
@@ -101,7 +103,17 @@ impl Process {
         if on_terminal {
             environment.add_terminal()?;
         }
-        let (argv, paths) = command::argv(&about.command, &about.client_args, environment)?;
+        if let Some(mint) = environment.mint() {
+            let token = turn.means.token(mint);
+            let token = token.map_err(|cause| tokens::not_made(mint, &cause))?;
+            tokens::give(environment, &token, about.protocol, &about.connection_type);
+        }
+        let (mut argv, paths) = command::argv(&about.command, &about.client_args, environment)?;
+        if let Some(Mint::Database { .. }) = environment.mint()
+            && about.connection_type == "mysql"
+        {
+            tokens::allow_clear_text(&mut argv, about.command.len());
+        }
         let files: Vec<_> = environment
             .files()
             .map(|(name, content)| (name.to_owned(), content.to_vec()))

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::counters::Failure;
 use super::error::SessionError;
 use super::events::{self, End};
+use super::fetching::Event;
 use super::hears::Hears;
 use super::middle::Call;
 use super::names::{SessionKey, TargetId};
@@ -62,10 +63,11 @@ impl Sessions {
                 Some(Session {
                     about,
                     contents: Contents::Connections(connections),
+                    ..
                 }) if about.protocol.dialect.is_some() => connections.needs_room(connection),
                 _ => true,
             },
-            Some(Owner::Errand(_)) | None => false,
+            Some(Owner::Errand(_) | Owner::Fetch(_)) | None => false,
             Some(_) => true,
         }
     }
@@ -87,6 +89,10 @@ impl Sessions {
             Owner::Probe(..) => self.targets.probe_slot(id, size_max),
             Owner::Errand(_) => self.targets.errand_slot(&mut self.means, id, size_max),
             Owner::Nobody => None,
+            Owner::Fetch(session) => {
+                let fetch = self.book.get_mut(*session)?.fetch.as_mut()?;
+                Some(fetch.conversation(id)?.slot(&mut self.means, size_max))
+            }
             Owner::Process { session, .. } => {
                 let about = &self.book.get(*session)?.about;
                 let kind = about.protocol.to_client[channel.index()];
@@ -94,7 +100,9 @@ impl Sessions {
                 Some(outbox.slot(kind, &[id], size_max))
             }
             Owner::Connection(session, connection) => {
-                let Session { about, contents } = self.book.get_mut(*session)?;
+                let Session {
+                    about, contents, ..
+                } = self.book.get_mut(*session)?;
                 match contents {
                     Contents::Connections(connections) => {
                         connections.slot(about, connection, &mut self.means, size_max, outbox)
@@ -224,6 +232,9 @@ impl Sessions {
                 self.tell(now, key, &connection, Call::Started(peer), outbox);
             }
             Hears::Errand => self.tell_errand(now, id, Call::Started(peer)),
+            Hears::Fetch(key) => {
+                self.hear_fetch(now, key, (Some(id), Event::Started), outbox);
+            }
             Hears::Process(_) | Hears::Nobody => {}
         }
     }
@@ -255,6 +266,9 @@ impl Sessions {
             Hears::Connection(key, connection) => {
                 self.tell(now, key, &connection, Call::Failed(reason), outbox);
             }
+            Hears::Fetch(key) => {
+                self.hear_fetch(now, key, (Some(id), Event::Failed(reason)), outbox);
+            }
             Hears::Process(_) | Hears::Errand | Hears::Nobody => {}
         }
     }
@@ -278,6 +292,10 @@ impl Sessions {
             Owner::Process { .. } => {}
             Owner::Probe(..) => return self.targets.probe_said(id, size),
             Owner::Errand(_) => return self.tell_errand(now, id, Call::TargetSent(size)),
+            Owner::Fetch(key) => {
+                let (key, event) = (*key, Event::Received(size));
+                return self.hear_fetch(now, key, (Some(id), event), outbox);
+            }
             Owner::Nobody => return,
         }
         outbox.fill(size);
@@ -306,6 +324,7 @@ impl Sessions {
                 }
             }
             Hears::Errand => self.tell_errand(now, id, Call::TargetEnded),
+            Hears::Fetch(key) => self.hear_fetch(now, key, (Some(id), Event::Ended), outbox),
             // A session's first connection dials anew.
             Hears::Probe(_) => self.close_target(id, reset),
             Hears::Process(_) | Hears::Nobody => {}
@@ -347,6 +366,7 @@ impl Sessions {
         if let Some(Session {
             about,
             contents: Contents::Connections(connections),
+            ..
         }) = book.get_mut(key)
         {
             connections.hear(key, about, connection, call, &mut turn);
@@ -397,6 +417,7 @@ impl Sessions {
                 Due::Connection(key, connection) => {
                     self.tell(now, key, &connection, Call::Overdue, outbox);
                 }
+                Due::Fetch(key) => self.hear_fetch(now, key, (None, Event::Due), outbox),
                 Due::Keys => {
                     self.means.keys.work();
                     if self.means.keys.has_work() {
@@ -487,7 +508,7 @@ impl Sessions {
             Hears::Connection(key, connection) => {
                 self.tell(now, key, &connection, Call::Refuse(Why::Stalled), outbox);
             }
-            Hears::Probe(_) | Hears::Errand | Hears::Nobody => {}
+            Hears::Probe(_) | Hears::Errand | Hears::Fetch(_) | Hears::Nobody => {}
         }
         if let Some(id) = target {
             self.close_target(id, true);

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::about::About;
 use super::connection::Connections;
 use super::events::{self, End};
+use super::fetching::Fetching;
 use super::names::{SessionKey, TargetId};
 use super::process::Process;
 use super::protocol::Service;
@@ -15,6 +16,8 @@ use crate::limits;
 
 /// What a session consists of.
 pub(super) enum Contents {
+    /// Its secrets are being fetched.
+    Fetching,
     /// Its address is being checked.
     Probe(TargetId),
     /// Connections of its client.
@@ -27,13 +30,22 @@ pub(super) enum Contents {
 pub(super) struct Session {
     pub(super) about: About,
     pub(super) contents: Contents,
+    /// What it fetches of secret stores, where it does.
+    pub(super) fetch: Option<Box<Fetching>>,
 }
 
 impl Session {
     /// A session that is about to be opened.
-    pub(super) fn new(about: About) -> Self {
-        let contents = Contents::Process(Process::default());
-        Self { about, contents }
+    pub(super) fn new(about: About, fetch: Option<Box<Fetching>>) -> Self {
+        let contents = match fetch {
+            Some(_) => Contents::Fetching,
+            None => Contents::Process(Process::default()),
+        };
+        Self {
+            about,
+            contents,
+            fetch,
+        }
     }
 
     /// The address answered (or none had to): the client may go on. A probe that no connection can use has
@@ -60,7 +72,11 @@ impl Session {
     /// It is over: its processes and its probe end, and bytes that a client had sent before it left still
     /// reach their target.
     pub(super) fn end(self, key: SessionKey, end: &End<'_>, turn: &mut Turn<'_>) {
+        if let Some(fetch) = self.fetch {
+            fetch.end(key, turn);
+        }
         match self.contents {
+            Contents::Fetching => {}
             Contents::Probe(target) => turn.close_target(target, false),
             Contents::Process(process) => process.end(turn),
             Contents::Connections(connections) => connections.end(key, &self.about, turn),

@@ -6,12 +6,14 @@
 
 use std::time::Instant;
 
+use super::admission::{self, Admission};
 use super::book::Book;
 use super::counters::Counters;
 use super::ending::send_close;
 use super::environment::AgentEnvironment;
 use super::error::SessionError;
 use super::events::{self, End};
+use super::fetching::Event;
 use super::figures::Figures;
 use super::means::{Means, Sources};
 use super::names::{SessionKey, TargetId, session_id};
@@ -23,12 +25,11 @@ use super::session::{Contents, Session};
 use super::session_limits::SessionLimits;
 use super::shares::{Full, Shares, Table};
 use super::system;
-use super::target::Owner;
 use super::targets::Targets;
 use super::turn::{self, Turn};
 use crate::base::Fields;
-use crate::limits;
 use crate::packet::{Kind, Outbox, Oversized, Packet, spec};
+use crate::secrets::Stores;
 
 /// See the module.
 pub struct Sessions {
@@ -72,6 +73,13 @@ impl Sessions {
         self
     }
 
+    /// With what the agent knows of secret stores.
+    #[must_use]
+    pub fn with_stores(mut self, stores: Stores) -> Self {
+        self.means.stores = stores;
+        self
+    }
+
     /// The sessions, and what handling one of them may use beside it.
     pub(super) fn turn<'a>(
         &'a mut self,
@@ -85,6 +93,7 @@ impl Sessions {
             counters: &mut self.counters,
             means: &mut self.means,
             outbox,
+            agent: &self.agent,
             is_stopping: self.is_stopping,
         };
         (&mut self.book, turn)
@@ -224,7 +233,10 @@ impl Sessions {
         outbox: &mut Outbox,
     ) -> Result<(), SessionError> {
         let (book, mut turn) = self.turn(now, outbox);
-        let Some(Session { about, contents }) = book.get_mut(key) else {
+        let Some(Session {
+            about, contents, ..
+        }) = book.get_mut(key)
+        else {
             return Ok(());
         };
         let payload = packet.payload;
@@ -350,13 +362,15 @@ impl Sessions {
         if self.is_stopping {
             return Err(SessionError::Stopping);
         }
-        let mut session = wish.into_session(id, &self.agent, &mut self.shares)?;
+        let mut session = wish.into_session((now, id), &self.agent, &mut self.shares)?;
         let about = &mut session.about;
-        if let Err(error) = about.prepare(now, &mut self.means, &mut self.shares) {
+        // Where its variables are not there yet, or what it logs in with, that is done later.
+        if session.fetch.is_none()
+            && let Err(error) = about.prepare(now, &mut self.means, &mut self.shares)
+        {
             about.give_back(&mut self.shares);
             return Err(error);
         }
-        let probed = about.place.clone().filter(|_| about.is_probed());
         let key = match self.book.insert(session) {
             Ok(key) => key,
             Err(session) => {
@@ -367,24 +381,31 @@ impl Sessions {
         };
         self.counters.sessions += 1;
         self.targets.tallies.begin(key, now);
-        let Some(place) = probed else {
-            self.opened(now, key, None, outbox);
-            return Ok(());
-        };
         let (book, mut turn) = self.turn(now, outbox);
-        let Some(session) = book.get_mut(key) else {
-            return Ok(());
-        };
-        let owner = Owner::Probe(key, Box::default());
-        let timeout = Some(limits::SESSION_OPEN_TIMEOUT);
-        match turn.new_target(session.about.user, owner, 0, timeout) {
-            Ok(probe) => {
-                session.contents = Contents::Probe(probe);
-                turn.dial(probe, place);
-            }
-            Err(full) => self.close(now, key, &full.into(), outbox),
-        }
+        let admission = admission::begin(book, key, &mut turn);
+        self.admitted(now, key, admission, outbox);
         Ok(())
+    }
+
+    /// Something has happened to what a session fetches.
+    pub(super) fn hear_fetch(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        (target, event): (Option<TargetId>, Event<'_>),
+        outbox: &mut Outbox,
+    ) {
+        let (book, mut turn) = self.turn(now, outbox);
+        let admission = admission::hear(book, key, target, event, &mut turn);
+        self.admitted(now, key, admission, outbox);
+    }
+
+    fn admitted(&mut self, now: Instant, key: SessionKey, next: Admission, outbox: &mut Outbox) {
+        match next {
+            Admission::Waits => {}
+            Admission::Opens => self.opened(now, key, None, outbox),
+            Admission::Fails(error) => self.close(now, key, &error, outbox),
+        }
     }
 
     /// The one close packet of a session that never was; what its client has sent already is late.
@@ -470,6 +491,7 @@ impl Sessions {
     /// As [`Sessions::end_all`], and no process may take its time: the key is revoked.
     pub fn revoke_all(&mut self, now: Instant, why: &str) {
         self.end_all(now, why);
+        self.means.stores.forget();
         self.targets.ask(Output::HastenEnds);
     }
 
@@ -486,5 +508,6 @@ impl Sessions {
         for (key, session) in self.book.clear() {
             session.forget((key, now), &end, &mut self.targets, &mut self.shares);
         }
+        self.means.forget_fetches();
     }
 }

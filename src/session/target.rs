@@ -47,6 +47,8 @@ pub enum Owner {
         /// It has a terminal, and no channel for errors.
         on_terminal: bool,
     },
+    /// What a session refers to: a secret store, or whoever gives the agent its credentials there.
+    Fetch(SessionKey),
     /// Nobody: the machine goes its way alone.
     Errand(Box<dyn Machine>),
     /// Nobody any more: only what is queued for it is delivered.
@@ -227,7 +229,9 @@ impl Target {
     ) -> Overdue {
         match (&self.owner, self.stage) {
             (_, Stage::Starting) => Overdue::Failed,
-            (Owner::Probe(..) | Owner::Errand(_), _) => Overdue::Gone { reset: false },
+            (Owner::Probe(..) | Owner::Errand(_) | Owner::Fetch(_), _) => {
+                Overdue::Gone { reset: false }
+            }
             (Owner::Process { .. }, _) => self.drain_overdue(now, room, output_max),
             (_, Stage::Streaming) => Overdue::AskPeer,
             (_, Stage::Lingering) => self.linger_overdue(now),
@@ -404,6 +408,7 @@ impl Target {
         match self.owner {
             Owner::Probe(session, _)
             | Owner::Connection(session, _)
+            | Owner::Fetch(session)
             | Owner::Process { session, .. } => Some(session),
             Owner::Errand(_) | Owner::Nobody => None,
         }

@@ -28,6 +28,8 @@ pub(super) enum Due {
     Target(TargetId),
     /// The machine of this connection.
     Connection(SessionKey, ConnectionId),
+    /// What this session fetches.
+    Fetch(SessionKey),
     /// Who has stalled under pressure.
     Pressure,
     /// Credit that was earned.
@@ -192,6 +194,11 @@ impl Targets {
         self.timers.arm(at, Due::Connection(session, connection))
     }
 
+    /// Arms the deadline of what a session fetches.
+    pub(super) fn arm_fetch(&mut self, at: Instant, session: SessionKey) -> TimerId {
+        self.timers.arm(at, Due::Fetch(session))
+    }
+
     /// Takes it back.
     pub(super) fn disarm_connection(&mut self, timer: Option<TimerId>) {
         if let Some(timer) = timer {
@@ -231,7 +238,7 @@ impl Targets {
                     self.is_work_due = false;
                     return Some(Due::Keys);
                 }
-                due @ Due::Connection(..) => return Some(due),
+                due @ (Due::Connection(..) | Due::Fetch(_)) => return Some(due),
             }
         }
     }

@@ -18,6 +18,7 @@ mod databases;
 mod hostile_databases;
 mod own_variables;
 mod probe;
+mod secrets;
 mod silence;
 
 /// Gives numbers that need not be told from others, and no authorities.

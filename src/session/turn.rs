@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::about::About;
 use super::counters::Counters;
+use super::environment::AgentEnvironment;
 use super::means::Means;
 use super::names::{SessionKey, TargetId};
 use super::output::{Output, Where};
@@ -31,6 +32,8 @@ pub(super) struct Turn<'a> {
     pub(super) means: &'a mut Means,
     /// Packets for the gateway.
     pub(super) outbox: &'a mut Outbox,
+    /// What the agent's own process offers.
+    pub(super) agent: &'a AgentEnvironment,
     /// The agent takes no new work.
     pub(super) is_stopping: bool,
 }
@@ -66,6 +69,19 @@ impl Turn<'_> {
                 target,
                 user,
                 place,
+                reaches_metadata: false,
+            });
+        }
+    }
+
+    /// The same, of a secret store's; one of a metadata address by the address that it is known for.
+    pub(super) fn dial_store(&mut self, id: TargetId, place: Where, is_metadata: bool) {
+        if let Some(target) = self.targets.get(id) {
+            self.targets.ask(Output::Dial {
+                target: id,
+                user: target.user(),
+                place,
+                reaches_metadata: is_metadata,
             });
         }
     }

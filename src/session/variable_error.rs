@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::limits;
 use crate::wire::base64;
 
 /// What is wrong with a variable. None quotes a value.
@@ -19,10 +20,12 @@ pub enum VariableError {
     ZeroByte(String),
     /// The variable of this key refers to a secret that is not to be had.
     Reference(String, ReferenceError),
-    /// The session would need a token of Amazon's Kubernetes.
-    EksToken,
-    /// The session would need a token of Amazon's databases.
-    RdsToken,
+    /// Secrets of stores are not to be had: of which variables, and why.
+    References(Vec<String>),
+    /// They are more than a session may have.
+    TooManyReferences,
+    /// The session would need a token of Amazon's, and can't have one: what for, and why.
+    Token(&'static str, String),
     /// The client may not set it; the sentence says why.
     OfClient(String),
 }
@@ -30,8 +33,10 @@ pub enum VariableError {
 /// Why a secret is not to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReferenceError {
-    /// No agent serves this store yet.
-    Provider(&'static str),
+    /// It begins like a reference and is none; the sentence says what would be one.
+    Form(&'static str),
+    /// PASS is to be replaced by a token that nothing asks for.
+    Filler,
     /// The agent has no such variable.
     NoVariable(String),
     /// The agent's variable is not JSON.
@@ -62,12 +67,21 @@ impl fmt::Display for VariableError {
                 f,
                 "failed decoding environment variables [\"{key} {error}\"]"
             ),
-            Self::EksToken => {
-                f.write_str("this agent does not mint EKS tokens (EKS_CLUSTER is set)")
+            Self::References(failed) => {
+                f.write_str("failed decoding environment variables [")?;
+                for (number, failure) in failed.iter().enumerate() {
+                    let space = if number == 0 { "" } else { " " };
+                    write!(f, "{space}\"{failure}\"")?;
+                }
+                f.write_str("]")
             }
-            Self::RdsToken => {
-                f.write_str("this agent does not mint RDS IAM tokens (USER is _aws_iam_rds:...)")
-            }
+            Self::TooManyReferences => write!(
+                f,
+                "the connection refers to more than {} secrets, or to more than {} keys of them",
+                limits::SECRET_COUNT_MAX,
+                limits::REFERENCE_COUNT_MAX
+            ),
+            Self::Token(what, why) => write!(f, "failed generating {what}, err={why}"),
             Self::OfClient(sentence) => f.write_str(sentence),
         }
     }
@@ -76,8 +90,9 @@ impl fmt::Display for VariableError {
 impl fmt::Display for ReferenceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Provider(name) => {
-                write!(f, "the secret provider {name} is not served by this agent")
+            Self::Form(sentence) => f.write_str(sentence),
+            Self::Filler => {
+                f.write_str("stands for a token, which USER has to ask for: _aws_iam_rds:<user>")
             }
             Self::NoVariable(name) => write!(f, "environment variable \"{name}\" not found"),
             // The parser's own words would quote the secret.

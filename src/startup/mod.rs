@@ -4,6 +4,7 @@ mod beside;
 mod error;
 mod publication;
 mod sources;
+mod stores;
 mod user;
 mod variables;
 
@@ -22,6 +23,7 @@ use crate::os::notify::Notify;
 use crate::os::processes::Keeping;
 use crate::os::signal::Catch;
 use crate::os::{files, sys};
+use crate::secrets::Stores;
 use crate::session::{AgentEnvironment, Given, SessionLimits, Sessions};
 use crate::tls::{Alpn, Client, Configurations, Versions};
 pub use error::StartError;
@@ -221,7 +223,8 @@ fn assemble(
             .with_client_env(settings.client_env.clone())
             .with_given(given),
     )
-    .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))));
+    .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))))
+    .with_stores(Stores::new(stores::settings(variables)));
     let options = Options {
         search_path: environment("PATH").unwrap_or_default(),
         catch: match program {
@@ -235,6 +238,7 @@ fn assemble(
         keeping,
         keepalive: keepalive(&settings),
         open_network,
+        open_metadata: settings.open_metadata.clone(),
         ships_logs: settings.log_ship,
         machine: Machine {
             started_at: SystemTime::now()

@@ -3,8 +3,10 @@
 //! Files that everybody needs are read again only when they have changed.
 
 use std::ffi::OsString;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::base::plain::{beginning, plain};
 use crate::config::authority::as_pem;
@@ -58,10 +60,6 @@ impl Sources for System {
         Ok(pem.into())
     }
 
-    fn file(&mut self, path: &str) -> std::io::Result<Vec<u8>> {
-        files::read_again(path)
-    }
-
     fn service_account(&mut self) -> Rc<ServiceAccount> {
         let stamps = [TOKEN_FILE, AUTHORITY_FILE].map(Stamp::of);
         if stamps != self.account_stamps {
@@ -70,6 +68,16 @@ impl Sources for System {
             self.account_stamps = stamps;
         }
         self.account.clone()
+    }
+
+    fn clock(&self) -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    }
+
+    fn file(&mut self, path: &str) -> io::Result<Vec<u8>> {
+        files::read_again(path)
     }
 }
 

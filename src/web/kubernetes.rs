@@ -58,12 +58,6 @@ pub struct Cluster {
 impl Cluster {
     /// By the connection's variables.
     pub fn of(wanted: &Wanted<'_>) -> Result<Self, SiteError> {
-        if wanted.get("EKS_CLUSTER").is_some() {
-            return Err(SiteError::new(
-                "this agent does not fetch tokens for EKS_CLUSTER: remove that variable and give \
-                 KUBERNETES_CLUSTER_URL and KUBERNETES_BEARER_TOKEN, or use another agent for this connection",
-            ));
-        }
         let url = wanted.get("KUBERNETES_CLUSTER_URL");
         let is_insecure = wanted.is_true("KUBERNETES_INSECURE_SKIP_VERIFY");
         let url = url.unwrap_or(CLUSTER_URL.as_bytes());
@@ -72,7 +66,11 @@ impl Cluster {
             site.url.authority == CLUSTER_URL[b"https://".len()..] && site.url.is_tls;
         site.is_cluster = true;
         site.inject_all(wanted)?;
+        // Amazon's clusters take tokens that the agent makes: each request brings the one of its time, too.
+        let is_amazons = wanted.get("EKS_CLUSTER").is_some();
+        let is_own_cluster = is_own_cluster && !is_amazons;
         match wanted.get("KUBERNETES_BEARER_TOKEN") {
+            _ if is_amazons => site.bring_pods_token(),
             Some(token) => site.inject("Authorization", bearer(token)?)?,
             None if is_own_cluster => site.bring_pods_token(),
             None => return Err(no_token()),
@@ -236,7 +234,6 @@ mod tests {
     #[test]
     fn what_is_no_cluster_is_refused_without_its_values() {
         for (name, value) in [
-            ("EKS_CLUSTER", "s3cret"),
             ("KUBERNETES_BEARER_TOKEN", "s3\r\ncret"),
             ("KUBERNETES_CLUSTER_URL", "s3cret"),
         ] {

@@ -50,6 +50,71 @@ pub fn elements(text: &str) -> Option<Vec<&str>> {
     scan.at_end().then_some(found)
 }
 
+/// The value of `name` in the object that `text` holds, as it was written; the last one of several.
+pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    let is_object = members(text, &mut |key, value| {
+        if string(key).is_some_and(|key| key == name) {
+            found = Some(value);
+        }
+    });
+    found.filter(|_| is_object)
+}
+
+/// Shows every name and value of the object that `text` holds, as they were written; `false`: it holds none.
+pub fn members<'a>(text: &'a str, show: &mut dyn FnMut(&'a str, &'a str)) -> bool {
+    let mut scan = Scan::new(text);
+    scan.space();
+    let is_whole = scan.object(0, &mut |name, value| show(name, value.trim_ascii()));
+    is_whole.is_some() && scan.at_end()
+}
+
+/// What a JSON string stands for; `None` where `text` is none.
+pub fn string(text: &str) -> Option<String> {
+    let inner = text.trim_ascii().strip_prefix('"')?.strip_suffix('"')?;
+    // Never longer than it was written, so that no copy of a secret is left behind by a growing buffer.
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner.chars();
+    while let Some(c) = rest.next() {
+        out.push(match c {
+            '"' => return None,
+            '\\' => match rest.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'u' => unicode(&mut rest)?,
+                c @ ('"' | '\\' | '/') => c,
+                _ => return None,
+            },
+            c => c,
+        });
+    }
+    Some(out)
+}
+
+/// Behind `\u`: four digits, and the other half of a pair. A lone half is what Go makes of it.
+fn unicode(rest: &mut std::str::Chars<'_>) -> Option<char> {
+    let four = |rest: &mut std::str::Chars<'_>| {
+        (0..4).try_fold(0, |sum, _| Some(sum << 4 | rest.next()?.to_digit(16)?))
+    };
+    let first = four(rest)?;
+    if let Some(c) = char::from_u32(first) {
+        return Some(c);
+    }
+    let mut ahead = rest.clone();
+    if first < 0xdc00
+        && ahead.next() == Some('\\')
+        && ahead.next() == Some('u')
+        && let Some(second @ 0xdc00..0xe000) = four(&mut ahead)
+    {
+        *rest = ahead;
+        return char::from_u32(0x10000 + ((first & 0x3ff) << 10 | (second & 0x3ff)));
+    }
+    Some(char::REPLACEMENT_CHARACTER)
+}
+
 /// A cursor over the text; every step answers `None` at the first byte that is no JSON.
 struct Scan<'a> {
     whole: &'a str,
@@ -123,7 +188,7 @@ impl<'a> Scan<'a> {
     }
 
     /// `member` is shown every name, quotes included, and its value, as they were written.
-    fn object(&mut self, depth: usize, member: &mut dyn FnMut(&str, &str)) -> Option<()> {
+    fn object(&mut self, depth: usize, member: &mut dyn FnMut(&'a str, &'a str)) -> Option<()> {
         self.take(b'{')?;
         self.space();
         if self.take(b'}').is_some() {
@@ -220,6 +285,51 @@ mod tests {
     #[derive(DeJson)]
     struct Created {
         token: String,
+    }
+
+    #[test]
+    fn members_are_found_as_they_were_written() {
+        let text =
+            " {\"a\" : 1e+06 , \"b\\u0063\":\"x\\\"y\", \"a\": [1, {\"q\":2}] , \"n\":null} ";
+        assert_eq!(member(text, "a"), Some("[1, {\"q\":2}]"));
+        assert_eq!(member(text, "bc"), Some("\"x\\\"y\""));
+        assert_eq!(member(text, "n"), Some("null"));
+        assert_eq!(member(text, "q"), None);
+        for wrong in ["", "[1]", "{\"a\":1", "{\"a\":1} x", "{a:1}", "\"a\""] {
+            assert_eq!(member(wrong, "a"), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn strings_are_decoded() {
+        for (text, wanted) in [
+            ("\"\"", Some("")),
+            ("\"a\\n\\\"\\\\\\/\\u00e9\"", Some("a\n\"\\/\u{e9}")),
+            ("\"\\ud83d\\udd11\"", Some("\u{1f511}")),
+            ("\"\\ud83dx\"", Some("\u{fffd}x")),
+            ("\"\\udd11\\ud83d\"", Some("\u{fffd}\u{fffd}")),
+            ("\"a\"b\"", None),
+            ("\"\\x\"", None),
+            ("\"\\u12\"", None),
+            ("12", None),
+            ("\"", None),
+        ] {
+            assert_eq!(string(text).as_deref(), wanted, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn members_agree_with_an_independent_reader(
+            map in proptest::collection::btree_map(any::<String>(), any::<String>(), 0..5)
+        ) {
+            let text = serde_json::to_string(&map).unwrap();
+            prop_assume!(!text.contains("\\u0000"));
+            for (name, value) in &map {
+                let found = member(&text, name).and_then(string);
+                prop_assert_eq!(found.as_ref(), Some(value));
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::login::{Cause, Refusal};
+use crate::secrets::Mint;
 use crate::session::environment::Variables;
 use crate::session::heap;
 use crate::session::means::Means;
@@ -18,6 +19,8 @@ pub(in crate::session) struct Service {
     pub(super) site: Site,
     /// The authority of the agent's pod, where it has one, alone may vouch for it.
     has_pods_authority: bool,
+    /// What its token is made of, anew for requests of later times.
+    mint: Option<Mint>,
     /// By which TLS is resumed: the session's.
     pub(super) tickets: Rc<RefCell<OwnTickets>>,
     /// Connections that wait for another request of the session.
@@ -28,7 +31,7 @@ impl Service {
     /// By the connection's own variables, or what is wrong with them; `tickets` are the session's.
     pub(in crate::session) fn of(
         dialect: Dialect,
-        own: &Variables,
+        (own, mint): (&Variables, Option<&Mint>),
         tickets: &Rc<RefCell<OwnTickets>>,
         (now, means): (Instant, &mut Means),
     ) -> Result<Self, Refusal> {
@@ -50,11 +53,13 @@ impl Service {
         let service = Self {
             site,
             has_pods_authority,
+            mint: mint.cloned(),
             tickets: tickets.clone(),
             kept: Rc::default(),
         };
         service.check(means)?;
-        if service.site.brings_pods_token() && means.service_account(now).token().is_none() {
+        let account = service.account(now, means);
+        if service.site.brings_pods_token() && account.is_none_or(|it| it.token().is_none()) {
             return Err(refusal(kubernetes::no_token()));
         }
         Ok(service)
@@ -82,8 +87,13 @@ impl Service {
             + self.site.heap_bytes(heap::block)
     }
 
-    /// The account of the agent's pod, where anything of it is for this service.
+    /// The account of the agent's pod, where anything of it is for this service; or Amazon's token of this time.
     pub(super) fn account(&self, now: Instant, means: &mut Means) -> Option<Rc<ServiceAccount>> {
+        if let Some(mint) = &self.mint {
+            let token = means.token(mint).map(|token| token.expose().to_vec());
+            let token = token.inspect_err(|cause| log::warn!("no token for a cluster: {cause}"));
+            return Some(Rc::new(ServiceAccount::new(token.ok(), None)));
+        }
         let is_wanted = self.site.brings_pods_token() || self.has_pods_authority;
         is_wanted.then(|| means.service_account(now))
     }

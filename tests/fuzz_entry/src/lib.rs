@@ -21,6 +21,7 @@ mod login;
 mod names;
 mod packet;
 mod peer;
+mod secrets;
 mod settings;
 mod trust;
 mod web;
@@ -63,6 +64,9 @@ targets! {
     http2_frames::frames,
     grpc::grpc_messages,
     grpc::grpc_status,
+    secrets::secret_plan,
+    secrets::aws_ini,
+    secrets::secret_fetch,
     settings::key,
     settings::environment,
     settings::config_file,

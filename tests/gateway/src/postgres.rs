@@ -12,6 +12,8 @@ pub enum Method {
     Trust,
     /// The password.
     Cleartext,
+    /// The same, and all counts that begins as the password does: a token that is made at each login.
+    Token,
     /// MD5; knows the answer for user `app` and password `s3cret` alone.
     Md5,
     /// SCRAM-SHA-256 with so many rounds.
@@ -107,6 +109,8 @@ pub struct Heard {
     pub cancel: Option<(u32, Vec<u8>)>,
     /// What came after the login.
     pub queries: Vec<u8>,
+    /// What was given for a password, as it is.
+    pub password: Option<String>,
     /// Messages of any kind.
     pub message_count: usize,
 }
@@ -165,6 +169,14 @@ impl Server {
             match std::mem::replace(&mut self.phase, Phase::Over) {
                 Phase::Opening => self.open(&message, &mut out),
                 Phase::Password => {
+                    let given = message[5..].strip_suffix(b"\0").unwrap_or_default();
+                    let given = String::from_utf8_lossy(given).into_owned();
+                    let is_token = given.starts_with(&self.conduct.password);
+                    self.heard.password = Some(given);
+                    if self.conduct.method == Method::Token {
+                        self.decide(is_token, &mut out);
+                        continue;
+                    }
                     let wanted = match self.conduct.method {
                         Method::Md5 => MD5_ANSWER.as_bytes(),
                         _ => self.conduct.password.as_bytes(),
@@ -255,7 +267,7 @@ impl Server {
         }
         self.phase = match self.conduct.method {
             Method::Trust => return self.decide(true, out),
-            Method::Cleartext => {
+            Method::Cleartext | Method::Token => {
                 put(out, b'R', &[&3_u32.to_be_bytes()]);
                 Phase::Password
             }

@@ -1,0 +1,328 @@
+//! The stage of a session's opening in which its secrets are fetched, before its address is known; and, of sessions
+//! that log in by a token of Amazon's, the credentials behind that, for as long as they are open.
+//!
+//! ```text
+//!  waiting for its turn (16 at once) -> secrets -> credentials of a token -> the session goes on
+//!                                                                             `-> renews them in time
+//! ```
+//! Promises: all of it takes no longer than [`crate::limits::FETCH_MAX`], waiting included; stores are asked at once,
+//! and each on one connection; what was fetched stays in the session. Leaves what is said to a store to `secrets`.
+
+mod conversation;
+
+use std::time::Instant;
+
+use self::conversation::Conversation;
+use super::about::About;
+use super::environment::Environment;
+use super::error::SessionError;
+use super::names::{SessionKey, TargetId};
+use super::plan::Plan;
+use super::tokens;
+use super::turn::Turn;
+use super::variable_error::VariableError;
+use crate::base::plain::Word;
+use crate::base::{Secret, TimerId};
+use crate::limits;
+use crate::packet::{ConnectionParams, EnvVars};
+use crate::secrets::{Cause, Fetch, Needs, Provider, Want};
+
+/// What has happened to the connection to a store.
+#[derive(Clone, Copy)]
+pub(super) enum Event<'a> {
+    Started,
+    Failed(&'a str),
+    Received(usize),
+    Ended,
+    /// A deadline has come, or a place is free.
+    Due,
+}
+
+/// What a session is finished from, once its secrets are there.
+pub(super) struct Pending {
+    pub(super) plan: Plan,
+    pub(super) params: ConnectionParams,
+    pub(super) client: EnvVars,
+}
+
+/// What follows for the session.
+pub(super) enum Outcome {
+    /// Nothing yet.
+    Waits,
+    /// It has all that it wanted.
+    Done,
+    /// It is to be refused.
+    Failed(SessionError),
+}
+
+/// See the module.
+pub(super) struct Fetching {
+    /// None once the session has its variables.
+    pending: Option<(Pending, Vec<Want>)>,
+    stage: Stage,
+    /// The session is open: what is fetched is for later logins.
+    is_open: bool,
+    /// One a store; they are under way.
+    conversations: Vec<Conversation>,
+    values: Vec<(usize, Result<Secret, Cause>)>,
+    /// Why there are no credentials.
+    refused: Option<Cause>,
+    deadline: Instant,
+    timer: Option<TimerId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// For one of the places.
+    Waiting,
+    Secrets,
+    Credentials,
+    /// Until credentials are to be renewed.
+    Idle,
+}
+
+impl Fetching {
+    /// Of a session that is finished from `pending`, where there is one, or has its variables and logs in by a token.
+    pub(super) fn new(now: Instant, pending: Option<(Pending, Vec<Want>)>) -> Self {
+        Self {
+            pending,
+            stage: Stage::Waiting,
+            is_open: false,
+            conversations: Vec::new(),
+            values: Vec::new(),
+            refused: None,
+            deadline: now,
+            timer: None,
+        }
+    }
+
+    /// The connection to a store that this target is.
+    pub(super) fn conversation(&mut self, target: TargetId) -> Option<&mut Conversation> {
+        self.conversations.iter_mut().find(|it| it.is_on(target))
+    }
+
+    /// It begins, or waits for its turn.
+    pub(super) fn start(
+        &mut self,
+        key: SessionKey,
+        about: &mut About,
+        turn: &mut Turn<'_>,
+    ) -> Outcome {
+        self.deadline = turn.now + turn.means.stores.settings.fetch_max();
+        let outcome = self.begin(key, about, turn);
+        if self.stage == Stage::Waiting {
+            turn.means.fetches_waiting.push_back(key);
+        }
+        self.arm(key, about, turn);
+        outcome
+    }
+
+    /// Something has happened: to this target, or to none.
+    pub(super) fn hear(
+        &mut self,
+        (key, about): (SessionKey, &mut About),
+        target: Option<TargetId>,
+        event: Event<'_>,
+        turn: &mut Turn<'_>,
+    ) -> Outcome {
+        if let Event::Due = event {
+            // It was fired.
+            self.timer = None;
+        }
+        let outcome = match self.stage {
+            Stage::Waiting if turn.now >= self.deadline => {
+                turn.means.fetches_waiting.retain(|waiting| *waiting != key);
+                Outcome::Failed(VariableError::References(vec![BUSY.to_owned()]).into())
+            }
+            Stage::Waiting => self.begin(key, about, turn),
+            Stage::Idle => self.renew(key, about, turn),
+            Stage::Secrets | Stage::Credentials => {
+                for conversation in &mut self.conversations {
+                    let is_told = match target {
+                        Some(target) => conversation.is_on(target),
+                        None => true,
+                    };
+                    if is_told {
+                        conversation.hear((key, about.user), event, turn);
+                    }
+                    if turn.now >= self.deadline {
+                        conversation.give_up();
+                    }
+                }
+                self.go_on(key, about, turn)
+            }
+        };
+        self.arm(key, about, turn);
+        outcome
+    }
+
+    /// Takes a place and asks the stores; without a place it goes on waiting.
+    fn begin(&mut self, key: SessionKey, about: &mut About, turn: &mut Turn<'_>) -> Outcome {
+        if turn.means.fetch_count >= limits::FETCH_COUNT_MAX {
+            return Outcome::Waits;
+        }
+        turn.means.fetch_count += 1;
+        self.stage = Stage::Secrets;
+        let wants = self
+            .pending
+            .as_mut()
+            .map(|(_, wants)| std::mem::take(wants));
+        let (mut aws, mut vault) = (Vec::new(), Vec::new());
+        for want in wants.into_iter().flatten() {
+            match want.provider {
+                Provider::Aws => aws.push(want),
+                Provider::VaultKv1 | Provider::VaultKv2 => vault.push(want),
+            }
+        }
+        if !vault.is_empty() {
+            self.converse(key, about, Fetch::vault(vault), turn);
+        }
+        if !aws.is_empty() {
+            self.converse(key, about, Fetch::aws(aws, Needs::Nothing), turn);
+        }
+        self.go_on(key, about, turn)
+    }
+
+    fn converse(&mut self, key: SessionKey, about: &About, fetch: Fetch, turn: &mut Turn<'_>) {
+        let mut conversation = Conversation::new(fetch);
+        conversation.hear((key, about.user), Event::Due, turn);
+        self.conversations.push(conversation);
+    }
+
+    /// Takes what conversations have come to that are over; `true`: none is under way.
+    fn is_quiet(&mut self, about: &About, turn: &mut Turn<'_>) -> bool {
+        let mut at = 0;
+        while let Some(conversation) = self.conversations.get(at) {
+            if !conversation.is_over() {
+                at += 1;
+                continue;
+            }
+            let found = self.conversations.swap_remove(at).finish(turn);
+            for note in found.notes {
+                log::warn!("sid={} {note}", Word(&about.id));
+            }
+            self.values.extend(found.values);
+            self.refused = found.needs.or(self.refused.take());
+        }
+        self.conversations.is_empty()
+    }
+
+    /// From one stage to the next, as far as nothing is under way.
+    fn go_on(&mut self, key: SessionKey, about: &mut About, turn: &mut Turn<'_>) -> Outcome {
+        if !self.is_quiet(about, turn) {
+            return Outcome::Waits;
+        }
+        if self.stage == Stage::Secrets {
+            if let Some((pending, _)) = self.pending.take()
+                && let Err(error) = self.finish_environment(pending, about, turn)
+            {
+                return self.over(Outcome::Failed(error), turn);
+            }
+            self.stage = Stage::Credentials;
+            if let Some(mint) = about.environment.mint().cloned()
+                && turn.means.renewed_in(&mint).is_none()
+            {
+                self.converse(key, about, Fetch::aws(Vec::new(), mint.needs()), turn);
+                if !self.is_quiet(about, turn) {
+                    return Outcome::Waits;
+                }
+            }
+        }
+        let outcome = match (self.refused.take(), about.environment.mint()) {
+            (Some(cause), Some(mint)) if !self.is_open => {
+                Outcome::Failed(tokens::not_made(mint, &cause).into())
+            }
+            // What there is serves for as long as it is good.
+            _ if self.is_open => Outcome::Waits,
+            _ => Outcome::Done,
+        };
+        self.is_open = true;
+        self.over(outcome, turn)
+    }
+
+    /// Credentials behind a token are renewed in time.
+    fn renew(&mut self, key: SessionKey, about: &About, turn: &mut Turn<'_>) -> Outcome {
+        let has_place = turn.means.fetch_count < limits::FETCH_COUNT_MAX;
+        if let Some(mint) = about.environment.mint().filter(|_| has_place)
+            && turn.means.renewed_in(mint).is_none()
+        {
+            turn.means.fetch_count += 1;
+            self.stage = Stage::Credentials;
+            self.deadline = turn.now + limits::FETCH_MAX;
+            self.converse(key, about, Fetch::aws(Vec::new(), mint.needs()), turn);
+        }
+        Outcome::Waits
+    }
+
+    fn finish_environment(
+        &mut self,
+        pending: Pending,
+        about: &mut About,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), SessionError> {
+        let Pending {
+            mut plan,
+            params,
+            client,
+        } = pending;
+        plan.resolve(std::mem::take(&mut self.values))?;
+        let environment = Environment::finish(
+            plan,
+            &params,
+            about.protocol,
+            &client,
+            &about.id,
+            turn.agent,
+        )?;
+        about.replace_environment(environment, turn.shares)
+    }
+
+    /// Nothing is under way any more, and another session may have the place.
+    fn over(&mut self, outcome: Outcome, turn: &mut Turn<'_>) -> Outcome {
+        if matches!(self.stage, Stage::Secrets | Stage::Credentials) {
+            turn.means.fetch_count -= 1;
+            if let Some(next) = turn.means.fetches_waiting.pop_front() {
+                turn.targets.arm_fetch(turn.now, next);
+            }
+        }
+        self.stage = Stage::Idle;
+        outcome
+    }
+
+    /// The next time at which something is to be done.
+    fn arm(&mut self, key: SessionKey, about: &About, turn: &mut Turn<'_>) {
+        let at = match self.stage {
+            Stage::Idle => about.environment.mint().map(|mint| {
+                let wait = turn.means.renewed_in(mint);
+                turn.now
+                    + wait
+                        .unwrap_or(limits::CREDENTIALS_RETRY)
+                        .max(limits::CREDENTIALS_RETRY)
+            }),
+            _ => {
+                let own = self
+                    .conversations
+                    .iter()
+                    .filter_map(Conversation::due)
+                    .min();
+                Some(own.map_or(self.deadline, |own| own.min(self.deadline)))
+            }
+        };
+        if self.timer.map(TimerId::at) != at {
+            turn.targets.disarm_connection(self.timer.take());
+            self.timer = at.map(|at| turn.targets.arm_fetch(at, key));
+        }
+    }
+
+    /// Its session is over.
+    pub(super) fn end(mut self, key: SessionKey, turn: &mut Turn<'_>) {
+        for conversation in self.conversations.drain(..) {
+            drop(conversation.finish(turn));
+        }
+        turn.means.fetches_waiting.retain(|waiting| *waiting != key);
+        self.over(Outcome::Waits, turn);
+        turn.targets.disarm_connection(self.timer.take());
+    }
+}
+
+const BUSY: &str = "the agent fetches the secrets of too many other sessions: try again";

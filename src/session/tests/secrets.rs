@@ -1,0 +1,271 @@
+//! Sessions whose values refer to a store: slow, rude, cut at each byte, without end; and many of them at once.
+
+use super::*;
+use crate::secrets::{Settings, Stores};
+
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n{\"data\":{\"k\":\"s3cret1\"}}";
+
+/// Time that only the test moves, and random bytes.
+struct Stub;
+
+impl Sources for Stub {
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        bytes.fill(7);
+        true
+    }
+
+    fn authorities(&mut self, _: Option<&str>) -> Result<std::sync::Arc<[u8]>, AuthorityError> {
+        Err(AuthorityError::NoBundle)
+    }
+
+    fn clock(&self) -> u64 {
+        1_795_889_096
+    }
+}
+
+fn world() -> World {
+    let mut world = World::new();
+    let variables = [("VAULT_ADDR", "http://vault:8200"), ("VAULT_TOKEN", "t")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let stores = Stores::new(Settings::new(variables.into_iter()));
+    world.sessions = world
+        .sessions
+        .with_sources(Box::new(Stub))
+        .with_stores(stores);
+    world
+}
+
+fn referring() -> ConnectionParams {
+    params("command-line", &[("PASS", "_vaultkv1:kv/db:k")], &["sh"])
+}
+
+/// What became of the session: open or closed, said once.
+fn outcome(world: &mut World) -> (bool, String) {
+    let one = world.one();
+    assert!(!format!("{one:?}").contains("s3cret"), "{one:?}");
+    (one.kind == Kind::ClientSessionOpenOK, one.payload)
+}
+
+/// A store that is asked; what it was asked.
+fn asked(world: &mut World) -> (TargetId, String) {
+    let store = world.connected();
+    let request = String::from_utf8(world.takes(store, usize::MAX)).unwrap();
+    (store, request)
+}
+
+#[test]
+fn an_answer_counts_in_pieces_of_any_size_and_a_cut_one_nowhere() {
+    for size in [1, 7, ANSWER.len()] {
+        let mut world = world();
+        world.open("s", referring());
+        let (store, request) = asked(&mut world);
+        assert!(request.starts_with("GET /v1/kv/db HTTP/1.1\r\nHost: vault:8200\r\n"));
+        for piece in ANSWER.as_bytes().chunks(size) {
+            assert!(world.sent().is_empty());
+            world.says(store, Channel::Output, piece);
+        }
+        assert_eq!(outcome(&mut world), (true, String::new()));
+        assert_eq!(world.closes(), [store]);
+        world.deliver(Kind::AgentExecWriteStdin, "s", b"");
+        let (_, program) = world.spawned();
+        let value = program.environment.iter().find(|(name, _)| name == "PASS");
+        assert_eq!(value.unwrap().1, "s3cret1");
+    }
+    for cut in 1..ANSWER.len() {
+        let mut world = world();
+        world.open("s", referring());
+        let (store, _) = asked(&mut world);
+        world.says(store, Channel::Output, &ANSWER.as_bytes()[..cut]);
+        world.ends(store, Channel::Output);
+        let (is_open, text) = outcome(&mut world);
+        assert!(
+            !is_open && text.contains("closed the connection"),
+            "{cut} {text}"
+        );
+        assert_eq!(
+            (world.closes(), world.sessions.target_count()),
+            (vec![store], 0)
+        );
+        assert!(world.sessions.is_empty() && world.sessions.held_bytes() == 0);
+    }
+}
+
+#[test]
+fn a_connection_that_ends_unheard_and_a_refusal_in_passing_are_tried_once_more() {
+    for first in [
+        "",
+        "HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 X\r\nContent-Length: 3\r\n\r\nabc",
+    ] {
+        let mut world = world();
+        world.open("s", referring());
+        for is_last in [false, true] {
+            let (store, _) = asked(&mut world);
+            match first {
+                "" => world.ends(store, Channel::Output),
+                _ => world.says(store, Channel::Output, first.as_bytes()),
+            }
+            assert_eq!(world.closes(), [store]);
+            if !is_last {
+                assert!(world.sent().is_empty());
+                world.wait(Duration::from_millis(400));
+            }
+        }
+        let (is_open, text) = outcome(&mut world);
+        assert!(
+            !is_open && text.contains("envvar:PASS _vaultkv1 kv/db: Vault"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn bytes_without_end_and_bytes_that_are_none_end_the_session_alone() {
+    let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(4000));
+    for (beginning, more) in [
+        (&endless[..], "y"),
+        ("HTTP/1.1 200 OK\r\nX: ", "z"),
+        ("SSH-2.0", ""),
+        ("\u{15}\u{3}\u{1}\0\u{2}", ""),
+    ] {
+        let mut world = world();
+        world.open_tcp("other");
+        world.open("s", referring());
+        let (store, _) = asked(&mut world);
+        let mut count = 0;
+        world.says(store, Channel::Output, beginning.as_bytes());
+        while world.sessions.target_count() > 0 && count < 200 {
+            world.says(store, Channel::Output, more.repeat(4000).as_bytes());
+            count += 1;
+        }
+        let (is_open, text) = outcome(&mut world);
+        assert!(!is_open && text.contains("no HTTP, or too large"), "{text}");
+        assert!(count < 150, "{count} reads of 4,000 bytes");
+        assert_eq!(world.sessions.len(), 1);
+    }
+}
+
+#[test]
+fn a_store_that_is_slow_by_the_byte_has_no_longer_than_a_silent_one() {
+    for is_slow in [false, true] {
+        let mut world = world();
+        world.open("s", referring());
+        let (store, _) = asked(&mut world);
+        let start = world.now;
+        for byte in ANSWER.as_bytes() {
+            world.wait(Duration::from_millis(100));
+            if world.sessions.is_empty() {
+                break;
+            }
+            if is_slow {
+                world.says(store, Channel::Output, &[*byte]);
+            }
+        }
+        let (is_open, text) = outcome(&mut world);
+        assert!(
+            !is_open && text.contains("did not answer in time"),
+            "{text}"
+        );
+        let took = world.now - start;
+        assert!(took >= limits::FETCH_MAX && took < limits::FETCH_MAX + Duration::from_millis(200));
+        assert_eq!(world.sessions.target_count(), 0);
+    }
+}
+
+#[test]
+fn a_dead_store_and_one_that_can_not_be_dialled_are_told() {
+    let mut world = world();
+    world.open("s", referring());
+    let store = world.dialled();
+    world.report(
+        store,
+        Report::Failed {
+            reason: "connect: connection refused",
+        },
+    );
+    let (is_open, text) = outcome(&mut world);
+    assert!(
+        !is_open && text.contains("Vault can't be reached"),
+        "{text}"
+    );
+    world.open("t", referring());
+    let _ = (world.closes(), world.dialled());
+    world.wait(limits::STORE_DIAL_MAX);
+    let (is_open, text) = outcome(&mut world);
+    assert!(
+        !is_open && text.contains("Vault can't be reached"),
+        "{text}"
+    );
+}
+
+#[test]
+fn sixteen_fetch_at_once_and_the_others_wait_in_order_with_their_time_running() {
+    let mut world = world();
+    let count = limits::FETCH_COUNT_MAX;
+    for number in 0..count + 2 {
+        world.open(&number.to_string(), referring());
+    }
+    let stores: Vec<TargetId> = (0..count).map(|_| asked(&mut world).0).collect();
+    assert!(world.sessions.poll_output().is_none());
+    // A client that leaves makes room, and so does an answer.
+    world.deliver(Kind::AgentSessionClose, "3", b"");
+    assert_eq!(world.closes(), [stores[3]]);
+    world.later(Duration::from_millis(1));
+    let (next, _) = asked(&mut world);
+    world.says(stores[0], Channel::Output, ANSWER.as_bytes());
+    assert_eq!(world.one().session, "0");
+    world.says(next, Channel::Output, ANSWER.as_bytes());
+    assert_eq!(world.one().session, count.to_string());
+    world.wait(limits::FETCH_MAX);
+    // Fourteen silent ones, and the last that had its place for the rest of its time.
+    let sent = world.sent();
+    assert_eq!(sent.len(), count - 2 + 1);
+    assert!(sent.iter().all(|one| one.kind == Kind::ClientSessionClose));
+    assert_eq!(
+        (world.sessions.len(), world.sessions.target_count()),
+        (2, 0)
+    );
+    world.sessions.end_all(world.now, "the test");
+    assert_eq!(world.sessions.held_bytes(), 0);
+    world.open("again", referring());
+    asked(&mut world);
+}
+
+#[test]
+fn a_host_that_is_a_reference_is_dialled_once_it_is_known() {
+    let mut world = world();
+    let references = [("HOST", "_vaultkv1:kv/db:k"), ("PORT", "9000")];
+    world.open("s", params("tcp", &references, &[]));
+    let (store, _) = asked(&mut world);
+    // What comes before the session is open is refused, as it is in front of a probe.
+    world.says(store, Channel::Output, ANSWER.as_bytes());
+    let place = loop {
+        match world.sessions.poll_output() {
+            Some(Output::Dial {
+                place,
+                reaches_metadata,
+                ..
+            }) => {
+                assert!(!reaches_metadata);
+                break place;
+            }
+            Some(_) => {}
+            None => panic!("nothing is dialled"),
+        }
+    };
+    let host = "s3cret1".to_owned();
+    assert_eq!(place, Where::Name { host, port: 9000 });
+}
+
+#[test]
+fn a_packet_that_comes_too_early_ends_the_session_and_its_fetch() {
+    let mut world = world();
+    world.open("s", referring());
+    let (store, _) = asked(&mut world);
+    world.deliver(Kind::AgentExecWriteStdin, "s", b"");
+    assert_eq!(world.one().kind, Kind::ClientSessionClose);
+    assert_eq!(
+        (world.closes(), world.sessions.target_count()),
+        (vec![store], 0)
+    );
+}
