@@ -17,5 +17,7 @@ RUN architecture=$(deploy/machine name "$TARGETARCH$TARGETVARIANT") && \
 FROM scratch
 COPY --from=build /out/hoop-lite /hoop-lite
 USER 65532:65532
-ENV HOOP_LITE_HEALTH_LISTEN=[::]:8686
+# Inside the container alone: for its probes, which ask by the program itself.
+ENV HOOP_LITE_HEALTH_LISTEN=127.0.0.1:8686
+HEALTHCHECK CMD ["/hoop-lite", "health", "livez"]
 ENTRYPOINT ["/hoop-lite"]

@@ -314,6 +314,23 @@ fn an_unknown_agent_is_neither_shown_nor_deleted() {
 }
 
 #[test]
+fn deleting_what_does_not_exist_is_no_failure_where_that_is_asked_for() {
+    let command = AdminCommand::DeleteAgent {
+        name: "dve".to_owned(),
+        ignores_missing: true,
+    };
+    for gateway in [new_gateway, old_gateway] {
+        let (outcome, seen) = run_with(&command, TOKEN, gateway);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""));
+        assert!(outcome.stderr.starts_with("note: agent \"dve\" not found"));
+        assert!(seen.iter().all(|request| request.starts_with("GET ")));
+    }
+    // Whatever else goes wrong is one.
+    let (outcome, _) = run(&command, response(401, ""));
+    assert_eq!(outcome.code, 1);
+}
+
+#[test]
 fn delete_takes_a_name_or_an_id_and_says_that_sessions_may_live_on() {
     for gateway in [new_gateway, old_gateway] {
         for name in ["dev", "11111111-2222-4333-8444-555555555555"] {

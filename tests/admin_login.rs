@@ -213,12 +213,18 @@ fn the_three_variables_win_over_the_file_and_the_file_over_a_lonely_token() {
     let lonely = at_home(&home).with("HOOP_TOKEN", "of-variable");
     assert_eq!(lonely.run(&LIST, "").code, 0);
     assert!(of_file.seen()[0].contains("\r\nAuthorization: Bearer of-file\r\n"));
+    let half = at_home(&home)
+        .with("HOOP_TOKEN", "of-variable")
+        .with("HOOP_APIURL", "http://127.0.0.1:1");
+    let told = half.run(&LIST, "").stderr;
+    let want = "HOOP_APIURL counts only together with HOOP_GRPCURL, so ";
+    assert!(told.contains(want), "{told}");
 
     let url = format!("http://{}", of_variables.address);
     let all = Variables::trio(&url, "of-variable").with("HOME", home.path());
     assert_eq!(all.run(&LIST, "").code, 0);
     assert!(of_variables.seen()[0].contains("\r\nAuthorization: Bearer of-variable\r\n"));
-    assert_eq!(of_file.seen().len(), 1);
+    assert_eq!(of_file.seen().len(), 2);
 }
 
 #[test]

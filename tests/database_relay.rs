@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use hoop_lite::packet::{Kind, Outbox, Packet, encode, spec};
 use hoop_lite::session::{AgentEnvironment, Channel, Output, Report, Sessions, TargetId};
-use loopback_gateway::SessionRequest;
 use loopback_gateway::postgres::{Conduct, Method, RESULT, Server, TlsAnswer, startup};
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
+use loopback_gateway::{SessionRequest, mssql};
 use measuring::{count, counted};
 
 const SESSION: &str = "b5b8c8a6-0000-4000-8000-000000000001";
@@ -29,10 +29,18 @@ struct World {
     servers: BTreeMap<TargetId, Secure>,
     /// Bytes for the client, as packets, and how many packets.
     answered: usize,
+    dialect: Dialect,
+}
+
+/// What is spoken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Postgres,
+    Mssql,
 }
 
 impl World {
-    fn new(mode: &str) -> Self {
+    fn new(dialect: Dialect, mode: &str) -> Self {
         let sessions = Sessions::new(Default::default(), AgentEnvironment::default());
         let mut world = Self {
             now: Instant::now(),
@@ -41,12 +49,21 @@ impl World {
             certificate: Certificate::new(&["127.0.0.1"]),
             servers: BTreeMap::new(),
             answered: 0,
+            dialect,
         };
-        let request = SessionRequest::new("postgres", "connect")
+        let kind = match dialect {
+            Dialect::Postgres => "postgres",
+            Dialect::Mssql => "mssql",
+        };
+        let request = SessionRequest::new(kind, "connect")
             .env("HOST", "127.0.0.1")
             .env("USER", "app")
             .env("PASS", "s3cret")
-            .env("SSLMODE", mode);
+            .env("INSECURE", "true");
+        let request = match dialect {
+            Dialect::Postgres => request.env("SSLMODE", mode),
+            Dialect::Mssql => request.env("ENCRYPT", mode),
+        };
         let open = request.open_packet(SESSION);
         let entries: Vec<(&str, &[u8])> = open
             .spec
@@ -77,7 +94,11 @@ impl World {
             (spec::SESSION_ID, SESSION.as_bytes()),
             (spec::CONNECTION_ID, id.as_bytes()),
         ];
-        self.packet(Kind::AgentPGConnectionWrite, &entries, payload);
+        let kind = match self.dialect {
+            Dialect::Postgres => Kind::AgentPGConnectionWrite,
+            Dialect::Mssql => Kind::AgentMSSQLConnectionWrite,
+        };
+        self.packet(kind, &entries, payload);
         self.settle();
     }
 
@@ -87,8 +108,7 @@ impl World {
             while let Some(output) = counted(|| self.sessions.poll_output()) {
                 match output {
                     Output::Dial { target, .. } => {
-                        let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
-                        let speaker = Speaker::Postgres(Server::new(conduct));
+                        let speaker = self.dialect.speaker();
                         let server = Secure::new(speaker, &self.certificate);
                         self.servers.insert(target, server);
                         let peer = "127.0.0.1:5432".parse().ok();
@@ -150,10 +170,16 @@ impl World {
 
     fn log_in(&mut self, id: &str) {
         let before = self.answered;
-        self.say(
-            id,
-            &startup(3 << 16, &[("user", "noop"), ("database", "x")]),
-        );
+        match self.dialect {
+            Dialect::Postgres => {
+                let names = [("user", "noop"), ("database", "x")];
+                self.say(id, &startup(3 << 16, &names));
+            }
+            Dialect::Mssql => {
+                self.say(id, &mssql::prelogin());
+                self.say(id, &mssql::Login7::default().encoded(4088));
+            }
+        }
         assert!(self.answered - before > 100, "no login");
     }
 
@@ -169,14 +195,36 @@ impl World {
     }
 }
 
+impl Dialect {
+    fn speaker(self) -> Speaker {
+        match self {
+            Self::Postgres => {
+                let conduct = Conduct::new(Method::Scram(2)).with_tls(TlsAnswer::Yes);
+                Speaker::Postgres(Server::new(conduct))
+            }
+            Self::Mssql => {
+                let conduct = mssql::Conduct::new(mssql::encryption::OFF);
+                Speaker::Mssql(mssql::Server::new(conduct))
+            }
+        }
+    }
+
+    fn query(self) -> Vec<u8> {
+        match self {
+            Self::Postgres => QUERY.to_vec(),
+            Self::Mssql => mssql::batch("select 1"),
+        }
+    }
+}
+
 /// Heap of one idle connection.
-fn idle(mode: &str) -> usize {
-    let mut world = World::new(mode);
+fn idle(dialect: Dialect, mode: &str) -> usize {
+    let mut world = World::new(dialect, mode);
     let mut held = Vec::new();
     for number in 0..60 {
         let id = number.to_string();
         world.log_in(&id);
-        world.say(&id, QUERY);
+        world.say(&id, &dialect.query());
         if number % 40 == 19 {
             world.rest();
             held.push(measuring::held());
@@ -187,25 +235,41 @@ fn idle(mode: &str) -> usize {
 
 #[test]
 fn an_idle_connection_holds_little() {
-    let (plain, secure) = (idle("disable"), idle("require"));
-    println!("idle: {plain} bytes, {secure} with TLS");
-    assert!(plain <= 1536, "{plain} bytes");
-    assert!(secure <= 5 * 1024, "{secure} bytes");
+    for (dialect, modes) in [
+        (Dialect::Postgres, ["disable", "require"]),
+        // Where TLS was for the login alone, it is gone.
+        (Dialect::Mssql, ["optional", "mandatory"]),
+    ] {
+        let [plain, secure] = modes.map(|mode| idle(dialect, mode));
+        println!("idle: {plain} bytes, {secure} with TLS");
+        assert!(plain <= 1536, "{plain} bytes");
+        assert!(secure <= 5 * 1024, "{secure} bytes");
+    }
 }
 
 #[test]
 fn a_packet_allocates_nothing_but_rustls_vector() {
-    for (mode, most) in [("disable", 0), ("require", 2)] {
-        let mut world = World::new(mode);
+    for (dialect, mode, most) in [
+        (Dialect::Postgres, "disable", 0),
+        (Dialect::Postgres, "require", 2),
+        (Dialect::Mssql, "optional", 0),
+        (Dialect::Mssql, "mandatory", 2),
+    ] {
+        let mut world = World::new(dialect, mode);
         world.log_in("1");
+        let query = dialect.query();
         for _ in 0..20 {
-            world.say("1", QUERY);
+            world.say("1", &query);
         }
         let (before, answered) = (count(), world.answered);
         for _ in 0..1000 {
-            world.say("1", QUERY);
+            world.say("1", &query);
         }
-        assert!(world.answered - answered >= 1000 * RESULT.len());
+        let result = match dialect {
+            Dialect::Postgres => RESULT,
+            Dialect::Mssql => mssql::RESULT,
+        };
+        assert!(world.answered - answered >= 1000 * result.len());
         let each = (count() - before) as f64 / 1000.0;
         assert!(each <= f64::from(most) + 0.1, "{mode}: {each} allocations");
     }

@@ -49,6 +49,7 @@ pub enum Said {
 /// Packets that write to a TCP connection, and to one of another service.
 const TCP_WRITE: &str = "AgentTCPConnectionWrite";
 const POSTGRES_WRITE: &str = "AgentPGConnectionWrite";
+const MSSQL_WRITE: &str = "AgentMSSQLConnectionWrite";
 const WEB_WRITE: &str = "AgentHttpProxyConnectionWrite";
 
 /// Under which a user of `hoop connect` sees a web service, and one of the gateway's listener.
@@ -117,6 +118,19 @@ impl Gateway {
             .env("USER", "app")
             .env("PASS", "s3cret")
             .env("SSLMODE", mode);
+        self.open(&request);
+    }
+
+    /// The same on SQL Server, with this ENCRYPT.
+    pub fn open_mssql(&mut self, port: u16, encrypt: &str) {
+        self.write_kind = MSSQL_WRITE;
+        let request = SessionRequest::new("mssql", "connect")
+            .env("HOST", "127.0.0.1")
+            .env("PORT", &port.to_string())
+            .env("USER", "app")
+            .env("PASS", "s3cret")
+            .env("INSECURE", "true")
+            .env("ENCRYPT", encrypt);
         self.open(&request);
     }
 

@@ -11,6 +11,7 @@ mod gateway;
 mod peer;
 mod pipe;
 mod process;
+mod sql_server;
 mod table;
 mod targets;
 mod web;
@@ -72,7 +73,7 @@ fn main() {
         eprintln!("only one core: agent and peer share it, throughput and latency mean little");
     }
     let wanted: Vec<&&str> = rest.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 10] = [
+    let rows: [(&str, Measure); 11] = [
         ("down", |bench| bench.throughput(Way::Down)),
         ("up", |bench| bench.throughput(Way::Up)),
         ("trickle", Bench::trickle),
@@ -81,6 +82,7 @@ fn main() {
         ("execs", Bench::execs),
         ("relays", Bench::relays),
         ("database", database::measure_all),
+        ("sql-server", sql_server::measure_all),
         ("web", web::measure_all),
         ("idle", Bench::idle),
     ];

@@ -1,5 +1,5 @@
 //! What probes and monitoring are told: one word for health, Prometheus text for the rest, and some
-//! lines of log for whoever asks by signal. docs/health.md has the table of both.
+//! lines of log for whoever asks by signal. docs/operations.md has the tables.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};

@@ -36,6 +36,9 @@ pub const WEB_UNFRAMED_SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// The listener needs a length: an answer without one is held back for it for this long,
 pub const WEB_HOLD_MAX: Duration = Duration::from_secs(1);
+/// (one of a cluster that nobody follows, which is of no use before its end and looks like an error without a length, for
+/// longer: kubectl itself waits for 30 s)
+pub const WEB_HOLD_CLUSTER_MAX: Duration = Duration::from_secs(15);
 /// or for so many bytes.
 pub const WEB_HOLD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -89,6 +92,7 @@ pub const WEB_TOKEN_BYTES_MAX: usize = 32 * 1024;
 
 const _: () = assert!(WEB_PACKET_BYTES_MAX + WEB_HEAD_BYTES_MAX < 17 * 1024 * 1024);
 const _: () = assert!(WEB_KEPT_BY_SESSION_MAX <= WEB_KEPT_COUNT_MAX);
+const _: () = assert!(WEB_HOLD_MAX.as_secs() < WEB_HOLD_CLUSTER_MAX.as_secs());
 const _: () = assert!(WEB_HOLD_BYTES_MAX <= WEB_HELD_BYTES_MAX);
 const _: () = assert!(WEB_CLIENT_PACKET_BYTES_MAX < WEB_SLICE_BYTES);
 const _: () = assert!(WEB_USER_SILENCE_MAX.as_secs() > 60 && WEB_TRICKLE_LAST.as_secs() < 60);

@@ -160,6 +160,10 @@ impl Exchange {
                 (Form::Plain, reply.framing == Framing::Chunked && !is_old)
             }
         };
+        self.delivery.hold_max = match request.is_patient {
+            true => limits::WEB_HOLD_CLUSTER_MAX,
+            false => limits::WEB_HOLD_MAX,
+        };
         self.delivery.begin(&reply.head, form, &mut wires.outlet);
         self.answering = Answering::Body(BodyCopy {
             spans: BodySpans::new(reply.framing),

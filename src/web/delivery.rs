@@ -39,6 +39,8 @@ const GAP_DIGITS_END: usize = LENGTH_GAP.len() - 4;
 /// See the module.
 pub struct Delivery {
     form: Form,
+    /// How long an answer is held back for its length.
+    pub hold_max: Duration,
     /// What waits.
     gathered: Vec<u8>,
     /// Its head's end, where its length is to be decided.
@@ -80,6 +82,7 @@ impl Delivery {
     pub fn new() -> Self {
         Self {
             form: Form::Plain,
+            hold_max: limits::WEB_HOLD_MAX,
             gathered: Vec::new(),
             body_at: 0,
             since: None,
@@ -188,7 +191,7 @@ impl Delivery {
     fn due(&self) -> Option<Instant> {
         match self.form {
             Form::Plain | Form::Events => None,
-            Form::Undecided => Some(self.since? + limits::WEB_HOLD_MAX),
+            Form::Undecided => Some(self.since? + self.hold_max),
             Form::Exact { .. } => Some(self.since? + trickle(self.hurried)),
             Form::Switched => Some(self.last? + limits::WEB_LIVE_PAUSE),
             Form::Live => {

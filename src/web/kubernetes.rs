@@ -70,6 +70,7 @@ impl Cluster {
         let mut site = Site::at("KUBERNETES_CLUSTER_URL", url, is_insecure)?;
         let is_own_cluster =
             site.url.authority == CLUSTER_URL[b"https://".len()..] && site.url.is_tls;
+        site.is_cluster = true;
         site.inject_all(wanted)?;
         match wanted.get("KUBERNETES_BEARER_TOKEN") {
             Some(token) => site.inject("Authorization", bearer(token)?)?,
@@ -86,6 +87,22 @@ impl Cluster {
 /// Neither the connection nor the agent's pod has one.
 pub fn no_token() -> SiteError {
     SiteError::new("missing required environment for connection [KUBERNETES_BEARER_TOKEN]")
+}
+
+/// Whether what is asked for comes for as long as somebody listens.
+pub(super) fn is_followed(target: &[u8]) -> bool {
+    let mut halves = target.splitn(2, |byte| *byte == b'?');
+    let path = halves.next().unwrap_or_default();
+    let query = halves.next().unwrap_or_default();
+    let follows = |part: &[u8]| {
+        let mut halves = part.splitn(2, |byte| *byte == b'=');
+        let name = halves.next().unwrap_or_default();
+        let value = halves.next().unwrap_or_default();
+        matches!(name, b"watch" | b"follow") && !matches!(value, b"false" | b"0")
+    };
+    // The older way to watch.
+    let is_watched = path.windows(7).any(|piece| piece == b"/watch/");
+    is_watched || query.split(|byte| *byte == b'&').any(follows)
 }
 
 /// The header's value; `Bearer` stands in front of a token once.
@@ -187,6 +204,21 @@ mod tests {
             cluster(&[("INSECURE", "true")]).unwrap().site.verify,
             Verify::Full
         );
+    }
+
+    #[test]
+    fn what_is_followed_has_no_end() {
+        for (target, is_one) in [
+            ("/api/v1/pods?watch=true&resourceVersion=9", true),
+            ("/api/v1/namespaces/x/pods/p/log?container=c&follow=1", true),
+            ("/api/v1/watch/pods", true),
+            ("/api/v1/pods?watch=false", false),
+            ("/api/v1/pods?x=watch=true", false),
+            ("/api/v1/pods/watch", false),
+            ("/openapi/v2", false),
+        ] {
+            assert_eq!(is_followed(target.as_bytes()), is_one, "{target}");
+        }
     }
 
     #[test]

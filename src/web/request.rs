@@ -4,6 +4,7 @@
 //! the connection, the user's key to the gateway, and whatever a header of ours replaces.
 
 use super::fields::{self, Named};
+use super::kubernetes::is_followed;
 use super::page::Fault;
 use super::site::{Current, Site};
 use super::view::{self, View};
@@ -52,6 +53,8 @@ pub struct Request {
     pub is_http_2: bool,
     /// The user's key to the gateway was there.
     pub has_gateway_cookie: bool,
+    /// The end of its answer is worth waiting for.
+    pub is_patient: bool,
     /// It asks for a name that is neither the service's nor one of the port where the user finds it.
     pub is_misled: bool,
 }
@@ -108,6 +111,7 @@ pub fn read(
         logs_in: false,
         is_http_2,
         has_gateway_cookie: false,
+        is_patient: site.is_cluster && !is_followed(target),
         is_misled,
     };
     let out = &mut request.head;

@@ -18,6 +18,8 @@ pub struct Site {
     pub(super) injected: Vec<Injected>,
     /// Every request brings the token of the agent's pod, which is not kept here: it changes.
     brings_pods_token: bool,
+    /// It is an API server of Kubernetes.
+    pub(super) is_cluster: bool,
     /// A user may bring the `Authorization` himself, where that feature is on.
     may_bring_authorization: bool,
     /// It is reached by tokens of Google, where that feature is on.
@@ -159,6 +161,7 @@ impl Site {
             verify,
             injected,
             brings_pods_token: false,
+            is_cluster: false,
             may_bring_authorization: false,
             wants_google_token: false,
         })

@@ -16,7 +16,7 @@ fn ask(address: SocketAddr, request: &str) -> String {
 }
 
 #[test]
-fn every_address_of_the_machine_is_served_by_the_one_setting_of_our_manifests() {
+fn every_address_of_the_machine_is_served_by_one_setting() {
     let port = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0))
         .unwrap()
         .local_addr()

@@ -11,6 +11,7 @@ mod console;
 mod databases;
 mod ends;
 mod environment;
+mod evening;
 mod exhaustion;
 mod first_process;
 mod flood;

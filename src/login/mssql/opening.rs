@@ -287,7 +287,7 @@ impl Securing {
             }
         };
         let text = [before, reason].concat();
-        Err(Refusal::new(Cause::Unreachable, text))
+        Err(Refusal::new(Cause::Unsupported, text))
     }
 }
 

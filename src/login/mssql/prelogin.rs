@@ -30,7 +30,11 @@ pub mod encryption {
 /// For a side that has said nothing.
 pub const NOTHING: &[u8] = &[token::END];
 
-/// What a server says here that there is none of.
+/// All that servers answer: FreeTDS takes one that says less for SQL Server 2000, and speaks as to that.
+pub const OF_A_SERVER: &[u8] = b"\0\0\x1a\0\x06\x01\0\x20\0\x01\x02\0\x21\0\x01\x03\0\x22\0\0\x04\0\x22\0\x01\xff\
+    \x10\0\0\0\0\0\x02\0\0";
+
+/// Where a side gives none.
 const VERSION: [u8; 6] = [16, 0, 0, 0, 0, 0];
 
 /// The first option of this token; the table is read to its end or to that.

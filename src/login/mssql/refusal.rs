@@ -27,10 +27,9 @@ pub(super) fn left() -> Refusal {
 pub(super) fn say(refusal: &Refusal, hearing: Hearing, is_old: bool, to_client: &mut dyn Packets) {
     let number = match refusal.cause {
         Cause::Said => return,
-        Cause::Credentials => 18456,
+        // Some drivers try again upon any other number, and show what they were told only when they give up.
+        Cause::Credentials | Cause::Protocol | Cause::Unsupported => 18456,
         Cause::Unreachable => 17829,
-        Cause::Protocol => 17832,
-        Cause::Unsupported => 50000,
         Cause::Stopping => 6005,
         Cause::Full => 17809,
     };
@@ -42,7 +41,7 @@ pub(super) fn say(refusal: &Refusal, hearing: Hearing, is_old: bool, to_client: 
 }
 
 fn answer(to_client: &mut dyn Packets) {
-    if let Ok(body) = prelogin::rewritten(prelogin::NOTHING, encryption::NOT_SUPPORTED) {
+    if let Ok(body) = prelogin::rewritten(prelogin::OF_A_SERVER, encryption::NOT_SUPPORTED) {
         to_client.packet(&packets::framed(kind::REPLY, &body));
     }
 }

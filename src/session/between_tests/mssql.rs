@@ -154,7 +154,7 @@ fn a_route_is_dialled_and_believed_by_its_own_name() {
 
     let world = log_in(self::world(Encryption::Full, conducts, &certificate()), 100);
     let (number, text) = world.mssql_error();
-    assert_eq!(number, 17_829);
+    assert_eq!(number, 18_456);
     assert!(text.contains("is not for far.example"), "{text}");
 }
 
@@ -170,7 +170,7 @@ fn a_certificate_that_is_not_trusted_names_the_way_out() {
     world.means = Means::new(Box::new(Roots(stranger.ca_pem)));
     let world = log_in(world, usize::MAX);
     let (number, text) = world.mssql_error();
-    assert_eq!(number, 17_829);
+    assert_eq!(number, 18_456);
     for words in [
         "SSLROOTCERT of the connection",
         "set INSECURE of the connection to true",
@@ -245,7 +245,8 @@ fn a_sql_server_that_dies_at_any_byte_is_told_to_client_and_log() {
             world.say(&login);
             arrived += world.arrive(usize::MAX, at - arrived);
         }
-        if arrived < at {
+        // Records differ in length from one login to the next.
+        if arrived < at || world.machine.due().is_none() {
             assert!(at > 500 && world.machine.due().is_none());
             break;
         }
@@ -258,7 +259,7 @@ fn a_sql_server_that_dies_at_any_byte_is_told_to_client_and_log() {
         if !is_said {
             world.say(&login);
         }
-        assert_eq!(world.mssql_error().0, 17_829, "{at}");
+        assert!([17_829, 18_456].contains(&world.mssql_error().0), "{at}");
         assert!(!world.because().is_empty());
     }
 }

@@ -389,3 +389,28 @@ fn a_connection_that_may_be_somebodys_login_is_not_kept() {
     let basic = "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(answered(basic).finished, Some((false, true)));
 }
+
+/// kubectl takes an answer without an honest end for a broken one.
+#[test]
+fn an_answer_of_a_cluster_is_waited_for_unless_it_is_followed() {
+    let wanted = Wanted {
+        variables: &[("KUBERNETES_BEARER_TOKEN", b"t")],
+    };
+    let asks = |target: &str, seconds: u64| {
+        let Ok(cluster) = Cluster::of(&wanted) else {
+            panic!("a token is enough");
+        };
+        let mut lab = Lab::listener();
+        lab.site = cluster.site;
+        lab.user(get(target, ""));
+        lab.service("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for _ in 0..seconds {
+            lab.wait(Duration::from_secs(1)).service("2\r\nhi\r\n");
+        }
+        lab.service("0\r\n\r\n").answer().replace(' ', "")
+    };
+    let endless = format!("Content-Length:{}\r\n", limits::WEB_ENDLESS_BYTES);
+    assert!(asks("/api/v1/pods?limit=500", 14).contains("Content-Length:28\r\n"));
+    assert!(asks("/api/v1/pods?limit=500", 16).contains(&endless));
+    assert!(asks("/api/v1/pods?watch=true", 2).contains(&endless));
+}

@@ -6,6 +6,7 @@ use crate::packet::{Packet, spec};
 
 /// Payloads of agents stay within this (gateway-protocol 1.3).
 const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+const WEB_PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
 /// What a session's packets have been so far.
 #[derive(Default)]
@@ -28,8 +29,13 @@ impl Conduct {
     /// What is wrong with this packet of a live session, if anything is.
     pub fn check(&mut self, packet: &Packet) -> Option<String> {
         let wrong = |what: &str| Some(format!("{what}: {}", packet.summary()));
-        if packet.payload.len() > PAYLOAD_BYTES_MAX {
-            return wrong("payload over 1 MiB");
+        let (bytes_max, words) = match packet.kind.as_str() {
+            // Few and large, for the listener.
+            "ClientHttpProxyConnectionWrite" => (WEB_PAYLOAD_BYTES_MAX, "payload over 16 MiB"),
+            _ => (PAYLOAD_BYTES_MAX, "payload over 1 MiB"),
+        };
+        if packet.payload.len() > bytes_max {
+            return wrong(words);
         }
         match packet.kind.as_str() {
             "ClientSessionOpenOK" => {

@@ -30,6 +30,8 @@ pub struct Conduct {
     pub dies_at: Option<usize>,
     /// It answers no command.
     pub is_silent: bool,
+    /// So many messages of a connection are answered, and no more.
+    pub falls_silent_after: Option<usize>,
 }
 
 impl Conduct {
@@ -43,6 +45,7 @@ impl Conduct {
             packet_bytes: 4088,
             dies_at: None,
             is_silent: false,
+            falls_silent_after: None,
         }
     }
 }
@@ -62,6 +65,8 @@ pub struct Heard {
     pub features: Vec<u8>,
     /// What came after the login.
     pub commands: Vec<u8>,
+    /// Messages so far.
+    pub message_count: usize,
 }
 
 #[derive(PartialEq, Eq)]
@@ -152,6 +157,11 @@ impl Server {
 
     fn hear(&mut self, packet: &[u8], out: &mut Vec<u8>) {
         let is_last = packet[1] & 1 == 1;
+        self.heard.message_count += usize::from(is_last);
+        let limit = self.conduct.falls_silent_after.unwrap_or(usize::MAX);
+        if self.heard.message_count > limit {
+            return;
+        }
         match self.phase {
             Phase::LoggedIn => {
                 self.heard.commands.extend_from_slice(packet);

@@ -1,5 +1,6 @@
 """A web service on loopback, by the standard library: plain pages, bodies both ways, streams, a switch of protocols."""
 
+import gzip
 import hashlib
 import http.server
 import ssl
@@ -70,6 +71,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif path == "/hold":
             time.sleep(1)
             self.answer(b"held")
+        elif path == "/gzip":
+            self.answer(gzip.compress(BIG[:50_000], mtime=0), Content_Encoding="gzip")
+        elif path == "/until-gone":
+            self.server.held.append(path)
+            self.connection.settimeout(60)
+            self.connection.recv(1)
+            self.server.gone.append(path)
+            self.close_connection = True
         elif path == "/cut":
             self.send_response(200)
             self.send_header("Content-Length", "9000000")
@@ -109,6 +118,8 @@ class Service(http.server.ThreadingHTTPServer):
         """With TLS if it is told where `gateway.crt` and its key are."""
         super().__init__(("127.0.0.1", port), handler)
         self.heads = []
+        # Requests that wait for their users to leave, and users who have.
+        self.held, self.gone = [], []
         if certificates:
             trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             trust.load_cert_chain(certificates / "gateway.crt", certificates / "gateway.key")

@@ -187,6 +187,12 @@ impl Server {
             Speaker::Mssql(_) => out.get(8) == Some(&0xe3),
         };
         self.look();
+        if let (Speaker::Mssql(_), Mood::Rude(at), true) = (&self.speaker, &mut self.mood, is_in)
+            && (self.said..self.said + out.len()).contains(at)
+        {
+            // Who is let in by a reply's beginning is let in by whatever makes it whole.
+            *at = self.said;
+        }
         self.say(dice, &out);
         if is_in && !self.is_deaf && !self.is_false {
             self.login = Some(self.said);

@@ -3,7 +3,7 @@
 use loopback_gateway::database::Database;
 use loopback_gateway::postgres::{Conduct, Method, RESULT, Server, TlsAnswer, messages, startup};
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
-use loopback_gateway::{SessionRequest, mysql};
+use loopback_gateway::{SessionRequest, mssql, mysql};
 
 use super::Plan;
 use super::report::Row;
@@ -70,6 +70,35 @@ const MYSQL: Dialect = Dialect {
     in_time: 0,
 };
 
+/// PRELOGIN, LOGIN7 and the query; of the login alone encrypted, or all.
+const MSSQL: Dialect = Dialect {
+    name: "SQL Server",
+    connection_type: "mssql",
+    kind: "MSSQL",
+    message_counts: [(false, 3), (true, 3)],
+    hello: || {
+        let login = mssql::Login7::default().encoded(4088);
+        [mssql::prelogin(), login].concat()
+    },
+    query: b"\x01\x01\0\x0e\0\0\x01\0s\0e\0l\0",
+    goodbye: b"",
+    ready: b"\xfd\0\0\0\0\0\0\0\0\0\0\0\0",
+    result: mssql::RESULT,
+    // The first token of the last packet.
+    last: |mut bytes| {
+        let mut last = None;
+        while let Some([_, _, high, low, ..]) = bytes.first_chunk::<9>() {
+            let len = usize::from(u16::from_be_bytes([*high, *low]));
+            (last, bytes) = (bytes.get(8).copied(), &bytes[len..]);
+        }
+        last
+    },
+    error: 0xaa,
+    in_time: 0xe3,
+};
+
+const ALL: [&Dialect; 3] = [&POSTGRES, &MYSQL, &MSSQL];
+
 impl Dialect {
     /// A server that answers, or leaves what comes after so many messages without an answer.
     fn server(&self, conduct: Conduct, certificate: &Certificate) -> Database {
@@ -79,6 +108,14 @@ impl Dialect {
                 let server = Server::new(conduct.clone());
                 Secure::new(Speaker::Postgres(server), &certificate)
             }),
+            "MSSQL" => {
+                let mut own = mssql::Conduct::new(mssql::encryption::OFF);
+                own.falls_silent_after = conduct.falls_silent_after;
+                Database::start(move || {
+                    let server = mssql::Server::new(own.clone());
+                    Secure::new(Speaker::Mssql(server), &certificate)
+                })
+            }
             _ => {
                 let has_tls = conduct.tls == TlsAnswer::Yes;
                 let plugin = match has_tls {
@@ -105,6 +142,8 @@ impl Dialect {
             .env("USER", "app")
             .env("PASS", "s3cret")
             .env("SSLMODE", if is_secure { "require" } else { "disable" })
+            .env("INSECURE", "true")
+            .env("ENCRYPT", if is_secure { "mandatory" } else { "optional" })
             .with(|params| params.connection_name = connection_name())
     }
 }
@@ -125,8 +164,8 @@ pub fn deaths(plan: &Plan) -> Row {
     let subject = Subject::start(plan, &[]);
     subject.check_works();
     let all = || -> usize {
-        let deaths = |dialect: &Dialect| die_everywhere(&subject, dialect, &certificate);
-        deaths(&POSTGRES) + deaths(&MYSQL)
+        let deaths = |dialect: &&Dialect| die_everywhere(&subject, dialect, &certificate);
+        ALL.iter().map(deaths).sum()
     };
     all();
     let before = subject.figures();
@@ -135,7 +174,7 @@ pub fn deaths(plan: &Plan) -> Row {
     Row::new(
         "database-deaths",
         &format!(
-            "a server of PostgreSQL or MySQL is killed {count} times: at each message of its login, and in mid-query; half of \
+            "a server of PostgreSQL, MySQL or SQL Server is killed {count} times: at each message of its login, and in mid-query; half of \
              them over TLS"
         ),
         "each client was told in its protocol, or closed where the login was over; the session went on",
@@ -170,7 +209,12 @@ fn die_everywhere(subject: &Subject, dialect: &Dialect, certificate: &Certificat
                 } else {
                     database.wait("the message that is not answered", |all| {
                         let reached = all.iter().filter(|one| {
-                            one.postgres.message_count.max(one.mysql.message_count) > limit
+                            let counts = [
+                                one.postgres.message_count,
+                                one.mysql.message_count,
+                                one.mssql.message_count,
+                            ];
+                            counts.iter().any(|count| *count > limit)
                         });
                         (reached.count() == number).then_some(())
                     });
@@ -212,7 +256,7 @@ pub fn clients(plan: &Plan) -> Row {
     let subject = Subject::start(plan, &[]);
     subject.check_works();
     let all = || {
-        for dialect in [&POSTGRES, &MYSQL] {
+        for dialect in ALL {
             for is_secure in [false, true] {
                 come_and_go(&subject, dialect, is_secure, &certificate, clients);
             }
@@ -225,10 +269,11 @@ pub fn clients(plan: &Plan) -> Row {
     Row::new(
         "database-clients",
         &format!(
-            "{clients} clients of {} and of {}, {AT_ONCE} at once, log in {} times each, half of them over TLS, and leave \
-             with a goodbye, without, in mid-login, in mid-query",
+            "{clients} clients of {}, of {} and of {}, {AT_ONCE} at once, log in {} times each, half of them over TLS, and \
+             leave with a goodbye, without, in mid-login, in mid-query",
             POSTGRES.name,
             MYSQL.name,
+            MSSQL.name,
             rounds * 2
         ),
         "every one that stayed got its answer; the server has no connection left",
