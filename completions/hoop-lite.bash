@@ -39,16 +39,17 @@ _hoop_lite() {
             "run" | "run "*) next="--name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --keep-going --kill-after --drain-timeout --key-check-interval --reconnect-max --exit-on-revoked --refuse-plaintext --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --end-detached --user --separate-sessions --keepalive-idle --keepalive-interval --keepalive-probes --open-metadata --client-env --log-ship --format --log-level --debug --help -h" ;;
             "admin create agent" | "admin create agent "*) next="--mode --output -o --help -h" ;;
             "admin get agents" | "admin get agents "*) next="--output -o --help -h" ;;
-            "admin delete agent" | "admin delete agent "*) next="--help -h" ;;
+            "admin delete agent" | "admin delete agent "*) next="--ignore-not-found --help -h" ;;
             "admin login" | "admin login "*) next="--api-url --email --help -h" ;;
-            "doctor" | "doctor "*) next="--output -o --help -h" ;;
+            "doctor" | "doctor "*) next="--output -o --service --help -h" ;;
+            "health" | "health "*) next="--health-listen --help -h" ;;
             "version" | "version "*) next="--output -o --help -h" ;;
             "help" | "help "*) next="--help -h" ;;
         esac
     else
         path=${path#help}
         case ${path# } in
-            "") next="start run admin doctor version help" ;;
+            "") next="start run admin doctor health version help" ;;
             "start") next="agent" ;;
             "admin") next="create get delete login" ;;
             "admin create") next="agent" ;;

@@ -10,7 +10,7 @@ function __hoop_lite_words
         end
         switch $word
             case --
-                echo --
+                echo -- --
                 return
             case --name -n --command --postgres --mysql --mssql --mongodb --review --data-masking --mode --api-url --email --output -o --kill-after --drain-timeout --key-check-interval --reconnect-max --health-listen --queue-budget --relay-count-max --stall-max --output-after-exit --user --separate-sessions --keepalive-idle --keepalive-interval --keepalive-probes --open-metadata --client-env --format --log-level
                 set skip 1
@@ -38,15 +38,24 @@ end
 
 # The agent's flags also come without any command.
 function __hoop_lite_in_start_agent
-    contains -- (string join ' ' (__hoop_lite_words)) '' start 'start agent'
+    set -l words (__hoop_lite_words)
+    contains -- "$words" '' start 'start agent'
+end
+
+# What comes behind -- is a line of its own.
+function __hoop_lite_program
+    set -l words (commandline -opc)
+    set -l behind (math (contains -i -- -- $words) + 1)
+    complete -C (string join ' ' -- (string escape -- $words[$behind..]) (commandline -ct))
 end
 
 complete -c hoop-lite -f
-complete -c hoop-lite -n '__hoop_lite_in run --' -a '(__fish_complete_subcommand)'
+complete -c hoop-lite -n '__hoop_lite_in run --' -a '(__hoop_lite_program)'
 complete -c hoop-lite -n '__hoop_lite_at' -a start -d 'Run the agent; also without any command'
 complete -c hoop-lite -n '__hoop_lite_at' -a run -d 'Run the agent beside a program of yours'
 complete -c hoop-lite -n '__hoop_lite_at' -a admin -d 'Create, list and delete agents'
 complete -c hoop-lite -n '__hoop_lite_at' -a doctor -d 'Find out why the agent does not connect'
+complete -c hoop-lite -n '__hoop_lite_at' -a health -d 'Ask the agent that runs here how it is'
 complete -c hoop-lite -n '__hoop_lite_at' -a version -d 'Print the version'
 complete -c hoop-lite -n '__hoop_lite_at' -a help -d 'Explain a command'
 complete -c hoop-lite -n '__hoop_lite_at start' -a agent -d 'Run the agent; also without any command'
@@ -62,7 +71,7 @@ complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l key-check-interval -x -
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l reconnect-max -x -d 'Longest wait between two attempts to reach the gateway (30s).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l exit-on-revoked -d 'End with status 3 when the gateway refuses the key, instead of trying again; run ends its program then.'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l refuse-plaintext -d 'Refuse a gateway without TLS unless its address is loopback, private, shared (100.64.0.0/10) or link-local.'
-complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l health-listen -x -d 'Serve /livez, /readyz, /healthz and /metrics on HOST:PORT or a unix socket\'s path (off).'
+complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l health-listen -x -d 'Serve /livez, /readyz, /healthz and /metrics on HOST:PORT, on PORT of this machine alone, or on a unix socket\'s path (off).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l queue-budget -x -d 'Memory for data that waits for slow targets (32MiB).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in_start_agent' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
@@ -96,7 +105,7 @@ complete -c hoop-lite -n '__hoop_lite_in run' -l key-check-interval -x -d 'Time 
 complete -c hoop-lite -n '__hoop_lite_in run' -l reconnect-max -x -d 'Longest wait between two attempts to reach the gateway (30s).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l exit-on-revoked -d 'End with status 3 when the gateway refuses the key, instead of trying again; run ends its program then.'
 complete -c hoop-lite -n '__hoop_lite_in run' -l refuse-plaintext -d 'Refuse a gateway without TLS unless its address is loopback, private, shared (100.64.0.0/10) or link-local.'
-complete -c hoop-lite -n '__hoop_lite_in run' -l health-listen -x -d 'Serve /livez, /readyz, /healthz and /metrics on HOST:PORT or a unix socket\'s path (off).'
+complete -c hoop-lite -n '__hoop_lite_in run' -l health-listen -x -d 'Serve /livez, /readyz, /healthz and /metrics on HOST:PORT, on PORT of this machine alone, or on a unix socket\'s path (off).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l queue-budget -x -d 'Memory for data that waits for slow targets (32MiB).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l relay-count-max -x -d 'Connections to targets open at one time (16384).'
 complete -c hoop-lite -n '__hoop_lite_in run' -l stall-max -x -d 'How long a target may take nothing while the queues are half full (3s).'
@@ -119,12 +128,16 @@ complete -c hoop-lite -n '__hoop_lite_in admin create agent' -l output -s o -x -
 complete -c hoop-lite -n '__hoop_lite_in admin create agent' -l help -s h -d 'Explain the command.'
 complete -c hoop-lite -n '__hoop_lite_in admin get agents' -l output -s o -x -a 'json' -d 'Print JSON instead of text.'
 complete -c hoop-lite -n '__hoop_lite_in admin get agents' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in admin delete agent' -l ignore-not-found -d 'An agent that does not exist is no failure.'
 complete -c hoop-lite -n '__hoop_lite_in admin delete agent' -l help -s h -d 'Explain the command.'
 complete -c hoop-lite -n '__hoop_lite_in admin login' -l api-url -x -d 'The gateway\'s REST address.'
 complete -c hoop-lite -n '__hoop_lite_in admin login' -l email -x -d 'Who signs in; asked for unless given.'
 complete -c hoop-lite -n '__hoop_lite_in admin login' -l help -s h -d 'Explain the command.'
 complete -c hoop-lite -n '__hoop_lite_in doctor' -l output -s o -x -a 'json' -d 'Print JSON instead of text.'
+complete -c hoop-lite -n '__hoop_lite_in doctor' -l service -d 'Take the variables of the installed service, from /etc/hoop-lite/env, which is root\'s.'
 complete -c hoop-lite -n '__hoop_lite_in doctor' -l help -s h -d 'Explain the command.'
+complete -c hoop-lite -n '__hoop_lite_in health' -l health-listen -x -d 'Serve /livez, /readyz, /healthz and /metrics on HOST:PORT, on PORT of this machine alone, or on a unix socket\'s path (off).'
+complete -c hoop-lite -n '__hoop_lite_in health' -l help -s h -d 'Explain the command.'
 complete -c hoop-lite -n '__hoop_lite_in version' -l output -s o -x -a 'json' -d 'Print JSON instead of text.'
 complete -c hoop-lite -n '__hoop_lite_in version' -l help -s h -d 'Explain the command.'
 complete -c hoop-lite -n '__hoop_lite_in help' -l help -s h -d 'Explain the command.'
