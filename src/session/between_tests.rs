@@ -346,6 +346,8 @@ fn every_method_and_mode_logs_in_and_relays_whatever_the_pieces() {
     }
 }
 
+#[path = "between_tests/mongo.rs"]
+mod mongo;
 #[path = "between_tests/mssql.rs"]
 mod mssql;
 

@@ -30,11 +30,6 @@ pub trait Sources {
     /// it; of the system where there is no such variable.
     fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError>;
 
-    /// A small file of the agent's host.
-    fn file(&mut self, _path: &str) -> std::io::Result<Vec<u8>> {
-        Err(std::io::ErrorKind::NotFound.into())
-    }
-
     /// The service account of the pod that the agent runs in, as it is now.
     fn service_account(&mut self) -> Rc<ServiceAccount> {
         Rc::default()

@@ -16,6 +16,7 @@ use super::policy;
 use super::protocol;
 use super::session::Session;
 use super::shares::{Shares, Table, UserKey};
+use crate::base::Address;
 use crate::limits;
 use crate::packet::params::{self, ParamsError};
 use crate::packet::{ConnectionParams, EnvVars, Packet, spec};
@@ -99,6 +100,7 @@ impl Wish {
             + heap::words(&params.cmd_list)
             + heap::words(&params.client_args)
             + heap::block(size_of::<RefCell<OwnTickets>>() + 2 * size_of::<usize>())
+            + heap::block(size_of::<RefCell<Option<Address>>>() + 2 * size_of::<usize>())
             + pending_bytes;
         let user = match &params.user_id[..] {
             "" => &params.user_email,

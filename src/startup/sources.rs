@@ -59,10 +59,6 @@ impl Sources for System {
         Ok(pem.into())
     }
 
-    fn file(&mut self, path: &str) -> std::io::Result<Vec<u8>> {
-        files::read_again(path)
-    }
-
     fn service_account(&mut self) -> Rc<ServiceAccount> {
         let stamps = [TOKEN_FILE, AUTHORITY_FILE].map(Stamp::of);
         if stamps != self.account_stamps {

@@ -9,6 +9,7 @@ use super::{LookupError, ResolvConf};
 mod lookup;
 mod message;
 mod names;
+mod service;
 
 thread_local! {
     static LAST_ID: Cell<u16> = const { Cell::new(0) };
