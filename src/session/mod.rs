@@ -59,6 +59,7 @@ pub mod environment;
 mod errand;
 mod error;
 mod events;
+mod fetches;
 mod fetching;
 mod figures;
 mod heap;

@@ -13,7 +13,6 @@ use super::ending::send_close;
 use super::environment::AgentEnvironment;
 use super::error::SessionError;
 use super::events::{self, End};
-use super::fetching::Event;
 use super::figures::Figures;
 use super::means::{Means, Sources};
 use super::names::{SessionKey, TargetId, session_id};
@@ -387,20 +386,14 @@ impl Sessions {
         Ok(())
     }
 
-    /// Something has happened to what a session fetches.
-    pub(super) fn hear_fetch(
+    /// What follows for a session that is being opened.
+    pub(super) fn admitted(
         &mut self,
         now: Instant,
         key: SessionKey,
-        (target, event): (Option<TargetId>, Event<'_>),
+        next: Admission,
         outbox: &mut Outbox,
     ) {
-        let (book, mut turn) = self.turn(now, outbox);
-        let admission = admission::hear(book, key, target, event, &mut turn);
-        self.admitted(now, key, admission, outbox);
-    }
-
-    fn admitted(&mut self, now: Instant, key: SessionKey, next: Admission, outbox: &mut Outbox) {
         match next {
             Admission::Waits => {}
             Admission::Opens => self.opened(now, key, None, outbox),
