@@ -39,6 +39,11 @@ pub trait Sources {
     fn clock(&self) -> u64 {
         0
     }
+
+    /// A small regular file of the agent's host; it is never waited for.
+    fn file(&mut self, _path: &str) -> std::io::Result<Vec<u8>> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
 }
 
 /// Why no TLS can be begun with a server, for lack of somebody to vouch for it or of a name.

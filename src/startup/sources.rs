@@ -69,6 +69,10 @@ impl Sources for System {
         self.account.clone()
     }
 
+    fn file(&mut self, path: &str) -> std::io::Result<Vec<u8>> {
+        files::read_again(path)
+    }
+
     fn clock(&self) -> u64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
