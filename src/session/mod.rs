@@ -101,6 +101,7 @@ mod web;
 mod wire;
 
 pub use counters::{Counters, Failure};
+pub use ending::EXIT_INTERNAL;
 pub use environment::{AgentEnvironment, Given};
 pub use error::STALLED;
 pub use figures::Figures;
@@ -110,4 +111,4 @@ pub use output::{End, Output, Program, Where};
 pub use report::{Channel, Exit, Peer, Report};
 pub use said::Said;
 pub use session_limits::SessionLimits;
-pub use sessions::{EXIT_INTERNAL, Sessions};
+pub use sessions::Sessions;

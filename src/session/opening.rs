@@ -87,16 +87,7 @@ impl Wish {
                 (Environment::default(), Some(plan), bytes)
             }
         };
-        let ids = 2 * heap::block(id.len()) + heap::MAP_ENTRY_BYTES;
-        let held = heap::block(size_of::<Session>())
-            + ids
-            + heap::block(params.connection_type.capacity())
-            + heap::block(request_port.capacity())
-            + heap::words(&params.cmd_list)
-            + heap::words(&params.client_args)
-            + heap::block(size_of::<RefCell<OwnTickets>>() + 2 * size_of::<usize>())
-            + heap::block(size_of::<RefCell<Option<Address>>>() + 2 * size_of::<usize>())
-            + pending_bytes;
+        let held = of_params(&params, id) + heap::block(request_port.capacity()) + pending_bytes;
         let user = match &params.user_id[..] {
             "" => &params.user_email,
             id => id,
@@ -131,6 +122,18 @@ impl Wish {
         let fetch = fetches.then(|| Box::new(Fetching::new(now, pending)));
         Ok(Session::new(about, fetch))
     }
+}
+
+/// What a session takes of the heap, its variables and the port left out.
+fn of_params(params: &ConnectionParams, id: &str) -> usize {
+    heap::block(size_of::<Session>())
+        + 2 * heap::block(id.len())
+        + heap::MAP_ENTRY_BYTES
+        + heap::block(params.connection_type.capacity())
+        + heap::words(&params.cmd_list)
+        + heap::words(&params.client_args)
+        + heap::block(size_of::<RefCell<OwnTickets>>() + 2 * size_of::<usize>())
+        + heap::block(size_of::<RefCell<Option<Address>>>() + 2 * size_of::<usize>())
 }
 
 /// What a client's variables take of the heap, roughly.

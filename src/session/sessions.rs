@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::admission::{self, Admission};
 use super::book::Book;
 use super::counters::Counters;
-use super::ending::send_close;
+use super::ending::{EXIT_INTERNAL, send_close};
 use super::environment::AgentEnvironment;
 use super::error::SessionError;
 use super::events::{self, End};
@@ -44,10 +44,6 @@ pub struct Sessions {
     /// Whose queue gets the buffer of the packet that was just handled.
     pub(super) keeping: Option<TargetId>,
 }
-
-/// Exit code of everything that went wrong before or beside the command (upstream's
-/// `internalExitCode`).
-pub const EXIT_INTERNAL: u16 = 254;
 
 impl Sessions {
     /// An empty table.
@@ -363,7 +359,6 @@ impl Sessions {
         }
         let mut session = wish.into_session((now, id), &self.agent, &mut self.shares)?;
         let about = &mut session.about;
-        // Where its variables are not there yet, or what it logs in with, that is done later.
         if session.fetch.is_none()
             && let Err(error) = about.prepare(now, &mut self.means, &mut self.shares)
         {
@@ -386,7 +381,6 @@ impl Sessions {
         Ok(())
     }
 
-    /// What follows for a session that is being opened.
     pub(super) fn admitted(
         &mut self,
         now: Instant,

@@ -9,12 +9,12 @@ use super::answers;
 use super::chain::{Base, Chain, NOTHING, Profiles};
 use super::endpoints::{self, NO_REGION, Service};
 use super::identity::{Credentials, Identity, Role};
-use super::questions::{FORM, VERSION, ask, form, heard_of, request, signed};
+use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, request, session_of, signed};
 use super::region::is_region;
 use crate::base::Secret;
 use crate::http::{BaseUrl, Response, encode_segment, is_field_value};
 use crate::limits;
-use crate::secrets::asking::{Ask, Found, Origin, Trouble, World};
+use crate::secrets::asking::{Ask, Found, Trouble, World};
 use crate::secrets::words::Cause;
 
 /// What was asked last.
@@ -415,18 +415,7 @@ impl Getting {
             return Err(self.dead(&Trouble::Silent, &mut Found::default(), world));
         }
         let step = limits::METADATA_ANSWER_MAX.min(left);
-        let mut origin = Origin::of(url, world);
-        origin.is_metadata = true;
-        origin.via = None;
-        let headers: Vec<(&str, &str)> = header.into_iter().collect();
-        let request = request(method, &url.authority, &[&url.prefix, path], &headers, None);
-        Ok(Ask {
-            origin,
-            request,
-            dial_max: step,
-            answer_max: Some(step),
-            is_repeatable: false,
-        })
+        Ok(metadata(url, (method, path), header, step, world))
     }
 
     fn assume_by_token(
@@ -494,13 +483,6 @@ impl Getting {
             ("Version", VERSION),
         ]));
         signed(&url, Service::Sts, &region, &[FORM], &body, by, world)
-    }
-}
-
-fn session_of(role: &Role, world: &World<'_>) -> String {
-    match &role.session[..] {
-        "" => ["hoop-lite-", &world.clock.to_string()].concat(),
-        session => session.to_owned(),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What questions to AWS are made of: forms, requests, signatures.
 
+use std::time::Duration;
+
 use super::endpoints::Service;
-use super::identity::Credentials;
+use super::identity::{Credentials, Role};
 use super::sigv4::{self, Request, Scope};
 use crate::base::Secret;
 use crate::http::{BaseUrl, Response, encode_segment};
@@ -13,6 +15,35 @@ use crate::secrets::words::{self, Cause};
 pub const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 /// Of STS.
 pub const VERSION: &str = "2011-06-15";
+/// A question to an address of the machine: by number, in the clear, and by no proxy.
+pub fn metadata(
+    url: &BaseUrl,
+    (method, path): (&str, &str),
+    header: Option<(&str, &str)>,
+    most: Duration,
+    world: &World<'_>,
+) -> Ask {
+    let mut origin = Origin::of(url, world);
+    origin.is_metadata = true;
+    origin.via = None;
+    let headers: Vec<(&str, &str)> = header.into_iter().collect();
+    Ask {
+        origin,
+        request: request(method, &url.authority, &[&url.prefix, path], &headers, None),
+        dial_max: most,
+        answer_max: Some(most),
+        is_repeatable: false,
+    }
+}
+
+/// What a role's session is called.
+pub fn session_of(role: &Role, world: &World<'_>) -> String {
+    match &role.session[..] {
+        "" => ["hoop-lite-", &world.clock.to_string()].concat(),
+        session => session.to_owned(),
+    }
+}
+
 /// A form's text; the pairs are sorted by their names.
 pub fn form(pairs: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(
