@@ -181,23 +181,27 @@ impl Settings {
                 _ => units::switch(text).map(Some),
             },
         )?;
-        for (variable, place) in [
-            (KEEPALIVE_IDLE, &mut settings.keepalive_idle),
-            (KEEPALIVE_INTERVAL, &mut settings.keepalive_interval),
-        ] {
-            read.value(variable, place, |text| {
-                within(units::duration(text)?, KEEPALIVE_MIN, KEEPALIVE_LIMIT)
-            })?;
-        }
-        read.value(KEEPALIVE_PROBES, &mut settings.keepalive_probes, |text| {
-            within(units::count(text)?, 1, KEEPALIVE_PROBES_LIMIT)
-        })?;
+        settings.load_keepalive(&read)?;
         read.value(CLIENT_ENV, &mut settings.client_env, ClientEnv::parse)?;
         read.value(OPEN_METADATA, &mut settings.open_metadata, |text| {
             text.split(',').map(|one| one.trim().parse().ok()).collect()
         })?;
         read.value(USER, &mut settings.user, |text| Some(Some(text.to_owned())))?;
         Ok(settings)
+    }
+
+    fn load_keepalive(&mut self, read: &SettingReader<'_>) -> Result<(), ConfigError> {
+        for (variable, place) in [
+            (KEEPALIVE_IDLE, &mut self.keepalive_idle),
+            (KEEPALIVE_INTERVAL, &mut self.keepalive_interval),
+        ] {
+            read.value(variable, place, |text| {
+                within(units::duration(text)?, KEEPALIVE_MIN, KEEPALIVE_LIMIT)
+            })?;
+        }
+        read.value(KEEPALIVE_PROBES, &mut self.keepalive_probes, |text| {
+            within(units::count(text)?, 1, KEEPALIVE_PROBES_LIMIT)
+        })
     }
 }
 

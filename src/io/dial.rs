@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use mio::net::TcpStream;
@@ -14,9 +15,26 @@ use mio::{Interest, Registry, Token};
 
 use crate::base::Fields;
 use crate::limits;
+use crate::os::sys;
 
 /// Addresses that one text names.
 const ADDRESSES_SHOWN: usize = 4;
+
+/// TCP keep-alive: seconds of silence before the first probe, between probes, and how many of them may go
+/// unanswered.
+#[derive(Clone, Copy, Debug)]
+pub struct Keepalive {
+    /// Before the first.
+    pub after_s: i32,
+    /// Between two.
+    pub every_s: i32,
+    /// How many.
+    pub probes: i32,
+}
+
+/// Said of a session's address that is the machine's own.
+pub const SHUT: &str = "the address is one by which the agent's machine gets its own credentials, and shut to sessions \
+     (HOOP_LITE_OPEN_METADATA opens single ones)";
 
 /// One attempt to connect, over all addresses.
 pub struct Dial {
@@ -183,6 +201,20 @@ impl Dial {
         )?;
         Ok(socket)
     }
+}
+
+/// Prepares the connection to a target.
+pub fn set_up(socket: &TcpStream, keepalive: Keepalive) {
+    // Interactive protocols suffer from delayed small writes; nothing else would.
+    let _ = socket.set_nodelay(true);
+    // Without it a stall shows later.
+    let _ = sys::set_unsent_max(socket.as_fd(), limits::TARGET_UNSENT_BYTES);
+    let Keepalive {
+        after_s,
+        every_s,
+        probes,
+    } = keepalive;
+    let _ = sys::set_keepalive(socket.as_fd(), after_s, every_s, probes);
 }
 
 fn has_no_way(error: &io::Error) -> bool {

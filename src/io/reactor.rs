@@ -31,8 +31,8 @@ use crate::os::notify::Notify;
 use crate::os::processes::{EndedProcess, Keeping, Processes};
 use crate::os::signal::{Catch, Signal, Signals};
 
+pub use super::dial::Keepalive;
 pub use super::ground::OpenNetwork;
-pub use super::serving::Keepalive;
 
 /// Events taken from the kernel at once; more are ready at the next turn.
 const EVENTS_PER_TURN: usize = 1024;

@@ -2,13 +2,12 @@
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Token};
 
-use super::dial::{self, Dial, DialProgress};
+use super::dial::{self, Dial, DialProgress, Keepalive};
 use super::ground::Ground;
 use super::machine;
 use super::targets::{Descriptors, Entry, Port, Targets};
@@ -18,7 +17,6 @@ use crate::limits;
 use crate::os::child::Pid;
 use crate::os::processes::{self, EndedProcess, ProcessStreams, Processes, Spawned};
 use crate::os::resolve::{Addresses, Asker, LookupError, NameRequest};
-use crate::os::sys;
 use crate::session::{Channel, End, Output, Program, Report, TargetId, Where};
 
 /// Parts of a queue in one write, of 64 KiB each: what one read of the link brings at most.
@@ -27,24 +25,8 @@ const WRITE_PARTS_MAX: usize = 4;
 /// After the goodbye, processes get this long before they are killed.
 const LAST_GRACE: Duration = Duration::from_millis(500);
 
-/// Said of a session's address that is the machine's own.
-const SHUT: &str = "the address is one by which the agent's machine gets its own credentials, and shut to sessions \
-     (HOOP_LITE_OPEN_METADATA opens single ones)";
-
 /// Bytes that nobody wants are read into this.
 const DISCARD_BYTES: usize = 16 * 1024;
-
-/// TCP keep-alive: seconds of silence before the first probe, between probes, and how many of them may go
-/// unanswered.
-#[derive(Clone, Copy, Debug)]
-pub struct Keepalive {
-    /// Before the first.
-    pub after_s: i32,
-    /// Between two.
-    pub every_s: i32,
-    /// How many.
-    pub probes: i32,
-}
 
 /// See the module.
 pub(super) struct Serving {
@@ -185,7 +167,7 @@ impl Serving {
                 let open = &self.open_metadata;
                 addresses.retain(|at| is_open || !is_metadata(at.ip()) || open.contains(&at.ip()));
                 if addresses.is_empty() {
-                    return failed(now, ground, target, SHUT);
+                    return failed(now, ground, target, dial::SHUT);
                 }
                 dial::tell_addresses(of_session(ground, target), &addresses);
                 entry.descriptors =
@@ -237,16 +219,7 @@ impl Serving {
                 self.targets.watch_dial(target, at);
             }
             DialProgress::Connected(socket, peer) => {
-                // Interactive protocols suffer from delayed small writes; nothing else would.
-                let _ = socket.set_nodelay(true);
-                // Without it a stall shows later.
-                let _ = sys::set_unsent_max(socket.as_fd(), limits::TARGET_UNSENT_BYTES);
-                let Keepalive {
-                    after_s,
-                    every_s,
-                    probes,
-                } = self.keepalive;
-                let _ = sys::set_keepalive(socket.as_fd(), after_s, every_s, probes);
+                dial::set_up(&socket, self.keepalive);
                 entry.descriptors = Descriptors::Socket(socket);
                 entry.mark_writable();
                 let report = Report::Started { peer: Some(peer) };

@@ -12,6 +12,7 @@
 //! in either; nothing is asked of a store that the connection's own values do not name, and nothing that would hand
 //! out what the agent itself logs in by. What is kept between two sessions is in [`Stores`].
 
+mod asking;
 mod aws;
 mod fetch;
 pub mod plan;
@@ -20,9 +21,11 @@ mod value;
 mod vault;
 mod words;
 
+pub use asking::{Ask, Found, Origin, Step, Trouble, World};
+pub use aws::identity::{Identity, Needs, Role};
 pub use aws::ini::Ini;
-pub use aws::{Identity, Mint, Needs, Role};
-pub use fetch::{Ask, Fetch, Found, Origin, Step, Trouble, World};
+pub use aws::tokens::Mint;
+pub use fetch::Fetch;
 pub use plan::{Provider, Reference, Refused, Want};
 pub use stores::{Settings, Stores, Via};
 pub use words::Cause;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::aws::{Credentials, Mint, Tokens};
+use super::aws::identity::Credentials;
+use super::aws::tokens::{Mint, make};
 use super::words::Cause;
 use crate::base::{GatewayAddress, Secret};
 use crate::limits;
@@ -153,7 +154,8 @@ pub struct Stores {
     pub(super) metadata_dead: Option<Instant>,
     /// What is added to our clock for Amazon's.
     pub(super) skew: i64,
-    pub(super) tokens: Tokens,
+    /// Clusters' tokens of the last minutes.
+    tokens: Vec<(Mint, Secret, u64)>,
 }
 
 impl Stores {
@@ -194,6 +196,11 @@ impl Stores {
         (renewed_at > clock).then_some(credentials)
     }
 
+    /// There are such credentials.
+    pub(super) fn has_fresh(&self, role: &str, clock: u64) -> bool {
+        self.fresh_for_token(role, clock).is_some()
+    }
+
     /// Keeps credentials; of roles only so many, the oldest go.
     pub(super) fn keep(&mut self, role: &str, credentials: Credentials, clock: u64) {
         self.credentials.retain(|kept| kept.role != role);
@@ -212,12 +219,24 @@ impl Stores {
         self.credentials.retain(|kept| kept.role != role);
     }
 
-    /// The token that `mint` stands for, now.
+    /// The token that `mint` stands for, now; a database's is another one each time.
     pub fn token(&mut self, mint: &Mint, clock: u64) -> Result<Secret, Cause> {
-        let mut tokens = std::mem::take(&mut self.tokens);
-        let made = tokens.of(mint, self, clock);
-        self.tokens = tokens;
-        made
+        let made = self.tokens.iter().find(|(known, _, at)| {
+            known == mint && clock >= *at && clock - *at < limits::CLUSTER_TOKEN_MAX
+        });
+        if let Some((_, token, _)) = made {
+            return Ok(token.clone());
+        }
+        let (credentials, _) = self.usable(&mint.role(), clock).ok_or(ENDED)?;
+        let token = make(mint, credentials, clock.saturating_add_signed(self.skew));
+        if let Mint::Cluster { .. } = mint {
+            self.tokens.retain(|(known, ..)| known != mint);
+            if self.tokens.len() >= limits::ROLE_COUNT_MAX {
+                self.tokens.remove(0);
+            }
+            self.tokens.push((mint.clone(), token.clone(), clock));
+        }
+        Ok(token)
     }
 
     /// When the credentials behind `mint` are to be renewed; `None`: now.
@@ -226,6 +245,10 @@ impl Stores {
         (renewed_at > clock).then_some(renewed_at)
     }
 }
+
+const ENDED: Cause = Cause::fixed(
+    "the agent's AWS credentials have ended and could not be renewed: its log says why",
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,34 +4,25 @@
 //! an active node has), the AppRole's pair nowhere else; nothing is read that would hand out what the agent logs in by.
 //! Upstream's requests, with the namespace that Vault's own tools send.
 
+mod door;
+mod paths;
+
 use std::time::Duration;
 
-use super::fetch::{Ask, Found, Origin, Step, Trouble, World};
+use self::door::{Door, Login};
+use self::paths::{NOT_FOUND, data_of, path_of};
+
+use super::asking::{Found, Step, Trouble, World};
 use super::plan::{Provider, Want};
 use super::value::{Takes, of_key};
 use super::words::{self, Cause};
 use crate::base::Secret;
 use crate::base::plain::shortened;
-use crate::http::{BaseUrl, Response, encode_segment, is_field_value};
+use crate::http::{BaseUrl, Response, is_field_value};
 use crate::limits;
-use crate::wire::{base64, json, json_text, percent};
+use crate::wire::{json, json_text};
 
 const WHO: &str = "Vault";
-
-/// How the agent logs in.
-enum Login {
-    Token(Secret),
-    AppRole { role: Secret, secret: Secret },
-}
-
-/// What the agent's variables say about Vault.
-struct Door {
-    url: BaseUrl,
-    login: Login,
-    namespace: Option<String>,
-    authorities: Option<Vec<u8>>,
-    is_unverified: bool,
-}
 
 /// What was asked last.
 #[derive(Clone, PartialEq, Eq)]
@@ -298,261 +289,6 @@ fn is_within(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-impl Login {
-    /// What no session may read.
-    fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        let both = match self {
-            Self::Token(token) => [token, token],
-            Self::AppRole { role, secret } => [role, secret],
-        };
-        both.into_iter()
-    }
-}
-
-impl Door {
-    fn find(found: &mut Found, world: &mut World<'_>) -> Result<Self, Cause> {
-        let login = Self::login(found, world)?;
-        let address = world.stores.settings.get("VAULT_ADDR").unwrap_or("").trim();
-        let url = match BaseUrl::parse(address) {
-            Ok(url) => url,
-            Err(_) if address.is_empty() => return Err(NO_ADDRESS),
-            Err(error) => {
-                found.note(&["VAULT_ADDR: ", &error.to_string()]);
-                return Err(Cause::setting(
-                    "VAULT_ADDR",
-                    "is no URL: the agent's log says why",
-                ));
-            }
-        };
-        let authorities = match setting("VAULT_CACERT", found, world)? {
-            None => None,
-            Some(text) => Some(match is_pem(&text) {
-                true => text.expose().to_vec(),
-                // As Vault's own tools take it.
-                false => file(
-                    "VAULT_CACERT",
-                    text.expose_text().unwrap_or(""),
-                    found,
-                    world,
-                )?
-                .expose()
-                .to_vec(),
-            }),
-        };
-        let namespace = world.stores.settings.get("VAULT_NAMESPACE");
-        let namespace = namespace
-            .map(|it| it.trim().to_owned())
-            .filter(|it| is_field_value(it));
-        Ok(Self {
-            url,
-            login,
-            namespace,
-            authorities,
-            is_unverified: world.stores.settings.is_true("VAULT_SKIP_VERIFY"),
-        })
-    }
-
-    fn login(found: &mut Found, world: &mut World<'_>) -> Result<Login, Cause> {
-        let role = setting("VAULT_APP_ROLE_ID", found, world)?;
-        let secret = setting("VAULT_APP_ROLE_SECRET_ID", found, world)?;
-        match (role, secret) {
-            (Some(role), Some(secret)) => Ok(Login::AppRole { role, secret }),
-            (Some(_), None) => Err(NO_SECRET_ID),
-            (None, Some(_)) => Err(NO_ROLE_ID),
-            (None, None) => match setting("VAULT_TOKEN", found, world)? {
-                Some(token) if token.expose_text().is_some_and(is_field_value) => {
-                    Ok(Login::Token(token))
-                }
-                Some(_) => Err(Cause::setting(
-                    "VAULT_TOKEN",
-                    "is no token: it is one line of text",
-                )),
-                None => Err(NO_TOKEN),
-            },
-        }
-    }
-
-    /// The address without its path.
-    fn bare(&self) -> BaseUrl {
-        BaseUrl {
-            prefix: String::new(),
-            ..self.url.clone()
-        }
-    }
-
-    fn ask(
-        &self,
-        url: &BaseUrl,
-        (method, path): (&str, &str),
-        token: Option<&Secret>,
-        body: Option<&Secret>,
-        world: &World<'_>,
-    ) -> Ask {
-        let mut origin = Origin::of(url, world);
-        origin.authorities = self.authorities.clone();
-        origin.is_unverified = self.is_unverified;
-        let size =
-            512 + path.len() + token.map_or(0, Secret::capacity) + body.map_or(0, Secret::capacity);
-        let mut request = Vec::with_capacity(size);
-        let mut put = |parts: &[&[u8]]| {
-            parts
-                .iter()
-                .for_each(|part| request.extend_from_slice(part))
-        };
-        put(&[
-            method.as_bytes(),
-            b" ",
-            url.prefix.as_bytes(),
-            path.as_bytes(),
-            b" HTTP/1.1\r\nHost: ",
-        ]);
-        put(&[
-            url.authority.as_bytes(),
-            b"\r\nUser-Agent: hoop-lite\r\nX-Vault-Request: true\r\n",
-        ]);
-        if let Some(namespace) = &self.namespace {
-            put(&[b"X-Vault-Namespace: ", namespace.as_bytes(), b"\r\n"]);
-        }
-        if let Some(token) = token {
-            put(&[b"X-Vault-Token: ", token.expose(), b"\r\n"]);
-        }
-        if let Some(body) = body {
-            let length = body.expose().len().to_string();
-            put(&[
-                b"Content-Type: application/json\r\nContent-Length: ",
-                length.as_bytes(),
-                b"\r\n",
-            ]);
-        }
-        put(&[b"\r\n", body.map_or(b"", Secret::expose)]);
-        Ask {
-            origin,
-            request: Secret::new(request),
-            dial_max: limits::STORE_DIAL_MAX,
-            answer_max: None,
-            is_repeatable: true,
-        }
-    }
-}
-
-fn is_pem(text: &Secret) -> bool {
-    is_within(text.expose(), b"-----BEGIN")
-}
-
-/// The trimmed text of a variable, which may be `base64://` or `file://`.
-fn setting(
-    name: &'static str,
-    found: &mut Found,
-    world: &mut World<'_>,
-) -> Result<Option<Secret>, Cause> {
-    let Some(value) = world.stores.settings.secret(name).cloned() else {
-        return Ok(None);
-    };
-    let text = value.expose_text().unwrap_or("").trim();
-    if let Some(path) = text.strip_prefix("file://") {
-        return file(name, path, found, world).map(Some);
-    }
-    let content = match text.strip_prefix("base64://") {
-        None => text.as_bytes().to_vec(),
-        Some(encoded) => base64::decode(encoded.trim().as_bytes())
-            .map_err(|_| Cause::setting(name, "is not base64 behind base64://"))?,
-    };
-    let trimmed = Secret::new(content.trim_ascii());
-    crate::base::wipe(&mut { content });
-    Ok(Some(trimmed).filter(|text| !text.expose().is_empty()))
-}
-
-fn file(
-    name: &'static str,
-    path: &str,
-    found: &mut Found,
-    world: &mut World<'_>,
-) -> Result<Secret, Cause> {
-    match world.read(path) {
-        Ok(content) if !content.expose().trim_ascii().is_empty() => {
-            Ok(Secret::new(content.expose().trim_ascii()))
-        }
-        Ok(_) => Err(Cause::setting(name, "names an empty file")),
-        Err(why) => {
-            found.note(&["the file of ", name, ": ", &why]);
-            Err(Cause::file(name))
-        }
-    }
-}
-
-/// The request's path for a want, or what is wrong with its id.
-fn path_of(want: &Want) -> Result<String, Cause> {
-    let (path, version) = match want.id.split_once('?') {
-        None => (&want.id[..], ""),
-        Some((path, query)) => {
-            let version = query.strip_prefix("version=").ok_or(BAD_QUERY)?;
-            let is_number = (1..=10).contains(&version.len())
-                && version.bytes().all(|byte| byte.is_ascii_digit());
-            is_number.then_some((path, version)).ok_or(BAD_QUERY)?
-        }
-    };
-    let is_bare = want.provider == Provider::VaultKv2 && !path.contains('/');
-    let decoded = percent::decode(path.strip_prefix('/').unwrap_or(path));
-    let decoded = decoded
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or(BAD_PATH)?;
-    let mut out = String::from("/v1");
-    if is_bare {
-        out.push_str("/secret/data");
-    }
-    let mut before = "";
-    let mut is_key = is_bare;
-    for (number, segment) in decoded.split('/').enumerate() {
-        let is_bad = matches!(segment, "" | "." | "..")
-            || segment.contains(['#', '?', '\\'])
-            || segment.bytes().any(|byte| byte.is_ascii_control());
-        if is_bad {
-            return Err(BAD_PATH);
-        }
-        let is_own = match segment {
-            "sys" | "identity" | "cubbyhole" => number < 2,
-            "token" => before == "auth",
-            _ => false,
-        };
-        if is_own && !is_key {
-            return Err(OWN_PATH);
-        }
-        // What stands behind `data` are keys of the engine, and no engine.
-        is_key |= want.provider == Provider::VaultKv2 && segment == "data" && number > 0;
-        before = segment;
-        out.push('/');
-        out.push_str(&encode_segment(segment));
-    }
-    if !version.is_empty() {
-        out.push_str("?version=");
-        out.push_str(version);
-    }
-    Ok(out)
-}
-
-/// The object with the secret's fields.
-fn data_of(body: &str, provider: Provider) -> Result<&str, Cause> {
-    let data = json_text::member(body, "data").ok_or(words::MALFORMED)?;
-    if provider == Provider::VaultKv1 {
-        return all_text(data).then_some(data).ok_or(words::NO_TEXT);
-    }
-    let metadata = json_text::member(data, "metadata").ok_or(NOT_KV2)?;
-    json_text::member(metadata, "version").ok_or(NOT_KV2)?;
-    match json_text::member(data, "data") {
-        None | Some("null") => Err(NOT_FOUND),
-        Some(fields) => Ok(fields),
-    }
-}
-
-/// As upstream takes it: one field that is no text makes the whole answer none. Null is an empty text there.
-fn all_text(data: &str) -> bool {
-    let mut is_text = true;
-    let is_object = json_text::members(data, &mut |_, value| {
-        is_text &= value.starts_with('"') || value == "null";
-    });
-    is_object && is_text
-}
-
 fn text(response: &Response) -> &str {
     std::str::from_utf8(&response.body).unwrap_or("")
 }
@@ -579,28 +315,8 @@ fn note_errors(response: &Response, about: &str, found: &mut Found) -> bool {
         .any(|error| error.contains("permission denied"))
 }
 
-const NO_TOKEN: Cause = Cause::fixed(
-    "the agent has no way into Vault: set VAULT_TOKEN, or VAULT_APP_ROLE_ID and VAULT_APP_ROLE_SECRET_ID, where it runs",
-);
-const NO_ADDRESS: Cause = Cause::fixed("the agent has no VAULT_ADDR: set it where the agent runs");
-const NO_SECRET_ID: Cause =
-    Cause::fixed("VAULT_APP_ROLE_ID env is set but VAULT_APP_ROLE_SECRET_ID env is empty");
-const NO_ROLE_ID: Cause =
-    Cause::fixed("VAULT_APP_ROLE_SECRET_ID env is set but VAULT_APP_ROLE_ID env is empty");
 const REDIRECT: Cause =
     Cause::fixed("Vault sends the agent elsewhere, where its token must not go");
-const BAD_QUERY: Cause = Cause::fixed("behind ? only version=<number> may stand");
-const BAD_PATH: Cause =
-    Cause::fixed("the path has an empty segment, a dot segment or a character that none may have");
-const OWN_PATH: Cause = Cause::fixed(
-    "what stands under sys, identity, cubbyhole and auth/token is no secret of a connection",
-);
-const NOT_KV2: Cause = Cause::fixed(
-    "Vault's answer is not one of KV version 2: write _vaultkv1, or <mount>/data/<path>",
-);
-const NOT_FOUND: Cause = Cause::fixed(
-    "Vault has no such secret, or its version is deleted (404): for KV version 2 the path is <mount>/data/<path>",
-);
 const UNVERIFIED: Cause = Cause::fixed(
     "TLS with Vault failed: HOOP_TLS_SKIP_VERIFY is for the gateway alone; set VAULT_CACERT to Vault's authority, or VAULT_SKIP_VERIFY=true",
 );

@@ -2,6 +2,7 @@
 
 use super::super::Fetch;
 use super::super::testing::{Agent, Answer, Asked, values, wants};
+use super::paths::{BAD_PATH, BAD_QUERY, NOT_KV2, OWN_PATH};
 use super::*;
 
 const BY_TOKEN: [(&str, &str); 2] = [

@@ -101,6 +101,20 @@ fn sentence(name: &str, why: &str) -> String {
     )
 }
 
+/// Variables by which a connection asks for a cluster's token. A client's of these names count nowhere.
+const CLUSTER_NAMES: [&str; 5] = [
+    "EKS_CLUSTER",
+    "EKS_AWS_REGION",
+    "EKS_ROLE_ARN",
+    "EKS_ROLE_SESSION",
+    "EKS_BINDING_USER_ROLE",
+];
+
+/// A client's variable of this name is passed over.
+pub(super) fn is_for_tokens(name: &str) -> bool {
+    CLUSTER_NAMES.contains(&name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,10 @@ use crate::base::plain::{cut, plain};
 use crate::limits;
 use crate::packet::{Kind, Outbox, spec};
 
+/// Exit code of everything that went wrong before or beside the command (upstream's
+/// `internalExitCode`).
+pub const EXIT_INTERNAL: u16 = 254;
+
 /// The one close packet of a session; of a long text it has the beginning.
 pub(super) fn send_close(outbox: &mut Outbox, id: &str, code: u16, text: &str) {
     let code = code.to_string();

@@ -18,7 +18,6 @@ use super::client_variables::{self, CONSOLE_ONLY};
 use super::heap;
 use super::plan::{Meaning, Plan, decode, split_key};
 use super::protocol::{Protocol, Verb};
-use super::tokens;
 use super::variable_error::{ReferenceError, VariableError};
 use crate::base::plain::Word;
 use crate::base::{ClientEnv, Secret};
@@ -49,7 +48,7 @@ pub struct Given {
 
 /// Values by name.
 #[derive(Default)]
-pub struct Variables(pub(super) BTreeMap<String, Secret>);
+pub struct Variables(BTreeMap<String, Secret>);
 
 impl Variables {
     /// All names and values.
@@ -208,7 +207,6 @@ impl Environment {
     ) -> Result<Self, VariableError> {
         let mut built = Self::default();
         let given = agent.given_to(&params.connection_name);
-        let rds_user = plan.rds_user;
         for (key, value, meaning) in plan.variables {
             let (kind, name) = split_key(&key)?;
             let value = match meaning {
@@ -229,7 +227,6 @@ impl Environment {
             built.inherit(agent);
         }
         built.add_client(params, protocol, client, session_id, agent)?;
-        built.mint = tokens::mint(&mut built.own, rds_user, params, protocol, agent)?;
         built.add_password_alias(protocol);
         built.add_session(params, session_id);
         built.add_process_defaults(agent);
@@ -244,6 +241,17 @@ impl Environment {
     /// What a token of Amazon's is made of, where the connection logs in by one.
     pub(super) fn mint(&self) -> Option<&Mint> {
         self.mint.as_ref()
+    }
+
+    /// The connection logs in as `user` where it names one, by a token that is made of `mint`.
+    pub(super) fn log_in_by(&mut self, mint: Mint, user: Option<String>, filler: &str) {
+        if let Some(user) = user {
+            self.own.0.insert("USER".to_owned(), Secret::new(user));
+            // What is missing is missed by those who ask for all three.
+            let pass = self.own.0.entry("PASS".to_owned());
+            pass.or_insert_with(|| Secret::new(filler));
+        }
+        self.mint = Some(mint);
     }
 
     /// What the connection itself says about `name`, by a variable or by a secret file.
@@ -363,7 +371,7 @@ impl Environment {
                 || alias == Some(name)
                 || self.own.get(name).is_some()
                 || self.files.contains_key(name)
-                || tokens::is_name(name)
+                || client_variables::is_for_tokens(name)
             {
                 if passed_over.len() < NAMES_SHOWN_BYTES {
                     passed_over.push(' ');

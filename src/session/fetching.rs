@@ -9,12 +9,13 @@
 //! and each on one connection; what was fetched stays in the session. Leaves what is said to a store to `secrets`.
 
 mod conversation;
+mod event;
 
 use std::time::Instant;
 
 use self::conversation::Conversation;
+pub(super) use self::event::Event;
 use super::about::About;
-use super::environment::Environment;
 use super::error::SessionError;
 use super::names::{SessionKey, TargetId};
 use super::plan::Plan;
@@ -26,17 +27,6 @@ use crate::base::{Secret, TimerId};
 use crate::limits;
 use crate::packet::{ConnectionParams, EnvVars};
 use crate::secrets::{Cause, Fetch, Needs, Provider, Want};
-
-/// What has happened to the connection to a store.
-#[derive(Clone, Copy)]
-pub(super) enum Event<'a> {
-    Started,
-    Failed(&'a str),
-    Received(usize),
-    Ended,
-    /// A deadline has come, or a place is free.
-    Due,
-}
 
 /// What a session is finished from, once its secrets are there.
 pub(super) struct Pending {
@@ -266,14 +256,8 @@ impl Fetching {
             client,
         } = pending;
         plan.resolve(std::mem::take(&mut self.values))?;
-        let environment = Environment::finish(
-            plan,
-            &params,
-            about.protocol,
-            &client,
-            &about.id,
-            turn.agent,
-        )?;
+        let id = (&about.id[..], turn.agent);
+        let environment = tokens::finish(plan, &params, about.protocol, &client, id)?;
         about.replace_environment(environment, turn.shares)
     }
 

@@ -16,6 +16,7 @@ use super::policy;
 use super::protocol;
 use super::session::Session;
 use super::shares::{Shares, Table, UserKey};
+use super::tokens;
 use crate::base::Address;
 use crate::limits;
 use crate::packet::params::{self, ParamsError};
@@ -75,33 +76,18 @@ impl Wish {
             protocol::classify(&params).map_err(|refusal| SessionError::NotServed(refusal.0))?;
         let plan = Plan::new(std::mem::take(&mut params.env_vars))?;
         let wants = plan.wants()?;
-        let (environment, plan) = match wants.is_empty() {
-            true => (
-                Environment::finish(plan, &params, protocol, &client, id, agent)?,
-                None,
-            ),
-            false => (Environment::default(), Some(plan)),
+        let (environment, plan, pending_bytes) = match wants.is_empty() {
+            true => {
+                let environment = tokens::finish(plan, &params, protocol, &client, (id, agent))?;
+                let bytes = environment.heap_bytes();
+                (environment, None, bytes)
+            }
+            false => {
+                let bytes = plan.heap_bytes() + of_client(&client);
+                (Environment::default(), Some(plan), bytes)
+            }
         };
-        let of_client = |plan: &Plan| {
-            let sizes = client
-                .iter()
-                .map(|(key, value)| key.capacity() + value.capacity() + 64);
-            plan.heap_bytes() + sizes.sum::<usize>()
-        };
-        let pending_bytes = match &plan {
-            Some(plan) => of_client(plan),
-            None => environment.heap_bytes(),
-        };
-        let ids = 2 * heap::block(id.len()) + heap::MAP_ENTRY_BYTES;
-        let held = heap::block(size_of::<Session>())
-            + ids
-            + heap::block(params.connection_type.capacity())
-            + heap::block(request_port.capacity())
-            + heap::words(&params.cmd_list)
-            + heap::words(&params.client_args)
-            + heap::block(size_of::<RefCell<OwnTickets>>() + 2 * size_of::<usize>())
-            + heap::block(size_of::<RefCell<Option<Address>>>() + 2 * size_of::<usize>())
-            + pending_bytes;
+        let held = of_params(&params, id) + heap::block(request_port.capacity()) + pending_bytes;
         let user = match &params.user_id[..] {
             "" => &params.user_email,
             id => id,
@@ -136,6 +122,26 @@ impl Wish {
         let fetch = fetches.then(|| Box::new(Fetching::new(now, pending)));
         Ok(Session::new(about, fetch))
     }
+}
+
+/// What a session takes of the heap, its variables and the port left out.
+fn of_params(params: &ConnectionParams, id: &str) -> usize {
+    heap::block(size_of::<Session>())
+        + 2 * heap::block(id.len())
+        + heap::MAP_ENTRY_BYTES
+        + heap::block(params.connection_type.capacity())
+        + heap::words(&params.cmd_list)
+        + heap::words(&params.client_args)
+        + heap::block(size_of::<RefCell<OwnTickets>>() + 2 * size_of::<usize>())
+        + heap::block(size_of::<RefCell<Option<Address>>>() + 2 * size_of::<usize>())
+}
+
+/// What a client's variables take of the heap, roughly.
+fn of_client(client: &EnvVars) -> usize {
+    let sizes = client
+        .iter()
+        .map(|(key, value)| key.capacity() + value.capacity() + 64);
+    sizes.sum()
 }
 
 /// Takes what a session needs, or says what is not to be had.

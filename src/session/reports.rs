@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::counters::Failure;
 use super::error::SessionError;
 use super::events::{self, End};
+use super::fetches;
 use super::fetching::Event;
 use super::hears::Hears;
 use super::middle::Call;
@@ -19,7 +20,7 @@ use super::output::{Output, Where};
 use super::pressure::{self, Holder};
 use super::process::outcome;
 use super::report::{Channel, Report};
-use super::seam::{Next, Sides, ToClient, Why};
+use super::seam::{Next, Sides, ToClient};
 use super::session::{Contents, Session};
 use super::sessions::Sessions;
 use super::target::Owner;
@@ -233,7 +234,7 @@ impl Sessions {
             }
             Hears::Errand => self.tell_errand(now, id, Call::Started(peer)),
             Hears::Fetch(key) => {
-                self.hear_fetch(now, key, (Some(id), Event::Started), outbox);
+                fetches::hear(self, now, key, (Some(id), Event::Started), outbox);
             }
             Hears::Process(_) | Hears::Nobody => {}
         }
@@ -267,7 +268,7 @@ impl Sessions {
                 self.tell(now, key, &connection, Call::Failed(reason), outbox);
             }
             Hears::Fetch(key) => {
-                self.hear_fetch(now, key, (Some(id), Event::Failed(reason)), outbox);
+                fetches::hear(self, now, key, (Some(id), Event::Failed(reason)), outbox);
             }
             Hears::Process(_) | Hears::Errand | Hears::Nobody => {}
         }
@@ -294,7 +295,7 @@ impl Sessions {
             Owner::Errand(_) => return self.tell_errand(now, id, Call::TargetSent(size)),
             Owner::Fetch(key) => {
                 let (key, event) = (*key, Event::Received(size));
-                return self.hear_fetch(now, key, (Some(id), event), outbox);
+                return fetches::hear(self, now, key, (Some(id), event), outbox);
             }
             Owner::Nobody => return,
         }
@@ -324,7 +325,7 @@ impl Sessions {
                 }
             }
             Hears::Errand => self.tell_errand(now, id, Call::TargetEnded),
-            Hears::Fetch(key) => self.hear_fetch(now, key, (Some(id), Event::Ended), outbox),
+            Hears::Fetch(key) => fetches::hear(self, now, key, (Some(id), Event::Ended), outbox),
             // A session's first connection dials anew.
             Hears::Probe(_) => self.close_target(id, reset),
             Hears::Process(_) | Hears::Nobody => {}
@@ -354,7 +355,7 @@ impl Sessions {
     }
 
     /// What happened to the target of a connection, or is to happen to that.
-    fn tell(
+    pub(super) fn tell(
         &mut self,
         now: Instant,
         key: SessionKey,
@@ -417,7 +418,7 @@ impl Sessions {
                 Due::Connection(key, connection) => {
                     self.tell(now, key, &connection, Call::Overdue, outbox);
                 }
-                Due::Fetch(key) => self.hear_fetch(now, key, (None, Event::Due), outbox),
+                Due::Fetch(key) => fetches::hear(self, now, key, (None, Event::Due), outbox),
                 Due::Keys => {
                     self.means.keys.work();
                     if self.means.keys.has_work() {
@@ -487,31 +488,11 @@ impl Sessions {
                 }
                 continue;
             }
-            self.close_stalled(now, held, holder, outbox);
+            fetches::close_stalled(self, now, (held, holder), outbox);
             if !self.is_under_pressure() {
                 return;
             }
         }
         self.targets.watch_pressure(now);
-    }
-
-    fn close_stalled(&mut self, now: Instant, held: usize, holder: Holder, outbox: &mut Outbox) {
-        let (target, hears) = match holder {
-            Holder::Target(id) => (Some(id), self.hears(id)),
-            Holder::Connection(key, id) => (None, Hears::Connection(key, id)),
-        };
-        let sid = Word(hears.session().map_or("", |key| self.book.id(key)));
-        log::warn!("sid={sid} relay closed: its target took nothing while {held} bytes waited");
-        self.turn(now, outbox).1.counters.stalls += 1;
-        match hears {
-            Hears::Process(key) => return self.close(now, key, &SessionError::Stalled, outbox),
-            Hears::Connection(key, connection) => {
-                self.tell(now, key, &connection, Call::Refuse(Why::Stalled), outbox);
-            }
-            Hears::Probe(_) | Hears::Errand | Hears::Fetch(_) | Hears::Nobody => {}
-        }
-        if let Some(id) = target {
-            self.close_target(id, true);
-        }
     }
 }

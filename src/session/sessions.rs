@@ -9,11 +9,10 @@ use std::time::Instant;
 use super::admission::{self, Admission};
 use super::book::Book;
 use super::counters::Counters;
-use super::ending::send_close;
+use super::ending::{EXIT_INTERNAL, send_close};
 use super::environment::AgentEnvironment;
 use super::error::SessionError;
 use super::events::{self, End};
-use super::fetching::Event;
 use super::figures::Figures;
 use super::means::{Means, Sources};
 use super::names::{SessionKey, TargetId, session_id};
@@ -45,10 +44,6 @@ pub struct Sessions {
     /// Whose queue gets the buffer of the packet that was just handled.
     pub(super) keeping: Option<TargetId>,
 }
-
-/// Exit code of everything that went wrong before or beside the command (upstream's
-/// `internalExitCode`).
-pub const EXIT_INTERNAL: u16 = 254;
 
 impl Sessions {
     /// An empty table.
@@ -364,7 +359,6 @@ impl Sessions {
         }
         let mut session = wish.into_session((now, id), &self.agent, &mut self.shares)?;
         let about = &mut session.about;
-        // Where its variables are not there yet, or what it logs in with, that is done later.
         if session.fetch.is_none()
             && let Err(error) = about.prepare(now, &mut self.means, &mut self.shares)
         {
@@ -387,20 +381,13 @@ impl Sessions {
         Ok(())
     }
 
-    /// Something has happened to what a session fetches.
-    pub(super) fn hear_fetch(
+    pub(super) fn admitted(
         &mut self,
         now: Instant,
         key: SessionKey,
-        (target, event): (Option<TargetId>, Event<'_>),
+        next: Admission,
         outbox: &mut Outbox,
     ) {
-        let (book, mut turn) = self.turn(now, outbox);
-        let admission = admission::hear(book, key, target, event, &mut turn);
-        self.admitted(now, key, admission, outbox);
-    }
-
-    fn admitted(&mut self, now: Instant, key: SessionKey, next: Admission, outbox: &mut Outbox) {
         match next {
             Admission::Waits => {}
             Admission::Opens => self.opened(now, key, None, outbox),

@@ -5,64 +5,54 @@
 
 use super::command::Argv;
 use super::environment::{AgentEnvironment, Environment, Variables};
+use super::plan::Plan;
 use super::protocol::{Dialect, Place, Protocol, Service};
 use super::variable_error::VariableError;
 use crate::base::Secret;
-use crate::packet::ConnectionParams;
+use crate::packet::{ConnectionParams, EnvVars};
 use crate::secrets::{Cause, Mint, Role};
-
-/// Variables by which a connection asks for a cluster's token. A client's of these names count nowhere.
-const CLUSTER_NAMES: [&str; 5] = [
-    "EKS_CLUSTER",
-    "EKS_AWS_REGION",
-    "EKS_ROLE_ARN",
-    "EKS_ROLE_SESSION",
-    "EKS_BINDING_USER_ROLE",
-];
-
-/// A client's variable of this name is passed over.
-pub(super) fn is_name(name: &str) -> bool {
-    CLUSTER_NAMES.contains(&name)
-}
 
 const DATABASE: &str = "aws rds auth token";
 const CLUSTER: &str = "eks token";
 
-/// What a token is made of, if the connection asks for one.
-pub(super) fn mint(
-    own: &mut Variables,
-    rds_user: Option<String>,
+/// The environment of a session whose secrets are there, and how it logs in.
+pub(super) fn finish(
+    mut plan: Plan,
+    params: &ConnectionParams,
+    protocol: &Protocol,
+    client: &EnvVars,
+    (id, agent): (&str, &AgentEnvironment),
+) -> Result<Environment, VariableError> {
+    let rds_user = plan.rds_user.take();
+    let mut environment = Environment::finish(plan, params, protocol, client, id, agent)?;
+    settle(&mut environment, rds_user, params, protocol, agent)?;
+    Ok(environment)
+}
+
+/// Has the connection log in by a token, if it asks for one: `user` is what USER stands for.
+fn settle(
+    environment: &mut Environment,
+    user: Option<String>,
     params: &ConnectionParams,
     protocol: &Protocol,
     agent: &AgentEnvironment,
-) -> Result<Option<Mint>, VariableError> {
-    let agents = || {
-        let text = |name: &str| {
-            agent
-                .get(name)
-                .and_then(|value| std::str::from_utf8(value).ok())
-        };
-        text("AWS_REGION")
-            .or_else(|| text("AWS_DEFAULT_REGION"))
-            .filter(|region| !region.is_empty())
+) -> Result<(), VariableError> {
+    let text = |name: &str| {
+        let value = agent
+            .get(name)
+            .and_then(|value| std::str::from_utf8(value).ok());
+        value.filter(|value| !value.is_empty())
     };
-    if let Some(user) = rds_user {
-        let mint = database(own, &user, params, protocol, agents());
-        own.0.insert("USER".to_owned(), Secret::new(user));
-        // What is missing is missed by those who ask for all three.
-        own.0
-            .entry("PASS".to_owned())
-            .or_insert_with(|| Secret::new(FILLER));
-        return mint
-            .map(Some)
-            .map_err(|cause| token_error(DATABASE, &cause));
-    }
-    if own.get("EKS_CLUSTER").is_some() {
-        return cluster(own, protocol, agents())
-            .map(Some)
-            .map_err(|cause| token_error(CLUSTER, &cause));
-    }
-    Ok(None)
+    let of_agent = text("AWS_REGION").or_else(|| text("AWS_DEFAULT_REGION"));
+    let own = environment.own();
+    let (what, mint) = match &user {
+        Some(user) => (DATABASE, database(own, user, params, protocol, of_agent)),
+        None if own.get("EKS_CLUSTER").is_some() => (CLUSTER, cluster(own, protocol, of_agent)),
+        None => return Ok(()),
+    };
+    let mint = mint.map_err(|cause| token_error(what, &cause))?;
+    environment.log_in_by(mint, user, FILLER);
+    Ok(())
 }
 
 /// Why there is none.

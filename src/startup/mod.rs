@@ -249,13 +249,7 @@ fn assemble(
         },
     };
     log::ship(settings.log_ship);
-    let of_agent = AgentSettings {
-        is_embedded,
-        key_check_interval: settings.key_check_interval,
-        drain_timeout: settings.drain_timeout,
-        reconnect_max: settings.reconnect_max,
-        exit_on_revoked: settings.exit_on_revoked,
-    };
+    let of_agent = agent_settings(&settings, is_embedded);
     let (now, rng) = (Instant::now(), Rng::new(seed()));
     let agent = match endpoints {
         Some(endpoints) => Agent::new(now, of_agent, sessions, endpoints, rng),
@@ -269,6 +263,16 @@ fn assemble(
         beside::serve_health(&mut reactor, address, program)?;
     }
     Ok(reactor)
+}
+
+fn agent_settings(settings: &Settings, is_embedded: bool) -> AgentSettings {
+    AgentSettings {
+        is_embedded,
+        key_check_interval: settings.key_check_interval,
+        drain_timeout: settings.drain_timeout,
+        reconnect_max: settings.reconnect_max,
+        exit_on_revoked: settings.exit_on_revoked,
+    }
 }
 
 fn serve(mut reactor: Reactor, program: Option<&BesideProgram>) -> Result<u8, StartError> {

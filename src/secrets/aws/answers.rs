@@ -1,12 +1,12 @@
 //! What Amazon's services answer: JSON of the metadata addresses and of Secrets Manager, XML of STS.
 
-use super::Credentials;
+use super::identity::Credentials;
 use crate::base::Secret;
 use crate::base::civil::from_rfc3339;
 use crate::base::plain::shortened;
 use crate::http::{Response, is_field_value};
 use crate::limits;
-use crate::secrets::fetch::Found;
+use crate::secrets::asking::Found;
 use crate::secrets::words::{self, Cause};
 use crate::wire::json_text;
 

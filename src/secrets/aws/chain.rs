@@ -4,27 +4,14 @@
 //! and is of no use is not followed by the next one, since then the agent would be somebody else. What needs a
 //! person (SSO, MFA) or another program (`credential_process`) is refused by its name.
 
-use super::Credentials;
+use super::identity::{Credentials, Role};
 use super::ini::Ini;
 use crate::base::Secret;
 use crate::http::BaseUrl;
 use crate::limits;
-use crate::secrets::fetch::{Found, World};
+use crate::secrets::asking::{Found, World};
 use crate::secrets::stores::Settings;
 use crate::secrets::words::Cause;
-
-/// A role that is taken on.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Role {
-    /// Its name.
-    pub arn: String,
-    /// What the session is called there; empty: as the caller likes.
-    pub session: String,
-    /// What the role's owner wants to hear.
-    pub external_id: Option<String>,
-    /// Seconds.
-    pub duration: Option<String>,
-}
 
 /// Where the first credentials come from.
 #[derive(Clone, PartialEq, Eq, Debug)]

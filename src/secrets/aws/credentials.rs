@@ -6,15 +6,16 @@
 use std::time::Instant;
 
 use super::answers;
-use super::chain::{Base, Chain, NOTHING, Profiles, Role};
+use super::chain::{Base, Chain, NOTHING, Profiles};
 use super::endpoints::{self, NO_REGION, Service};
-use super::sigv4::{self, Request, Scope};
-use super::{Credentials, Identity};
+use super::identity::{Credentials, Identity, Role};
+use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, request, session_of, signed};
+use super::region::is_region;
 use crate::base::Secret;
 use crate::http::{BaseUrl, Response, encode_segment, is_field_value};
 use crate::limits;
-use crate::secrets::fetch::{Ask, Found, Origin, Trouble, World};
-use crate::secrets::words::{self, Cause};
+use crate::secrets::asking::{Ask, Found, Trouble, World};
+use crate::secrets::words::Cause;
 
 /// What was asked last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -281,7 +282,7 @@ impl Getting {
                 self.asked = Asked::InstanceKeys;
             }
             Asked::InstanceRegion => {
-                self.region = Some(text.to_owned()).filter(|region| endpoints::is_region(region));
+                self.region = Some(text.to_owned()).filter(|region| is_region(region));
             }
             _ => self.got = Some(answers::json_credentials(text)?),
         }
@@ -414,18 +415,7 @@ impl Getting {
             return Err(self.dead(&Trouble::Silent, &mut Found::default(), world));
         }
         let step = limits::METADATA_ANSWER_MAX.min(left);
-        let mut origin = Origin::of(url, world);
-        origin.is_metadata = true;
-        origin.via = None;
-        let headers: Vec<(&str, &str)> = header.into_iter().collect();
-        let request = request(method, &url.authority, &[&url.prefix, path], &headers, None);
-        Ok(Ask {
-            origin,
-            request,
-            dial_max: step,
-            answer_max: Some(step),
-            is_repeatable: false,
-        })
+        Ok(metadata(url, (method, path), header, step, world))
     }
 
     fn assume_by_token(
@@ -496,154 +486,8 @@ impl Getting {
     }
 }
 
-fn session_of(role: &Role, world: &World<'_>) -> String {
-    match &role.session[..] {
-        "" => ["hoop-lite-", &world.clock.to_string()].concat(),
-        session => session.to_owned(),
-    }
-}
-
-const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
-const VERSION: &str = "2011-06-15";
 const INSTANCE: &str = "EC2's metadata address";
 const CONTAINER: &str = "the container's address for credentials";
-
-/// A form's text; the pairs are sorted by their names.
-fn form(pairs: &[(&str, &str)]) -> String {
-    let mut out = String::with_capacity(
-        pairs
-            .iter()
-            .map(|(name, value)| name.len() + 3 * value.len() + 2)
-            .sum(),
-    );
-    for (name, value) in pairs {
-        if !out.is_empty() {
-            out.push('&');
-        }
-        out.push_str(name);
-        out.push('=');
-        out.push_str(&encode_segment(value));
-    }
-    out
-}
-
-/// A request's head and body.
-pub fn request(
-    method: &str,
-    host: &str,
-    path: &[&str],
-    headers: &[(&str, &str)],
-    body: Option<&Secret>,
-) -> Secret {
-    let size = 512
-        + headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4)
-            .sum::<usize>();
-    let mut out = Vec::with_capacity(size + body.map_or(0, Secret::capacity));
-    let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
-    put(method);
-    put(" ");
-    path.iter().for_each(|part| put(part));
-    put(" HTTP/1.1\r\nHost: ");
-    put(host);
-    put("\r\nUser-Agent: hoop-lite\r\n");
-    for (name, value) in headers {
-        put(name);
-        put(": ");
-        put(value);
-        put("\r\n");
-    }
-    if let Some(body) = body {
-        put("Content-Length: ");
-        put(&body.expose().len().to_string());
-        put("\r\n");
-    }
-    put("\r\n");
-    out.extend_from_slice(body.map_or(b"", Secret::expose));
-    Secret::new(out)
-}
-
-/// A signed `POST` to a service.
-pub fn signed(
-    url: &BaseUrl,
-    service: Service,
-    region: &str,
-    headers: &[(&str, &str)],
-    body: &Secret,
-    by: &Credentials,
-    world: &mut World<'_>,
-) -> Result<Ask, Cause> {
-    let path = [&url.prefix[..], "/"].concat();
-    let scope = Scope {
-        time: world.aws_clock(),
-        region,
-        service: service.name(),
-    };
-    let added = sigv4::sign(
-        &Request {
-            method: "POST",
-            host: &url.authority,
-            path: &path,
-            query: &[],
-            headers,
-            body: body.expose(),
-        },
-        scope,
-        by,
-    );
-    let mut all = headers.to_vec();
-    for (name, value) in &added {
-        all.push((name, value.expose_text().unwrap_or("")));
-    }
-    ask(
-        url,
-        request("POST", &url.authority, &[&path], &all, Some(body)),
-        world,
-    )
-}
-
-/// Amazon's services are believed by `AWS_CA_BUNDLE` alone where that is set.
-fn ask(url: &BaseUrl, request: Secret, world: &mut World<'_>) -> Result<Ask, Cause> {
-    let mut origin = Origin::of(url, world);
-    if let Some(path) = world
-        .stores
-        .settings
-        .get("AWS_CA_BUNDLE")
-        .map(str::to_owned)
-    {
-        let bundle = (world.file)(&path).map_err(|_| Cause::file("AWS_CA_BUNDLE"))?;
-        origin.authorities = Some(bundle);
-    }
-    Ok(Ask {
-        origin,
-        request,
-        dial_max: limits::STORE_DIAL_MAX,
-        answer_max: None,
-        is_repeatable: true,
-    })
-}
-
-/// An answer, whatever it says; what the user reads where there is none.
-pub fn heard_of<'a>(
-    who: &str,
-    answer: Result<&'a Response, &Trouble>,
-    found: &mut Found,
-) -> Result<&'a Response, Cause> {
-    answer.map_err(|trouble| {
-        found.note(&[
-            who,
-            ": ",
-            &trouble.cause(who).to_string(),
-            " ",
-            trouble.note(),
-        ]);
-        match trouble {
-            Trouble::Malformed => words::MALFORMED,
-            trouble => trouble.cause(who),
-        }
-    })
-}
 
 const HOPS: Cause = Cause::fixed(
     "EC2 gives the agent no token: raise the hop limit of its instance's metadata to 2, or give the agent a role in another way",

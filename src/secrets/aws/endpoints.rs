@@ -1,6 +1,7 @@
 //! Where Amazon's services are: by region and partition, or where the operator says.
 
 use super::chain::Profiles;
+use super::region::{is_region, suffix};
 use crate::http::BaseUrl;
 use crate::secrets::stores::Settings;
 use crate::secrets::words::Cause;
@@ -22,30 +23,6 @@ impl Service {
             Self::Sts => "sts",
         }
     }
-}
-
-/// What the names of a region's services end with.
-pub fn suffix(region: &str) -> &'static str {
-    const PARTITIONS: [(&str, &str); 6] = [
-        ("cn-", "amazonaws.com.cn"),
-        ("us-iso-", "c2s.ic.gov"),
-        ("us-isob-", "sc2s.sgov.gov"),
-        ("eu-isoe-", "cloud.adc-e.uk"),
-        ("us-isof-", "csp.hci.ic.gov"),
-        ("eusc-", "amazonaws.eu"),
-    ];
-    let known = PARTITIONS
-        .iter()
-        .find(|(start, _)| region.starts_with(start));
-    known.map_or("amazonaws.com", |(_, suffix)| suffix)
-}
-
-/// It may be part of a host's name.
-pub fn is_region(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// The region that the agent is set to.

@@ -5,7 +5,7 @@
 
 use ring::{digest, hmac};
 
-use super::Credentials;
+use super::identity::Credentials;
 use crate::base::Secret;
 use crate::base::civil::Rfc3339;
 use crate::http::encode_segment as encoded;

@@ -1,14 +1,15 @@
 //! The conversation with AWS: credentials first, then one request a secret, then what tokens need.
 
 use super::answers;
-use super::chain::Role;
-use super::credentials::{Getting, Next, heard_of, signed};
-use super::endpoints::{NO_REGION, Service, is_region};
-use super::{Credentials, Needs};
+use super::credentials::{Getting, Next};
+use super::endpoints::{NO_REGION, Service};
+use super::identity::{Credentials, Needs};
+use super::questions::{heard_of, signed};
+use super::region::is_region;
 use crate::base::Secret;
 use crate::base::civil::from_http_date;
 use crate::http::Response;
-use crate::secrets::fetch::{Found, Step, Trouble, World};
+use crate::secrets::asking::{Ask, Found, Step, Trouble, World};
 use crate::secrets::plan::Want;
 use crate::secrets::value::{Takes, bounded, of_key};
 use crate::secrets::words::{self, Cause};
@@ -95,44 +96,14 @@ impl Aws {
         };
         if let Some(want) = self.wants.get(self.position) {
             self.asked = Asked::Want;
-            let region = region_of(&want.id)
-                .or(getting.region())
-                .ok_or(NO_REGION)?
-                .to_owned();
-            let url = getting.url(Service::SecretsManager, &region, false, world)?;
-            let mut body = String::from("{\"SecretId\":");
-            json::write_string(&mut body, &want.id);
-            body.push('}');
-            let headers = [
-                ("Content-Type", "application/x-amz-json-1.1"),
-                ("X-Amz-Target", "secretsmanager.GetSecretValue"),
-            ];
-            let body = Secret::new(body);
-            let ask = signed(
-                &url,
-                Service::SecretsManager,
-                &region,
-                &headers,
-                &body,
-                credentials,
-                world,
-            )?;
+            let ask = ask_for(want, getting, credentials, world)?;
             return Ok(Some(Step::Ask(ask)));
         }
         match &self.needs {
-            Needs::Role(Some(role))
-                if world
-                    .stores
-                    .fresh_for_token(&role.key(), world.clock)
-                    .is_none() =>
-            {
+            Needs::Role(Some(role)) if !world.stores.has_fresh(&role.key(), world.clock) => {
                 self.asked = Asked::Role;
-                Ok(Some(Step::Ask(getting.assume(
-                    role,
-                    credentials,
-                    false,
-                    world,
-                )?)))
+                let ask = getting.assume(role, credentials, false, world)?;
+                Ok(Some(Step::Ask(ask)))
             }
             Needs::Identity => {
                 self.asked = Asked::Identity;
@@ -310,6 +281,28 @@ impl Aws {
     }
 }
 
+/// The question for a secret.
+fn ask_for(
+    want: &Want,
+    getting: &Getting,
+    credentials: &Credentials,
+    world: &mut World<'_>,
+) -> Result<Ask, Cause> {
+    let region = region_of(&want.id).or(getting.region());
+    let region = region.ok_or(NO_REGION)?.to_owned();
+    let url = getting.url(Service::SecretsManager, &region, false, world)?;
+    let mut body = String::from("{\"SecretId\":");
+    json::write_string(&mut body, &want.id);
+    body.push('}');
+    let headers = [
+        ("Content-Type", "application/x-amz-json-1.1"),
+        ("X-Amz-Target", "secretsmanager.GetSecretValue"),
+    ];
+    let body = Secret::new(body);
+    let service = Service::SecretsManager;
+    signed(&url, service, &region, &headers, &body, credentials, world)
+}
+
 /// Said of keys that are none any more.
 const REFUSED_KEYS: [&str; 2] = ["UnrecognizedClientException", "InvalidClientTokenId"];
 
@@ -317,11 +310,4 @@ const REFUSED_KEYS: [&str; 2] = ["UnrecognizedClientException", "InvalidClientTo
 fn region_of(id: &str) -> Option<&str> {
     let mut parts = id.strip_prefix("arn:")?.split(':');
     parts.nth(2).filter(|region| is_region(region))
-}
-
-impl Role {
-    /// What its credentials are kept under.
-    pub fn key(&self) -> String {
-        [&self.arn[..], " ", &self.session].concat()
-    }
 }

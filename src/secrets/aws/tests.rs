@@ -2,7 +2,8 @@
 
 use super::super::testing::{Agent, Answer, Asked, CLOCK, response, values, wants};
 use super::super::{Fetch, Trouble};
-use super::*;
+use super::identity::{Needs, Role};
+use super::tokens::Mint;
 
 const KEYS: &str = r#"{"Code":"Success","AccessKeyId":"ASIAMACHINE","SecretAccessKey":"k","Token":"tok","Expiration":"2026-11-28T20:04:56Z"}"#;
 const XML: &str = "<R><Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>k</SecretAccessKey><SessionToken>tok</SessionToken>\

@@ -3,12 +3,10 @@
 //! Promises: each is made of credentials that are good at that moment; a database's anew for every login; the host
 //! that is signed is one of the region's own.
 
-use super::chain::Role;
-use super::endpoints::{is_region, suffix};
+use super::identity::{Credentials, Needs, Role};
+use super::region::{is_region, suffix};
 use super::sigv4::{Request, Scope, presign};
 use crate::base::Secret;
-use crate::limits;
-use crate::secrets::stores::Stores;
 use crate::secrets::words::Cause;
 use crate::wire::base64;
 
@@ -91,10 +89,10 @@ impl Mint {
     }
 
     /// What has to be fetched for it.
-    pub fn needs(&self) -> super::Needs {
+    pub fn needs(&self) -> Needs {
         match self {
-            Self::Database { .. } => super::Needs::Credentials,
-            Self::Cluster { role, .. } => super::Needs::Role(role.clone()),
+            Self::Database { .. } => Needs::Credentials,
+            Self::Cluster { role, .. } => Needs::Role(role.clone()),
         }
     }
 }
@@ -120,87 +118,56 @@ fn region_of(host: &str) -> Option<&str> {
     found.filter(|region| is_region(region))
 }
 
-/// Clusters' tokens of the last minutes.
-#[derive(Default)]
-pub struct Tokens(Vec<(Mint, Secret, u64)>);
-
-impl Tokens {
-    /// The token that `mint` stands for at `clock`.
-    pub(in crate::secrets) fn of(
-        &mut self,
-        mint: &Mint,
-        stores: &Stores,
-        clock: u64,
-    ) -> Result<Secret, Cause> {
-        let made = self.0.iter().find(|(known, _, at)| {
-            known == mint && clock.saturating_sub(*at) < limits::CLUSTER_TOKEN_MAX && clock >= *at
-        });
-        if let Some((_, token, _)) = made {
-            return Ok(token.clone());
-        }
-        let (credentials, _) = stores.usable(&mint.role(), clock).ok_or(ENDED)?;
-        let time = clock.saturating_add_signed(stores.skew);
-        Ok(match mint {
-            Mint::Database {
-                user,
-                host,
-                port,
+/// The token that `mint` stands for at `time`, which is Amazon's.
+pub(in crate::secrets) fn make(mint: &Mint, credentials: &Credentials, time: u64) -> Secret {
+    match mint {
+        Mint::Database {
+            user,
+            host,
+            port,
+            region,
+        } => {
+            let place = [&host[..], ":", &port.to_string()].concat();
+            let request = Request {
+                method: "GET",
+                // Signers leave out the port of https, whoever listens there.
+                host: if *port == 443 { host } else { &place },
+                path: "/",
+                query: &[("Action", "connect"), ("DBUser", user)],
+                headers: &[],
+                body: b"",
+            };
+            let service = "rds-db";
+            let scope = Scope {
+                time,
                 region,
-            } => {
-                let scope = Scope {
-                    time,
-                    region,
-                    service: "rds-db",
-                };
-                let place = [&host[..], ":", &port.to_string()].concat();
-                let query = presign(
-                    &Request {
-                        method: "GET",
-                        // Signers leave out the port of https, whoever listens there.
-                        host: if *port == 443 { host } else { &place },
-                        path: "/",
-                        query: &[("Action", "connect"), ("DBUser", user)],
-                        headers: &[],
-                        body: b"",
-                    },
-                    scope,
-                    "900",
-                    credentials,
-                );
-                Secret::new([&place, "?", &query].concat())
-            }
-            Mint::Cluster {
-                cluster, region, ..
-            } => {
-                let scope = Scope {
-                    time,
-                    region,
-                    service: "sts",
-                };
-                let host = ["sts.", region, ".", suffix(region)].concat();
-                let query = presign(
-                    &Request {
-                        method: "GET",
-                        host: &host,
-                        path: "/",
-                        query: &[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")],
-                        headers: &[("x-k8s-aws-id", cluster)],
-                        body: b"",
-                    },
-                    scope,
-                    "60",
-                    credentials,
-                );
-                let url = Secret::new(["https://", &host, "/?", &query].concat());
-                let token = Secret::new(["k8s-aws-v1.", &base64_url(url.expose())].concat());
-                self.0.retain(|(known, ..)| known != mint);
-                if self.0.len() >= limits::ROLE_COUNT_MAX {
-                    self.0.remove(0);
-                }
-                self.0.push((mint.clone(), token.clone(), clock));
-                token
-            }
-        })
+                service,
+            };
+            let query = presign(&request, scope, "900", credentials);
+            Secret::new([&place, "?", &query].concat())
+        }
+        Mint::Cluster {
+            cluster, region, ..
+        } => {
+            let host = ["sts.", region, ".", suffix(region)].concat();
+            let request = Request {
+                method: "GET",
+                host: &host,
+                path: "/",
+                query: &[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")],
+                headers: &[("x-k8s-aws-id", cluster)],
+                body: b"",
+            };
+            let service = "sts";
+            let scope = Scope {
+                time,
+                region,
+                service,
+            };
+            let query = presign(&request, scope, "60", credentials);
+            let url = Secret::new(["https://", &host, "/?", &query].concat());
+            Secret::new(["k8s-aws-v1.", &base64_url(url.expose())].concat())
+        }
     }
 }
 
@@ -221,7 +188,4 @@ const NO_CLUSTER_REGION: Cause = Cause::fixed(
 );
 const BAD_SESSION: Cause = Cause::fixed(
     "the name of the role's session is none that AWS takes: 2 to 64 letters, digits and _+=,.@-",
-);
-const ENDED: Cause = Cause::fixed(
-    "the agent's AWS credentials have ended and could not be renewed: its log says why",
 );

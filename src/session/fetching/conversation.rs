@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Event;
+use super::event::Event;
 use crate::base::{ByteBuf, wipe};
 use crate::http::{Bounds, HeadBounds, HttpError, Response, ResponseReader};
 use crate::limits;

@@ -1,0 +1,182 @@
+//! What a conversation with a store is made of: what it may use, where it asks, what became of that.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::aws::identity::Identity;
+use super::plan::Want;
+use super::stores::{Stores, Via};
+use super::words::Cause;
+use crate::base::plain::shortened;
+use crate::base::{GatewayAddress, Secret, wipe};
+use crate::http::BaseUrl;
+use crate::limits;
+
+/// What a conversation may use beside itself.
+pub struct World<'a> {
+    /// What is kept.
+    pub stores: &'a mut Stores,
+    /// Reads a small regular file.
+    pub file: &'a mut dyn FnMut(&str) -> io::Result<Vec<u8>>,
+    /// The time.
+    pub now: Instant,
+    /// Seconds since 1970, by the system's clock.
+    pub clock: u64,
+}
+
+impl World<'_> {
+    /// The content of a file that `setting` names; what is wrong with it, for the log.
+    pub(super) fn read(&mut self, path: &str) -> Result<Secret, String> {
+        match (self.file)(path) {
+            Ok(content) if content.len() <= limits::STORE_FILE_BYTES_MAX => {
+                Ok(Secret::new(content))
+            }
+            Ok(mut content) => {
+                wipe(&mut content);
+                Err("it is larger than 64 KiB".into())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Amazon's time, as far as it is known.
+    pub(super) fn aws_clock(&self) -> u64 {
+        self.clock.saturating_add_signed(self.stores.skew)
+    }
+}
+
+/// Where a question is asked.
+pub struct Origin {
+    /// TLS.
+    pub is_tls: bool,
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Who alone vouches for it, PEM; whom the agent believes anyway where there is nobody.
+    pub authorities: Option<Vec<u8>>,
+    /// Nobody has to vouch for it.
+    pub is_unverified: bool,
+    /// The tunnel to it.
+    pub via: Option<Via>,
+    /// It is asked by number and in the clear, in this machine.
+    pub is_metadata: bool,
+}
+
+impl Origin {
+    /// Of a URL; the proxy that there is for others is asked for TLS alone.
+    pub(super) fn of(url: &BaseUrl, world: &World<'_>) -> Self {
+        let GatewayAddress { host, port, .. } = &url.address;
+        let via = match url.is_tls {
+            true => world.stores.settings.proxy_for(&url.address),
+            false => None,
+        };
+        Self {
+            is_tls: url.is_tls,
+            host: host.clone(),
+            port: *port,
+            authorities: None,
+            is_unverified: false,
+            via,
+            is_metadata: false,
+        }
+    }
+
+    /// A connection to one serves the other.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is_tls == other.is_tls && self.port == other.port && self.host == other.host
+    }
+}
+
+/// A question.
+pub struct Ask {
+    /// To whom.
+    pub origin: Origin,
+    /// Head and body.
+    pub request: Secret,
+    /// The connection stands within this,
+    pub dial_max: Duration,
+    /// and the whole answer is there within this; what the stage has left where there is none.
+    pub answer_max: Option<Duration>,
+    /// It may be asked twice.
+    pub is_repeatable: bool,
+}
+
+/// What is to be done.
+pub enum Step {
+    /// This is to be asked.
+    Ask(Ask),
+    /// It is over: [`Fetch::finish`].
+    Over,
+}
+
+/// What became of a question that was not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// No connection; the system's words.
+    Unreachable(String),
+    /// TLS failed; a sentence for operators.
+    Tls(String),
+    /// It is not answered in time.
+    Silent,
+    /// The connection ended before a whole answer.
+    Broke,
+    /// The answer is none, or larger than it may be.
+    Malformed,
+    /// The proxy makes no tunnel.
+    Proxy,
+}
+
+impl Trouble {
+    /// What the user reads.
+    pub(super) fn cause(&self, who: &str) -> Cause {
+        Cause::with(
+            who,
+            match self {
+                Self::Unreachable(_) => "can't be reached",
+                Self::Tls(_) => "could not be asked: TLS failed (the agent's log says why)",
+                Self::Silent => "did not answer in time",
+                Self::Broke => "closed the connection in front of its answer",
+                Self::Malformed => "gave an answer that is no HTTP, or too large",
+                Self::Proxy => "can't be reached: the proxy makes no tunnel",
+            },
+        )
+    }
+
+    /// What the log has beside that.
+    pub(super) fn note(&self) -> &str {
+        match self {
+            Self::Unreachable(text) | Self::Tls(text) => text,
+            _ => "",
+        }
+    }
+}
+
+/// What a conversation has come to.
+#[derive(Default)]
+pub struct Found {
+    /// By the numbers of references.
+    pub values: Vec<(usize, Result<Secret, Cause>)>,
+    /// Why there are no credentials for tokens, where those were wanted.
+    pub needs: Option<Cause>,
+    /// For the log: plain, and without anything secret.
+    pub notes: Vec<String>,
+    /// Who the credentials are, for `doctor`.
+    pub identity: Option<Identity>,
+}
+
+impl Found {
+    /// All keys of a want have no value, for this cause.
+    pub(super) fn refuse(&mut self, want: &Want, cause: &Cause) {
+        for (number, _) in &want.keys {
+            self.values.push((*number, Err(cause.clone())));
+        }
+    }
+
+    /// Says something to the log, made plain.
+    pub(super) fn note(&mut self, parts: &[&str]) {
+        let text = parts.concat();
+        self.notes
+            .push(shortened(&text, 3 * limits::STORE_WORDS_BYTES_MAX));
+    }
+}

@@ -1,0 +1,215 @@
+//! How the agent comes into Vault, by its own variables, and the form of its requests.
+
+use crate::base::Secret;
+use crate::http::{BaseUrl, is_field_value};
+use crate::limits;
+use crate::secrets::asking::{Ask, Found, Origin, World};
+use crate::secrets::words::Cause;
+use crate::wire::base64;
+
+/// How the agent logs in.
+pub(super) enum Login {
+    Token(Secret),
+    AppRole { role: Secret, secret: Secret },
+}
+
+/// What the agent's variables say about Vault.
+pub(super) struct Door {
+    pub(super) url: BaseUrl,
+    pub(super) login: Login,
+    namespace: Option<String>,
+    authorities: Option<Vec<u8>>,
+    is_unverified: bool,
+}
+
+impl Login {
+    /// What no session may read.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let both = match self {
+            Self::Token(token) => [token, token],
+            Self::AppRole { role, secret } => [role, secret],
+        };
+        both.into_iter()
+    }
+}
+
+impl Door {
+    pub(super) fn find(found: &mut Found, world: &mut World<'_>) -> Result<Self, Cause> {
+        let login = Self::login(found, world)?;
+        let address = world.stores.settings.get("VAULT_ADDR").unwrap_or("").trim();
+        let url = match BaseUrl::parse(address) {
+            Ok(url) => url,
+            Err(_) if address.is_empty() => return Err(NO_ADDRESS),
+            Err(error) => {
+                found.note(&["VAULT_ADDR: ", &error.to_string()]);
+                return Err(Cause::setting(
+                    "VAULT_ADDR",
+                    "is no URL: the agent's log says why",
+                ));
+            }
+        };
+        let authorities = match setting("VAULT_CACERT", found, world)? {
+            None => None,
+            Some(text) => Some(match is_pem(&text) {
+                true => text.expose().to_vec(),
+                // As Vault's own tools take it.
+                false => file(
+                    "VAULT_CACERT",
+                    text.expose_text().unwrap_or(""),
+                    found,
+                    world,
+                )?
+                .expose()
+                .to_vec(),
+            }),
+        };
+        let namespace = world.stores.settings.get("VAULT_NAMESPACE");
+        let namespace = namespace
+            .map(|it| it.trim().to_owned())
+            .filter(|it| is_field_value(it));
+        Ok(Self {
+            url,
+            login,
+            namespace,
+            authorities,
+            is_unverified: world.stores.settings.is_true("VAULT_SKIP_VERIFY"),
+        })
+    }
+
+    fn login(found: &mut Found, world: &mut World<'_>) -> Result<Login, Cause> {
+        let role = setting("VAULT_APP_ROLE_ID", found, world)?;
+        let secret = setting("VAULT_APP_ROLE_SECRET_ID", found, world)?;
+        match (role, secret) {
+            (Some(role), Some(secret)) => Ok(Login::AppRole { role, secret }),
+            (Some(_), None) => Err(NO_SECRET_ID),
+            (None, Some(_)) => Err(NO_ROLE_ID),
+            (None, None) => match setting("VAULT_TOKEN", found, world)? {
+                Some(token) if token.expose_text().is_some_and(is_field_value) => {
+                    Ok(Login::Token(token))
+                }
+                Some(_) => Err(Cause::setting(
+                    "VAULT_TOKEN",
+                    "is no token: it is one line of text",
+                )),
+                None => Err(NO_TOKEN),
+            },
+        }
+    }
+
+    /// The address without its path.
+    pub(super) fn bare(&self) -> BaseUrl {
+        BaseUrl {
+            prefix: String::new(),
+            ..self.url.clone()
+        }
+    }
+
+    pub(super) fn ask(
+        &self,
+        url: &BaseUrl,
+        (method, path): (&str, &str),
+        token: Option<&Secret>,
+        body: Option<&Secret>,
+        world: &World<'_>,
+    ) -> Ask {
+        let mut origin = Origin::of(url, world);
+        origin.authorities = self.authorities.clone();
+        origin.is_unverified = self.is_unverified;
+        let size =
+            512 + path.len() + token.map_or(0, Secret::capacity) + body.map_or(0, Secret::capacity);
+        let mut request = Vec::with_capacity(size);
+        let mut put = |parts: &[&[u8]]| {
+            parts
+                .iter()
+                .for_each(|part| request.extend_from_slice(part))
+        };
+        put(&[
+            method.as_bytes(),
+            b" ",
+            url.prefix.as_bytes(),
+            path.as_bytes(),
+            b" HTTP/1.1\r\nHost: ",
+        ]);
+        put(&[
+            url.authority.as_bytes(),
+            b"\r\nUser-Agent: hoop-lite\r\nX-Vault-Request: true\r\n",
+        ]);
+        if let Some(namespace) = &self.namespace {
+            put(&[b"X-Vault-Namespace: ", namespace.as_bytes(), b"\r\n"]);
+        }
+        if let Some(token) = token {
+            put(&[b"X-Vault-Token: ", token.expose(), b"\r\n"]);
+        }
+        if let Some(body) = body {
+            let length = body.expose().len().to_string();
+            put(&[
+                b"Content-Type: application/json\r\nContent-Length: ",
+                length.as_bytes(),
+                b"\r\n",
+            ]);
+        }
+        put(&[b"\r\n", body.map_or(b"", Secret::expose)]);
+        Ask {
+            origin,
+            request: Secret::new(request),
+            dial_max: limits::STORE_DIAL_MAX,
+            answer_max: None,
+            is_repeatable: true,
+        }
+    }
+}
+
+fn is_pem(text: &Secret) -> bool {
+    text.expose_text()
+        .is_some_and(|text| text.contains("-----BEGIN"))
+}
+
+/// The trimmed text of a variable, which may be `base64://` or `file://`.
+fn setting(
+    name: &'static str,
+    found: &mut Found,
+    world: &mut World<'_>,
+) -> Result<Option<Secret>, Cause> {
+    let Some(value) = world.stores.settings.secret(name).cloned() else {
+        return Ok(None);
+    };
+    let text = value.expose_text().unwrap_or("").trim();
+    if let Some(path) = text.strip_prefix("file://") {
+        return file(name, path, found, world).map(Some);
+    }
+    let content = match text.strip_prefix("base64://") {
+        None => text.as_bytes().to_vec(),
+        Some(encoded) => base64::decode(encoded.trim().as_bytes())
+            .map_err(|_| Cause::setting(name, "is not base64 behind base64://"))?,
+    };
+    let trimmed = Secret::new(content.trim_ascii());
+    crate::base::wipe(&mut { content });
+    Ok(Some(trimmed).filter(|text| !text.expose().is_empty()))
+}
+
+fn file(
+    name: &'static str,
+    path: &str,
+    found: &mut Found,
+    world: &mut World<'_>,
+) -> Result<Secret, Cause> {
+    match world.read(path) {
+        Ok(content) if !content.expose().trim_ascii().is_empty() => {
+            Ok(Secret::new(content.expose().trim_ascii()))
+        }
+        Ok(_) => Err(Cause::setting(name, "names an empty file")),
+        Err(why) => {
+            found.note(&["the file of ", name, ": ", &why]);
+            Err(Cause::file(name))
+        }
+    }
+}
+
+const NO_TOKEN: Cause = Cause::fixed(
+    "the agent has no way into Vault: set VAULT_TOKEN, or VAULT_APP_ROLE_ID and VAULT_APP_ROLE_SECRET_ID, where it runs",
+);
+const NO_ADDRESS: Cause = Cause::fixed("the agent has no VAULT_ADDR: set it where the agent runs");
+const NO_SECRET_ID: Cause =
+    Cause::fixed("VAULT_APP_ROLE_ID env is set but VAULT_APP_ROLE_SECRET_ID env is empty");
+const NO_ROLE_ID: Cause =
+    Cause::fixed("VAULT_APP_ROLE_SECRET_ID env is set but VAULT_APP_ROLE_ID env is empty");
