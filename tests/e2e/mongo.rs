@@ -198,7 +198,9 @@ fn the_primary_of_a_set_is_found_past_members_that_are_down_or_secondary() {
     let address = format!("127.0.0.1:{}", main.port());
     let second = start(Conduct::new(Role::Secondary(Some(address))), &certificate);
     let gone = start(primary(), &certificate).port();
-    let hosts = format!("127.0.0.1:{gone},localhost:{}", second.port());
+    let (second_port, main_port) = (second.port(), main.port());
+    let hosts =
+        format!("127.0.0.1:{gone},localhost:{second_port},127.0.0.1:{gone},127.0.0.1:{main_port}");
     let mut session = world.open(to(&hosts, "replicaSet=rs0"));
     session.wait_open();
     for id in ["1", "2"] {
@@ -212,6 +214,23 @@ fn the_primary_of_a_set_is_found_past_members_that_are_down_or_secondary() {
         1,
         "the second goes to the primary at once"
     );
+}
+
+#[test]
+fn a_server_in_plain_text_leads_to_no_host_that_the_string_lacks() {
+    let world = World::start();
+    let certificate = certificate();
+    let other = start(primary(), &certificate);
+    let address = format!("127.0.0.1:{}", other.port());
+    let first = start(Conduct::new(Role::Secondary(Some(address))), &certificate);
+    let hosts = format!("127.0.0.1:{}", first.port());
+    let mut session = world.open(to(&hosts, "replicaSet=rs0"));
+    session.wait_open();
+    let mut driver = driver();
+    log_in(&mut session, "1", &mut driver);
+    let (code, text) = driver.error.unwrap();
+    assert!(code == 6 && text.contains("list every member"), "{text}");
+    assert!(other.connections().is_empty());
 }
 
 #[test]

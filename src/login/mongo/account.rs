@@ -46,6 +46,8 @@ pub struct MongoAccount {
     /// In their order; none where there is a service that is not looked up yet.
     pub(super) hosts: Vec<Address>,
     pub(super) service: Option<String>,
+    /// Where all hosts of the service that was looked up are.
+    domain: Option<String>,
     /// `None` where the server wants to know nobody.
     pub(super) credentials: Option<Credentials>,
     database: Vec<u8>,
@@ -221,21 +223,28 @@ impl MongoAccount {
     pub(super) fn learn(&mut self, service: &Service) -> Result<(), UriError> {
         let name = self.service.take().unwrap_or_default();
         let (_, domain) = name.split_once('.').unwrap_or_default();
-        let is_own = |host: &str| {
-            let rest = host
-                .len()
-                .checked_sub(domain.len())
-                .map(|at| host.split_at_checked(at));
-            matches!(rest, Some(Some((front, rest)))
-                if front.ends_with('.') && rest.eq_ignore_ascii_case(domain))
-        };
         let hosts = || service.hosts.iter().take(limits::MONGO_HOSTS_MAX);
-        if !hosts().all(|address| is_own(&address.host)) {
+        if !hosts().all(|address| is_within(&address.host, domain)) {
             return Err(FOREIGN);
         }
+        self.domain = Some(domain.to_owned());
         self.hosts = hosts().cloned().collect();
         self.tls = self.tls.or(Some(true));
         self.read_options(&service.text, true)
+    }
+
+    /// The primary that a server names, if its word is good for that: whoever is dialled can ask for the
+    /// user's login, and without TLS anybody on the way may have written the name.
+    pub(super) fn accept(&self, named: Address) -> Option<Address> {
+        let is_named =
+            |it: &&Address| it.port == named.port && it.host.eq_ignore_ascii_case(&named.host);
+        if let Some(listed) = self.hosts.iter().find(is_named) {
+            return Some(listed.clone());
+        }
+        let is_vouched_for = self.wish().is_some_and(|it| it.verify == Verify::Full);
+        let mut domain = self.domain.iter();
+        let is_taken = is_vouched_for || domain.any(|domain| is_within(&named.host, domain));
+        is_taken.then_some(named)
     }
 
     /// The one host that there is.
@@ -302,6 +311,12 @@ fn is_service(scheme: &str) -> Result<bool, UriError> {
         SERVICE_SCHEME => Ok(true),
         _ => Err(SCHEME),
     }
+}
+
+fn is_within(host: &str, domain: &str) -> bool {
+    let at = host.len().checked_sub(domain.len());
+    let parts = at.and_then(|at| host.split_at_checked(at));
+    parts.is_some_and(|(front, rest)| front.ends_with('.') && rest.eq_ignore_ascii_case(domain))
 }
 
 /// `HOST`, `HOST:PORT`, `[ADDRESS]` or `[ADDRESS]:PORT`.

@@ -193,7 +193,8 @@ impl ExpectHello {
                 return reach.lose(&refusal, exchange);
             }
             if !account.is_direct && !hello::is_writable(answer) {
-                if let Some(primary) = answer.text(b"primary").and_then(named) {
+                let primary = answer.text(b"primary").and_then(named);
+                if let Some(primary) = primary.and_then(|it| account.accept(it)) {
                     reach.search.prefer(primary);
                 }
                 return reach.dial(exchange);

@@ -54,4 +54,4 @@ pub(super) const NO_MESSAGE: &str = "the client's bytes are no MongoDB message";
 pub(super) const CLOSED: &str = "the mongodb server closed the connection during the login: its log says why, or it wants TLS \
      (tls=true) or none";
 pub(super) const NO_PRIMARY: &str = "none of the connection's hosts is the primary of a replica set at the moment: an election may \
-     be under way, connect again";
+     be under way, connect again; unless TLS vouches for its hosts, the string must list every member";

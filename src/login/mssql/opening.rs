@@ -16,6 +16,11 @@ use crate::login::{Cause, Exchange, Refusal, Step, TlsForm, TlsWish};
 const TLS_HANDSHAKE: u8 = 0x16;
 const TLS_ALERT: u8 = 0x15;
 
+const LOGIN_ALONE: &str = "the server answered that it encrypts only the login: set ENCRYPT=optional to allow that, \
+     or turn encryption on at the server";
+const LOGIN_ALONE_ELSEWHERE: &str = "the server that the first one sends its clients on to answered that it encrypts \
+     only the login: turn encryption on there, or set HOST to it";
+
 impl ExpectPrelogin {
     pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let bytes = exchange.from_client.filled();
@@ -216,6 +221,14 @@ impl ExpectAnswer {
         let cover = match word {
             _ if is_strict => Cover::All,
             Some(encryption::ON | encryption::REQUIRED) => Cover::All,
+            // SQL Server never answers so to who asks for all of it; somebody in between would.
+            Some(encryption::OFF) if self.attempt.encryption == Encryption::Full => {
+                let text = match self.attempt.route {
+                    None => LOGIN_ALONE,
+                    Some(_) => LOGIN_ALONE_ELSEWHERE,
+                };
+                return Err(Refusal::new(Cause::Unsupported, text));
+            }
             Some(encryption::OFF) => Cover::Login,
             Some(encryption::NOT_SUPPORTED) if self.attempt.account.is_plain_password_allowed => {
                 Cover::Nothing

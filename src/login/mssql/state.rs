@@ -27,7 +27,7 @@ use crate::login::{Account, Refusal, next};
 pub enum Encryption {
     /// The login alone, unless the server wants more.
     Login,
-    /// All, unless the server wants the login alone.
+    /// All, or nobody logs in. A server without any encryption is the account's affair.
     Full,
     /// TLS before anything else (TDS 8.0).
     Strict,

@@ -12,6 +12,7 @@ use crate::login::{
 };
 
 mod decoders;
+mod trust;
 
 const PASSWORD: &str = "s3cret";
 

@@ -66,6 +66,10 @@ impl Attempt {
                 "the server sends its clients on to another one, which is done only where all is encrypted: leave \
                  ENCRYPT of the connection away, and have the server encrypt all"
             }
+            _ if self.account.trusts_anybody() => {
+                "the server sends its clients on to another one, which is done only where a certificate vouches for \
+                 it: take INSECURE away and set SSLROOTCERT, or set HOST to the server that serves them"
+            }
             _ if self.route.is_some() => {
                 "the server sends its clients on a second time: set HOST to the server that serves them"
             }
@@ -74,6 +78,11 @@ impl Attempt {
                 self.server_name = name;
                 self.route = Some(server);
                 self.is_second = false;
+                // What was said of the first server's way says nothing of this one's.
+                self.account.is_plain_password_allowed = false;
+                if self.encryption == Encryption::Login {
+                    self.encryption = Encryption::Full;
+                }
                 return Next::go(self.dial());
             }
         };

@@ -25,15 +25,10 @@ fn the_primary_is_found_wherever_it_stands() {
             vec![("a", secondary(Some("c:27018"))), ("c", primary())],
             vec!["a", "c"],
         ),
-        // The set has moved on, and the string has not.
-        (
-            vec![("b", secondary(Some("new:27017"))), ("new", primary())],
-            vec!["a", "b", "new"],
-        ),
         // What the set says of its primary is out of date.
         (
-            vec![("a", secondary(Some("gone:27017"))), ("b", primary())],
-            vec!["a", "gone", "b"],
+            vec![("a", secondary(Some("C:27018"))), ("b", primary())],
+            vec!["a", "c", "b"],
         ),
     ] {
         let world = run(SET, &hosts);
@@ -42,6 +37,34 @@ fn the_primary_is_found_wherever_it_stands() {
         let found = world.found.borrow().clone().unwrap();
         assert_eq!(Some(&found.host[..]), want.last().copied());
     }
+}
+
+#[test]
+fn a_primary_that_the_string_lacks_is_dialled_where_tls_vouches_for_who_names_it() {
+    let moved = [
+        ("a", secondary(Some("new:27017"))),
+        ("new", primary()),
+        ("b", primary()),
+    ];
+    for (options, want) in [
+        // In plain text anybody on the way may have said so.
+        ("", ["a", "b"]),
+        ("&tls=true&tlsInsecure=true", ["a", "b"]),
+        ("&tls=true", ["a", "new"]),
+    ] {
+        let world = run(&format!("{SET}{options}"), &moved);
+        assert!(world.is_in(), "{:?}", world.end);
+        assert_eq!(world.dialled, want, "{options}");
+        assert_eq!(world.found.borrow().as_ref().unwrap().host, want[1]);
+    }
+    // The right host at a port that is not listed is another server.
+    let other = [("a", secondary(Some("b:27018"))), ("b", primary())];
+    let mut world = World::new("mongodb://app:s3cret@a,c,b/", &other, speculative());
+    world = world.log_in(usize::MAX);
+    assert_eq!(world.dialled, ["a", "c", "b"]);
+    let alone = run("mongodb://app:s3cret@a/", &moved);
+    assert_eq!(alone.dialled, ["a"]);
+    assert!(alone.refusal().text.contains("list every member"));
 }
 
 #[test]
@@ -183,6 +206,27 @@ fn a_service_leads_to_no_host_outside_of_its_domain() {
                 .contains("outside of its name's own domain"),
             "{host}"
         );
+    }
+}
+
+#[test]
+fn without_tls_a_primary_of_a_service_must_be_of_its_domain() {
+    let own = format!("{SRV}?tls=false");
+    for (named, want) in [
+        ("n7.DB.example", "n7.DB.example"),
+        ("n7.evil.example", "n2.db.example"),
+        ("evildb.example", "n2.db.example"),
+    ] {
+        let first = secondary(Some(&format!("{named}:27017")));
+        let conducts = [
+            ("n1.db.example", first),
+            ("n2.db.example", primary()),
+            (named, primary()),
+        ];
+        let hosts = service(&["n1.db.example", "n2.db.example"], "");
+        let world = look_up(&own, hosts, &conducts);
+        assert!(world.is_in(), "{:?}", world.end);
+        assert_eq!(world.dialled, ["n1.db.example", want]);
     }
 }
 
