@@ -12,6 +12,7 @@ use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Machine, Outcome};
+use crate::base::metadata::MetadataDoor;
 use crate::base::{Rng, Secret};
 use crate::cli::{AgentOptions, RunOptions, misspelt};
 use crate::config::beside::DATABASE_URI;
@@ -217,6 +218,8 @@ fn assemble(
         let found = variables.iter().find(|(name, _)| name == wanted);
         found.map(|(_, value)| value.clone())
     };
+    let of_stores = stores::settings(variables);
+    let keepers = of_stores.keepers();
     let sessions = Sessions::new(
         session_limits(&settings),
         AgentEnvironment::new(variables.iter().cloned(), is_embedded || is_beside)
@@ -224,7 +227,7 @@ fn assemble(
             .with_given(given),
     )
     .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))))
-    .with_stores(Stores::new(stores::settings(variables)));
+    .with_stores(Stores::new(of_stores));
     let options = Options {
         search_path: environment("PATH").unwrap_or_default(),
         catch: match program {
@@ -238,7 +241,10 @@ fn assemble(
         keeping,
         keepalive: keepalive(&settings),
         open_network,
-        open_metadata: settings.open_metadata.clone(),
+        metadata: MetadataDoor {
+            open: settings.open_metadata.clone(),
+            shut: keepers,
+        },
         ships_logs: settings.log_ship,
         machine: Machine {
             started_at: SystemTime::now()
