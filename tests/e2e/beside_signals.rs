@@ -188,8 +188,11 @@ fn a_plain_agent_tells_its_state_at_usr1_and_ignores_usr2() {
     world.agent.wait_text("is up");
     let figures = world.agent.wait_text("queue_bytes 0");
     for wanted in [
-        "sessions_open 1, targets_open 1, processes 1,",
-        "relays_total 0,",
+        // The quotes are those of a line of JSON.
+        r#"sessions{type=\"command-line\"} 1, "#,
+        " targets 1, ",
+        " processes 1, ",
+        " relays_total 0,",
     ] {
         assert!(figures.contains(wanted), "{figures}");
     }
