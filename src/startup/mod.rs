@@ -12,7 +12,6 @@ use std::fs;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Machine, Outcome};
-use crate::base::metadata::MetadataDoor;
 use crate::base::{Rng, Secret};
 use crate::cli::{AgentOptions, RunOptions, misspelt};
 use crate::config::beside::DATABASE_URI;
@@ -219,15 +218,6 @@ fn assemble(
         found.map(|(_, value)| value.clone())
     };
     let of_stores = stores::settings(variables);
-    let keepers = of_stores.keepers();
-    let sessions = Sessions::new(
-        session_limits(&settings),
-        AgentEnvironment::new(variables.iter().cloned(), is_embedded || is_beside)
-            .with_client_env(settings.client_env.clone())
-            .with_given(given),
-    )
-    .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))))
-    .with_stores(Stores::new(of_stores));
     let options = Options {
         search_path: environment("PATH").unwrap_or_default(),
         catch: match program {
@@ -241,10 +231,7 @@ fn assemble(
         keeping,
         keepalive: keepalive(&settings),
         open_network,
-        metadata: MetadataDoor {
-            open: settings.open_metadata.clone(),
-            shut: keepers,
-        },
+        metadata: stores::door(&settings, &of_stores),
         ships_logs: settings.log_ship,
         machine: Machine {
             started_at: SystemTime::now()
@@ -254,6 +241,14 @@ fn assemble(
             ..Machine::default()
         },
     };
+    let sessions = Sessions::new(
+        session_limits(&settings),
+        AgentEnvironment::new(variables.iter().cloned(), is_embedded || is_beside)
+            .with_client_env(settings.client_env.clone())
+            .with_given(given),
+    )
+    .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))))
+    .with_stores(Stores::new(of_stores));
     log::ship(settings.log_ship);
     let of_agent = agent_settings(&settings, is_embedded);
     let (now, rng) = (Instant::now(), Rng::new(seed()));
