@@ -105,14 +105,14 @@ fn a_process_that_cleans_up_when_asked_to_end_may_finish_that() {
 }
 
 #[test]
-fn an_agent_without_a_key_says_what_is_missing_and_ends_with_1() {
+fn an_agent_without_a_key_says_what_is_missing_and_ends_with_2() {
     let agent = loopback_gateway::AgentProcess::start(crate::world::AGENT, &[]);
-    assert_eq!(agent.wait_exit().code(), Some(1));
+    assert_eq!(agent.wait_exit().code(), Some(2));
     agent.wait_text("missing HOOP_KEY environment variable");
 }
 
 #[test]
-fn a_key_that_is_no_key_ends_with_1_and_is_not_shown() {
+fn a_key_that_is_no_key_ends_with_2_and_is_not_shown() {
     for key in [
         "grpcs://demo@host:8443",
         "ftp://demo:xagt-secret@host:1",
@@ -120,7 +120,7 @@ fn a_key_that_is_no_key_ends_with_1_and_is_not_shown() {
     ] {
         let variables = [("HOOP_KEY".to_owned(), key.to_owned())];
         let agent = loopback_gateway::AgentProcess::start(crate::world::AGENT, &variables);
-        assert_eq!(agent.wait_exit().code(), Some(1), "{key}");
+        assert_eq!(agent.wait_exit().code(), Some(2), "{key}");
         agent.wait_text("HOOP_KEY");
         assert!(
             agent

@@ -24,7 +24,6 @@
 //! let Step::Wait(login) = login.step(&mut exchange) else { panic!() };
 //! exchange.from_server.extend(b"\x04\x01\0\x1a\0\0\x01\0\0\0\x0b\0\x06\x01\0\x11\0\x01\xff\x10\0\0\0\0\0\x01");
 //! let Step::Wait(login) = login.step(&mut exchange) else { panic!() };
-//! assert_eq!(packets[0].last(), Some(&2), "no encryption on this side");
 //! let mut login7 = vec![0; 94];
 //! login7[..8].copy_from_slice(b"\x5e\0\0\0\x04\0\0\x74");
 //! exchange.from_client.extend(&[b"\x10\x01\0\x66\0\0\x01\0", &login7[..]].concat());
@@ -34,6 +33,7 @@
 //! exchange.from_server.extend(b"\x04\x01\0\x1f\0\0\x01\0\xad\x08\0\x01\x74\0\0\x04\0\0\0\xfd\0\0\0\0\0\0\0\0\0\0\0\0");
 //! let Step::Passed(relay) = login.step(&mut exchange) else { panic!() };
 //! assert!(sent.windows(6).any(|text| text == b"a\0p\0p\0") && !relay.said_goodbye());
+//! assert_eq!(packets[0].last(), Some(&2), "no encryption on this side");
 //! ```
 
 mod envelope;
