@@ -10,7 +10,6 @@
 
 use std::ffi::OsString;
 use std::io::{self};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -25,6 +24,7 @@ use super::second_socket::SecondSocket;
 use super::serving::Serving;
 use super::{log, machine, tokens};
 use crate::agent::{Action, Agent, Health, Machine, Outcome};
+use crate::base::metadata::MetadataDoor;
 use crate::os::foreground::Foreground;
 use crate::os::guardians;
 use crate::os::notify::Notify;
@@ -63,8 +63,8 @@ pub struct Options {
     pub keepalive: Keepalive,
     /// What to do when the gateway's name turns out to lie on the open network.
     pub open_network: OpenNetwork,
-    /// Addresses of cloud metadata that sessions may reach all the same.
-    pub open_metadata: Vec<IpAddr>,
+    /// Which addresses of cloud metadata sessions may reach.
+    pub metadata: MetadataDoor,
     /// Ship our log lines to the gateway's view, where it has one.
     pub ships_logs: bool,
     /// What monitoring is told of us, as far as it is known before.
@@ -100,7 +100,7 @@ impl Reactor {
             ground,
             link: LinkSocket::new(),
             second: SecondSocket::new(),
-            serving: Serving::new(processes, options.keepalive, options.open_metadata),
+            serving: Serving::new(processes, options.keepalive, options.metadata),
             signals,
             health: None,
             companion: Companion::default(),

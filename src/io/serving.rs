@@ -1,7 +1,6 @@
 //! The targets' side of a turn: dial, spawn, read, write, reap.
 
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
@@ -11,7 +10,7 @@ use super::dial::{self, Dial, DialProgress, Keepalive};
 use super::ground::Ground;
 use super::machine;
 use super::targets::{Descriptors, Entry, Port, Targets};
-use crate::base::metadata::is_metadata;
+use crate::base::metadata::MetadataDoor;
 use crate::base::{Fields, Key, Service};
 use crate::limits;
 use crate::os::child::Pid;
@@ -33,23 +32,18 @@ pub(super) struct Serving {
     targets: Targets,
     processes: Processes,
     keepalive: Keepalive,
-    /// Addresses of metadata that sessions may reach all the same.
-    open_metadata: Vec<IpAddr>,
+    metadata: MetadataDoor,
     discard: Box<[u8]>,
 }
 
 impl Serving {
     /// No target yet.
-    pub(super) fn new(
-        processes: Processes,
-        keepalive: Keepalive,
-        open_metadata: Vec<IpAddr>,
-    ) -> Self {
+    pub(super) fn new(processes: Processes, keepalive: Keepalive, metadata: MetadataDoor) -> Self {
         Self {
             targets: Targets::default(),
             processes,
             keepalive,
-            open_metadata,
+            metadata,
             discard: vec![0; DISCARD_BYTES].into_boxed_slice(),
         }
     }
@@ -164,8 +158,8 @@ impl Serving {
         );
         match addresses {
             Ok(mut addresses) => {
-                let open = &self.open_metadata;
-                addresses.retain(|at| is_open || !is_metadata(at.ip()) || open.contains(&at.ip()));
+                let metadata = &self.metadata;
+                addresses.retain(|at| is_open || !metadata.is_shut(at.ip()));
                 if addresses.is_empty() {
                     return failed(now, ground, target, dial::SHUT);
                 }

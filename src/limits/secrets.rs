@@ -60,6 +60,9 @@ pub const CREDENTIALS_RENEWED_BEFORE: u64 = 15 * 60;
 /// Renewals that fail are this far apart.
 pub const CREDENTIALS_RETRY: Duration = Duration::from_secs(60);
 
+/// A token of Vault's that was refused is replaced no sooner than this after the last time.
+pub const VAULT_RELOGIN_MIN: Duration = Duration::from_secs(30);
+
 /// Roles whose credentials are kept: an agent serves some clusters.
 pub const ROLE_COUNT_MAX: usize = 8;
 

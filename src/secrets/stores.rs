@@ -1,11 +1,13 @@
 //! What is kept between two sessions: the agent's settings for stores, AWS credentials, Vault's token. No secret.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::aws::identity::Credentials;
 use super::aws::tokens::{Mint, make};
 use super::words::Cause;
 use crate::base::{GatewayAddress, Secret};
+use crate::http::BaseUrl;
 use crate::limits;
 
 /// A proxy on the way to an address.
@@ -83,6 +85,22 @@ impl Settings {
             .is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
+    /// Addresses from which the agent itself gets its credentials, where they are said by number.
+    pub fn keepers(&self) -> Vec<IpAddr> {
+        let names = [
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ];
+        let host = |name: &&str| {
+            let url = self.get(name)?.split('?').next()?;
+            let host = BaseUrl::parse(url).ok()?.address.host;
+            let address: IpAddr = host.parse().ok()?;
+            // What else listens on this machine has to stay in reach.
+            Some(address.to_canonical()).filter(|address| !address.is_loopback())
+        };
+        names.iter().filter_map(host).collect()
+    }
+
     /// The first of these that is set.
     pub(super) fn first<'a>(&'a self, names: &[&str]) -> Option<&'a str> {
         names.iter().find_map(|name| self.get(name))
@@ -129,6 +147,7 @@ pub(super) struct Kept {
     pub(super) role: String,
     pub(super) credentials: Credentials,
     fetched_at: u64,
+    used_at: u64,
 }
 
 impl Kept {
@@ -150,6 +169,8 @@ pub struct Stores {
     credentials: Vec<Kept>,
     /// Vault's token of an AppRole, and until when it is used.
     pub(super) vault: Option<(Secret, Instant)>,
+    /// It was refused, and another one was asked for then.
+    pub(super) vault_refused: Option<Instant>,
     /// A metadata address did not answer, and is not asked until then.
     pub(super) metadata_dead: Option<Instant>,
     /// What is added to our clock for Amazon's.
@@ -204,13 +225,20 @@ impl Stores {
     /// Keeps credentials; of roles only so many, the oldest go.
     pub(super) fn keep(&mut self, role: &str, credentials: Credentials, clock: u64) {
         self.credentials.retain(|kept| kept.role != role);
-        if self.credentials.len() > limits::ROLE_COUNT_MAX {
-            self.credentials.remove(0);
+        let roles = || self.credentials.iter().enumerate();
+        let roles = roles().filter(|(_, kept)| !kept.role.is_empty());
+        // The agent's own are behind all of them.
+        if !role.is_empty()
+            && roles.clone().count() >= limits::ROLE_COUNT_MAX
+            && let Some((oldest, _)) = roles.min_by_key(|(_, kept)| kept.used_at)
+        {
+            self.credentials.remove(oldest);
         }
         self.credentials.push(Kept {
             role: role.to_owned(),
             credentials,
             fetched_at: clock,
+            used_at: clock,
         });
     }
 
@@ -227,8 +255,14 @@ impl Stores {
         if let Some((_, token, _)) = made {
             return Ok(token.clone());
         }
-        let (credentials, _) = self.usable(&mint.role(), clock).ok_or(ENDED)?;
+        let role = mint.role();
+        let (credentials, _) = self.usable(&role, clock).ok_or(ENDED)?;
         let token = make(mint, credentials, clock.saturating_add_signed(self.skew));
+        for kept in &mut self.credentials {
+            if kept.role == role {
+                kept.used_at = clock;
+            }
+        }
         if let Mint::Cluster { .. } = mint {
             self.tokens.retain(|(known, ..)| known != mint);
             if self.tokens.len() >= limits::ROLE_COUNT_MAX {
@@ -285,6 +319,24 @@ mod tests {
     }
 
     #[test]
+    fn keepers_of_credentials_are_known_by_number_but_not_this_machine() {
+        let of = |name: &str, url: &str| {
+            let variables = [(name.to_owned(), url.as_bytes().to_vec())];
+            Settings::new(variables.into_iter()).keepers()
+        };
+        let (ec2, full) = (
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        );
+        let wanted: Vec<IpAddr> = vec!["10.1.2.3".parse().unwrap()];
+        assert_eq!(of(ec2, "http://10.1.2.3:8080"), wanted);
+        assert_eq!(of(full, "https://10.1.2.3/x?y=z"), wanted);
+        for url in ["http://127.0.0.1:1", "http://[::1]/", "http://keeper/", "x"] {
+            assert!(of(full, url).is_empty(), "{url}");
+        }
+    }
+
+    #[test]
     fn credentials_are_kept_for_as_long_as_they_are_good_and_roles_have_a_bound() {
         let mut stores = Stores::default();
         let until = |until: u64| Credentials {
@@ -300,10 +352,23 @@ mod tests {
         // A role of 15 minutes is renewed after ten.
         stores.keep("r", until(1900), 1000);
         assert_eq!(stores.usable("r", 1000).map(|it| it.1), Some(1600));
+        let mint = |arn: &str| {
+            let role = super::super::Role {
+                arn: arn.into(),
+                ..Default::default()
+            };
+            Mint::cluster("c", "us-west-2", Some(role)).unwrap()
+        };
+        let (own, used) = (until(90_000), mint("used"));
+        stores.keep("", own, 1000);
+        stores.keep(&used.role(), until(90_000), 1000);
         for number in 0..20 {
-            stores.keep(&number.to_string(), until(9000), 1000);
+            stores.token(&used, 1001 + 600 * number).unwrap();
+            stores.keep(&number.to_string(), until(90_000), 1000 + 600 * number);
         }
         assert_eq!(stores.credentials.len(), limits::ROLE_COUNT_MAX + 1);
+        // Neither the agent's own nor what is in use has made room.
+        assert!(stores.usable("", 8999).is_some() && stores.usable(&used.role(), 8999).is_some());
         stores.forget();
         assert!(stores.credentials.is_empty());
     }

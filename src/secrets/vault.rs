@@ -167,8 +167,12 @@ impl Vault {
                     }
                     return;
                 }
-                if response.status == 403 && self.is_kept {
-                    // It was revoked, or its lease is over by another clock.
+                let refused = world.stores.vault_refused;
+                let is_late = refused.is_none_or(|at| world.now >= at + limits::VAULT_RELOGIN_MIN);
+                if response.status == 403 && self.is_kept && is_late {
+                    // It was revoked, or its lease is over by another clock. Where it is only not permitted, a login
+                    // for each session would use up the pair.
+                    world.stores.vault_refused = Some(world.now);
                     world.stores.vault = None;
                     self.token = None;
                     return;

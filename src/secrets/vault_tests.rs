@@ -131,6 +131,35 @@ fn an_approle_logs_in_once_and_again_when_its_token_is_refused() {
 }
 
 #[test]
+fn a_secret_that_is_not_permitted_costs_no_login_each() {
+    let files = [("/run/secret-id", "s")];
+    let mut agent = Agent::new(&BY_ROLE, &files);
+    let mut logins = 0;
+    for number in 0..20 {
+        let (_, found) = agent.converse(
+            fetch(&["_vaultkv2:secret/data/db:password"]),
+            &mut |asked| {
+                if asked.text.starts_with("POST") {
+                    logins += 1;
+                    let body = r#"{"auth":{"client_token":"t-1","lease_duration":6000}}"#;
+                    return Ok((200, body.into()));
+                }
+                Ok((403, r#"{"errors":["permission denied"]}"#.into()))
+            },
+        );
+        assert!(
+            values(&found)[0]
+                .clone()
+                .unwrap_err()
+                .contains("permission denied"),
+            "{number}"
+        );
+        agent.pass(1);
+    }
+    assert_eq!(logins, 2);
+}
+
+#[test]
 fn what_the_agents_variables_lack_is_named() {
     let cause = |variables: &[(&str, &str)], files: &[(&str, &str)]| {
         let mut agent = Agent::new(variables, files);

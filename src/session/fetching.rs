@@ -17,8 +17,10 @@ use self::conversation::Conversation;
 pub(super) use self::event::Event;
 use super::about::About;
 use super::error::SessionError;
+use super::means::Means;
 use super::names::{SessionKey, TargetId};
 use super::plan::Plan;
+use super::shares::{Table, UserKey};
 use super::tokens;
 use super::turn::Turn;
 use super::variable_error::VariableError;
@@ -86,6 +88,11 @@ impl Fetching {
         }
     }
 
+    /// It is one of those that fetch.
+    pub(super) fn has_place(&self) -> bool {
+        matches!(self.stage, Stage::Secrets | Stage::Credentials)
+    }
+
     /// The connection to a store that this target is.
     pub(super) fn conversation(&mut self, target: TargetId) -> Option<&mut Conversation> {
         self.conversations.iter_mut().find(|it| it.is_on(target))
@@ -101,7 +108,7 @@ impl Fetching {
         self.deadline = turn.now + turn.means.stores.settings.fetch_max();
         let outcome = self.begin(key, about, turn);
         if self.stage == Stage::Waiting {
-            turn.means.fetches_waiting.push_back(key);
+            turn.means.fetches_waiting.push_back((key, about.user));
         }
         self.arm(key, about, turn);
         outcome
@@ -121,7 +128,7 @@ impl Fetching {
         }
         let outcome = match self.stage {
             Stage::Waiting if turn.now >= self.deadline => {
-                turn.means.fetches_waiting.retain(|waiting| *waiting != key);
+                self.leave_queue(key, about.user, turn);
                 Outcome::Failed(VariableError::References(vec![BUSY.to_owned()]).into())
             }
             Stage::Waiting => self.begin(key, about, turn),
@@ -148,10 +155,12 @@ impl Fetching {
 
     /// Takes a place and asks the stores; without a place it goes on waiting.
     fn begin(&mut self, key: SessionKey, about: &mut About, turn: &mut Turn<'_>) -> Outcome {
-        if turn.means.fetch_count >= limits::FETCH_COUNT_MAX {
-            return Outcome::Waits;
+        let granted = &mut turn.means.fetches_granted;
+        match granted.iter().position(|(known, _)| *known == key) {
+            Some(at) => drop(granted.swap_remove(at)),
+            None if turn.shares.take(about.user, Table::Fetches, 1).is_ok() => {}
+            None => return Outcome::Waits,
         }
-        turn.means.fetch_count += 1;
         self.stage = Stage::Secrets;
         let wants = self
             .pending
@@ -206,7 +215,7 @@ impl Fetching {
             if let Some((pending, _)) = self.pending.take()
                 && let Err(error) = self.finish_environment(pending, about, turn)
             {
-                return self.over(Outcome::Failed(error), turn);
+                return self.over(Outcome::Failed(error), about.user, turn);
             }
             self.stage = Stage::Credentials;
             if let Some(mint) = about.environment.mint().cloned()
@@ -227,21 +236,24 @@ impl Fetching {
             _ => Outcome::Done,
         };
         self.is_open = true;
-        self.over(outcome, turn)
+        self.over(outcome, about.user, turn)
     }
 
     /// Credentials behind a token are renewed in time.
-    fn renew(&mut self, key: SessionKey, about: &About, turn: &mut Turn<'_>) -> Outcome {
-        let has_place = turn.means.fetch_count < limits::FETCH_COUNT_MAX;
-        if let Some(mint) = about.environment.mint().filter(|_| has_place)
-            && turn.means.renewed_in(mint).is_none()
+    fn renew(&mut self, key: SessionKey, about: &mut About, turn: &mut Turn<'_>) -> Outcome {
+        let Some(mint) = about.environment.mint() else {
+            return Outcome::Waits;
+        };
+        if turn.means.renewed_in(mint).is_some()
+            || turn.shares.take(about.user, Table::Fetches, 1).is_err()
         {
-            turn.means.fetch_count += 1;
-            self.stage = Stage::Credentials;
-            self.deadline = turn.now + limits::FETCH_MAX;
-            self.converse(key, about, Fetch::aws(Vec::new(), mint.needs()), turn);
+            return Outcome::Waits;
         }
-        Outcome::Waits
+        let needs = mint.needs();
+        self.stage = Stage::Credentials;
+        self.deadline = turn.now + limits::FETCH_MAX;
+        self.converse(key, about, Fetch::aws(Vec::new(), needs), turn);
+        self.go_on(key, about, turn)
     }
 
     fn finish_environment(
@@ -262,15 +274,23 @@ impl Fetching {
     }
 
     /// Nothing is under way any more, and another session may have the place.
-    fn over(&mut self, outcome: Outcome, turn: &mut Turn<'_>) -> Outcome {
-        if matches!(self.stage, Stage::Secrets | Stage::Credentials) {
-            turn.means.fetch_count -= 1;
-            if let Some(next) = turn.means.fetches_waiting.pop_front() {
-                turn.targets.arm_fetch(turn.now, next);
-            }
+    fn over(&mut self, outcome: Outcome, user: UserKey, turn: &mut Turn<'_>) -> Outcome {
+        if self.has_place() {
+            give_place(user, turn);
         }
         self.stage = Stage::Idle;
         outcome
+    }
+
+    /// It waits no more, and takes no place that it was given.
+    fn leave_queue(&mut self, key: SessionKey, user: UserKey, turn: &mut Turn<'_>) {
+        let waiting = &mut turn.means.fetches_waiting;
+        waiting.retain(|(known, _)| *known != key);
+        let granted = &mut turn.means.fetches_granted;
+        if let Some(at) = granted.iter().position(|(known, _)| *known == key) {
+            granted.swap_remove(at);
+            give_place(user, turn);
+        }
     }
 
     /// The next time at which something is to be done.
@@ -299,13 +319,30 @@ impl Fetching {
     }
 
     /// Its session is over.
-    pub(super) fn end(mut self, key: SessionKey, turn: &mut Turn<'_>) {
+    pub(super) fn end(mut self, (key, user): (SessionKey, UserKey), turn: &mut Turn<'_>) {
         for conversation in self.conversations.drain(..) {
             drop(conversation.finish(turn));
         }
-        turn.means.fetches_waiting.retain(|waiting| *waiting != key);
-        self.over(Outcome::Waits, turn);
+        self.leave_queue(key, user, turn);
+        self.over(Outcome::Waits, user, turn);
         turn.targets.disarm_connection(self.timer.take());
+    }
+}
+
+/// A place is free: the first that waits and whose user may have one more gets it.
+fn give_place(user: UserKey, turn: &mut Turn<'_>) {
+    turn.shares.give(user, Table::Fetches, 1);
+    let Means {
+        fetches_waiting,
+        fetches_granted,
+        ..
+    } = &mut *turn.means;
+    let first = fetches_waiting
+        .iter()
+        .position(|(_, user)| turn.shares.take(*user, Table::Fetches, 1).is_ok());
+    if let Some(next) = first.and_then(|at| fetches_waiting.remove(at)) {
+        fetches_granted.push(next);
+        turn.targets.arm_fetch(turn.now, next.0);
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::names::SessionKey;
 use super::output::Where;
+use super::shares::{Shares, Table, UserKey};
 use super::wire::Scratch;
 use crate::base::plain::{beginning, plain};
 use crate::base::{Address, ByteBuf, Roots, Secret, Trust, Verify};
@@ -123,9 +124,10 @@ pub struct Means {
     pub(super) web_kept: Rc<Cell<usize>>,
     /// What is kept of secret stores between two sessions.
     pub(super) stores: Stores,
-    /// Sessions that fetch their secrets, and those that wait for a place among them.
-    pub(super) fetch_count: usize,
-    pub(super) fetches_waiting: VecDeque<SessionKey>,
+    /// Sessions that wait for a place among those that fetch their secrets, and whose they are.
+    pub(super) fetches_waiting: VecDeque<(SessionKey, UserKey)>,
+    /// Those of them that were given one.
+    pub(super) fetches_granted: Vec<(SessionKey, UserKey)>,
     /// What is on at the gateway.
     pub(super) features: Features,
     /// The pod's service account, and when it was last asked for.
@@ -150,8 +152,8 @@ impl Means {
             web_held: Rc::default(),
             web_kept: Rc::default(),
             stores: Stores::default(),
-            fetch_count: 0,
             fetches_waiting: VecDeque::new(),
+            fetches_granted: Vec::new(),
             features: Features::default(),
             account: None,
             configurations: Configurations::new(),
@@ -201,9 +203,11 @@ impl Means {
     }
 
     /// No session fetches anything any more.
-    pub(super) fn forget_fetches(&mut self) {
-        self.fetch_count = 0;
+    pub(super) fn forget_fetches(&mut self, shares: &mut Shares) {
         self.fetches_waiting.clear();
+        for (_, user) in self.fetches_granted.drain(..) {
+            shares.give(user, Table::Fetches, 1);
+        }
     }
 
     /// The token of Amazon's that `mint` stands for, now.
@@ -221,12 +225,12 @@ impl Means {
     }
 
     /// How TLS is made with a secret store.
-    pub(super) fn store_client(&mut self, origin: &mut Origin) -> Result<Client, String> {
+    pub(super) fn store_client(&mut self, origin: &Origin) -> Result<Client, String> {
         let verify = match origin.is_unverified {
             true => Verify::Nobody,
             false => Verify::Full,
         };
-        let only = origin.authorities.take();
+        let only = origin.authorities.clone();
         let tickets = RefCell::default();
         let form = (Alpn::Http1, Versions::Any);
         self.client_for((verify, only), form, (&tickets, None), &origin.host)

@@ -9,7 +9,7 @@ use super::fetching::Fetching;
 use super::names::{SessionKey, TargetId};
 use super::process::Process;
 use super::protocol::Service;
-use super::shares::Shares;
+use super::shares::{Shares, Table};
 use super::targets::Targets;
 use super::turn::Turn;
 use crate::limits;
@@ -73,7 +73,7 @@ impl Session {
     /// reach their target.
     pub(super) fn end(self, key: SessionKey, end: &End<'_>, turn: &mut Turn<'_>) {
         if let Some(fetch) = self.fetch {
-            fetch.end(key, turn);
+            fetch.end((key, self.about.user), turn);
         }
         match self.contents {
             Contents::Fetching => {}
@@ -97,6 +97,9 @@ impl Session {
         events::ended(&self.about, end, targets.tallies.take(key, now));
         if let Contents::Connections(connections) = self.contents {
             connections.forget(&self.about, targets, shares);
+        }
+        if self.fetch.is_some_and(|fetch| fetch.has_place()) {
+            shares.give(self.about.user, Table::Fetches, 1);
         }
         self.about.give_back(shares);
     }

@@ -495,6 +495,6 @@ impl Sessions {
         for (key, session) in self.book.clear() {
             session.forget((key, now), &end, &mut self.targets, &mut self.shares);
         }
-        self.means.forget_fetches();
+        self.means.forget_fetches(&mut self.shares);
     }
 }

@@ -27,11 +27,13 @@ pub(super) enum Table {
     Bytes,
     /// Errands under way.
     Errands,
+    /// Sessions that fetch their secrets.
+    Fetches,
     /// Connections that found no room among the relays, and may say what they want.
     Waiting,
 }
 
-const TABLES: usize = 7;
+const TABLES: usize = 8;
 
 /// Names a user for as long as something is his.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -84,6 +86,7 @@ impl fmt::Display for Full {
             Table::Files => "secret files",
             Table::Bytes => "memory for parameters",
             Table::Errands => "cancel requests",
+            Table::Fetches => "places for fetching secrets",
             Table::Waiting => "connections without room",
         };
         f.write_str("the agent's ")?;
@@ -116,6 +119,7 @@ impl Shares {
                 limits::SECRET_FILE_COUNT_MAX,
                 limits::SESSIONS_BYTES_MAX,
                 limits::ERRAND_COUNT_MAX,
+                limits::FETCH_COUNT_MAX,
                 limits::WAITING_COUNT_MAX,
             ],
             taken: [0; TABLES],
@@ -192,6 +196,7 @@ mod tests {
         Table::Files,
         Table::Bytes,
         Table::Errands,
+        Table::Fetches,
         Table::Waiting,
     ];
 

@@ -217,14 +217,7 @@ fn assemble(
         let found = variables.iter().find(|(name, _)| name == wanted);
         found.map(|(_, value)| value.clone())
     };
-    let sessions = Sessions::new(
-        session_limits(&settings),
-        AgentEnvironment::new(variables.iter().cloned(), is_embedded || is_beside)
-            .with_client_env(settings.client_env.clone())
-            .with_given(given),
-    )
-    .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))))
-    .with_stores(Stores::new(stores::settings(variables)));
+    let of_stores = stores::settings(variables);
     let options = Options {
         search_path: environment("PATH").unwrap_or_default(),
         catch: match program {
@@ -238,7 +231,7 @@ fn assemble(
         keeping,
         keepalive: keepalive(&settings),
         open_network,
-        open_metadata: settings.open_metadata.clone(),
+        metadata: stores::door(&settings, &of_stores),
         ships_logs: settings.log_ship,
         machine: Machine {
             started_at: SystemTime::now()
@@ -248,6 +241,14 @@ fn assemble(
             ..Machine::default()
         },
     };
+    let sessions = Sessions::new(
+        session_limits(&settings),
+        AgentEnvironment::new(variables.iter().cloned(), is_embedded || is_beside)
+            .with_client_env(settings.client_env.clone())
+            .with_given(given),
+    )
+    .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))))
+    .with_stores(Stores::new(of_stores));
     log::ship(settings.log_ship);
     let of_agent = agent_settings(&settings, is_embedded);
     let (now, rng) = (Instant::now(), Rng::new(seed()));

@@ -2,9 +2,18 @@
 
 use super::variables::StartVariables;
 use crate::base::Secret;
-use crate::config::{Surroundings, proxy};
+use crate::base::metadata::MetadataDoor;
+use crate::config::{self, Surroundings, proxy};
 use crate::link::proxy::request;
 use crate::secrets::{Settings, Via};
+
+/// Which addresses of metadata sessions may reach.
+pub fn door(settings: &config::Settings, of_stores: &Settings) -> MetadataDoor {
+    MetadataDoor {
+        open: settings.open_metadata.clone(),
+        shut: of_stores.keepers(),
+    }
+}
 
 /// Out of the variables of the process at its start.
 pub fn settings(variables: &StartVariables) -> Settings {

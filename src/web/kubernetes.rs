@@ -69,6 +69,11 @@ impl Cluster {
         // Amazon's clusters take tokens that the agent makes: each request brings the one of its time, too.
         let is_amazons = wanted.get("EKS_CLUSTER").is_some();
         let is_own_cluster = is_own_cluster && !is_amazons;
+        if is_amazons && !site.url.is_tls && !site.url.address.is_loopback() {
+            return Err(SiteError::new(
+                "a token of EKS goes over TLS alone: KUBERNETES_CLUSTER_URL has to begin with https://",
+            ));
+        }
         match wanted.get("KUBERNETES_BEARER_TOKEN") {
             _ if is_amazons => site.bring_pods_token(),
             Some(token) => site.inject("Authorization", bearer(token)?)?,
@@ -143,6 +148,23 @@ mod tests {
     fn token(cluster: &Cluster) -> &str {
         let token = cluster.site.value("authorization").unwrap_or_default();
         std::str::from_utf8(token).unwrap()
+    }
+
+    #[test]
+    fn a_token_of_amazons_goes_over_tls_or_stays_in_the_machine() {
+        let eks = ("EKS_CLUSTER", "prod");
+        let at = |url: &str| cluster(&[eks, ("KUBERNETES_CLUSTER_URL", url)]);
+        for url in ["https://x.eks.amazonaws.com", "http://127.0.0.1:8001"] {
+            let cluster = at(url).unwrap();
+            assert!(
+                cluster.site.brings_pods_token() && !cluster.has_pods_authority,
+                "{url}"
+            );
+        }
+        for url in ["http://x.eks.amazonaws.com", "http://10.0.0.1"] {
+            assert!(at(url).err().unwrap().contains("https://"), "{url}");
+        }
+        assert!(!cluster(&[eks]).unwrap().has_pods_authority);
     }
 
     #[test]

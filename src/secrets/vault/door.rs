@@ -154,7 +154,8 @@ impl Door {
             request: Secret::new(request),
             dial_max: limits::STORE_DIAL_MAX,
             answer_max: None,
-            is_repeatable: true,
+            // A login may count, also where its answer is lost.
+            is_repeatable: token.is_some(),
         }
     }
 }

@@ -214,15 +214,14 @@ impl Conversation {
     }
 
     fn started(&mut self, owner: (SessionKey, UserKey), turn: &mut Turn<'_>) {
-        let Some(ask) = &mut self.ask else {
+        let Some(ask) = &self.ask else {
             return;
         };
         self.due = ask.answer_max.map(|most| turn.now + most);
-        let via = ask.origin.via.take();
-        match via {
-            Some(via) => {
+        match ask.origin.via.as_ref().map(|via| via.request.clone()) {
+            Some(request) => {
                 self.state = State::Tunnelling(ByteBuf::new());
-                self.put(via.request.expose(), turn);
+                self.put(request.expose(), turn);
             }
             None => self.connected(owner, turn),
         }
@@ -230,14 +229,14 @@ impl Conversation {
 
     /// The store itself hears us.
     fn connected(&mut self, owner: (SessionKey, UserKey), turn: &mut Turn<'_>) {
-        let Some(ask) = &mut self.ask else {
+        let Some(ask) = &self.ask else {
             return;
         };
         if !ask.origin.is_tls {
             return self.write(turn);
         }
         self.state = State::Securing;
-        let started = turn.means.store_client(&mut ask.origin).and_then(|client| {
+        let started = turn.means.store_client(&ask.origin).and_then(|client| {
             let started = self.wire.start(client, &mut turn.means.scratch);
             started.map_err(|error| error.explain(&STORE))
         });

@@ -199,12 +199,102 @@ fn a_dead_store_and_one_that_can_not_be_dialled_are_told() {
     );
 }
 
+/// An https store, by a proxy.
+fn proxied() -> World {
+    let mut world = World::new();
+    let variables = [
+        ("VAULT_ADDR", "https://vault:8200"),
+        ("VAULT_TOKEN", "t"),
+        ("VAULT_CACERT", "-----BEGIN CERTIFICATE-----"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+    let via = |_: &crate::base::GatewayAddress| {
+        Some(crate::secrets::Via {
+            host: "proxy".to_owned(),
+            port: 3128,
+            request: Secret::new("CONNECT vault:8200 HTTP/1.1\r\n\r\n"),
+        })
+    };
+    let settings = Settings::new(variables.into_iter()).with_proxy(Box::new(via));
+    let stores = Stores::new(settings);
+    world.sessions = world
+        .sessions
+        .with_sources(Box::new(Stub))
+        .with_stores(stores);
+    world
+}
+
+#[test]
+fn a_question_that_is_repeated_goes_by_the_proxy_again_and_believes_the_same_authority() {
+    let mut world = proxied();
+    world.open("s", referring());
+    for _ in 0..2 {
+        let Some(Output::Dial { target, place, .. }) = world.sessions.poll_output() else {
+            panic!("nothing is dialled")
+        };
+        let host = "proxy".to_owned();
+        assert_eq!(place, Where::Name { host, port: 3128 });
+        world.report(target, STARTED);
+        assert!(world.takes(target, usize::MAX).starts_with(b"CONNECT"));
+        world.ends(target, Channel::Output);
+        world.closes();
+        world.wait(Duration::from_millis(400));
+    }
+    assert!(!outcome(&mut world).0);
+    // A broken authority is no reason to believe others, the second time either.
+    world.open("t", referring());
+    let (proxy, _) = asked(&mut world);
+    world.says(proxy, Channel::Output, b"HTTP/1.1 200 OK\r\n\r\n");
+    let (is_open, text) = outcome(&mut world);
+    assert!(!is_open && text.contains("TLS failed"), "{text}");
+}
+
+#[test]
+fn one_user_has_three_quarters_of_the_places_and_who_waits_is_let_in_in_order() {
+    let mut world = world();
+    let (most, share) = (limits::FETCH_COUNT_MAX, limits::FETCH_COUNT_MAX * 3 / 4);
+    let open = |world: &mut World, id: &str, user: &str| {
+        let mut params = referring();
+        params.user_id = user.to_owned();
+        world.open(id, params);
+    };
+    for number in 0..share + 3 {
+        open(&mut world, &format!("a{number}"), "a");
+    }
+    let mut stores: Vec<TargetId> = (0..share).map(|_| asked(&mut world).0).collect();
+    assert!(world.sessions.poll_output().is_none(), "his share is full");
+    for number in 0..most - share + 1 {
+        open(&mut world, &format!("b{number}"), "b");
+    }
+    stores.extend((0..most - share).map(|_| asked(&mut world).0));
+    assert!(world.sessions.poll_output().is_none(), "all places are");
+    // One of the first user's ends: his next one has been waiting longest.
+    world.says(stores[0], Channel::Output, ANSWER.as_bytes());
+    assert_eq!(world.one().session, "a0");
+    world.closes();
+    // Who comes now goes behind him.
+    open(&mut world, "c", "c");
+    world.later(Duration::from_millis(1));
+    let (next, _) = asked(&mut world);
+    world.says(next, Channel::Output, ANSWER.as_bytes());
+    assert_eq!(world.one().session, format!("a{share}"));
+    // One who was let in and leaves at once gives the place on.
+    world.deliver(Kind::AgentSessionClose, &format!("a{}", share + 1), b"");
+    world.closes();
+    world.later(Duration::from_millis(1));
+    let (next, _) = asked(&mut world);
+    world.says(next, Channel::Output, ANSWER.as_bytes());
+    assert_eq!(world.one().session, format!("a{}", share + 2));
+}
+
 #[test]
 fn sixteen_fetch_at_once_and_the_others_wait_in_order_with_their_time_running() {
     let mut world = world();
     let count = limits::FETCH_COUNT_MAX;
     for number in 0..count + 2 {
-        world.open(&number.to_string(), referring());
+        let mut params = referring();
+        params.user_id = (number % 2).to_string();
+        world.open(&number.to_string(), params);
     }
     let stores: Vec<TargetId> = (0..count).map(|_| asked(&mut world).0).collect();
     assert!(world.sessions.poll_output().is_none());
