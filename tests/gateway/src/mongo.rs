@@ -41,6 +41,8 @@ pub struct Conduct {
     pub is_mute: bool,
     /// It closes when it hears so many messages.
     pub dies_at: usize,
+    /// So many messages of a connection are answered, and no more.
+    pub falls_silent_after: Option<usize>,
     /// Rounds of its keys.
     pub rounds: u32,
 }
@@ -56,6 +58,7 @@ impl Conduct {
             skips_empty: true,
             is_mute: false,
             dies_at: usize::MAX,
+            falls_silent_after: None,
             rounds: 4096,
         }
     }
@@ -74,6 +77,8 @@ pub struct Heard {
     pub commands: Vec<Document>,
     /// A certificate was shown.
     pub has_certificate: bool,
+    /// Messages so far.
+    pub message_count: usize,
 }
 
 /// One connection.
@@ -84,7 +89,6 @@ pub struct Server {
     is_in: bool,
     is_over: bool,
     conversation: Option<Conversation>,
-    count: usize,
     has_begun_tls: bool,
     /// What it heard so far.
     pub heard: Heard,
@@ -115,7 +119,6 @@ impl Server {
             is_in: false,
             is_over: false,
             conversation: None,
-            count: 0,
             has_begun_tls: false,
             heard: Heard::default(),
         }
@@ -147,10 +150,14 @@ impl Server {
                 break;
             }
             let message: Vec<u8> = self.input.drain(..len).collect();
-            self.count += 1;
-            if self.count >= self.conduct.dies_at {
+            self.heard.message_count += 1;
+            if self.heard.message_count >= self.conduct.dies_at {
                 self.is_over = true;
                 break;
+            }
+            let limit = self.conduct.falls_silent_after.unwrap_or(usize::MAX);
+            if self.heard.message_count > limit {
+                continue;
             }
             out.extend(self.hear(&message));
         }

@@ -3,7 +3,7 @@
 use loopback_gateway::database::Database;
 use loopback_gateway::postgres::{Conduct, Method, RESULT, Server, TlsAnswer, messages, startup};
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
-use loopback_gateway::{SessionRequest, mssql, mysql};
+use loopback_gateway::{Session, SessionRequest, mongo, mssql, mysql};
 
 use super::Plan;
 use super::report::Row;
@@ -97,7 +97,42 @@ const MSSQL: Dialect = Dialect {
     in_time: 0xe3,
 };
 
-const ALL: [&Dialect; 3] = [&POSTGRES, &MYSQL, &MSSQL];
+/// The client's hello, the two of SCRAM and a ping; over TLS or not.
+const MONGO: Dialect = Dialect {
+    name: "MongoDB",
+    connection_type: "mongodb",
+    kind: "MongoDB",
+    message_counts: [(false, 4), (true, 4)],
+    hello: || driver().open(),
+    query: b"\x32\0\0\0\x09\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\
+        \x1d\0\0\0\x10ping\0\x01\0\0\0\x02$db\0\x05\0\0\0shop\0\0",
+    goodbye: b"",
+    // A login that answers its client's proof ends by itself: see `Dialect::enter`.
+    ready: b"",
+    result: b"\x26\0\0\0\x63\0\0\0\x09\0\0\0\xdd\x07\0\0\0\0\0\0\0\
+        \x11\0\0\0\x01ok\0\0\0\0\0\0\0\xf0\x3f\0",
+    // Whether the last message is an answer or a failure.
+    last: |mut bytes| {
+        let mut last = None;
+        while let Some(head) = bytes.first_chunk::<4>() {
+            let (message, rest) = bytes.split_at(u32::from_le_bytes(*head) as usize);
+            last = u8::try_from(mongo::parse(message).1.number("ok")).ok();
+            bytes = rest;
+        }
+        last
+    },
+    error: 0,
+    in_time: 1,
+};
+
+/// A client's connection of its pool, whose first words are always the same.
+fn driver() -> mongo::Driver {
+    let mut driver = mongo::Driver::new(mongo::Hash::Sha256, mongo::Form::Message);
+    driver.is_speculative = true;
+    driver
+}
+
+const ALL: [&Dialect; 4] = [&POSTGRES, &MYSQL, &MSSQL, &MONGO];
 
 impl Dialect {
     /// A server that answers, or leaves what comes after so many messages without an answer.
@@ -114,6 +149,15 @@ impl Dialect {
                 Database::start(move || {
                     let server = mssql::Server::new(own.clone());
                     Secure::new(Speaker::Mssql(server), &certificate)
+                })
+            }
+            "MongoDB" => {
+                let mut own = mongo::Conduct::new(mongo::Role::Primary);
+                own.has_tls = conduct.tls == TlsAnswer::Yes;
+                own.falls_silent_after = conduct.falls_silent_after;
+                Database::start(move || {
+                    let server = mongo::Server::new(own.clone());
+                    Secure::new(Speaker::Mongo(server), &certificate)
                 })
             }
             _ => {
@@ -136,7 +180,12 @@ impl Dialect {
     }
 
     fn request(&self, database: &Database, is_secure: bool) -> SessionRequest {
-        SessionRequest::new(self.connection_type, "connect")
+        let request = SessionRequest::new(self.connection_type, "connect");
+        let request = match (self.kind, is_secure) {
+            ("MongoDB", true) => request.env("OPTIONS", "tls=true&tlsInsecure=true"),
+            _ => request,
+        };
+        request
             .env("HOST", "127.0.0.1")
             .env("PORT", &database.port().to_string())
             .env("USER", "app")
@@ -145,6 +194,55 @@ impl Dialect {
             .env("INSECURE", "true")
             .env("ENCRYPT", if is_secure { "mandatory" } else { "optional" })
             .with(|params| params.connection_name = connection_name())
+    }
+
+    /// A client that has said hello hears that it is in.
+    fn enter(&self, session: &mut Session<'_>, id: &str) {
+        match self.kind {
+            "MongoDB" => {
+                self.prove(session, id, usize::MAX);
+            }
+            _ => {
+                session.receive_until(id, self.ready);
+            }
+        }
+    }
+
+    /// A driver goes on from its hello until it has had so many answers, or is in: what it got.
+    fn prove(&self, session: &mut Session<'_>, id: &str, answers: usize) -> Vec<u8> {
+        let (mut driver, mut got) = (driver(), Vec::new());
+        driver.open();
+        for _ in 0..answers {
+            let head = session.receive(id, 4);
+            let len = u32::from_le_bytes(head[..].try_into().expect("four bytes")) as usize;
+            let message = [head, session.receive(id, len - 4)].concat();
+            let words = driver.receive(&message);
+            got.extend(message);
+            assert_eq!(driver.error, None);
+            if driver.is_in() {
+                break;
+            }
+            session.send_as(self.kind, id, &words);
+        }
+        got
+    }
+
+    /// A client logs in and asks, as far as a server lets it that leaves what comes after `limit` messages without an
+    /// answer: what it has read.
+    fn run_into(&self, session: &mut Session<'_>, id: &str, limit: usize) -> Vec<u8> {
+        session.send_as(self.kind, id, b"");
+        if self.kind != "MongoDB" {
+            session.send_as(self.kind, id, &[&(self.hello)(), self.query].concat());
+            return Vec::new();
+        }
+        session.send_as(self.kind, id, &(self.hello)());
+        // Its hello, and its proof, which the two messages of our own login follow.
+        let answers = [0, 1, 1, 2][limit];
+        let got = self.prove(session, id, answers);
+        if answers == 2 {
+            session.send_as(self.kind, id, self.query);
+        }
+        got
     }
 }
 
@@ -174,8 +272,8 @@ pub fn deaths(plan: &Plan) -> Row {
     Row::new(
         "database-deaths",
         &format!(
-            "a server of PostgreSQL, MySQL or SQL Server is killed {count} times: at each message of its login, and in mid-query; half of \
-             them over TLS"
+            "a server of PostgreSQL, MySQL, SQL Server or MongoDB is killed {count} times: at each message of its login, and in \
+             mid-query; half of them over TLS"
         ),
         "each client was told in its protocol, or closed where the login was over; the session went on",
         before,
@@ -196,12 +294,7 @@ fn die_everywhere(subject: &Subject, dialect: &Dialect, certificate: &Certificat
             session.wait_open();
             for (number, id) in [(1, "1"), (2, "2")] {
                 deaths += 1;
-                session.send_as(dialect.kind, id, b"");
-                session.send_as(
-                    dialect.kind,
-                    id,
-                    &[&(dialect.hello)(), dialect.query].concat(),
-                );
+                let mut told = dialect.run_into(&mut session, id, limit);
                 if dialect.kind == "MySQL" && limit == 0 {
                     wait_until("a connection that is not greeted", || {
                         database.accepted() == number
@@ -213,6 +306,7 @@ fn die_everywhere(subject: &Subject, dialect: &Dialect, certificate: &Certificat
                                 one.postgres.message_count,
                                 one.mysql.message_count,
                                 one.mssql.message_count,
+                                one.mongo.message_count,
                             ];
                             counts.iter().any(|count| *count > limit)
                         });
@@ -220,7 +314,7 @@ fn die_everywhere(subject: &Subject, dialect: &Dialect, certificate: &Certificat
                     });
                 }
                 database.die();
-                let told = session.receive_to_end(id);
+                told.extend(session.receive_to_end(id));
                 let wanted = match limit + 1 == count {
                     true => dialect.in_time,
                     false => dialect.error,
@@ -269,11 +363,12 @@ pub fn clients(plan: &Plan) -> Row {
     Row::new(
         "database-clients",
         &format!(
-            "{clients} clients of {}, of {} and of {}, {AT_ONCE} at once, log in {} times each, half of them over TLS, and \
+            "{clients} clients of {}, of {}, of {} and of {}, {AT_ONCE} at once, log in {} times each, half of them over TLS, and \
              leave with a goodbye, without, in mid-login, in mid-query",
             POSTGRES.name,
             MYSQL.name,
             MSSQL.name,
+            MONGO.name,
             rounds * 2
         ),
         "every one that stayed got its answer; the server has no connection left",
@@ -306,7 +401,7 @@ fn come_and_go(
         }
         for (id, leaving) in leavings().filter(|(_, leaving)| !matches!(leaving, Leaving::InLogin))
         {
-            session.receive_until(id, dialect.ready);
+            dialect.enter(&mut session, id);
             session.send_as(dialect.kind, id, dialect.query);
             if matches!(leaving, Leaving::InQuery) {
                 session.disconnect(id);
