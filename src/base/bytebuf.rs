@@ -101,6 +101,12 @@ impl ByteBuf {
         self.tail += bytes.len();
     }
 
+    /// Overwrites all of its memory, what was consumed included, and is empty.
+    pub fn wipe(&mut self) {
+        super::wipe(&mut self.memory);
+        self.clear();
+    }
+
     /// Forgets the content, keeps the memory.
     pub fn clear(&mut self) {
         self.head = 0;

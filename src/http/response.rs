@@ -7,7 +7,7 @@ use super::error::HttpError;
 use super::framing::{self, BodySpans, Framing};
 use super::head;
 use super::lines::{Fields, HeadBounds};
-use crate::base::ByteBuf;
+use crate::base::{ByteBuf, wipe};
 
 /// Interim (1xx) responses before the final one.
 pub(super) const INTERIM_MAX: usize = 8;
@@ -52,6 +52,14 @@ pub struct ResponseReader {
     response: Response,
 }
 
+/// Answers may be secrets; what was taken out of here is its owner's to wipe.
+impl Drop for ResponseReader {
+    fn drop(&mut self) {
+        self.pending.wipe();
+        wipe(&mut self.response.body);
+    }
+}
+
 impl ResponseReader {
     /// For a response of at most this size.
     pub fn new(bounds: Bounds) -> Self {
@@ -92,8 +100,8 @@ impl ResponseReader {
     }
 
     /// What was read; of use once done.
-    pub fn into_response(self) -> Response {
-        self.response
+    pub fn into_response(mut self) -> Response {
+        std::mem::take(&mut self.response)
     }
 
     /// Takes one head; `false` when more bytes are needed.
@@ -118,6 +126,11 @@ impl ResponseReader {
                     && length > self.bounds.body_bytes as u64
                 {
                     return Err(HttpError::BodyTooLarge(self.bounds.body_bytes));
+                }
+                if let Framing::Length(length) = framing {
+                    // What grows leaves copies behind.
+                    let length = usize::try_from(length).unwrap_or_default();
+                    self.response.body.reserve_exact(length);
                 }
                 self.body = Some(BodySpans::new(framing));
                 self.response.status = status;

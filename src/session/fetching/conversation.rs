@@ -279,7 +279,7 @@ impl Conversation {
             self.incoming.advance(size);
             let mut incoming = std::mem::take(&mut self.incoming);
             let read = self.read(incoming.filled());
-            wipe(incoming.filled_mut());
+            incoming.wipe();
             return self.after(owner, read, turn);
         }
         let mut plain = ByteBuf::new();
@@ -290,7 +290,7 @@ impl Conversation {
             });
         self.deliver(turn);
         let read = self.read(plain.filled());
-        wipe(plain.filled_mut());
+        plain.wipe();
         let is_read = read.is_ok();
         match (&self.state, received) {
             (_, Err(error)) => self.broken(owner, &error, turn),
