@@ -286,6 +286,11 @@ impl Client {
         self.understand();
         let words = &self.got_words()[before..];
         let said = self.said.get(before..before + words.len());
-        assert_eq!(said, Some(words), "other words than the server's");
+        let (len, known) = (words.len(), self.said.len());
+        assert!(
+            said == Some(words),
+            "other words than the server's: {:?}, {len} bytes at {before} of {known}",
+            self.dialect
+        );
     }
 }

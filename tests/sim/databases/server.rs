@@ -187,7 +187,8 @@ impl Server {
             Speaker::Mssql(_) => out.get(8) == Some(&0xe3),
         };
         self.look();
-        if let (Speaker::Mssql(_), Mood::Rude(at), true) = (&self.speaker, &mut self.mood, is_in)
+        let is_let_in_early = matches!(self.speaker, Speaker::Mssql(_) | Speaker::Mysql(_));
+        if let (true, Mood::Rude(at)) = (is_in && is_let_in_early, &mut self.mood)
             && (self.said..self.said + out.len()).contains(at)
         {
             // Who is let in by a reply's beginning is let in by whatever makes it whole.
