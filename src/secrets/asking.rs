@@ -106,7 +106,7 @@ pub struct Ask {
 pub enum Step {
     /// This is to be asked.
     Ask(Ask),
-    /// It is over: [`Fetch::finish`].
+    /// It is over: see `Fetch::finish`.
     Over,
 }
 
