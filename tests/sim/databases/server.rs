@@ -184,7 +184,8 @@ impl Server {
         let is_in = match self.speaker {
             Speaker::Postgres(_) => out.ends_with(b"Z\0\0\0\x05I"),
             Speaker::Mysql(_) => out.ends_with(b"\0\0\0\x02\0\0\0"),
-            Speaker::Mssql(_) => out.get(8) == Some(&0xe3),
+            // A reply that is cut short lets nobody in.
+            Speaker::Mssql(ref server) => out.get(8) == Some(&0xe3) && !server.is_over(),
         };
         self.look();
         let is_let_in_early = matches!(self.speaker, Speaker::Mssql(_) | Speaker::Mysql(_));
