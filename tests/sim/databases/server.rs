@@ -188,8 +188,12 @@ impl Server {
             Speaker::Mssql(ref server) => out.get(8) == Some(&0xe3) && !server.is_over(),
         };
         self.look();
-        let is_let_in_early = matches!(self.speaker, Speaker::Mssql(_) | Speaker::Mysql(_));
-        if let (true, Mood::Rude(at)) = (is_in && is_let_in_early, &mut self.mood)
+        let begins = match self.speaker {
+            Speaker::Postgres(_) => false,
+            Speaker::Mysql(_) => is_in,
+            Speaker::Mssql(_) => out.get(8) == Some(&0xe3),
+        };
+        if let (true, Mood::Rude(at)) = (begins, &mut self.mood)
             && (self.said..self.said + out.len()).contains(at)
         {
             // Who is let in by a reply's beginning is let in by whatever makes it whole.
