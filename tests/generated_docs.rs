@@ -30,6 +30,22 @@ const BASH: &str = "completions/hoop-lite.bash";
 const ZSH: &str = "completions/_hoop-lite";
 const FISH: &str = "completions/hoop-lite.fish";
 
+/// What bash and zsh both offer after a line.
+const BASH_AND_ZSH: &[(&str, &str)] = &[
+    ("hoop-lite ad", "admin"),
+    ("hoop-lite admin ", "create delete get login"),
+    ("hoop-lite admin create ", "agent"),
+    ("hoop-lite admin create agent --mo", "--mode"),
+    ("hoop-lite admin create agent --mode ", "embedded standard"),
+    ("hoop-lite admin create agent --mode=e", "embedded"),
+    ("hoop-lite help admin ", "create delete get login"),
+    ("hoop-lite --drain-timeout 10s sta", "start"),
+    ("hoop-lite --drain-ti", "--drain-timeout"),
+    ("hoop-lite run --postg", "--postgres"),
+    ("hoop-lite run -- tru", "true truncate"),
+    ("hoop-lite doctor --postg", ""),
+];
+
 #[test]
 fn the_man_page_is_what_the_table_says() {
     is_current(MAN, &man::page());
@@ -49,20 +65,7 @@ fn the_completions_are_what_the_table_says() {
 
 #[test]
 fn bash_completes_commands_flags_and_values() {
-    for (line, wanted) in [
-        ("hoop-lite ad", "admin"),
-        ("hoop-lite admin ", "create delete get login"),
-        ("hoop-lite admin create ", "agent"),
-        ("hoop-lite admin create agent --mo", "--mode"),
-        ("hoop-lite admin create agent --mode ", "embedded standard"),
-        ("hoop-lite admin create agent --mode=e", "embedded"),
-        ("hoop-lite help admin ", "create delete get login"),
-        ("hoop-lite --drain-timeout 10s sta", "start"),
-        ("hoop-lite --drain-ti", "--drain-timeout"),
-        ("hoop-lite run --postg", "--postgres"),
-        ("hoop-lite run -- tru", "true truncate"),
-        ("hoop-lite doctor --postg", ""),
-    ] {
+    for (line, wanted) in BASH_AND_ZSH {
         let Some(output) = output_of(
             Command::new("bash")
                 .args(["-c", BASH_DRIVER, "bash"])
@@ -70,7 +73,7 @@ fn bash_completes_commands_flags_and_values() {
         ) else {
             return;
         };
-        assert_eq!(output, wanted, "after: {line}");
+        assert_eq!(output, *wanted, "after: {line}");
     }
 }
 
@@ -107,28 +110,17 @@ fn zsh_finds_no_fault_in_its_completion() {
 
 #[test]
 fn zsh_completes_commands_flags_and_values() {
-    for (line, wanted) in [
-        ("hoop-lite ad", "admin"),
-        ("hoop-lite admin ", "create delete get login"),
-        ("hoop-lite admin create ", "agent"),
-        ("hoop-lite admin create agent --mo", "--mode"),
-        ("hoop-lite admin create agent --mode ", "embedded standard"),
-        ("hoop-lite admin create agent --mode=e", "embedded"),
-        ("hoop-lite help admin ", "create delete get login"),
-        ("hoop-lite --drain-timeout 10s sta", "start"),
-        ("hoop-lite --drain-ti", "--drain-timeout"),
+    let of_zsh = [
         ("hoop-lite --format ", "console human json verbose"),
-        ("hoop-lite run --postg", "--postgres"),
-        ("hoop-lite run -- tru", "true truncate"),
         ("hoop-lite doctor -", "--help --output --service -h -o"),
-        ("hoop-lite doctor --postg", ""),
-    ] {
+    ];
+    for (line, wanted) in BASH_AND_ZSH.iter().chain(&of_zsh) {
         let driver = ["-f", "tests/generated_docs/drive.zsh", "completions", line];
         let Some(output) = output_of(Command::new("zsh").args(driver)) else {
             return;
         };
         let output: Vec<&str> = output.split_whitespace().collect();
-        assert_eq!(output.join(" "), wanted, "after: {line}");
+        assert_eq!(output.join(" "), *wanted, "after: {line}");
     }
 }
 
