@@ -26,15 +26,13 @@ pub fn is_json(text: &str) -> bool {
 /// Whether the object that `text` holds says `true` under `name`, in which nothing is escaped; of several the last
 /// counts. `None`: it holds no object.
 pub fn is_true(text: &str, name: &str) -> Option<bool> {
-    let mut scan = Scan::new(text);
     let mut found = false;
-    scan.space();
-    scan.object(0, &mut |key, value| {
+    let is_object = members(text, &mut |key, value| {
         if key.get(1..key.len() - 1) == Some(name) {
-            found = value.trim_ascii() == "true";
+            found = value == "true";
         }
-    })?;
-    scan.at_end().then_some(found)
+    });
+    is_object.then_some(found)
 }
 
 /// The elements of the array that `text` holds, each as it was written.
