@@ -8,7 +8,7 @@ use super::plan::Want;
 use super::stores::{Stores, Via};
 use super::words::Cause;
 use crate::base::plain::shortened;
-use crate::base::{GatewayAddress, Secret, wipe};
+use crate::base::{GatewayAddress, Secret};
 use crate::http::BaseUrl;
 use crate::limits;
 
@@ -27,14 +27,9 @@ pub struct World<'a> {
 impl World<'_> {
     /// The content of a file that `setting` names; what is wrong with it, for the log.
     pub(super) fn read(&mut self, path: &str) -> Result<Secret, String> {
-        match (self.file)(path) {
-            Ok(content) if content.len() <= limits::STORE_FILE_BYTES_MAX => {
-                Ok(Secret::new(content))
-            }
-            Ok(mut content) => {
-                wipe(&mut content);
-                Err("it is larger than 64 KiB".into())
-            }
+        match (self.file)(path).map(Secret::new) {
+            Ok(content) if content.expose().len() <= limits::STORE_FILE_BYTES_MAX => Ok(content),
+            Ok(_) => Err("it is larger than 64 KiB".into()),
             Err(error) => Err(error.to_string()),
         }
     }

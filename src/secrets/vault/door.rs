@@ -179,13 +179,16 @@ fn setting(
         return file(name, path, found, world).map(Some);
     }
     let content = match text.strip_prefix("base64://") {
-        None => text.as_bytes().to_vec(),
+        None => Secret::new(text),
         Some(encoded) => base64::decode(encoded.trim().as_bytes())
+            .map(Secret::new)
             .map_err(|_| Cause::setting(name, "is not base64 behind base64://"))?,
     };
-    let trimmed = Secret::new(content.trim_ascii());
-    crate::base::wipe(&mut { content });
-    Ok(Some(trimmed).filter(|text| !text.expose().is_empty()))
+    Ok(Some(trimmed(&content)).filter(|text| !text.expose().is_empty()))
+}
+
+fn trimmed(content: &Secret) -> Secret {
+    Secret::new(content.expose().trim_ascii())
 }
 
 fn file(
@@ -195,10 +198,9 @@ fn file(
     world: &mut World<'_>,
 ) -> Result<Secret, Cause> {
     match world.read(path) {
-        Ok(content) if !content.expose().trim_ascii().is_empty() => {
-            Ok(Secret::new(content.expose().trim_ascii()))
-        }
-        Ok(_) => Err(Cause::setting(name, "names an empty file")),
+        Ok(content) => Some(trimmed(&content))
+            .filter(|text| !text.expose().is_empty())
+            .ok_or_else(|| Cause::setting(name, "names an empty file")),
         Err(why) => {
             found.note(&["the file of ", name, ": ", &why]);
             Err(Cause::file(name))
