@@ -97,6 +97,44 @@ pub struct Ask {
     pub is_repeatable: bool,
 }
 
+/// A request's head and body. It has its room from the start, so that no copy of a secret is left behind.
+pub(super) fn request(
+    method: &str,
+    host: &str,
+    path: &[&str],
+    headers: &[(&str, &str)],
+    body: Option<&Secret>,
+) -> Secret {
+    let size = 512
+        + path.iter().map(|part| part.len()).sum::<usize>()
+        + headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4)
+            .sum::<usize>();
+    let mut out = Vec::with_capacity(size + body.map_or(0, Secret::capacity));
+    let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
+    put(method);
+    put(" ");
+    path.iter().for_each(|part| put(part));
+    put(" HTTP/1.1\r\nHost: ");
+    put(host);
+    put("\r\nUser-Agent: hoop-lite\r\n");
+    for (name, value) in headers {
+        put(name);
+        put(": ");
+        put(value);
+        put("\r\n");
+    }
+    if let Some(body) = body {
+        put("Content-Length: ");
+        put(&body.expose().len().to_string());
+        put("\r\n");
+    }
+    put("\r\n");
+    out.extend_from_slice(body.map_or(b"", Secret::expose));
+    Secret::new(out)
+}
+
 /// What is to be done.
 pub enum Step {
     /// This is to be asked.

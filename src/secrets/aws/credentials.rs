@@ -9,12 +9,12 @@ use super::answers;
 use super::chain::{Base, Chain, NOTHING, Profiles};
 use super::endpoints::{self, NO_REGION, Service};
 use super::identity::{Credentials, Identity, Role};
-use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, request, session_of, signed};
+use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, session_of, signed};
 use super::region::is_region;
 use crate::base::Secret;
 use crate::http::{BaseUrl, Response, encode_segment, is_field_value};
 use crate::limits;
-use crate::secrets::asking::{Ask, Found, Trouble, World};
+use crate::secrets::asking::{Ask, Found, Trouble, World, request};
 use crate::secrets::words::Cause;
 
 /// What was asked last.

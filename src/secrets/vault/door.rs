@@ -3,7 +3,7 @@
 use crate::base::Secret;
 use crate::http::{BaseUrl, is_field_value};
 use crate::limits;
-use crate::secrets::asking::{Ask, Found, Origin, World};
+use crate::secrets::asking::{Ask, Found, Origin, World, request};
 use crate::secrets::words::Cause;
 use crate::wire::base64;
 
@@ -115,43 +115,18 @@ impl Door {
         let mut origin = Origin::of(url, world);
         origin.authorities = self.authorities.clone();
         origin.is_unverified = self.is_unverified;
-        let size =
-            512 + path.len() + token.map_or(0, Secret::capacity) + body.map_or(0, Secret::capacity);
-        let mut request = Vec::with_capacity(size);
-        let mut put = |parts: &[&[u8]]| {
-            parts
-                .iter()
-                .for_each(|part| request.extend_from_slice(part))
-        };
-        put(&[
-            method.as_bytes(),
-            b" ",
-            url.prefix.as_bytes(),
-            path.as_bytes(),
-            b" HTTP/1.1\r\nHost: ",
-        ]);
-        put(&[
-            url.authority.as_bytes(),
-            b"\r\nUser-Agent: hoop-lite\r\nX-Vault-Request: true\r\n",
-        ]);
-        if let Some(namespace) = &self.namespace {
-            put(&[b"X-Vault-Namespace: ", namespace.as_bytes(), b"\r\n"]);
-        }
-        if let Some(token) = token {
-            put(&[b"X-Vault-Token: ", token.expose(), b"\r\n"]);
-        }
-        if let Some(body) = body {
-            let length = body.expose().len().to_string();
-            put(&[
-                b"Content-Type: application/json\r\nContent-Length: ",
-                length.as_bytes(),
-                b"\r\n",
-            ]);
-        }
-        put(&[b"\r\n", body.map_or(b"", Secret::expose)]);
+        let mut headers = vec![("X-Vault-Request", "true")];
+        headers.extend(
+            self.namespace
+                .as_deref()
+                .map(|it| ("X-Vault-Namespace", it)),
+        );
+        headers.extend(token.map(|it| ("X-Vault-Token", it.expose_text().unwrap_or(""))));
+        headers.extend(body.map(|_| ("Content-Type", "application/json")));
+        let path = [&url.prefix[..], path];
         Ask {
             origin,
-            request: Secret::new(request),
+            request: request(method, &url.authority, &path, &headers, body),
             dial_max: limits::STORE_DIAL_MAX,
             answer_max: None,
             // A login may count, also where its answer is lost.
