@@ -25,7 +25,20 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
-    /// The content of a file that `setting` names; what is wrong with it, for the log.
+    /// The content of a file that `setting` names; where it can't be read the log has why.
+    pub(super) fn read_for(
+        &mut self,
+        setting: &str,
+        path: &str,
+        found: &mut Found,
+    ) -> Result<Secret, Cause> {
+        self.read(path).map_err(|why| {
+            found.note(&["the file of ", setting, ": ", &why]);
+            Cause::file(setting)
+        })
+    }
+
+    /// The content of a file; what is wrong with it, for the log.
     pub(super) fn read(&mut self, path: &str) -> Result<Secret, String> {
         match (self.file)(path).map(Secret::new) {
             Ok(content) if content.expose().len() <= limits::STORE_FILE_BYTES_MAX => Ok(content),
@@ -204,6 +217,17 @@ impl Found {
         for (number, _) in &want.keys {
             self.values.push((*number, Err(cause.clone())));
         }
+    }
+
+    /// None of these has a value any more.
+    pub(super) fn refuse_all(&mut self, wants: &[Want], cause: &Cause) {
+        wants.iter().for_each(|want| self.refuse(want, cause));
+    }
+
+    /// Says to the log what became of a question to `who`.
+    pub(super) fn note_trouble(&mut self, who: &str, trouble: &Trouble) {
+        let cause = trouble.cause(who).to_string();
+        self.note(&[who, ": ", &cause, " ", trouble.note()]);
     }
 
     /// Says something to the log, made plain.

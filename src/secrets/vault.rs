@@ -277,9 +277,7 @@ impl Vault {
     }
 
     pub(super) fn give_up(&mut self, cause: &Cause, found: &mut Found) {
-        for want in self.wants.iter().skip(self.position) {
-            found.refuse(want, cause);
-        }
+        found.refuse_all(self.wants.get(self.position..).unwrap_or_default(), cause);
         self.position = self.wants.len();
     }
 }

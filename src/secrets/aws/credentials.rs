@@ -312,13 +312,7 @@ impl Getting {
             Base::Instance => (INSTANCE, NOTHING),
             _ => (CONTAINER, trouble.cause(CONTAINER)),
         };
-        found.note(&[
-            who,
-            ": ",
-            &trouble.cause(who).to_string(),
-            " ",
-            trouble.note(),
-        ]);
+        found.note_trouble(who, trouble);
         cause
     }
 
@@ -363,15 +357,11 @@ impl Getting {
         found: &mut Found,
         world: &mut World<'_>,
     ) -> Result<Ask, Cause> {
+        const FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
         let settings = &world.stores.settings;
-        let file = settings
-            .get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
-            .map(str::to_owned);
+        let file = settings.get(FILE).map(str::to_owned);
         let token = match file {
-            Some(path) => Some(world.read(&path).map_err(|why| {
-                found.note(&["the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: ", &why]);
-                Cause::file("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
-            })?),
+            Some(path) => Some(world.read_for(FILE, &path, found)?),
             None => settings
                 .secret("AWS_CONTAINER_AUTHORIZATION_TOKEN")
                 .cloned(),
@@ -425,10 +415,7 @@ impl Getting {
         found: &mut Found,
         world: &mut World<'_>,
     ) -> Result<Ask, Cause> {
-        let token = world.read(file).map_err(|why| {
-            found.note(&["the file of AWS_WEB_IDENTITY_TOKEN_FILE: ", &why]);
-            Cause::file("AWS_WEB_IDENTITY_TOKEN_FILE")
-        })?;
+        let token = world.read_for("AWS_WEB_IDENTITY_TOKEN_FILE", file, found)?;
         let region = self.region.as_deref().ok_or(NO_REGION)?;
         let url = self.url(Service::Sts, region, true, world)?;
         let session = session_of(role, world);

@@ -130,13 +130,7 @@ pub fn heard_of<'a>(
     found: &mut Found,
 ) -> Result<&'a Response, Cause> {
     answer.map_err(|trouble| {
-        found.note(&[
-            who,
-            ": ",
-            &trouble.cause(who).to_string(),
-            " ",
-            trouble.note(),
-        ]);
+        found.note_trouble(who, trouble);
         match trouble {
             Trouble::Malformed => words::MALFORMED,
             trouble => trouble.cause(who),

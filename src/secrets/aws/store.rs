@@ -263,13 +263,7 @@ impl Aws {
         if self.needs != Needs::Nothing && found.needs.is_none() {
             found.needs = Some(cause.clone());
         }
-        self.end(cause, found);
-    }
-
-    fn end(&mut self, cause: &Cause, found: &mut Found) {
-        for want in self.wants.iter().skip(self.position) {
-            found.refuse(want, cause);
-        }
+        found.refuse_all(self.wants.get(self.position..).unwrap_or_default(), cause);
         self.position = self.wants.len();
         self.is_over = true;
     }

@@ -172,14 +172,10 @@ fn file(
     found: &mut Found,
     world: &mut World<'_>,
 ) -> Result<Secret, Cause> {
-    match world.read(path) {
-        Ok(content) => Some(trimmed(&content))
-            .filter(|text| !text.expose().is_empty())
-            .ok_or_else(|| Cause::setting(name, "names an empty file")),
-        Err(why) => {
-            found.note(&["the file of ", name, ": ", &why]);
-            Err(Cause::file(name))
-        }
+    let content = trimmed(&world.read_for(name, path, found)?);
+    match content.expose().is_empty() {
+        true => Err(Cause::setting(name, "names an empty file")),
+        false => Ok(content),
     }
 }
 
