@@ -9,7 +9,7 @@ use super::stores::{Stores, Via};
 use super::words::Cause;
 use crate::base::plain::shortened;
 use crate::base::{GatewayAddress, Secret};
-use crate::http::BaseUrl;
+use crate::http::{BaseUrl, Response};
 use crate::limits;
 
 /// What a conversation may use beside itself.
@@ -146,6 +146,11 @@ pub(super) fn request(
     put("\r\n");
     out.extend_from_slice(body.map_or(b"", Secret::expose));
     Secret::new(out)
+}
+
+/// The text of an answer.
+pub(super) fn text(response: &Response) -> &str {
+    std::str::from_utf8(&response.body).unwrap_or("")
 }
 
 /// What is to be done.

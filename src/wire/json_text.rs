@@ -59,6 +59,11 @@ pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     found.filter(|_| is_object)
 }
 
+/// The text of `name` in the object that `text` holds; `None` where it has another kind of value, too.
+pub fn member_string(text: &str, name: &str) -> Option<String> {
+    member(text, name).and_then(string)
+}
+
 /// Shows every name and value of the object that `text` holds, as they were written; `false`: it holds none.
 pub fn members<'a>(text: &'a str, show: &mut dyn FnMut(&'a str, &'a str)) -> bool {
     let mut scan = Scan::new(text);
@@ -324,7 +329,7 @@ mod tests {
             let text = serde_json::to_string(&map).unwrap();
             prop_assume!(!text.contains("\\u0000"));
             for (name, value) in &map {
-                let found = member(&text, name).and_then(string);
+                let found = member_string(&text, name);
                 prop_assert_eq!(found.as_ref(), Some(value));
             }
         }

@@ -14,7 +14,7 @@ use super::region::is_region;
 use crate::base::Secret;
 use crate::http::{BaseUrl, Response, encode_segment, is_field_value};
 use crate::limits;
-use crate::secrets::asking::{Ask, Found, Trouble, World, request};
+use crate::secrets::asking::{Ask, Found, Trouble, World, request, text};
 use crate::secrets::words::Cause;
 
 /// What was asked last.
@@ -208,7 +208,7 @@ impl Getting {
             Asked::Nothing => Ok(()),
             Asked::Container => {
                 let response = self.heard(CONTAINER, answer, found, world)?;
-                self.got = Some(answers::json_credentials(answers::text(response))?);
+                self.got = Some(answers::json_credentials(text(response))?);
                 Ok(())
             }
             asked @ (Asked::WebIdentity | Asked::Role) => {
@@ -216,7 +216,7 @@ impl Getting {
                 if response.status != 200 {
                     return Err(answers::refused("STS", "the agent's role", response, found));
                 }
-                self.got = Some(answers::xml_credentials(answers::text(response))?);
+                self.got = Some(answers::xml_credentials(text(response))?);
                 if asked == Asked::Role {
                     self.chain.roles.remove(0);
                 }
@@ -239,7 +239,7 @@ impl Getting {
                 Err(Trouble::Silent | Trouble::Broke) => None,
                 Err(trouble) => return Err(self.dead(trouble, found, world)),
                 Ok(response) => match response.status {
-                    200 => Some(answers::text(response).trim()),
+                    200 => Some(text(response).trim()),
                     403..=405 => None,
                     _ => return Err(answers::refused(INSTANCE, "a token", response, found)),
                 },
@@ -271,10 +271,10 @@ impl Getting {
             Err(_) if asked == Asked::InstanceRegion => return Ok(()),
             heard => heard?,
         };
-        let text = answers::text(response).trim();
+        let said = text(response).trim();
         match asked {
             Asked::InstanceRole => {
-                let role = text.lines().next().unwrap_or("").trim();
+                let role = said.lines().next().unwrap_or("").trim();
                 if role.is_empty() || !is_field_value(role) || role.len() > 256 {
                     return Err(NO_INSTANCE_ROLE);
                 }
@@ -282,9 +282,9 @@ impl Getting {
                 self.asked = Asked::InstanceKeys;
             }
             Asked::InstanceRegion => {
-                self.region = Some(text.to_owned()).filter(|region| is_region(region));
+                self.region = Some(said.to_owned()).filter(|region| is_region(region));
             }
-            _ => self.got = Some(answers::json_credentials(text)?),
+            _ => self.got = Some(answers::json_credentials(said)?),
         }
         Ok(())
     }
