@@ -8,8 +8,8 @@ use super::plan::Want;
 use super::stores::{Stores, Via};
 use super::words::Cause;
 use crate::base::plain::shortened;
-use crate::base::{GatewayAddress, Secret, wipe};
-use crate::http::BaseUrl;
+use crate::base::{GatewayAddress, Secret};
+use crate::http::{BaseUrl, Response};
 use crate::limits;
 
 /// What a conversation may use beside itself.
@@ -25,16 +25,24 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
-    /// The content of a file that `setting` names; what is wrong with it, for the log.
+    /// The content of a file that `setting` names; where it can't be read the log has why.
+    pub(super) fn read_for(
+        &mut self,
+        setting: &str,
+        path: &str,
+        found: &mut Found,
+    ) -> Result<Secret, Cause> {
+        self.read(path).map_err(|why| {
+            found.note(&["the file of ", setting, ": ", &why]);
+            Cause::file(setting)
+        })
+    }
+
+    /// The content of a file; what is wrong with it, for the log.
     pub(super) fn read(&mut self, path: &str) -> Result<Secret, String> {
-        match (self.file)(path) {
-            Ok(content) if content.len() <= limits::STORE_FILE_BYTES_MAX => {
-                Ok(Secret::new(content))
-            }
-            Ok(mut content) => {
-                wipe(&mut content);
-                Err("it is larger than 64 KiB".into())
-            }
+        match (self.file)(path).map(Secret::new) {
+            Ok(content) if content.expose().len() <= limits::STORE_FILE_BYTES_MAX => Ok(content),
+            Ok(_) => Err("it is larger than 64 KiB".into()),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -100,6 +108,49 @@ pub struct Ask {
     pub answer_max: Option<Duration>,
     /// It may be asked twice.
     pub is_repeatable: bool,
+}
+
+/// A request's head and body. It has its room from the start, so that no copy of a secret is left behind.
+pub(super) fn request(
+    method: &str,
+    host: &str,
+    path: &[&str],
+    headers: &[(&str, &str)],
+    body: Option<&Secret>,
+) -> Secret {
+    let size = 512
+        + path.iter().map(|part| part.len()).sum::<usize>()
+        + headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 4)
+            .sum::<usize>();
+    let mut out = Vec::with_capacity(size + body.map_or(0, Secret::capacity));
+    let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
+    put(method);
+    put(" ");
+    path.iter().for_each(|part| put(part));
+    put(" HTTP/1.1\r\nHost: ");
+    put(host);
+    put("\r\nUser-Agent: hoop-lite\r\n");
+    for (name, value) in headers {
+        put(name);
+        put(": ");
+        put(value);
+        put("\r\n");
+    }
+    if let Some(body) = body {
+        put("Content-Length: ");
+        put(&body.expose().len().to_string());
+        put("\r\n");
+    }
+    put("\r\n");
+    out.extend_from_slice(body.map_or(b"", Secret::expose));
+    Secret::new(out)
+}
+
+/// The text of an answer.
+pub(super) fn text(response: &Response) -> &str {
+    std::str::from_utf8(&response.body).unwrap_or("")
 }
 
 /// What is to be done.
@@ -171,6 +222,17 @@ impl Found {
         for (number, _) in &want.keys {
             self.values.push((*number, Err(cause.clone())));
         }
+    }
+
+    /// None of these has a value any more.
+    pub(super) fn refuse_all(&mut self, wants: &[Want], cause: &Cause) {
+        wants.iter().for_each(|want| self.refuse(want, cause));
+    }
+
+    /// Says to the log what became of a question to `who`.
+    pub(super) fn note_trouble(&mut self, who: &str, trouble: &Trouble) {
+        let cause = trouble.cause(who).to_string();
+        self.note(&[who, ": ", &cause, " ", trouble.note()]);
     }
 
     /// Says something to the log, made plain.

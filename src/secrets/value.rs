@@ -19,10 +19,12 @@ pub fn of_key(text: &str, key: &str, takes: Takes) -> Result<Secret, Cause> {
     if key.is_empty() {
         return bounded(text.trim_ascii().as_bytes());
     }
-    if !json_text::members(text, &mut |_, _| {}) {
-        return Err(words::NO_OBJECT);
-    }
-    let written = json_text::member(text, key).ok_or(words::NO_KEY)?;
+    let Some(written) = json_text::member(text, key) else {
+        return Err(match json_text::members(text, &mut |_, _| {}) {
+            true => words::NO_KEY,
+            false => words::NO_OBJECT,
+        });
+    };
     match json_text::string(written) {
         Some(value) => {
             let value = Secret::new(value);

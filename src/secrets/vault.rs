@@ -12,7 +12,7 @@ use std::time::Duration;
 use self::door::{Door, Login};
 use self::paths::{NOT_FOUND, data_of, path_of};
 
-use super::asking::{Found, Step, Trouble, World};
+use super::asking::{Found, Step, Trouble, World, text};
 use super::plan::{Provider, Want};
 use super::value::{Takes, of_key};
 use super::words::{self, Cause};
@@ -197,7 +197,7 @@ impl Vault {
         }
         let body = text(response);
         let auth = json_text::member(body, "auth").ok_or(words::MALFORMED)?;
-        let token = json_text::member(auth, "client_token").and_then(json_text::string);
+        let token = json_text::member_string(auth, "client_token");
         let token = token.filter(|token| !token.is_empty() && is_field_value(token));
         let token = Secret::new(token.ok_or(words::MALFORMED)?);
         let lease = json_text::member(auth, "lease_duration").and_then(|it| it.parse::<u32>().ok());
@@ -277,9 +277,7 @@ impl Vault {
     }
 
     pub(super) fn give_up(&mut self, cause: &Cause, found: &mut Found) {
-        for want in self.wants.iter().skip(self.position) {
-            found.refuse(want, cause);
-        }
+        found.refuse_all(self.wants.get(self.position..).unwrap_or_default(), cause);
         self.position = self.wants.len();
     }
 }
@@ -291,10 +289,6 @@ fn is_handed_out(value: &[u8], own: &[u8]) -> bool {
 
 fn is_within(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
-}
-
-fn text(response: &Response) -> &str {
-    std::str::from_utf8(&response.body).unwrap_or("")
 }
 
 /// Says to the log what Vault says about a mistake of ours; whether it is that something is not permitted.

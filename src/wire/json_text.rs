@@ -26,15 +26,13 @@ pub fn is_json(text: &str) -> bool {
 /// Whether the object that `text` holds says `true` under `name`, in which nothing is escaped; of several the last
 /// counts. `None`: it holds no object.
 pub fn is_true(text: &str, name: &str) -> Option<bool> {
-    let mut scan = Scan::new(text);
     let mut found = false;
-    scan.space();
-    scan.object(0, &mut |key, value| {
+    let is_object = members(text, &mut |key, value| {
         if key.get(1..key.len() - 1) == Some(name) {
-            found = value.trim_ascii() == "true";
+            found = value == "true";
         }
-    })?;
-    scan.at_end().then_some(found)
+    });
+    is_object.then_some(found)
 }
 
 /// The elements of the array that `text` holds, each as it was written.
@@ -59,6 +57,11 @@ pub fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
         }
     });
     found.filter(|_| is_object)
+}
+
+/// The text of `name` in the object that `text` holds; `None` where it has another kind of value, too.
+pub fn member_string(text: &str, name: &str) -> Option<String> {
+    member(text, name).and_then(string)
 }
 
 /// Shows every name and value of the object that `text` holds, as they were written; `false`: it holds none.
@@ -326,7 +329,7 @@ mod tests {
             let text = serde_json::to_string(&map).unwrap();
             prop_assume!(!text.contains("\\u0000"));
             for (name, value) in &map {
-                let found = member(&text, name).and_then(string);
+                let found = member_string(&text, name);
                 prop_assert_eq!(found.as_ref(), Some(value));
             }
         }

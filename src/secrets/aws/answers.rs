@@ -6,18 +6,13 @@ use crate::base::civil::from_rfc3339;
 use crate::base::plain::shortened;
 use crate::http::{Response, is_field_value};
 use crate::limits;
-use crate::secrets::asking::Found;
+use crate::secrets::asking::{Found, text};
 use crate::secrets::words::{self, Cause};
 use crate::wire::json_text;
 
-/// The text of an answer.
-pub fn text(response: &Response) -> &str {
-    std::str::from_utf8(&response.body).unwrap_or("")
-}
-
 /// Credentials as the metadata addresses write them.
 pub fn json_credentials(body: &str) -> Result<Credentials, Cause> {
-    let member = |name: &str| json_text::member(body, name).and_then(json_text::string);
+    let member = |name: &str| json_text::member_string(body, name);
     if member("Code").is_some_and(|code| code != "Success") {
         return Err(FAILED);
     }
@@ -86,7 +81,7 @@ pub fn tag<'a>(body: &'a str, name: &str) -> Option<&'a str> {
 /// The code of an error, whoever says it.
 pub fn code(response: &Response) -> String {
     let body = text(response);
-    let in_json = |name: &str| json_text::member(body, name).and_then(json_text::string);
+    let in_json = |name: &str| json_text::member_string(body, name);
     let header = || response.header("x-amzn-errortype").map(str::to_owned);
     let in_xml = || tag(body, "Code").map(str::to_owned);
     let code = in_json("__type")
@@ -106,7 +101,7 @@ pub fn refused(who: &str, about: &str, response: &Response, found: &mut Found) -
     let message = match response.status {
         400..=499 => ["message", "Message"]
             .iter()
-            .find_map(|name| json_text::member(body, name).and_then(json_text::string))
+            .find_map(|name| json_text::member_string(body, name))
             .or_else(|| tag(body, "Message").map(str::to_owned)),
         _ => None,
     };

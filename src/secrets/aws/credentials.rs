@@ -9,12 +9,12 @@ use super::answers;
 use super::chain::{Base, Chain, NOTHING, Profiles};
 use super::endpoints::{self, NO_REGION, Service};
 use super::identity::{Credentials, Identity, Role};
-use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, request, session_of, signed};
+use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, session_of, signed};
 use super::region::is_region;
 use crate::base::Secret;
 use crate::http::{BaseUrl, Response, encode_segment, is_field_value};
 use crate::limits;
-use crate::secrets::asking::{Ask, Found, Trouble, World};
+use crate::secrets::asking::{Ask, Found, Trouble, World, request, text};
 use crate::secrets::words::Cause;
 
 /// What was asked last.
@@ -208,7 +208,7 @@ impl Getting {
             Asked::Nothing => Ok(()),
             Asked::Container => {
                 let response = self.heard(CONTAINER, answer, found, world)?;
-                self.got = Some(answers::json_credentials(answers::text(response))?);
+                self.got = Some(answers::json_credentials(text(response))?);
                 Ok(())
             }
             asked @ (Asked::WebIdentity | Asked::Role) => {
@@ -216,7 +216,7 @@ impl Getting {
                 if response.status != 200 {
                     return Err(answers::refused("STS", "the agent's role", response, found));
                 }
-                self.got = Some(answers::xml_credentials(answers::text(response))?);
+                self.got = Some(answers::xml_credentials(text(response))?);
                 if asked == Asked::Role {
                     self.chain.roles.remove(0);
                 }
@@ -239,7 +239,7 @@ impl Getting {
                 Err(Trouble::Silent | Trouble::Broke) => None,
                 Err(trouble) => return Err(self.dead(trouble, found, world)),
                 Ok(response) => match response.status {
-                    200 => Some(answers::text(response).trim()),
+                    200 => Some(text(response).trim()),
                     403..=405 => None,
                     _ => return Err(answers::refused(INSTANCE, "a token", response, found)),
                 },
@@ -271,10 +271,10 @@ impl Getting {
             Err(_) if asked == Asked::InstanceRegion => return Ok(()),
             heard => heard?,
         };
-        let text = answers::text(response).trim();
+        let said = text(response).trim();
         match asked {
             Asked::InstanceRole => {
-                let role = text.lines().next().unwrap_or("").trim();
+                let role = said.lines().next().unwrap_or("").trim();
                 if role.is_empty() || !is_field_value(role) || role.len() > 256 {
                     return Err(NO_INSTANCE_ROLE);
                 }
@@ -282,9 +282,9 @@ impl Getting {
                 self.asked = Asked::InstanceKeys;
             }
             Asked::InstanceRegion => {
-                self.region = Some(text.to_owned()).filter(|region| is_region(region));
+                self.region = Some(said.to_owned()).filter(|region| is_region(region));
             }
-            _ => self.got = Some(answers::json_credentials(text)?),
+            _ => self.got = Some(answers::json_credentials(said)?),
         }
         Ok(())
     }
@@ -312,13 +312,7 @@ impl Getting {
             Base::Instance => (INSTANCE, NOTHING),
             _ => (CONTAINER, trouble.cause(CONTAINER)),
         };
-        found.note(&[
-            who,
-            ": ",
-            &trouble.cause(who).to_string(),
-            " ",
-            trouble.note(),
-        ]);
+        found.note_trouble(who, trouble);
         cause
     }
 
@@ -363,15 +357,11 @@ impl Getting {
         found: &mut Found,
         world: &mut World<'_>,
     ) -> Result<Ask, Cause> {
+        const FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
         let settings = &world.stores.settings;
-        let file = settings
-            .get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
-            .map(str::to_owned);
+        let file = settings.get(FILE).map(str::to_owned);
         let token = match file {
-            Some(path) => Some(world.read(&path).map_err(|why| {
-                found.note(&["the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: ", &why]);
-                Cause::file("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
-            })?),
+            Some(path) => Some(world.read_for(FILE, &path, found)?),
             None => settings
                 .secret("AWS_CONTAINER_AUTHORIZATION_TOKEN")
                 .cloned(),
@@ -425,10 +415,7 @@ impl Getting {
         found: &mut Found,
         world: &mut World<'_>,
     ) -> Result<Ask, Cause> {
-        let token = world.read(file).map_err(|why| {
-            found.note(&["the file of AWS_WEB_IDENTITY_TOKEN_FILE: ", &why]);
-            Cause::file("AWS_WEB_IDENTITY_TOKEN_FILE")
-        })?;
+        let token = world.read_for("AWS_WEB_IDENTITY_TOKEN_FILE", file, found)?;
         let region = self.region.as_deref().ok_or(NO_REGION)?;
         let url = self.url(Service::Sts, region, true, world)?;
         let session = session_of(role, world);

@@ -8,7 +8,7 @@ use super::sigv4::{self, Request, Scope};
 use crate::base::Secret;
 use crate::http::{BaseUrl, Response, encode_segment};
 use crate::limits;
-use crate::secrets::asking::{Ask, Found, Origin, Trouble, World};
+use crate::secrets::asking::{Ask, Found, Origin, Trouble, World, request};
 use crate::secrets::words::{self, Cause};
 
 /// The header of a form.
@@ -61,43 +61,6 @@ pub fn form(pairs: &[(&str, &str)]) -> String {
         out.push_str(&encode_segment(value));
     }
     out
-}
-
-/// A request's head and body.
-pub fn request(
-    method: &str,
-    host: &str,
-    path: &[&str],
-    headers: &[(&str, &str)],
-    body: Option<&Secret>,
-) -> Secret {
-    let size = 512
-        + headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 4)
-            .sum::<usize>();
-    let mut out = Vec::with_capacity(size + body.map_or(0, Secret::capacity));
-    let mut put = |text: &str| out.extend_from_slice(text.as_bytes());
-    put(method);
-    put(" ");
-    path.iter().for_each(|part| put(part));
-    put(" HTTP/1.1\r\nHost: ");
-    put(host);
-    put("\r\nUser-Agent: hoop-lite\r\n");
-    for (name, value) in headers {
-        put(name);
-        put(": ");
-        put(value);
-        put("\r\n");
-    }
-    if let Some(body) = body {
-        put("Content-Length: ");
-        put(&body.expose().len().to_string());
-        put("\r\n");
-    }
-    put("\r\n");
-    out.extend_from_slice(body.map_or(b"", Secret::expose));
-    Secret::new(out)
 }
 
 /// A signed `POST` to a service.
@@ -167,13 +130,7 @@ pub fn heard_of<'a>(
     found: &mut Found,
 ) -> Result<&'a Response, Cause> {
     answer.map_err(|trouble| {
-        found.note(&[
-            who,
-            ": ",
-            &trouble.cause(who).to_string(),
-            " ",
-            trouble.note(),
-        ]);
+        found.note_trouble(who, trouble);
         match trouble {
             Trouble::Malformed => words::MALFORMED,
             trouble => trouble.cause(who),

@@ -9,7 +9,7 @@ use super::region::is_region;
 use crate::base::Secret;
 use crate::base::civil::from_http_date;
 use crate::http::Response;
-use crate::secrets::asking::{Ask, Found, Step, Trouble, World};
+use crate::secrets::asking::{Ask, Found, Step, Trouble, World, text};
 use crate::secrets::plan::Want;
 use crate::secrets::value::{Takes, bounded, of_key};
 use crate::secrets::words::{self, Cause};
@@ -195,13 +195,9 @@ impl Aws {
             found.refuse(want, &cause);
             return Ok(());
         }
-        let body = answers::text(response);
-        let text = json_text::member(body, "SecretString")
-            .and_then(json_text::string)
-            .map(Secret::new);
-        let binary = json_text::member(body, "SecretBinary")
-            .and_then(json_text::string)
-            .map(Secret::new);
+        let body = text(response);
+        let text = json_text::member_string(body, "SecretString").map(Secret::new);
+        let binary = json_text::member_string(body, "SecretBinary").map(Secret::new);
         for (number, key) in &want.keys {
             let value = match (&text, &binary) {
                 (Some(text), _) if key.is_empty() => bounded(text.expose()),
@@ -231,7 +227,7 @@ impl Aws {
         if response.status != 200 {
             return Err(answers::refused("STS", &role.arn, response, found));
         }
-        let credentials = answers::xml_credentials(answers::text(response))?;
+        let credentials = answers::xml_credentials(text(response))?;
         world.stores.keep(&role.key(), credentials, world.clock);
         self.is_over = true;
         Ok(())
@@ -252,7 +248,7 @@ impl Aws {
                 found,
             ));
         }
-        let arn = answers::tag(answers::text(response), "Arn").unwrap_or("");
+        let arn = answers::tag(text(response), "Arn").unwrap_or("");
         if let Some(identity) = &mut found.identity {
             identity.arn = crate::base::plain::shortened(arn, 256);
         }
@@ -263,13 +259,7 @@ impl Aws {
         if self.needs != Needs::Nothing && found.needs.is_none() {
             found.needs = Some(cause.clone());
         }
-        self.end(cause, found);
-    }
-
-    fn end(&mut self, cause: &Cause, found: &mut Found) {
-        for want in self.wants.iter().skip(self.position) {
-            found.refuse(want, cause);
-        }
+        found.refuse_all(self.wants.get(self.position..).unwrap_or_default(), cause);
         self.position = self.wants.len();
         self.is_over = true;
     }

@@ -3,7 +3,7 @@
 use crate::base::Secret;
 use crate::http::{BaseUrl, is_field_value};
 use crate::limits;
-use crate::secrets::asking::{Ask, Found, Origin, World};
+use crate::secrets::asking::{Ask, Found, Origin, World, request};
 use crate::secrets::words::Cause;
 use crate::wire::base64;
 
@@ -115,43 +115,18 @@ impl Door {
         let mut origin = Origin::of(url, world);
         origin.authorities = self.authorities.clone();
         origin.is_unverified = self.is_unverified;
-        let size =
-            512 + path.len() + token.map_or(0, Secret::capacity) + body.map_or(0, Secret::capacity);
-        let mut request = Vec::with_capacity(size);
-        let mut put = |parts: &[&[u8]]| {
-            parts
-                .iter()
-                .for_each(|part| request.extend_from_slice(part))
-        };
-        put(&[
-            method.as_bytes(),
-            b" ",
-            url.prefix.as_bytes(),
-            path.as_bytes(),
-            b" HTTP/1.1\r\nHost: ",
-        ]);
-        put(&[
-            url.authority.as_bytes(),
-            b"\r\nUser-Agent: hoop-lite\r\nX-Vault-Request: true\r\n",
-        ]);
-        if let Some(namespace) = &self.namespace {
-            put(&[b"X-Vault-Namespace: ", namespace.as_bytes(), b"\r\n"]);
-        }
-        if let Some(token) = token {
-            put(&[b"X-Vault-Token: ", token.expose(), b"\r\n"]);
-        }
-        if let Some(body) = body {
-            let length = body.expose().len().to_string();
-            put(&[
-                b"Content-Type: application/json\r\nContent-Length: ",
-                length.as_bytes(),
-                b"\r\n",
-            ]);
-        }
-        put(&[b"\r\n", body.map_or(b"", Secret::expose)]);
+        let mut headers = vec![("X-Vault-Request", "true")];
+        headers.extend(
+            self.namespace
+                .as_deref()
+                .map(|it| ("X-Vault-Namespace", it)),
+        );
+        headers.extend(token.map(|it| ("X-Vault-Token", it.expose_text().unwrap_or(""))));
+        headers.extend(body.map(|_| ("Content-Type", "application/json")));
+        let path = [&url.prefix[..], path];
         Ask {
             origin,
-            request: Secret::new(request),
+            request: request(method, &url.authority, &path, &headers, body),
             dial_max: limits::STORE_DIAL_MAX,
             answer_max: None,
             // A login may count, also where its answer is lost.
@@ -179,13 +154,16 @@ fn setting(
         return file(name, path, found, world).map(Some);
     }
     let content = match text.strip_prefix("base64://") {
-        None => text.as_bytes().to_vec(),
+        None => Secret::new(text),
         Some(encoded) => base64::decode(encoded.trim().as_bytes())
+            .map(Secret::new)
             .map_err(|_| Cause::setting(name, "is not base64 behind base64://"))?,
     };
-    let trimmed = Secret::new(content.trim_ascii());
-    crate::base::wipe(&mut { content });
-    Ok(Some(trimmed).filter(|text| !text.expose().is_empty()))
+    Ok(Some(trimmed(&content)).filter(|text| !text.expose().is_empty()))
+}
+
+fn trimmed(content: &Secret) -> Secret {
+    Secret::new(content.expose().trim_ascii())
 }
 
 fn file(
@@ -194,15 +172,10 @@ fn file(
     found: &mut Found,
     world: &mut World<'_>,
 ) -> Result<Secret, Cause> {
-    match world.read(path) {
-        Ok(content) if !content.expose().trim_ascii().is_empty() => {
-            Ok(Secret::new(content.expose().trim_ascii()))
-        }
-        Ok(_) => Err(Cause::setting(name, "names an empty file")),
-        Err(why) => {
-            found.note(&["the file of ", name, ": ", &why]);
-            Err(Cause::file(name))
-        }
+    let content = trimmed(&world.read_for(name, path, found)?);
+    match content.expose().is_empty() {
+        true => Err(Cause::setting(name, "names an empty file")),
+        false => Ok(content),
     }
 }
 

@@ -203,6 +203,7 @@ impl Conversation {
         };
         let is_metadata = ask.origin.is_metadata;
         let timeout = Some(ask.dial_max);
+        self.origin = Some(same_place(&ask.origin));
         self.state = State::Dialling;
         match turn.new_target(owner.1, Owner::Fetch(owner.0), 0, timeout) {
             Ok(target) => {
@@ -253,9 +254,10 @@ impl Conversation {
         };
         self.due = ask.answer_max.map(|most| turn.now + most);
         self.state = State::Answering(Box::new(ResponseReader::new(BOUNDS)));
-        let request = ask.request.clone();
         // A wire that takes no words any more says so at the next record, or the deadline does.
-        let _ = self.wire.send(request.expose(), &mut turn.means.scratch);
+        let _ = self
+            .wire
+            .send(ask.request.expose(), &mut turn.means.scratch);
         self.deliver(turn);
     }
 
@@ -294,10 +296,7 @@ impl Conversation {
         let is_read = read.is_ok();
         match (&self.state, received) {
             (_, Err(error)) => self.broken(owner, &error, turn),
-            (State::Securing, Ok(Progress::Open)) => {
-                self.origin = self.ask.as_ref().map(|ask| same_place(&ask.origin));
-                self.write(turn);
-            }
+            (State::Securing, Ok(Progress::Open)) => self.write(turn),
             (_, Ok(progress)) => {
                 self.after(owner, read, turn);
                 if progress == Progress::PeerClosed && is_read && self.target.is_some() {
@@ -356,9 +355,8 @@ impl Conversation {
                 self.answered(owner, turn);
                 self.hang_up_if_idle(turn);
             }
-            Ok(false) => self.trouble(owner, Trouble::Broke, turn),
             Err(HttpError::NoAnswer) => self.broke_early(owner, turn),
-            Err(_) => self.trouble(owner, Trouble::Broke, turn),
+            Ok(false) | Err(_) => self.trouble(owner, Trouble::Broke, turn),
         }
     }
 
@@ -389,9 +387,6 @@ impl Conversation {
         };
         self.due = None;
         let mut response = reader.into_response();
-        if self.origin.is_none() {
-            self.origin = self.ask.as_ref().map(|ask| same_place(&ask.origin));
-        }
         let is_last = response
             .header("connection")
             .is_some_and(|value| value.to_ascii_lowercase().contains("close"));
@@ -431,11 +426,7 @@ impl Conversation {
 
     /// The connection ends.
     fn hang_up(&mut self, turn: &mut Turn<'_>) {
-        if let State::Tunnelling(_) | State::Answering(_) | State::Securing | State::Dialling =
-            self.state
-        {
-            self.state = State::Idle;
-        }
+        self.state = State::Idle;
         self.wire = Wire::default();
         self.origin = None;
         self.incoming = ByteBuf::new();

@@ -1,5 +1,8 @@
 //! Sessions whose values refer to a store: slow, rude, cut at each byte, without end; and many of them at once.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use super::*;
 use crate::secrets::{Settings, Stores};
 
@@ -23,16 +26,23 @@ impl Sources for Stub {
     }
 }
 
-fn world() -> World {
+fn world_of(settings: Settings, sources: impl Sources + 'static) -> World {
     let mut world = World::new();
-    let variables = [("VAULT_ADDR", "http://vault:8200"), ("VAULT_TOKEN", "t")];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-    let stores = Stores::new(Settings::new(variables.into_iter()));
     world.sessions = world
         .sessions
-        .with_sources(Box::new(Stub))
-        .with_stores(stores);
+        .with_sources(Box::new(sources))
+        .with_stores(Stores::new(settings));
     world
+}
+
+fn settings(variables: &[(&str, &str)]) -> Settings {
+    let variables = variables.iter();
+    Settings::new(variables.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())))
+}
+
+fn world() -> World {
+    let variables = [("VAULT_ADDR", "http://vault:8200"), ("VAULT_TOKEN", "t")];
+    world_of(settings(&variables), Stub)
 }
 
 fn referring() -> ConnectionParams {
@@ -120,6 +130,118 @@ fn a_connection_that_ends_unheard_and_a_refusal_in_passing_are_tried_once_more()
 }
 
 #[test]
+fn a_login_is_never_tried_once_more_since_it_may_have_counted() {
+    let variables = [
+        ("VAULT_ADDR", "http://vault:8200"),
+        ("VAULT_APP_ROLE_ID", "role"),
+        ("VAULT_APP_ROLE_SECRET_ID", "secret"),
+    ];
+    for first in [
+        "",
+        "HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 503 X\r\nContent-Length: 3\r\n\r\nabc",
+    ] {
+        let mut world = world_of(settings(&variables), Stub);
+        world.open("s", referring());
+        let (store, request) = asked(&mut world);
+        assert!(request.starts_with("POST /v1/auth/approle/login HTTP/1.1\r\n"));
+        match first {
+            "" => world.ends(store, Channel::Output),
+            _ => world.says(store, Channel::Output, first.as_bytes()),
+        }
+        let (is_open, text) = outcome(&mut world);
+        assert!(
+            !is_open && text.contains("envvar:PASS _vaultkv1 kv/db: Vault"),
+            "{text}"
+        );
+        assert_eq!(world.closes(), [store]);
+        world.wait(Duration::from_millis(400));
+        assert!(world.sessions.poll_output().is_none(), "it is asked again");
+    }
+}
+
+/// What an agent's host has that is moved by the test: its clock, and a token's file, which is there or not.
+#[derive(Clone)]
+struct Host {
+    clock: Rc<Cell<u64>>,
+    has_file: Rc<Cell<bool>>,
+    /// How often the file was wanted.
+    reads: Rc<Cell<usize>>,
+}
+
+impl Sources for Host {
+    fn random(&mut self, bytes: &mut [u8]) -> bool {
+        Stub.random(bytes)
+    }
+
+    fn authorities(&mut self, _: Option<&str>) -> Result<std::sync::Arc<[u8]>, AuthorityError> {
+        Err(AuthorityError::NoBundle)
+    }
+
+    fn clock(&self) -> u64 {
+        self.clock.get()
+    }
+
+    fn file(&mut self, path: &str) -> std::io::Result<Vec<u8>> {
+        let is_wanted = path == "/token";
+        self.reads.set(self.reads.get() + usize::from(is_wanted));
+        match is_wanted && self.has_file.get() {
+            true => Ok(b"t".to_vec()),
+            false => Err(std::io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+#[test]
+fn a_renewal_that_fails_at_once_frees_its_place() {
+    const KEYS: &str = "{\"Code\":\"Success\",\"AccessKeyId\":\"ASIA1\",\"SecretAccessKey\":\"k\",\
+        \"Token\":\"t\",\"Expiration\":\"2026-11-28T20:04:56Z\"}";
+    let variables = [
+        (
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "http://127.0.0.1:9/keys",
+        ),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/token"),
+        ("VAULT_ADDR", "http://vault:8200"),
+        ("VAULT_TOKEN", "t"),
+    ];
+    let host = Host {
+        clock: Rc::new(Cell::new(Stub.clock())),
+        has_file: Rc::new(Cell::new(true)),
+        reads: Rc::default(),
+    };
+    let mut world = world_of(settings(&variables), host.clone());
+    let database = [
+        ("USER", "_aws_iam_rds:app"),
+        ("HOST", "db.x.us-west-2.rds.amazonaws.com"),
+        ("PORT", "5432"),
+    ];
+    world.open("s", params("command-line", &database, &["sh"]));
+    let (keeper, request) = asked(&mut world);
+    assert!(request.starts_with("GET /keys HTTP/1.1\r\n"), "{request}");
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{KEYS}",
+        KEYS.len()
+    );
+    world.says(keeper, Channel::Output, answer.as_bytes());
+    assert_eq!(outcome(&mut world), (true, String::new()));
+    assert_eq!(world.closes(), [keeper]);
+    // The keys are about to end, and there is nothing to ask for others with.
+    host.has_file.set(false);
+    host.clock.set(host.clock.get() + 7000);
+    let before = host.reads.get();
+    while host.reads.get() == before {
+        world.wait_for_deadline(world.now + Duration::from_secs(7000));
+    }
+    assert!(world.sessions.poll_output().is_none() && world.sent().is_empty());
+    // All of his places are free at that moment.
+    for number in 0..limits::FETCH_COUNT_MAX * 3 / 4 {
+        world.open(&number.to_string(), referring());
+        asked(&mut world);
+    }
+}
+
+#[test]
 fn bytes_without_end_and_bytes_that_are_none_end_the_session_alone() {
     let endless = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(4000));
     for (beginning, more) in [
@@ -201,13 +323,11 @@ fn a_dead_store_and_one_that_can_not_be_dialled_are_told() {
 
 /// An https store, by a proxy.
 fn proxied() -> World {
-    let mut world = World::new();
     let variables = [
         ("VAULT_ADDR", "https://vault:8200"),
         ("VAULT_TOKEN", "t"),
         ("VAULT_CACERT", "-----BEGIN CERTIFICATE-----"),
     ];
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let via = |_: &crate::base::GatewayAddress| {
         Some(crate::secrets::Via {
             host: "proxy".to_owned(),
@@ -215,13 +335,7 @@ fn proxied() -> World {
             request: Secret::new("CONNECT vault:8200 HTTP/1.1\r\n\r\n"),
         })
     };
-    let settings = Settings::new(variables.into_iter()).with_proxy(Box::new(via));
-    let stores = Stores::new(settings);
-    world.sessions = world
-        .sessions
-        .with_sources(Box::new(Stub))
-        .with_stores(stores);
-    world
+    world_of(settings(&variables).with_proxy(Box::new(via)), Stub)
 }
 
 #[test]
