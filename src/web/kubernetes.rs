@@ -4,8 +4,9 @@
 //! token never goes anywhere else. It changes under way, so it is no part of a service: each request brings
 //! the one of its time ([`super::Current`]), and so does each handshake its authority.
 
-use super::site::{Site, SiteError, Wanted, is_value};
+use super::site::{Site, SiteError, Wanted};
 use crate::base::{Secret, Verify};
+use crate::http::lines::is_value;
 use crate::limits;
 
 /// Where every pod finds the API server.

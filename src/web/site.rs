@@ -187,7 +187,7 @@ impl Site {
                 ));
             }
             let value = value.trim_ascii();
-            if !is_value(value) {
+            if !lines::is_value(value) {
                 return Err(fault(
                     "holds a control character or a line break, which no HTTP header can",
                 ));
@@ -250,13 +250,6 @@ impl Site {
 
 /// What a secret takes beside its bytes.
 const SECRET_BYTES: usize = 5 * size_of::<usize>();
-
-/// What no header can hold is no value.
-pub(super) fn is_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|byte| !byte.is_ascii_control() || *byte == b'\t')
-}
 
 fn words(error: UrlError) -> Cow<'static, str> {
     match error {
