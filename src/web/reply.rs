@@ -110,17 +110,13 @@ fn push_fields(
 
 /// A cookie for the place where the user sees the service. The gateway's own is nobody else's to set.
 fn push_cookie(out: &mut Vec<u8>, name: &[u8], cookie: &[u8], site: &Site, view: &View) {
-    if is_gateway_cookie(
-        cookie
-            .split(|byte| *byte == b';')
-            .next()
-            .unwrap_or_default(),
-    ) {
+    let mut parts = cookie.split(|byte| *byte == b';');
+    let pair = parts.next().unwrap_or_default();
+    if is_gateway_cookie(pair) {
         return;
     }
     let mut kept = Vec::with_capacity(cookie.len());
-    let mut parts = cookie.split(|byte| *byte == b';');
-    kept.extend_from_slice(parts.next().unwrap_or_default());
+    kept.extend_from_slice(pair);
     for part in parts {
         push_attribute(&mut kept, part, site, view);
     }
@@ -129,9 +125,8 @@ fn push_cookie(out: &mut Vec<u8>, name: &[u8], cookie: &[u8], site: &Site, view:
 
 /// An attribute of a cookie, as far as it fits the user's view.
 fn push_attribute(kept: &mut Vec<u8>, part: &[u8], site: &Site, view: &View) {
-    let mut halves = part.splitn(2, |byte| *byte == b'=');
-    let name = halves.next().unwrap_or_default().trim_ascii();
-    let value = halves.next().unwrap_or_default().trim_ascii();
+    let (name, value) = fields::halves(part, b'=');
+    let (name, value) = (name.trim_ascii(), value.trim_ascii());
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     // A browser takes no such cookie from where there is no TLS.
     let needs_tls = is(b"secure")
