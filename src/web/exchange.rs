@@ -139,6 +139,11 @@ impl Exchange {
         }
     }
 
+    /// As at the first packet of the same id.
+    pub fn anew(&self, now: Instant) -> Self {
+        Self::new(self.base.clone(), now)
+    }
+
     /// A packet of this size was appended to `from_client`.
     pub fn packet(&mut self, now: Instant, bytes: usize) {
         self.heard = now;
