@@ -133,14 +133,7 @@ mod tests {
     use super::*;
 
     fn cluster(variables: &[(&str, &str)]) -> Result<Cluster, String> {
-        let variables: Vec<_> = variables
-            .iter()
-            .map(|(name, value)| (*name, value.as_bytes()))
-            .collect();
-        let wanted = Wanted {
-            variables: &variables,
-        };
-        Cluster::of(&wanted).map_err(|error| error.0.into_owned())
+        Wanted::of_texts(variables, Cluster::of)
     }
 
     fn token(cluster: &Cluster) -> &str {
