@@ -75,12 +75,7 @@ impl World {
             .env("REMOTE_URL", "http://app:3000")
             .env("HEADER_X_KEY", KEY);
         let open = request.open_packet(SESSION);
-        let entries: Vec<(&str, &[u8])> = open
-            .spec
-            .iter()
-            .map(|(key, value)| (key.as_str(), &value[..]))
-            .collect();
-        world.packet(Kind::AgentSessionOpen, &entries, b"");
+        world.packet(Kind::AgentSessionOpen, &open.entries(), b"");
         world
     }
 
