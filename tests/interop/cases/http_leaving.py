@@ -32,6 +32,7 @@ def run(stage):
         took = time.monotonic() - began
         expect(heard and took < 4, f"the service hears of a user who has left after {took:.1f} s")
         service.gone.clear()
+        service.held.clear()
     for number in [signal.SIGTERM, signal.SIGKILL]:
         waiting = subprocess.Popen(
             ["curl", "-sS", *listener.words, "-w", "%{http_code}", listener.url + "/until-gone"],
