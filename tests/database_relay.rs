@@ -65,12 +65,7 @@ impl World {
             Dialect::Mssql => request.env("ENCRYPT", mode),
         };
         let open = request.open_packet(SESSION);
-        let entries: Vec<(&str, &[u8])> = open
-            .spec
-            .iter()
-            .map(|(key, value)| (key.as_str(), &value[..]))
-            .collect();
-        world.packet(Kind::AgentSessionOpen, &entries, b"");
+        world.packet(Kind::AgentSessionOpen, &open.entries(), b"");
         world.settle();
         assert_eq!(world.sessions.len(), 1);
         world

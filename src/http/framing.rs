@@ -4,7 +4,7 @@
 //! What two readers could take for the end at two places is an error.
 
 use super::error::HttpError;
-use super::lines::{Lines, field};
+use super::lines::{Lines, field, is_value};
 
 /// A chunk's size line with its extensions.
 const CHUNK_LINE_BYTES_MAX: usize = 1024;
@@ -226,10 +226,7 @@ impl BodySpans {
 
 /// The size at the start of a chunk's line; extensions are passed over.
 fn chunk_size(line: &[u8]) -> Option<u64> {
-    if line
-        .iter()
-        .any(|byte| byte.is_ascii_control() && *byte != b'\t')
-    {
+    if !is_value(line) {
         return None;
     }
     let size = line.split(|byte| *byte == b';').next()?;

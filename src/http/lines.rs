@@ -192,14 +192,11 @@ fn next_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 pub(super) fn field(line: &[u8]) -> Option<Field<'_>> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-    let is_value = value
-        .iter()
-        .all(|byte| !byte.is_ascii_control() || *byte == b'\t');
     // Trimming takes line breaks, too.
     let is_whole = line[colon + 1..]
         .iter()
         .all(|byte| *byte != b'\r' && *byte != 0x0c);
-    (is_token(name) && is_value && is_whole).then_some(Field { name, value })
+    (is_token(name) && is_value(value) && is_whole).then_some(Field { name, value })
 }
 
 /// A name of a field or a method (RFC 9110, section 5.6.2).
@@ -207,6 +204,13 @@ pub fn is_token(name: &[u8]) -> bool {
     let is_token_byte =
         |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !name.is_empty() && name.iter().all(is_token_byte)
+}
+
+/// What a field can hold: anything but control characters; tabs are none.
+pub fn is_value(value: &[u8]) -> bool {
+    value
+        .iter()
+        .all(|byte| !byte.is_ascii_control() || *byte == b'\t')
 }
 
 #[cfg(test)]

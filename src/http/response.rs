@@ -122,14 +122,12 @@ impl ResponseReader {
             status => {
                 let (framing, _) =
                     framing::of_response(&head.lines, status, false, head.is_http_1_0)?;
-                if let Framing::Length(length) = framing
-                    && length > self.bounds.body_bytes as u64
-                {
-                    return Err(HttpError::BodyTooLarge(self.bounds.body_bytes));
-                }
                 if let Framing::Length(length) = framing {
+                    let bytes_max = self.bounds.body_bytes;
+                    let length = usize::try_from(length).ok();
+                    let length = length.filter(|length| *length <= bytes_max);
                     // What grows leaves copies behind.
-                    let length = usize::try_from(length).unwrap_or_default();
+                    let length = length.ok_or(HttpError::BodyTooLarge(bytes_max))?;
                     self.response.body.reserve_exact(length);
                 }
                 self.body = Some(BodySpans::new(framing));

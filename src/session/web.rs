@@ -35,7 +35,6 @@ pub(super) struct Web {
     held: Share,
     /// Of all connections that are kept, and of the session's.
     kept: [Share; 2],
-    view: View,
     /// The exchange is over, and the connection to the service waits for another one until then.
     kept_until: Option<Instant>,
     /// A connection that was dead is not to be replaced by another such one.
@@ -82,14 +81,13 @@ impl Web {
         let kept = [means.web_kept.clone(), service.kept.clone()].map(Share::new);
         Self {
             service,
-            exchange: Exchange::new(view.clone(), now),
+            exchange: Exchange::new(view, now),
             wire: Wire::default(),
             is_securing: false,
             unread: ByteBuf::new(),
             packet_bytes: limits::PAYLOAD_BYTES_MIN,
             held: Share::new(means.web_held.clone()),
             kept,
-            view,
             kept_until: None,
             wants_fresh: false,
             is_used: false,
@@ -246,7 +244,7 @@ impl Machine for Web {
         if self.kept_until.take().is_some() {
             // The id comes again, so it was no listener's.
             self.set_kept(0);
-            self.exchange = Exchange::new(self.view.clone(), sides.now);
+            self.exchange = self.exchange.anew(sides.now);
         }
         sides.from_client.extend(payload);
         self.exchange.packet(sides.now, payload.len());

@@ -135,6 +135,7 @@ impl Exchange {
 
     /// The head of the final answer goes to the user, framed as he can take it.
     fn begin_answer(&mut self, mut reply: Reply, wires: &mut Wires<'_>) {
+        let is_listener = self.is_to_listener();
         let Some(asked) = &mut self.asked else { return };
         let request = &mut asked.request;
         // What has been answered is not asked again.
@@ -149,7 +150,6 @@ impl Exchange {
             *is_logged_in |= reply.logs_in || request.logs_in;
             *is_used = true;
         }
-        let is_listener = self.producer.is_some_and(Producer::is_listener);
         let is_shared_login = is_listener && (reply.logs_in || request.logs_in);
         let (form, is_verbatim) = match is_listener {
             true => (framed::for_listener(&mut reply, request.is_head), false),

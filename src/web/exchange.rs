@@ -139,6 +139,11 @@ impl Exchange {
         }
     }
 
+    /// As at the first packet of the same id.
+    pub fn anew(&self, now: Instant) -> Self {
+        Self::new(self.base.clone(), now)
+    }
+
     /// A packet of this size was appended to `from_client`.
     pub fn packet(&mut self, now: Instant, bytes: usize) {
         self.heard = now;
@@ -373,6 +378,7 @@ impl Exchange {
 
     /// Sends of the request what has come of it.
     fn send(&mut self, wires: &mut Wires<'_>) -> Result<(), Turn> {
+        let is_to_listener = self.is_to_listener();
         let Some(asked) = &mut self.asked else {
             return Ok(());
         };
@@ -412,10 +418,7 @@ impl Exchange {
                 wires.to_remote.put(from_client.filled());
                 from_client.clear();
             }
-            Asking::Whole
-                if self.producer.is_some_and(Producer::is_listener)
-                    && asked.request.upgrade.is_none() =>
-            {
+            Asking::Whole if is_to_listener && asked.request.upgrade.is_none() => {
                 // One request an id: this is none of it.
                 from_client.clear();
             }

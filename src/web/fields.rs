@@ -62,6 +62,14 @@ pub fn is_empty_offer(field: Field<'_>) -> bool {
     field.value.is_empty() && field.is("sec-websocket-protocol")
 }
 
+/// What stands in front of the first `separator`, and what behind it: nothing where there is none.
+pub fn halves(text: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    match text.iter().position(|byte| *byte == separator) {
+        Some(at) => (&text[..at], &text[at + 1..]),
+        None => (text, b""),
+    }
+}
+
 /// Appends one field.
 pub fn push(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     for part in [name, b": ", value, b"\r\n"] {

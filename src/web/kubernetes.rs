@@ -4,8 +4,10 @@
 //! token never goes anywhere else. It changes under way, so it is no part of a service: each request brings
 //! the one of its time ([`super::Current`]), and so does each handshake its authority.
 
-use super::site::{Site, SiteError, Wanted, is_value};
+use super::fields;
+use super::site::{Site, SiteError, Wanted};
 use crate::base::{Secret, Verify};
+use crate::http::lines::is_value;
 use crate::limits;
 
 /// Where every pod finds the API server.
@@ -94,13 +96,9 @@ pub fn no_token() -> SiteError {
 
 /// Whether what is asked for comes for as long as somebody listens.
 pub(super) fn is_followed(target: &[u8]) -> bool {
-    let mut halves = target.splitn(2, |byte| *byte == b'?');
-    let path = halves.next().unwrap_or_default();
-    let query = halves.next().unwrap_or_default();
+    let (path, query) = fields::halves(target, b'?');
     let follows = |part: &[u8]| {
-        let mut halves = part.splitn(2, |byte| *byte == b'=');
-        let name = halves.next().unwrap_or_default();
-        let value = halves.next().unwrap_or_default();
+        let (name, value) = fields::halves(part, b'=');
         matches!(name, b"watch" | b"follow") && !matches!(value, b"false" | b"0")
     };
     // The older way to watch.
@@ -135,14 +133,7 @@ mod tests {
     use super::*;
 
     fn cluster(variables: &[(&str, &str)]) -> Result<Cluster, String> {
-        let variables: Vec<_> = variables
-            .iter()
-            .map(|(name, value)| (*name, value.as_bytes()))
-            .collect();
-        let wanted = Wanted {
-            variables: &variables,
-        };
-        Cluster::of(&wanted).map_err(|error| error.0.into_owned())
+        Wanted::of_texts(variables, Cluster::of)
     }
 
     fn token(cluster: &Cluster) -> &str {

@@ -37,20 +37,23 @@ pub struct Reply {
 /// Reads a whole head. It may be changed: folded lines are mended.
 pub fn read(head: &mut [u8], is_for_head: bool, site: &Site, view: &View) -> Result<Reply, Fault> {
     lines::unfold(head);
-    let authority = &site.url.authority;
-    let head = lines::lines(head, Breaks::Loose, HEAD).map_err(|error| broken(authority, error))?;
-    let malformed = || broken(authority, HttpError::Malformed);
-    let (status, is_http_1_0) = head::status(head.first).ok_or_else(malformed)?;
+    let fault = |error| broken(&site.url.authority, error);
+    let head = lines::lines(head, Breaks::Loose, HEAD).map_err(fault)?;
+    let (status, is_http_1_0) =
+        head::status(head.first).ok_or_else(|| fault(HttpError::Malformed))?;
     let (framing, is_doubtful) = match status {
         100..=199 => (Framing::Empty, false),
-        _ => framing::of_response(&head, status, is_for_head, is_http_1_0)
-            .map_err(|error| broken(authority, error))?,
+        _ => framing::of_response(&head, status, is_for_head, is_http_1_0).map_err(fault)?,
     };
     let mut out = b"HTTP/1.1".to_vec();
     out.extend_from_slice(&head.first[b"HTTP/1.x".len()..]);
     out.extend_from_slice(b"\r\n");
-    push_fields(&mut out, &head, site, view).map_err(|error| broken(authority, error))?;
-    let length = framing::length(&head).map_err(|error| broken(authority, error))?;
+    push_fields(&mut out, &head, site, view).map_err(fault)?;
+    let told_length = match framing {
+        // 204 has none by definition.
+        Framing::Empty if status != 204 => framing::length(&head).map_err(fault)?,
+        _ => None,
+    };
     let demands = head
         .fields()
         .filter(|field| field.is("www-authenticate") || field.is("proxy-authenticate"));
@@ -60,8 +63,7 @@ pub fn read(head: &mut [u8], is_for_head: bool, site: &Site, view: &View) -> Res
         status,
         head: out,
         framing,
-        // 204 has none by definition.
-        told_length: length.filter(|_| framing == Framing::Empty && status != 204),
+        told_length,
         closes: is_doubtful
             || framing == Framing::UntilClose
             || request::closes(&head, is_http_1_0),
@@ -108,17 +110,13 @@ fn push_fields(
 
 /// A cookie for the place where the user sees the service. The gateway's own is nobody else's to set.
 fn push_cookie(out: &mut Vec<u8>, name: &[u8], cookie: &[u8], site: &Site, view: &View) {
-    if is_gateway_cookie(
-        cookie
-            .split(|byte| *byte == b';')
-            .next()
-            .unwrap_or_default(),
-    ) {
+    let mut parts = cookie.split(|byte| *byte == b';');
+    let pair = parts.next().unwrap_or_default();
+    if is_gateway_cookie(pair) {
         return;
     }
     let mut kept = Vec::with_capacity(cookie.len());
-    let mut parts = cookie.split(|byte| *byte == b';');
-    kept.extend_from_slice(parts.next().unwrap_or_default());
+    kept.extend_from_slice(pair);
     for part in parts {
         push_attribute(&mut kept, part, site, view);
     }
@@ -127,9 +125,8 @@ fn push_cookie(out: &mut Vec<u8>, name: &[u8], cookie: &[u8], site: &Site, view:
 
 /// An attribute of a cookie, as far as it fits the user's view.
 fn push_attribute(kept: &mut Vec<u8>, part: &[u8], site: &Site, view: &View) {
-    let mut halves = part.splitn(2, |byte| *byte == b'=');
-    let name = halves.next().unwrap_or_default().trim_ascii();
-    let value = halves.next().unwrap_or_default().trim_ascii();
+    let (name, value) = fields::halves(part, b'=');
+    let (name, value) = (name.trim_ascii(), value.trim_ascii());
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     // A browser takes no such cookie from where there is no TLS.
     let needs_tls = is(b"secure")

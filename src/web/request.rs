@@ -244,7 +244,7 @@ fn names_gateway_cookie(value: &[u8]) -> bool {
 
 /// Whether this `name=value` is the gateway's.
 pub fn is_gateway_cookie(pair: &[u8]) -> bool {
-    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+    let (name, _) = fields::halves(pair, b'=');
     name.trim_ascii().eq_ignore_ascii_case(GATEWAY_COOKIE)
 }
 
@@ -310,8 +310,7 @@ fn upgrade(head: &Lines<'_>, is_http_1_0: bool) -> Result<Option<Vec<u8>>, Fault
         return Err(malformed());
     }
     let is_refused = |word: &[u8]| {
-        let name = word.trim_ascii();
-        let name = name.split(|byte| *byte == b'/').next().unwrap_or_default();
+        let (name, _) = fields::halves(word.trim_ascii(), b'/');
         name.is_empty()
             || [&b"h2c"[..], b"h2", b"tls", b"http"]
                 .iter()

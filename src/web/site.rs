@@ -187,7 +187,7 @@ impl Site {
                 ));
             }
             let value = value.trim_ascii();
-            if !is_value(value) {
+            if !lines::is_value(value) {
                 return Err(fault(
                     "holds a control character or a line break, which no HTTP header can",
                 ));
@@ -251,13 +251,6 @@ impl Site {
 /// What a secret takes beside its bytes.
 const SECRET_BYTES: usize = 5 * size_of::<usize>();
 
-/// What no header can hold is no value.
-pub(super) fn is_value(value: &[u8]) -> bool {
-    value
-        .iter()
-        .all(|byte| !byte.is_ascii_control() || *byte == b'\t')
-}
-
 fn words(error: UrlError) -> Cow<'static, str> {
     match error {
         UrlError::Scheme => Cow::Borrowed("it must begin with https:// or http://"),
@@ -298,16 +291,28 @@ fn basic(mut account: Vec<u8>) -> Secret {
 }
 
 #[cfg(test)]
+impl Wanted<'_> {
+    /// What variables that are text make, or what is wrong with them; for tests.
+    pub fn of_texts<T>(
+        variables: &[(&str, &str)],
+        make: fn(&Wanted<'_>) -> Result<T, SiteError>,
+    ) -> Result<T, String> {
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()))
+            .collect();
+        let wanted = Wanted {
+            variables: &variables,
+        };
+        make(&wanted).map_err(|error| error.0.into_owned())
+    }
+}
+
+#[cfg(test)]
 impl Site {
     /// A service that wants nothing; for tests.
     pub fn plain(url: &str) -> Self {
-        let wanted = Wanted {
-            variables: &[("REMOTE_URL", url.as_bytes())],
-        };
-        match Self::of_httpproxy(&wanted) {
-            Ok(site) => site,
-            Err(error) => panic!("{}", error.0),
-        }
+        Wanted::of_texts(&[("REMOTE_URL", url)], Self::of_httpproxy).unwrap()
     }
 }
 
@@ -316,14 +321,7 @@ mod tests {
     use super::*;
 
     fn site(variables: &[(&str, &str)]) -> Result<Site, String> {
-        let variables: Vec<_> = variables
-            .iter()
-            .map(|(name, value)| (*name, value.as_bytes()))
-            .collect();
-        let wanted = Wanted {
-            variables: &variables,
-        };
-        Site::of_httpproxy(&wanted).map_err(|error| error.0.into_owned())
+        Wanted::of_texts(variables, Site::of_httpproxy)
     }
 
     fn injected(site: &Site) -> Vec<(&str, &str)> {

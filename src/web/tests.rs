@@ -44,16 +44,9 @@ impl Lab {
     }
 
     pub fn with(variables: &[(&str, &str)], base_url: &str) -> Self {
-        let variables: Vec<_> = variables
-            .iter()
-            .map(|(name, value)| (*name, value.as_bytes()))
-            .collect();
-        let wanted = Wanted {
-            variables: &variables,
-        };
         let now = Instant::now();
         Self {
-            site: Site::of_httpproxy(&wanted).unwrap_or_else(|error| panic!("{}", error.0)),
+            site: Wanted::of_texts(variables, Site::of_httpproxy).unwrap(),
             exchange: Exchange::new(View::parse(base_url.as_bytes()).unwrap(), now),
             from_client: ByteBuf::new(),
             from_remote: ByteBuf::new(),

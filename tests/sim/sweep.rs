@@ -24,7 +24,8 @@ const RECONNECT_MAX: Duration = Duration::from_secs(400);
 /// Until nothing moves any more: dialling, draining and lingering have each their time.
 const REST: Duration = Duration::from_secs(40);
 
-fn number(name: &str, default: u64) -> u64 {
+/// A number that the environment gives.
+pub fn number(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text
             .parse()

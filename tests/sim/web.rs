@@ -16,6 +16,7 @@ use hoop_lite::session::{AgentEnvironment, Channel, Output, Report, Sessions, Ta
 use loopback_gateway::SessionRequest;
 
 use crate::dice::Dice;
+use crate::sweep::number;
 use service::Service;
 use user::User;
 
@@ -75,12 +76,7 @@ impl World {
             .env("REMOTE_URL", "http://app:3000")
             .env("HEADER_X_KEY", KEY);
         let open = request.open_packet(SESSION);
-        let entries: Vec<(&str, &[u8])> = open
-            .spec
-            .iter()
-            .map(|(key, value)| (key.as_str(), &value[..]))
-            .collect();
-        world.packet(Kind::AgentSessionOpen, &entries, b"");
+        world.packet(Kind::AgentSessionOpen, &open.entries(), b"");
         world
     }
 
@@ -348,10 +344,8 @@ impl World {
 #[test]
 fn every_answer_is_its_requests() {
     let mut answered = 0;
-    let first = std::env::var("HOOP_SIM_SEED").ok();
-    let first = first.map_or(1, |text| text.parse().unwrap());
-    let count = std::env::var("HOOP_SIM_SEEDS").ok();
-    let count = count.map_or(SEEDS, |text| text.parse().unwrap());
+    let first = number("HOOP_SIM_SEED", 1);
+    let count = number("HOOP_SIM_SEEDS", SEEDS);
     for seed in first..first + count {
         let on_panic = Replay(seed);
         let mut world = World::new(seed);

@@ -393,15 +393,10 @@ fn a_connection_that_may_be_somebodys_login_is_not_kept() {
 /// kubectl takes an answer without an honest end for a broken one.
 #[test]
 fn an_answer_of_a_cluster_is_waited_for_unless_it_is_followed() {
-    let wanted = Wanted {
-        variables: &[("KUBERNETES_BEARER_TOKEN", b"t")],
-    };
     let asks = |target: &str, seconds: u64| {
-        let Ok(cluster) = Cluster::of(&wanted) else {
-            panic!("a token is enough");
-        };
+        let cluster = Wanted::of_texts(&[("KUBERNETES_BEARER_TOKEN", "t")], Cluster::of);
         let mut lab = Lab::listener();
-        lab.site = cluster.site;
+        lab.site = cluster.expect("a token is enough").site;
         lab.user(get(target, ""));
         lab.service("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         for _ in 0..seconds {

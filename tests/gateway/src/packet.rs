@@ -54,6 +54,14 @@ impl Packet {
             .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
+    /// The spec as the agent's own encoder takes it.
+    pub fn entries(&self) -> Vec<(&str, &[u8])> {
+        let entries = self.spec.iter();
+        entries
+            .map(|(key, value)| (key.as_str(), &value[..]))
+            .collect()
+    }
+
     /// The session that the packet belongs to, empty when it names none.
     pub fn sid(&self) -> String {
         self.text(spec::SESSION_ID).unwrap_or_default()

@@ -19,7 +19,7 @@ def run(stage):
     dead = agent.connection("dead", "httpproxy", "httpproxy", REMOTE_URL="http://127.0.0.1:1")
     try:
         with stage.user.forward(name, CLIENT):
-            both(Way(f"http://127.0.0.1:{CLIENT}"), service)
+            both(Way(f"http://127.0.0.1:{CLIENT}"))
             pipelined_at(CLIENT)
             switched(socket.create_connection(("127.0.0.1", CLIENT), timeout=30), "")
             proxied(Way(f"http://127.0.0.1:{CLIENT}"))
@@ -33,14 +33,9 @@ def run(stage):
     secure(stage, agent)
     token = listen(stage, name)
     for version in ["--http1.1", "--http2"]:
-        way = Way(f"https://localhost:{LISTENER}", "--cacert", str(stage.house.folder / "ca.crt"), version,
-                  "-H", f"Authorization: {token}", key=token)
-        both(way, service)
+        both(by_listener(stage, token, version))
     switched(listener_socket(stage), f"Authorization: {token}\r\n")
-    unreachable = listen(stage, dead)
-    way = Way(f"https://localhost:{LISTENER}", "--cacert", str(stage.house.folder / "ca.crt"),
-              "-H", f"Authorization: {unreachable}")
-    page = way.curl("/", "-w", "%{http_code}")
+    page = by_listener(stage, listen(stage, dead)).curl("/", "-w", "%{http_code}")
     expect(page.endswith(b"502") and b"127.0.0.1:1" in page, f"a dead service: {page!r}")
     expect(all(web.SECRET in head for head in service.heads), "a request without the injected header")
     expect(all("hoop_proxy_token" not in head for head in service.heads), "the user's key went to the service")
@@ -82,10 +77,36 @@ class Way:
         return done.stdout
 
 
-def both(way, service):
-    expect(way.curl("/small") == b"hello\n", "small")
+def by_listener(stage, token, *words):
+    """curl to the gateway's listener, by this key of a connection."""
+    authority = str(stage.house.folder / "ca.crt")
+    return Way(f"https://localhost:{LISTENER}", "--cacert", authority, *words, "-H", f"Authorization: {token}", key=token)
+
+
+def asked_of_all(way, must):
+    """What any service behind any door is asked for."""
+    must(way.curl("/small") == b"hello\n", "small")
     twice = way.curl("/small", way.url + "/small", "-w", "%{num_connects};")
-    expect(twice.count(b"hello") == 2 and twice.endswith(b"0;"), f"two on one socket: {twice!r}")
+    must(twice.count(b"hello") == 2 and twice.endswith(b"0;"), f"two on one socket: {twice!r}")
+    must(way.curl("/big") == web.BIG, "20 MB down")
+    must(way.curl("/big", "--limit-rate", "8M") == web.BIG, "20 MB down, slowly")
+    sent = web.BIG[:10_000_000]
+    must(way.curl("/echo", "--data-binary", "@-", stdin=sent) == sent, "10 MB up and down")
+    chunked = way.curl("/echo", "-H", "Transfer-Encoding: chunked", "-H", "Expect:", "--data-binary", "@-", stdin=sent)
+    must(chunked == sent, f"10 MB up in chunks: {len(chunked)}")
+    must(way.curl("/chunked").splitlines()[-1] == b"line 99", "an answer in chunks")
+    redirect = way.curl("/redirect", "-i", "-b", f"a=b; hoop_proxy_token={way.key}")
+    must(f"{way.url}/small".encode() in redirect, f"redirect: {redirect!r}")
+    must(b"omain" not in way.curl("/cookie", "-i"), "a cookie's domain")
+    must(web.SECRET.encode() in way.curl("/head"), "the injected header")
+    streamed(way, "/sse", b"data: ", 0.4)
+    streamed(way, "/lines", b'{"n":', 0.6)
+    cut = way.curl("/cut", "-w", "%{http_code}", fails=True)
+    must(cut.endswith(b"502") or 0 < len(cut) <= 1_000_010, f"a service that cuts: {len(cut)} bytes")
+
+
+def both(way):
+    asked_of_all(way, expect)
     started = time.monotonic()
     heads = way.curl("/small", "-I", "-w", "%{http_code}") + way.curl("/small", "-I", way.url + "/small")
     expect(heads.lower().count(b"content-length: 6") == 3 and time.monotonic() - started < 10, f"HEAD: {heads!r}")
@@ -93,25 +114,10 @@ def both(way, service):
         code = way.curl(f"/status?{status}", "-w", "%{http_code}")
         expect(code == status.encode(), f"{status}: {code!r}")
     expect(way.curl("/none", "-w", "%{http_code}").endswith(b"404"), "404")
-    expect(way.curl("/big") == web.BIG, "20 MB down")
-    expect(way.curl("/big", "--limit-rate", "8M") == web.BIG, "20 MB down, slowly")
-    sent = web.BIG[:10_000_000]
-    expect(way.curl("/echo", "--data-binary", "@-", stdin=sent) == sent, "10 MB up and down")
-    chunked = way.curl("/echo", "-H", "Transfer-Encoding: chunked", "-H", "Expect:", "--data-binary", "@-", stdin=sent)
-    expect(chunked == sent, f"10 MB up in chunks: {len(chunked)}")
-    expect(way.curl("/chunked").splitlines()[-1] == b"line 99", "an answer in chunks")
-    redirect = way.curl("/redirect", "-i", "-b", f"a=b; hoop_proxy_token={way.key}")
-    expect(f"{way.url}/small".encode() in redirect, f"redirect: {redirect!r}")
-    expect(b"Domain" not in way.curl("/cookie", "-i"), "a cookie's domain")
     started = time.monotonic()
     with ThreadPoolExecutor(50) as pool:
         held = list(pool.map(lambda _: way.curl("/hold"), range(50)))
     expect(held == [b"held"] * 50 and time.monotonic() - started < 30, "50 at once")
-    streamed(way, "/sse", b"data: ", 0.4)
-    streamed(way, "/lines", b'{"n":', 0.6)
-    cut = way.curl("/cut", "-w", "%{http_code}", fails=True)
-    expect(cut.endswith(b"502") or 0 < len(cut) <= 1_000_010, f"a service that cuts: {len(cut)} bytes")
-    expect(web.SECRET.encode() in way.curl("/head"), "the injected header")
 
 
 def streamed(way, path, start, pause):

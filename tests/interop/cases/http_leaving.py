@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from cases.http import CLIENT, LISTENER, Way, listen
+from cases.http import CLIENT, Way, by_listener, listen
 from house import web
 from house.program import wait_until
 from house.verdict import expect
@@ -17,8 +17,7 @@ def run(stage):
     service = stage.keep(web.Service())
     agent = stage.agent()
     name = agent.connection("leave", "httpproxy", "httpproxy", REMOTE_URL=f"http://127.0.0.1:{web.PORT}")
-    token = listen(stage, name)
-    listener = Way(f"https://localhost:{LISTENER}", "--cacert", str(stage.house.folder / "ca.crt"), "-H", f"Authorization: {token}")
+    listener = by_listener(stage, listen(stage, name))
     with stage.user.forward(name, PORT_OF_CLIENT):
         client = Way(f"http://127.0.0.1:{PORT_OF_CLIENT}")
         for way in [client, listener]:
@@ -33,6 +32,7 @@ def run(stage):
         took = time.monotonic() - began
         expect(heard and took < 4, f"the service hears of a user who has left after {took:.1f} s")
         service.gone.clear()
+        service.held.clear()
     for number in [signal.SIGTERM, signal.SIGKILL]:
         waiting = subprocess.Popen(
             ["curl", "-sS", *listener.words, "-w", "%{http_code}", listener.url + "/until-gone"],

@@ -36,6 +36,10 @@ def run(stage):
     return f"{len(server.heads)} requests"
 
 
+def command(config, stage, *words):
+    return ["kubectl", "--kubeconfig", str(config), "--cache-dir", str(stage.folder / "cache"), *words]
+
+
 def talk(stage, door, place, user):
     config = stage.folder / f"{door}.json"
     config.write_text(json.dumps({
@@ -45,8 +49,7 @@ def talk(stage, door, place, user):
     }))
 
     def kubectl(*words, stdin=None, ends=True):
-        command = ["kubectl", "--kubeconfig", str(config), "--cache-dir", str(stage.folder / "cache"), *words]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command(config, stage, *words), input=stdin, capture_output=True, text=True, timeout=60)
         expect(not ends or done.returncode == 0, f"{door}: {' '.join(words)}: {done}")
         return done.stdout
 
@@ -72,7 +75,7 @@ def talk(stage, door, place, user):
 
 
 def console(config, stage, door):
-    words = ["kubectl", "--kubeconfig", str(config), "--cache-dir", str(stage.folder / "cache"), "exec", "-it", "p1", "--", "bash", "--norc"]
+    words = command(config, stage, "exec", "-it", "p1", "--", "bash", "--norc")
     terminal = stage.keep(Terminal(words, {**os.environ, "TERM": "xterm"}, rows=30, columns=100))
     terminal.expect(r"[$#] ")
     terminal.type("tty; stty size\n")
@@ -88,8 +91,7 @@ def console(config, stage, door):
 
 
 def watch(config, stage, door):
-    command = ["kubectl", "--kubeconfig", str(config), "--cache-dir", str(stage.folder / "cache"), "get", "pods", "-w"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+    with subprocess.Popen(command(config, stage, "get", "pods", "-w"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         times = []
         while len(times) < 4 and (line := program.stdout.readline()):
             if line.startswith("new"):

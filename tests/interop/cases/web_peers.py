@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 
-from cases.http import LISTENER, Way, listen, pipelined_at, streamed
+from cases.http import LISTENER, Way, asked_of_all, by_listener, listen, pipelined_at
 from house import peers, web
 from house.program import wait_until
 from house.verdict import expect
@@ -32,7 +32,7 @@ def run(stage):
             expect(not found, f"{peer}: WebSocket by the client: {found}")
         token = listen(stage, name)
         for version in ["--http1.1", "--http2"]:
-            talk(peer, Way(f"https://localhost:{LISTENER}", "--cacert", authority, version, "-H", f"Authorization: {token}", key=token))
+            talk(peer, by_listener(stage, token, version))
         found = peers.websocket(f"wss://localhost:{LISTENER}/ws", authority, token)
         expect(not found, f"{peer}: WebSocket by the listener: {found}")
     expect(web.SECRET not in agent.program.said(), "the injected value is in the log")
@@ -43,9 +43,7 @@ def talk(peer, way):
     def must(is_right, otherwise):
         expect(is_right, f"{peer}, {way.url} {way.words[2:3]}: {otherwise}")
 
-    must(way.curl("/small") == b"hello\n", "small")
-    twice = way.curl("/small", way.url + "/small", "-w", "%{num_connects};")
-    must(twice.count(b"hello") == 2 and twice.endswith(b"0;"), f"two on one socket: {twice!r}")
+    asked_of_all(way, must)
     started = time.monotonic()
     mixed = way.curl("/small", "-I", way.url + "/small", "--next", "-sS", *way.words)
     must(mixed.endswith(b"hello\n") and mixed.lower().count(b"content-length: 6") == 1, f"HEAD, then GET: {mixed!r}")
@@ -54,21 +52,6 @@ def talk(peer, way):
         code = way.curl(path, "-o", "/dev/null", "-w", "%{http_code}")
         must(code == status, f"{path}: {code!r}")
     must(way.curl("/gzip", "--compressed") == b"hello\n" * 10_000, "gzip")
-    must(way.curl("/big") == web.BIG, "20 MB down")
-    must(way.curl("/big", "--limit-rate", "8M") == web.BIG, "20 MB down, slowly")
-    sent = web.BIG[:10_000_000]
-    must(way.curl("/echo", "--data-binary", "@-", stdin=sent) == sent, "10 MB up and down")
-    chunked = way.curl("/echo", "-H", "Transfer-Encoding: chunked", "-H", "Expect:", "--data-binary", "@-", stdin=sent)
-    must(chunked == sent, f"10 MB up in chunks: {len(chunked)}")
-    must(way.curl("/chunked").splitlines()[-1] == b"line 99", "an answer in chunks")
-    redirect = way.curl("/redirect", "-i", "-b", f"a=b; hoop_proxy_token={way.key}")
-    must(f"{way.url}/small".encode() in redirect, f"redirect: {redirect!r}")
-    must(b"omain" not in way.curl("/cookie", "-i"), "a cookie's domain")
-    must(web.SECRET.encode() in way.curl("/head"), "the injected header")
-    streamed(way, "/sse", b"data: ", 0.4)
-    streamed(way, "/lines", b'{"n":', 0.6)
-    cut = way.curl("/cut", "-w", "%{http_code}", fails=True)
-    must(cut.endswith(b"502") or 0 < len(cut) <= 1_000_010, f"a service that cuts: {len(cut)} bytes")
     at_once(way, must)
     leaves(way, must)
 
