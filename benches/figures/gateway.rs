@@ -231,6 +231,15 @@ impl Gateway {
         self.peer.discard(size);
     }
 
+    /// The next bytes of any connection: whose, and how many.
+    pub fn next_bytes(&mut self) -> (usize, usize) {
+        loop {
+            if let Said::Bytes { connection, bytes } = self.hear(None) {
+                return (connection, bytes.len());
+            }
+        }
+    }
+
     /// Answers what the agent asks for this long.
     pub fn attend(&mut self, time: Duration) {
         let until = std::time::Instant::now() + time;

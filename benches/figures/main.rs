@@ -8,6 +8,7 @@
 
 mod database;
 mod gateway;
+mod house;
 mod peer;
 mod pipe;
 mod process;

@@ -2,33 +2,34 @@
 //! alone encrypted, and with all of it.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
-use std::thread;
 
 use loopback_gateway::mssql::{Login7, batch, framed, prelogin_of};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::gateway::{Gateway, Said};
-use super::process::{Core, Process};
-use super::table::{Budget, short};
-use super::{Bench, GIGABYTE, SETTLE, Transfer, measure, mebibytes};
+use super::house::{Database, House, Through, idle, queries, transfers, write_rows};
+use super::table::Budget;
+use super::{Bench, Transfer, measure};
 
-/// The ways to one server.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Through {
-    /// A TCP relay: the client speaks to the server itself, without encryption.
-    Tcp,
-    /// A login by the agent, which alone is encrypted.
-    Login,
-    /// All of it is.
-    Full,
-}
-
-const ALL: [Through; 3] = [Through::Tcp, Through::Login, Through::Full];
-
-const CLIENTS: usize = 10;
-const IDLE_COUNT: usize = 1000;
+static SQL_SERVER: Database = Database {
+    welcome,
+    open: |gateway, port, through| match through {
+        Through::Tcp => gateway.open_tcp(port),
+        Through::Login => gateway.open_mssql(port, "optional"),
+        Through::Tls => gateway.open_mssql(port, "mandatory"),
+    },
+    log_in: |house, connection| {
+        let prelogin = agreement(NOT_SUPPORTED);
+        let words = framed(0x12, &prelogin, 4088);
+        house.gateway.write(connection, &words);
+        house.read(connection, 8 + prelogin.len());
+        let login = Login7::default().encoded(4088);
+        house.gateway.write(connection, &login);
+        house.read(connection, WELCOME.len());
+    },
+    answer_bytes: ANSWER.len(),
+};
 
 /// A word on encryption.
 const OFF: u8 = 0;
@@ -44,203 +45,47 @@ const WELCOME: &[u8] =
 
 /// All rows of this group.
 pub fn measure_all(bench: &mut Bench) {
-    queries(bench);
-    results(bench);
-    idle(bench);
-}
-
-fn queries(bench: &mut Bench) {
-    let (rounds, count) = if bench.is_quick {
-        (2, 2000)
-    } else {
-        (4, 20_000)
-    };
-    let mut best = [f64::MAX; 3];
-    for _ in 0..rounds {
-        for (best, through) in best.iter_mut().zip(ALL) {
-            *best = best.min(cpu_per_query(bench, through, count));
-        }
-    }
-    let [tcp, login, full] = best.map(|seconds| seconds * 1e6);
-    let beside = format!("TCP relay {}", short(tcp));
-    bench.table.add(
-        "SQL Server, query, the login encrypted, agent CPU us",
-        login,
-        beside.clone(),
-        Budget::AtMost(60.0_f64.min(tcp * 1.25 + 2.0), 30.0),
-    );
-    bench.table.add(
-        "SQL Server, query, all encrypted, agent CPU us",
-        full,
-        beside,
-        Budget::AtMost(90.0, 45.0),
-    );
-}
-
-fn cpu_per_query(bench: &Bench, through: Through, count: usize) -> f64 {
-    let mut house = House::open(bench, through);
     let query = batch("SELECT abalance FROM pgbench_accounts WHERE aid = 4711");
-    for connection in 1..=CLIENTS {
-        house.log_in(connection);
-    }
-    let ask = |house: &mut House, count: usize| {
-        let mut answered = [0; CLIENTS + 1];
-        let (mut asked, mut done) = (CLIENTS, 0);
-        for connection in 1..=CLIENTS {
-            house.gateway.write(connection, &query);
-        }
-        while done < count {
-            let (connection, size) = house.next();
-            answered[connection] += size;
-            if answered[connection] == ANSWER.len() {
-                answered[connection] = 0;
-                done += 1;
-                if asked < count {
-                    house.gateway.write(connection, &query);
-                    asked += 1;
-                }
-            }
-        }
-    };
-    ask(&mut house, CLIENTS * 20);
-    let before = house.agent.cpu();
-    ask(&mut house, count);
-    (house.agent.cpu() - before).as_secs_f64() / count as f64
-}
-
-fn results(bench: &mut Bench) {
-    let (rounds, size) = if bench.is_quick {
-        (2, 128 << 20)
-    } else {
-        (4, 512 << 20)
-    };
-    let mut all = [Vec::new(), Vec::new(), Vec::new()];
-    for _ in 0..rounds {
-        for (transfers, through) in all.iter_mut().zip(ALL) {
-            let mut house = House::open(bench, through);
-            house.log_in(1);
-            house.gateway.write(1, &batch(&size.to_string()));
-            let House { agent, gateway, .. } = &mut house;
-            transfers.push(measure(agent, size, || gateway.discard(size)));
-        }
-    }
-    let [tcp, login, full] =
-        all.map(|transfers| Transfer::best(&transfers).cpu_per_byte * GIGABYTE);
-    let beside = format!("TCP relay {}", short(tcp));
-    bench.table.add(
-        "SQL Server, results, the login encrypted, CPU s/GB",
-        login,
-        beside.clone(),
-        Budget::AtMost(1.0_f64.max(tcp * 1.25), tcp * 1.1),
-    );
-    bench.table.add(
-        "SQL Server, results, all encrypted, CPU s/GB",
-        full,
-        beside,
-        Budget::AtMost(tcp * 1.25 + 1.5, tcp + 1.0),
-    );
-}
-
-fn idle(bench: &mut Bench) {
-    let mut resident = Vec::new();
-    for through in ALL {
-        let mut house = House::open(bench, through);
-        for connection in 1..=IDLE_COUNT {
-            house.log_in(connection);
-            house.gateway.write(connection, &batch("SELECT 1"));
-            house.read(connection, ANSWER.len());
-        }
-        house.gateway.attend(SETTLE);
-        resident.push(mebibytes(&house.agent));
-    }
-    let beside = format!("TCP relays {}", short(resident[0]));
-    let rows = [
-        ("logged in to SQL Server, the login encrypted", 8.0, 4.0),
-        ("the same, all encrypted", 12.0, 7.0),
+    queries(bench, &SQL_SERVER, &[&query], |tcp| {
+        [
+            (
+                "SQL Server, query, the login encrypted, agent CPU us".to_owned(),
+                Budget::AtMost(60.0_f64.min(tcp * 1.25 + 2.0), 30.0),
+            ),
+            (
+                "SQL Server, query, all encrypted, agent CPU us".to_owned(),
+                Budget::AtMost(90.0, 45.0),
+            ),
+        ]
+    });
+    transfers(bench, &SQL_SERVER, results, |tcp| {
+        [
+            (
+                "SQL Server, results, the login encrypted, CPU s/GB".to_owned(),
+                Budget::AtMost(1.0_f64.max(tcp * 1.25), tcp * 1.1),
+            ),
+            (
+                "SQL Server, results, all encrypted, CPU s/GB".to_owned(),
+                Budget::AtMost(tcp * 1.25 + 1.5, tcp + 1.0),
+            ),
+        ]
+    });
+    let words = [
+        "logged in to SQL Server, the login encrypted",
+        "the same, all encrypted",
     ];
-    for ((words, bar, reach), value) in rows.into_iter().zip(&resident[1..]) {
-        bench.table.add(
-            &format!("resident, {IDLE_COUNT} connections {words}, idle after a query, MiB"),
-            *value,
-            beside.clone(),
-            Budget::AtMost(bar, reach),
-        );
-    }
+    idle(bench, &SQL_SERVER, &batch("SELECT 1"), words);
 }
 
-/// An agent, its gateway, and one session on a scripted server.
-struct House {
-    agent: Process,
-    gateway: Gateway,
-    through: Through,
-}
-
-impl House {
-    fn open(bench: &Bench, through: Through) -> Self {
-        let port = serve(bench.identity.config.clone());
-        let (agent, mut gateway) = bench.start_agent(Core::Own);
-        match through {
-            Through::Tcp => gateway.open_tcp(port),
-            Through::Login => gateway.open_mssql(port, "optional"),
-            Through::Full => gateway.open_mssql(port, "mandatory"),
-        }
-        Self {
-            agent,
-            gateway,
-            through,
-        }
-    }
-
-    fn log_in(&mut self, connection: usize) {
-        if self.through == Through::Tcp {
-            self.gateway.connect(connection);
-        }
-        let prelogin = agreement(NOT_SUPPORTED);
-        self.gateway
-            .write(connection, &framed(0x12, &prelogin, 4088));
-        self.read(connection, 8 + prelogin.len());
-        let login = Login7::default().encoded(4088);
-        self.gateway.write(connection, &login);
-        self.read(connection, WELCOME.len());
-    }
-
-    /// The next bytes of any connection: whose, and how many.
-    fn next(&mut self) -> (usize, usize) {
-        loop {
-            if let Said::Bytes { connection, bytes } = self.gateway.hear(None) {
-                return (connection, bytes.len());
-            }
-        }
-    }
-
-    fn read(&mut self, wanted: usize, size: usize) {
-        let mut left = size;
-        while left > 0 {
-            let (connection, size) = self.next();
-            assert_eq!(connection, wanted);
-            left -= size;
-        }
-    }
+fn results(house: &mut House, size: usize) -> Transfer {
+    house.gateway.write(1, &batch(&size.to_string()));
+    let House { agent, gateway, .. } = house;
+    measure(agent, size, || gateway.discard(size))
 }
 
 /// A PRELOGIN of either side.
 fn agreement(encryption: u8) -> Vec<u8> {
     prelogin_of(&[(0, &[16, 0, 3, 0xe8, 0, 0]), (1, &[encryption])])
-}
-
-/// A server on a port of its own, each connection on a thread with a small stack.
-fn serve(config: Arc<ServerConfig>) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for socket in listener.incoming() {
-            let (socket, config) = (socket.unwrap(), config.clone());
-            let builder = thread::Builder::new().stack_size(256 << 10);
-            // A connection that ends is one of an agent that was measured.
-            builder.spawn(move || welcome(socket, config)).unwrap();
-        }
-    });
-    port
 }
 
 /// What a handshake lies in.
@@ -316,21 +161,9 @@ fn talk(stream: &mut (impl Read + Write)) -> std::io::Result<()> {
             .map(|b| char::from(*b))
             .collect();
         match text.parse::<usize>() {
-            Ok(size) => write_rows(stream, size)?,
+            // Packets of 4096 bytes, written some at a time.
+            Ok(size) => write_rows(stream, &framed(4, &[b'7'; 4088 * 16], 4088), size)?,
             Err(_) => stream.write_all(ANSWER)?,
         }
     }
-}
-
-/// Packets of 4096 bytes, written some at a time.
-fn write_rows(stream: &mut impl Write, size: usize) -> std::io::Result<()> {
-    let rows = framed(4, &[b'7'; 4088 * 16], 4088);
-    // Some more than are counted.
-    let mut left = size + rows.len();
-    while left > 0 {
-        let now = left.min(rows.len());
-        stream.write_all(&rows[..now])?;
-        left -= now;
-    }
-    Ok(())
 }

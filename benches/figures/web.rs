@@ -11,7 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-use super::gateway::{CLIENT_URL, Gateway, LISTENER_URL, Said};
+use super::gateway::{CLIENT_URL, LISTENER_URL};
+use super::house::serve;
 use super::process::{Core, Process, command};
 use super::table::{Budget, short};
 use super::{Bench, CLIENT_PAYLOAD_BYTES, GIGABYTE, SETTLE, Transfer, measure};
@@ -41,7 +42,7 @@ fn requests(bench: &mut Bench) {
     };
     let mut best = [f64::MAX; 3];
     for _ in 0..rounds {
-        let port = serve();
+        let port = serve(talk);
         best[0] = best[0].min(cpu_by_agent(bench, port, CLIENT_URL, count));
         best[1] = best[1].min(cpu_by_agent(bench, port, LISTENER_URL, count));
         if let Some(nginx) = Nginx::start(bench, port) {
@@ -74,7 +75,7 @@ fn cpu_by_agent(bench: &Bench, port: u16, base_url: &'static str, count: usize) 
     let mut answer_bytes = 0;
     gateway.write(1, ASK_SMALL);
     while answer_bytes < SMALL_BYTES {
-        answer_bytes += heard(&mut gateway).1;
+        answer_bytes += gateway.next_bytes().1;
     }
     let mut ask = |count: usize| {
         let mut got = std::collections::HashMap::new();
@@ -86,7 +87,7 @@ fn cpu_by_agent(bench: &Bench, port: u16, base_url: &'static str, count: usize) 
             asked += 1;
         }
         while done < count {
-            let (id, size) = heard(&mut gateway);
+            let (id, size) = gateway.next_bytes();
             let got_bytes = got.entry(id).or_insert(0);
             *got_bytes += size;
             if *got_bytes == answer_bytes {
@@ -105,14 +106,6 @@ fn cpu_by_agent(bench: &Bench, port: u16, base_url: &'static str, count: usize) 
     let before = agent.cpu();
     ask(count);
     (agent.cpu() - before).as_secs_f64() / count as f64
-}
-
-fn heard(gateway: &mut Gateway) -> (usize, usize) {
-    loop {
-        if let Said::Bytes { connection, bytes } = gateway.hear(None) {
-            return (connection, bytes.len());
-        }
-    }
 }
 
 fn cpu_by_nginx(nginx: &Nginx, count: usize) -> f64 {
@@ -151,7 +144,7 @@ fn transfers(bench: &mut Bench, words: &str, run: Move, bar: f64) {
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let port = serve();
+        let port = serve(talk);
         ours.push(run(bench, Way::Agent(port), size));
         if let Some(nginx) = Nginx::start(bench, port) {
             theirs.push(run(bench, Way::Nginx(&nginx), size));
@@ -198,7 +191,7 @@ fn upload(bench: &Bench, way: Way<'_>, size: usize) -> Transfer {
             gateway.write(1, head.as_bytes());
             measure(&agent, size, || {
                 gateway.write_repeatedly(1, &payload, count);
-                heard(&mut gateway);
+                gateway.next_bytes();
             })
         }
         Way::Nginx(nginx) => {
@@ -215,14 +208,14 @@ fn upload(bench: &Bench, way: Way<'_>, size: usize) -> Transfer {
 }
 
 fn idle(bench: &mut Bench) {
-    let port = serve();
+    let port = serve(talk);
     let (agent, mut gateway) = bench.start_agent(Core::Own);
     gateway.open_web(port, LISTENER_URL);
     gateway.attend(SETTLE);
     let before = agent.resident();
     for id in 1..=WEBSOCKETS {
         gateway.write(id, SWITCH);
-        while heard(&mut gateway).0 != id {}
+        while gateway.next_bytes().0 != id {}
     }
     gateway.attend(SETTLE);
     let grown = agent.resident().saturating_sub(before) as f64;
@@ -347,22 +340,7 @@ fn length(head: &[u8]) -> usize {
     })
 }
 
-/// A service on a port of its own, each connection on a thread with a small stack: `/N` is N bytes, a POST is read,
-/// and whoever wants to switch protocols may.
-fn serve() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for socket in listener.incoming() {
-            let builder = thread::Builder::new().stack_size(512 << 10);
-            let socket = socket.unwrap();
-            // A connection that ends is one of a program that was measured.
-            builder.spawn(move || talk(socket)).unwrap();
-        }
-    });
-    port
-}
-
+/// A service: `/N` is N bytes, a POST is read, and whoever wants to switch protocols may.
 fn talk(mut socket: TcpStream) -> std::io::Result<()> {
     socket.set_nodelay(true)?;
     let body = vec![b'd'; 256 * 1024];

@@ -40,6 +40,8 @@ pub mod postgres;
 mod relay;
 pub mod rsa;
 pub mod scram;
+#[cfg(test)]
+mod world;
 
 pub use crate::wire::sink::Packets;
 pub use account::Account;

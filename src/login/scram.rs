@@ -171,11 +171,7 @@ impl Deriving {
     pub fn answer(&mut self) -> Option<(String, ServerProof)> {
         let key = self.derivation.key()?;
         let stored = self.hash.digest(key.client());
-        let mask = hmac::sign(&self.hash.key(stored.as_ref()), &self.signed);
-        let mut proof = key.client().to_vec();
-        for (byte, mask) in proof.iter_mut().zip(mask.as_ref()) {
-            *byte ^= mask;
-        }
+        let mut proof = self.hash.masked(key.client(), &stored, &self.signed);
         let message = [&self.last, ",p=", &base64::encode(&proof)].concat();
         wipe(&mut proof);
         let proof = ServerProof {

@@ -18,7 +18,8 @@ const VERSION: u32 = 3 << 16;
 const SSL_REQUEST: u32 = 80_877_103;
 const CANCEL_REQUEST: u32 = 80_877_102;
 
-fn certificate() -> Certificate {
+/// For every database's server.
+pub fn certificate() -> Certificate {
     Certificate::new(&["localhost", "127.0.0.1"])
 }
 
@@ -53,6 +54,18 @@ fn query(session: &mut Session<'_>, id: &str) -> Vec<u8> {
     all.extend(result);
     assert!(!all.windows(6).any(|window| window == PASSWORD.as_bytes()));
     all
+}
+
+/// Has the server send these bytes, which the client of connection 1 gets as they are, in few packets.
+pub fn send_rows(database: &Database, session: &mut Session<'_>, rows: &[u8]) {
+    let before = session.packet_count("1");
+    database.say(rows);
+    assert!(
+        session.receive("1", rows.len()) == rows,
+        "the content differs"
+    );
+    let packets = session.packet_count("1") - before;
+    assert!(packets <= rows.len() / (4 << 10), "{packets} packets");
 }
 
 fn ended(connections: &[Connection]) -> Option<Connection> {
@@ -296,14 +309,7 @@ fn rows_of_one_read_are_few_packets_and_none_looks_like_a_key() {
         session.wait_open();
         query(&mut session, "1");
         let rows: Vec<u8> = (0_u8..=255).cycle().take(1 << 20).collect();
-        let before = session.packet_count("1");
-        database.say(&rows);
-        assert!(
-            session.receive("1", rows.len()) == rows,
-            "the content differs"
-        );
-        let packets = session.packet_count("1") - before;
-        assert!(packets <= rows.len() / (4 << 10), "{packets} packets");
+        send_rows(&database, &mut session, &rows);
     }
 }
 

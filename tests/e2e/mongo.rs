@@ -5,13 +5,10 @@ use loopback_gateway::mongo::{Conduct, Document, Driver, Form, Hash, Role, Serve
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::{Session, SessionRequest};
 
+use crate::databases::certificate;
 use crate::world::World;
 
 const PASSWORD: &str = "s3cret";
-
-fn certificate() -> Certificate {
-    Certificate::new(&["localhost", "127.0.0.1"])
-}
 
 fn start(conduct: Conduct, certificate: &Certificate) -> Database {
     let certificate = certificate.clone();

@@ -5,11 +5,9 @@ use loopback_gateway::mssql::{
 };
 
 use super::Encryption;
-use crate::base::{ByteBuf, Secret, Verify};
-use crate::login::{
-    Account, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, SslMode, Step, TlsForm,
-    TlsWish,
-};
+use crate::base::{Secret, Verify};
+use crate::login::world::{self, Peer};
+use crate::login::{Account, Cause, Login as AnyLogin, Refusal, SslMode, TlsForm, TlsWish};
 
 mod decoders;
 mod trust;
@@ -20,112 +18,38 @@ fn account() -> Account {
     Account::new("app", Secret::new(PASSWORD)).with_tls(SslMode::VerifyFull)
 }
 
-enum End {
-    Passed(Relay),
-    Refused(Refusal),
-}
+type World = world::World<Server>;
 
-struct World {
-    login: Option<AnyLogin>,
-    end: Option<End>,
-    /// How the servers behave, in the order in which they are dialled.
-    conducts: Vec<Conduct>,
-    server: Option<Server>,
-    has_ended: bool,
-    under_way: Vec<u8>,
-    from_client: ByteBuf,
-    from_server: ByteBuf,
-    packets: Vec<Vec<u8>>,
-    keys: Keys,
-    wishes: Vec<TlsWish>,
-    places: Vec<Option<(String, u16)>>,
-    is_trusted: bool,
+impl Peer for Server {
+    type Conduct = Conduct;
+    const GOES_ELSEWHERE: bool = true;
+
+    fn accept(conduct: Conduct) -> (Self, Vec<u8>) {
+        (Self::new(conduct), Vec::new())
+    }
+
+    fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.receive(bytes)
+    }
+
+    fn begin_tls(&mut self, wish: TlsWish) -> bool {
+        let is_asked = match wish.form {
+            TlsForm::Tds8 => self.begins_with_tls(),
+            _ => self.wants_tls(),
+        };
+        self.is_secure |= is_asked;
+        is_asked
+    }
+
+    fn end_tls(&mut self) {
+        assert!(self.ends_tls(), "one packet went through TLS");
+        self.is_secure = false;
+    }
 }
 
 impl World {
     fn new(account: Account, wish: Encryption, conduct: Conduct) -> Self {
-        Self {
-            login: Some(AnyLogin::mssql(account, "db.example", wish)),
-            end: None,
-            conducts: vec![conduct],
-            server: None,
-            has_ended: false,
-            under_way: Vec::new(),
-            from_client: ByteBuf::new(),
-            from_server: ByteBuf::new(),
-            packets: Vec::new(),
-            keys: Keys::new(),
-            wishes: Vec::new(),
-            places: Vec::new(),
-            is_trusted: true,
-        }
-    }
-
-    fn with(&mut self, call: fn(AnyLogin, &mut Exchange<'_>) -> Step<AnyLogin>) {
-        let Some(login) = self.login.take() else {
-            return;
-        };
-        let mut sent = Vec::new();
-        let step = call(
-            login,
-            &mut Exchange {
-                from_client: &mut self.from_client,
-                from_server: &mut self.from_server,
-                to_client: &mut self.packets,
-                to_server: &mut sent,
-                keys: &mut self.keys,
-            },
-        );
-        if let Some(server) = &mut self.server {
-            self.under_way.extend(server.receive(&sent));
-        }
-        match step {
-            Step::Wait(login) => self.login = Some(login),
-            Step::Dial(login, place) => {
-                self.login = Some(login);
-                let place = place.map(|it| (it.host, it.port));
-                let at = self.places.len().min(self.conducts.len() - 1);
-                self.places.push(place);
-                self.server = Some(Server::new(self.conducts[at].clone()));
-                self.under_way.clear();
-                self.has_ended = false;
-                self.with(AnyLogin::step);
-            }
-            Step::StartTls(login, wish) => {
-                assert!(self.from_server.is_empty());
-                self.login = Some(login);
-                self.wishes.push(wish);
-                let server = self.server.as_mut().unwrap();
-                let is_asked = match wish.form {
-                    TlsForm::Tds8 => server.begins_with_tls(),
-                    _ => server.wants_tls(),
-                };
-                match is_asked && self.is_trusted {
-                    true => {
-                        server.is_secure = true;
-                        self.with(AnyLogin::tls_started);
-                    }
-                    false => self.with(|login, exchange| login.tls_failed("not trusted", exchange)),
-                }
-            }
-            Step::EndTls(login) => {
-                self.login = Some(login);
-                let server = self.server.as_mut().unwrap();
-                assert!(server.ends_tls(), "one packet went through TLS");
-                server.is_secure = false;
-                self.with(AnyLogin::step);
-            }
-            Step::Passed(relay) => self.end = Some(End::Passed(relay)),
-            Step::Refused(refusal) => self.end = Some(End::Refused(refusal)),
-            _ => panic!("not in this dialect"),
-        }
-    }
-
-    fn say(&mut self, bytes: &[u8], piece: usize) {
-        for piece in bytes.chunks(piece) {
-            self.from_client.extend(piece);
-            self.with(AnyLogin::step);
-        }
+        Self::of(AnyLogin::mssql(account, "db.example", wish), conduct)
     }
 
     /// Delivers up to `bytes_max` of what the server says, and its end; answers how many there were.
@@ -144,7 +68,7 @@ impl World {
             let bytes: Vec<u8> = self.under_way.drain(..len).collect();
             delivered += len;
             self.from_server.extend(&bytes);
-            self.with(AnyLogin::step);
+            self.step();
         }
         delivered
     }
@@ -169,21 +93,6 @@ impl World {
         let hidden: Vec<u8> = wide.iter().map(|b| b.rotate_left(4) ^ 0xa5).collect();
         for form in [PASSWORD.as_bytes(), &wide, &hidden] {
             assert!(!all.windows(form.len()).any(|window| window == form));
-        }
-    }
-
-    fn relay(&self) -> &Relay {
-        match &self.end {
-            Some(End::Passed(relay)) => relay,
-            Some(End::Refused(refusal)) => panic!("{refusal:?}"),
-            None => panic!("no login"),
-        }
-    }
-
-    fn refusal(&self) -> &Refusal {
-        match &self.end {
-            Some(End::Refused(refusal)) => refusal,
-            _ => panic!("not refused"),
         }
     }
 
@@ -365,7 +274,7 @@ fn a_server_that_wants_tls_first_gets_it() {
         conduct.is_strict = true;
         let world = World::new(account(), wish, conduct).login();
         world.relay();
-        assert_eq!(world.places.len(), dials);
+        assert_eq!(world.dials(), dials);
         let wish = TlsWish {
             verify: Verify::Full,
             form: TlsForm::Tds8,
@@ -382,7 +291,7 @@ fn a_server_that_wants_tls_first_gets_it() {
     let mut conduct = Conduct::new(encryption::ON);
     conduct.dies_at = Some(0);
     let world = World::new(account(), Encryption::Full, conduct).login();
-    assert_eq!(world.places.len(), 2);
+    assert_eq!(world.dials(), 2);
     assert!(world.error().1.contains("does not begin with TLS"));
 }
 
@@ -414,7 +323,7 @@ fn a_server_that_sends_its_clients_on_is_followed_once_over_tls() {
         world.conducts.push(routing("third.example", 1433));
         let world = world.login();
         assert!(world.error().1.contains(text), "{:?}", world.error());
-        world.places.len()
+        world.dials()
     };
     let twice = refused(Encryption::Full, routing("far.example", 1), "a second time");
     assert_eq!(twice, 2);
@@ -478,7 +387,7 @@ fn a_refusal_waits_until_the_client_listens() {
         let refuse = |world: &mut World| {
             let login = world.login.as_mut().unwrap();
             let is_later = login.refuse_later(&stopping);
-            world.with(AnyLogin::step);
+            world.step();
             is_later
         };
         let mut is_later = at == 0 && refuse(&mut world);
@@ -537,7 +446,7 @@ fn those_who_speak_something_else_hear_so() {
     ] {
         let mut world = full();
         world.say(&prelogin(), usize::MAX);
-        world.under_way = answer.to_vec();
+        world.under_way = answer.to_vec().into();
         world.run(usize::MAX, usize::MAX);
         world.say(&Login7::default().encoded(4088), usize::MAX);
         assert!(world.error().1.contains("does not answer as SQL Server"));
@@ -588,9 +497,9 @@ fn every_state_refuses_at_every_byte_of_the_server() {
             match is_end {
                 true => {
                     world.login = Some(login_state);
-                    let dials = world.places.len();
+                    let dials = world.dials();
                     world.with(AnyLogin::server_ended);
-                    if world.places.len() > dials {
+                    if world.dials() > dials {
                         // No byte of an answer: TLS first, perhaps. There is no such server.
                         assert!(world.end.is_some() || !is_said);
                     }

@@ -2,10 +2,9 @@
 
 use loopback_gateway::mysql::{Conduct, SCRAMBLE, Server, response, response_by};
 
-use crate::base::{ByteBuf, Secret, Verify};
-use crate::login::{
-    Account, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, SslMode, Step, TlsWish,
-};
+use crate::base::{Secret, Verify};
+use crate::login::world::{self, End, Peer};
+use crate::login::{Account, Cause, Login as AnyLogin, Refusal, Relay, SslMode, TlsWish};
 
 mod field;
 
@@ -27,96 +26,30 @@ fn client_response() -> Vec<u8> {
     response(CAPABILITIES | WITH_DB, 45, "sales", b"")
 }
 
-enum End {
-    Passed(Relay),
-    Refused(Refusal),
-}
+type World = world::World<Server>;
 
-struct World {
-    login: Option<AnyLogin>,
-    end: Option<End>,
-    conduct: Conduct,
-    server: Option<Server>,
-    under_way: Vec<u8>,
-    from_client: ByteBuf,
-    from_server: ByteBuf,
-    packets: Vec<Vec<u8>>,
-    keys: Keys,
-    wishes: Vec<TlsWish>,
-    dials: usize,
-    is_trusted: bool,
+impl Peer for Server {
+    type Conduct = Conduct;
+
+    fn accept(conduct: Conduct) -> (Self, Vec<u8>) {
+        Self::accept(conduct)
+    }
+
+    fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.receive(bytes)
+    }
+
+    fn begin_tls(&mut self, _: TlsWish) -> bool {
+        self.tls_started();
+        true
+    }
 }
 
 impl World {
     fn new(account: Account, conduct: Conduct) -> Self {
-        let mut world = Self {
-            login: Some(AnyLogin::mysql(account)),
-            end: None,
-            conduct,
-            server: None,
-            under_way: Vec::new(),
-            from_client: ByteBuf::new(),
-            from_server: ByteBuf::new(),
-            packets: Vec::new(),
-            keys: Keys::new(),
-            wishes: Vec::new(),
-            dials: 0,
-            is_trusted: true,
-        };
-        world.with(AnyLogin::step);
+        let mut world = Self::of(AnyLogin::mysql(account), conduct);
+        world.step();
         world
-    }
-
-    fn with(&mut self, call: fn(AnyLogin, &mut Exchange<'_>) -> Step<AnyLogin>) {
-        let Some(login) = self.login.take() else {
-            return;
-        };
-        let mut sent = Vec::new();
-        let step = call(
-            login,
-            &mut Exchange {
-                from_client: &mut self.from_client,
-                from_server: &mut self.from_server,
-                to_client: &mut self.packets,
-                to_server: &mut sent,
-                keys: &mut self.keys,
-            },
-        );
-        if let Some(server) = &mut self.server {
-            self.under_way.extend(server.receive(&sent));
-        }
-        match step {
-            Step::Wait(login) => self.login = Some(login),
-            Step::Dial(login, None) => {
-                self.login = Some(login);
-                self.dials += 1;
-                let (server, greeting) = Server::accept(self.conduct.clone());
-                (self.server, self.under_way) = (Some(server), greeting);
-                self.with(AnyLogin::step);
-            }
-            Step::StartTls(login, wish) => {
-                assert!(self.from_server.is_empty());
-                self.login = Some(login);
-                self.wishes.push(wish);
-                match self.is_trusted {
-                    true => {
-                        self.server.iter_mut().for_each(Server::tls_started);
-                        self.with(AnyLogin::tls_started);
-                    }
-                    false => self.with(|login, exchange| login.tls_failed("not trusted", exchange)),
-                }
-            }
-            Step::Passed(relay) => self.end = Some(End::Passed(relay)),
-            Step::Refused(refusal) => self.end = Some(End::Refused(refusal)),
-            _ => panic!("not in this dialect"),
-        }
-    }
-
-    fn say(&mut self, bytes: &[u8], piece: usize) {
-        for piece in bytes.chunks(piece) {
-            self.from_client.extend(piece);
-            self.with(AnyLogin::step);
-        }
     }
 
     /// Delivers up to `bytes_max` of what the server says; answers how many there were.
@@ -127,7 +60,7 @@ impl World {
             let bytes: Vec<u8> = self.under_way.drain(..len).collect();
             delivered += len;
             self.from_server.extend(&bytes);
-            self.with(AnyLogin::step);
+            self.step();
         }
         delivered
     }
@@ -144,14 +77,6 @@ impl World {
 
     fn login(self) -> Self {
         self.login_with(&client_response(), usize::MAX)
-    }
-
-    fn relay(&self) -> &Relay {
-        match &self.end {
-            Some(End::Passed(relay)) => relay,
-            Some(End::Refused(refusal)) => panic!("{refusal:?}"),
-            None => panic!("no login"),
-        }
     }
 
     fn heard(&self) -> &loopback_gateway::mysql::Heard {
@@ -361,7 +286,7 @@ fn preferred_tls_that_fails_is_done_without_on_a_new_connection() {
         let mut world = World::new(account().with_tls(mode), conduct);
         world.is_trusted = false;
         let world = world.login();
-        assert_eq!(world.dials, dials);
+        assert_eq!(world.dials(), dials);
         match mode {
             SslMode::Prefer => assert_eq!(world.packets.len(), 2, "{:?}", world.relay().is_busy()),
             _ => assert!(world.error().2.contains("failed: not trusted")),
@@ -461,7 +386,7 @@ fn the_password_is_told_once_a_login_however_often_a_server_asks() {
     let mut world = World::new(account().with_tls(SslMode::Require), conduct());
     world.run(usize::MAX, usize::MAX);
     world.say(&client_response(), usize::MAX);
-    world.under_way = [wants_all(3), wants_all(5), wants_all(7)].concat();
+    world.under_way = [wants_all(3), wants_all(5), wants_all(7)].concat().into();
     world.run(usize::MAX, usize::MAX);
     assert!(matches!(world.end, Some(End::Refused(_))));
     assert!(world.error().2.contains("twice"));
@@ -475,7 +400,9 @@ fn the_password_is_told_once_a_login_however_often_a_server_asks() {
     let mut world = World::new(account().with_rsa([7; 20]), conduct);
     world.run(usize::MAX, usize::MAX);
     world.say(&client_response(), usize::MAX);
-    world.under_way = [&wants_all(2)[..], &shown, &wants_all(6), &shown].concat();
+    world.under_way = [&wants_all(2)[..], &shown, &wants_all(6), &shown]
+        .concat()
+        .into();
     world.run(usize::MAX, usize::MAX);
     assert!(matches!(world.end, Some(End::Refused(_))));
     assert!(world.error().2.contains("twice"));
@@ -486,7 +413,9 @@ fn an_error_before_tls_is_nobodys_word_where_the_certificate_must_fit() {
     for (mode, is_passed) in [(SslMode::VerifyFull, false), (SslMode::Require, true)] {
         let mut world = World::new(account().with_tls(mode), Conduct::new(NATIVE));
         let text = b"\xff\x6a\x04send your password to mallory";
-        world.under_way = [&[u8::try_from(text.len()).unwrap(), 0, 0, 0], &text[..]].concat();
+        world.under_way = [&[u8::try_from(text.len()).unwrap(), 0, 0, 0], &text[..]]
+            .concat()
+            .into();
         world.run(usize::MAX, usize::MAX);
         assert_eq!(world.error().2.contains("mallory"), is_passed);
     }

@@ -1,7 +1,5 @@
 //! Whole logins against a simulated server, in pieces of every size, ended at every byte.
 
-use std::collections::VecDeque;
-
 use loopback_gateway::postgres::{
     Conduct, Method, Server, TlsAnswer, messages as read_messages, opening, startup,
 };
@@ -9,9 +7,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::{ByteBuf, Secret, Verify};
+use crate::login::world::{self, End, Peer};
 use crate::login::{
-    Account, CancelKey, Cause, Exchange, Keys, Login as AnyLogin, Refusal, Relay, SslMode, Step,
-    TlsWish, Waits,
+    Account, CancelKey, Cause, Login as AnyLogin, Refusal, SslMode, Step, TlsWish, Waits,
 };
 
 mod field;
@@ -30,110 +28,32 @@ fn client_startup() -> Vec<u8> {
     startup(VERSION, &[("user", "noop"), ("database", "sales")])
 }
 
-enum End {
-    Passed(Relay),
-    Errand(CancelKey),
-    Refused(Refusal),
-}
+type World = world::World<Server>;
 
-/// A client, a login and a server, and what goes between them.
-struct World {
-    login: Option<AnyLogin>,
-    end: Option<End>,
-    conduct: Conduct,
-    server: Option<Server>,
-    /// Bytes of the server that have not arrived yet.
-    under_way: VecDeque<u8>,
-    from_client: ByteBuf,
-    from_server: ByteBuf,
-    packets: Vec<Vec<u8>>,
-    keys: Keys,
-    wishes: Vec<TlsWish>,
-    dials: usize,
-    turns: usize,
-    /// The certificate does.
-    is_trusted: bool,
+impl Peer for Server {
+    type Conduct = Conduct;
+    const HAS_ERRANDS: bool = true;
+
+    fn accept(conduct: Conduct) -> (Self, Vec<u8>) {
+        (Self::new(conduct), Vec::new())
+    }
+
+    fn hear(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.receive(bytes)
+    }
+
+    fn begin_tls(&mut self, _: TlsWish) -> bool {
+        true
+    }
 }
 
 impl World {
     fn new(account: Account, conduct: Conduct) -> Self {
-        Self {
-            login: Some(AnyLogin::postgres(account, NONCE)),
-            end: None,
-            conduct,
-            server: None,
-            under_way: VecDeque::new(),
-            from_client: ByteBuf::new(),
-            from_server: ByteBuf::new(),
-            packets: Vec::new(),
-            keys: Keys::new(),
-            wishes: Vec::new(),
-            dials: 0,
-            turns: 0,
-            is_trusted: true,
-        }
-    }
-
-    /// Calls the login once, and lets the server hear what it says.
-    fn with(&mut self, call: fn(AnyLogin, &mut Exchange<'_>) -> Step<AnyLogin>) {
-        let Some(login) = self.login.take() else {
-            return;
-        };
-        let mut sent = Vec::new();
-        let step = call(
-            login,
-            &mut Exchange {
-                from_client: &mut self.from_client,
-                from_server: &mut self.from_server,
-                to_client: &mut self.packets,
-                to_server: &mut sent,
-                keys: &mut self.keys,
-            },
-        );
-        if let Some(server) = &mut self.server {
-            self.under_way.extend(server.receive(&sent));
-        }
-        match step {
-            Step::Wait(login) => self.login = Some(login),
-            Step::Dial(login, None) => {
-                self.login = Some(login);
-                self.dials += 1;
-                self.under_way.clear();
-                self.server = Some(Server::new(self.conduct.clone()));
-                self.step();
-            }
-            Step::StartTls(login, wish) => {
-                assert!(self.from_server.is_empty());
-                self.login = Some(login);
-                self.wishes.push(wish);
-                match self.is_trusted {
-                    true => self.with(AnyLogin::tls_started),
-                    false => {
-                        self.with(|login, exchange| login.tls_failed("not trusted", exchange));
-                    }
-                }
-            }
-            Step::Passed(relay) => self.end = Some(End::Passed(relay)),
-            Step::Errand(key) => self.end = Some(End::Errand(key)),
-            Step::Refused(refusal) => self.end = Some(End::Refused(refusal)),
-            _ => panic!("not in this dialect"),
-        }
-    }
-
-    fn step(&mut self) {
-        self.with(AnyLogin::step);
+        Self::of(AnyLogin::postgres(account, NONCE), conduct)
     }
 
     fn waits_for(&self) -> Option<Waits> {
         self.login.as_ref().map(AnyLogin::waits_for)
-    }
-
-    /// The client says this, in pieces of this size.
-    fn say(&mut self, bytes: &[u8], piece: usize) {
-        for piece in bytes.chunks(piece) {
-            self.from_client.extend(piece);
-            self.step();
-        }
     }
 
     /// Delivers what the server says, in pieces of this size, until `bytes_max` of it have come or
@@ -154,9 +74,9 @@ impl World {
                 self.step();
             } else if self.under_way.is_empty() && self.server.as_ref().is_some_and(Server::is_over)
             {
-                let dials = self.dials;
+                let dials = self.dials();
                 self.with(AnyLogin::server_ended);
-                if self.dials == dials {
+                if self.dials() == dials {
                     break;
                 }
             } else {
@@ -176,21 +96,6 @@ impl World {
 
     fn to_client(&self) -> Vec<u8> {
         self.packets.concat()
-    }
-
-    fn relay(&self) -> &Relay {
-        match &self.end {
-            Some(End::Passed(relay)) => relay,
-            Some(End::Refused(refusal)) => panic!("{refusal:?}"),
-            _ => panic!("no login"),
-        }
-    }
-
-    fn refusal(&self) -> &Refusal {
-        match &self.end {
-            Some(End::Refused(refusal)) => refusal,
-            _ => panic!("not refused"),
-        }
     }
 
     /// The code and the text that the client reads at the end.
@@ -243,7 +148,7 @@ fn every_method_lets_the_client_in_plain_and_over_tls() {
             assert_eq!(relay.cancel_key().map(|key| key.pid), Some(4711));
             assert!(!relay.is_busy());
             let verify = world.wishes.first().map(|wish| wish.verify);
-            assert_eq!((verify, world.dials), (wish, 1));
+            assert_eq!((verify, world.dials()), (wish, 1));
             let heard = &world.server.as_ref().unwrap().heard;
             assert_eq!(heard.asked_for_tls, mode != SslMode::Disable);
             let kinds = read_messages(&world.to_client());
@@ -328,12 +233,12 @@ fn a_cancel_request_is_an_errand_with_a_key_of_any_allowed_length() {
         let secret = vec![9; len];
         let body = [&77_u32.to_be_bytes(), &secret[..]].concat();
         world.say(&opening(80_877_102, &body), 1);
-        let Some(End::Errand(key)) = world.end else {
+        let Some(End::Errand(key)) = &world.end else {
             panic!("no errand")
         };
         assert_eq!((key.pid, &*key.secret), (77, &secret[..]));
-        assert!(world.packets.is_empty() && world.dials == 0);
-        assert_eq!(errand(key, None).heard.cancel, Some((77, secret)));
+        assert!(world.packets.is_empty() && world.dials() == 0);
+        assert_eq!(errand(key.clone(), None).heard.cancel, Some((77, secret)));
     }
     for len in [0, 257] {
         let mut world = World::new(account(), Conduct::new(Method::Trust));
@@ -435,7 +340,7 @@ fn what_the_server_says_to_a_question_for_tls() {
             got == code && message.contains(text),
             "{mode:?} {got} {message}"
         );
-        assert_eq!(world.dials, 1);
+        assert_eq!(world.dials(), 1);
     }
 }
 
@@ -445,13 +350,13 @@ fn preferred_tls_that_can_not_be_had_is_done_without() {
     let nothing = conduct.clone().with_tls(TlsAnswer::Nothing);
     let world = World::new(account().with_tls(SslMode::Prefer), nothing).login();
     world.relay();
-    assert_eq!(world.dials, 2);
+    assert_eq!(world.dials(), 2);
     let agreed = conduct.with_tls(TlsAnswer::Yes);
     for (mode, dials) in [(SslMode::Prefer, 2), (SslMode::Require, 1)] {
         let mut world = World::new(account().with_tls(mode), agreed.clone());
         world.is_trusted = false;
         let world = world.login();
-        assert_eq!(world.dials, dials);
+        assert_eq!(world.dials(), dials);
         match mode {
             SslMode::Prefer => {
                 world.relay();
@@ -578,7 +483,7 @@ fn a_client_of_another_language_hears_so_at_once() {
         let mut world = World::new(account(), Conduct::new(Method::Trust));
         world.say(bytes, 1);
         assert_eq!(world.error().0, "08P01");
-        assert_eq!(world.dials, 0);
+        assert_eq!(world.dials(), 0);
     }
     let malformed: [&[u8]; 3] = [b"user\0noop\0", b"user", b"a\0b\0\0c\0"];
     for body in malformed {

@@ -41,6 +41,14 @@ impl Hash {
         digest::digest(algorithm, bytes)
     }
 
+    /// `words` and what whoever has the stored key signs, one over the other: a proof of the client's key, or from that
+    /// the key again.
+    pub(super) fn masked(self, words: &[u8], stored: &digest::Digest, signed: &[u8]) -> Vec<u8> {
+        let mask = hmac::sign(&self.key(stored.as_ref()), signed);
+        let bytes = words.iter().zip(mask.as_ref());
+        bytes.map(|(byte, mask)| byte ^ mask).collect()
+    }
+
     pub(super) fn key(self, bytes: &[u8]) -> hmac::Key {
         let algorithm = match self {
             Self::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,

@@ -209,22 +209,31 @@ impl Secure {
         out
     }
 
-    fn receive_record(&mut self, mut record: &[u8]) -> Vec<u8> {
-        let Some(tls) = &mut self.tls else {
-            return Vec::new();
-        };
-        while !record.is_empty() {
-            tls.read_tls(&mut record).expect("memory");
-            match tls.process_new_packets() {
-                Ok(state) => self.has_heard_goodbye |= state.peer_has_closed(),
-                Err(_) => {
-                    self.is_broken = true;
-                    return self.written();
-                }
+    /// Takes some of `bytes`: what was said within; `None` when TLS can't go on.
+    fn decode(&mut self, bytes: &mut &[u8]) -> Option<Vec<u8>> {
+        let tls = self.tls.as_mut()?;
+        tls.read_tls(bytes).expect("memory");
+        match tls.process_new_packets() {
+            Ok(state) => self.has_heard_goodbye |= state.peer_has_closed(),
+            Err(_) => {
+                self.is_broken = true;
+                return None;
             }
         }
         let mut plain = Vec::new();
+        // An end within is told by `has_heard_goodbye`.
         let _ = tls.reader().read_to_end(&mut plain);
+        Some(plain)
+    }
+
+    fn receive_record(&mut self, mut record: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        while !record.is_empty() {
+            match self.decode(&mut record) {
+                Some(words) => plain.extend(words),
+                None => return self.written(),
+            }
+        }
         let answer = self.hear(&plain);
         if let Speaker::Mssql(server) = &self.speaker
             && server.ends_tls()
@@ -248,18 +257,9 @@ impl Secure {
             return self.receive_records(bytes);
         }
         while !bytes.is_empty() {
-            let Some(tls) = &mut self.tls else { break };
-            tls.read_tls(&mut bytes).expect("memory");
-            match tls.process_new_packets() {
-                Ok(state) => self.has_heard_goodbye |= state.peer_has_closed(),
-                Err(_) => {
-                    self.is_broken = true;
-                    return self.written();
-                }
-            }
-            let mut plain = Vec::new();
-            // An end within is told by `has_heard_goodbye`.
-            let _ = tls.reader().read_to_end(&mut plain);
+            let Some(plain) = self.decode(&mut bytes) else {
+                break;
+            };
             let out = self.hear(&plain);
             if let Some(tls) = &mut self.tls {
                 tls.writer().write_all(&out).expect("room");

@@ -57,7 +57,7 @@ fn all_that_goes_to_the_second_server_is_encrypted_whatever_the_first_was() {
         world.conducts.push(Conduct::new(encryption::OFF));
         let world = world.login();
         world.relay();
-        assert_eq!(world.places.len(), 2);
+        assert_eq!(world.dials(), 2);
         assert_eq!(world.heard().options[1].1, [encryption::ON], "{wish:?}");
         assert!(world.server.as_ref().unwrap().is_secure);
     }

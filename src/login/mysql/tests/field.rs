@@ -282,7 +282,7 @@ fn a_refusal_of_the_server_is_passed_on_at_once_and_not_tried_again() {
     let mut conduct = Conduct::new(NATIVE);
     (conduct.has_tls, conduct.password) = (true, "another".to_owned());
     let world = World::new(account().with_tls(SslMode::Prefer), conduct).login();
-    assert_eq!((world.error().1, world.dials), (1045, 1));
+    assert_eq!((world.error().1, world.dials()), (1045, 1));
 }
 
 #[test]

@@ -16,16 +16,16 @@ fn a_line_for_connections_without_tls_lets_in_whom_prefer_brings_over_tls() {
     let conduct = rejecting([Some(NO_TLS), None]);
     let world = World::new(account().with_tls(SslMode::Prefer), conduct.clone()).login();
     world.relay();
-    assert_eq!((world.dials, world.wishes.len()), (2, 1));
+    assert_eq!((world.dials(), world.wishes.len()), (2, 1));
     let world = World::new(account().with_tls(SslMode::Require), conduct).login();
-    assert_eq!((world.error().1.as_str(), world.dials), (NO_TLS.1, 1));
+    assert_eq!((world.error().1.as_str(), world.dials()), (NO_TLS.1, 1));
 }
 
 #[test]
 fn whom_no_line_lets_in_hears_what_was_said_to_the_first_try() {
     let conduct = rejecting([Some(NO_TLS), Some(NO_PLAIN)]);
     let world = World::new(account().with_tls(SslMode::Prefer), conduct).login();
-    assert_eq!((world.error().1.as_str(), world.dials), (NO_TLS.1, 2));
+    assert_eq!((world.error().1.as_str(), world.dials()), (NO_TLS.1, 2));
     assert_eq!(world.refusal().cause, Cause::Said);
     assert_eq!(read_messages(&world.to_client()).len(), 1);
 }
@@ -37,13 +37,13 @@ fn any_other_refusal_is_passed_on_at_once_and_not_tried_again() {
         for mode in [SslMode::Prefer, SslMode::Disable, SslMode::VerifyFull] {
             let world = World::new(account().with_tls(mode), conduct.clone()).login();
             assert_eq!(world.error(), (code.to_owned(), "not today".to_owned()));
-            assert_eq!(world.dials, 1, "{code}");
+            assert_eq!(world.dials(), 1, "{code}");
         }
     }
     let mut conduct = Conduct::new(Method::Scram(10)).with_tls(TlsAnswer::Yes);
     conduct.password = "another".to_owned();
     let world = World::new(account().with_tls(SslMode::Prefer), conduct).login();
-    assert_eq!((world.error().0.as_str(), world.dials), ("28P01", 1));
+    assert_eq!((world.error().0.as_str(), world.dials()), ("28P01", 1));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn the_servers_version_is_told_once_however_often_is_dialled() {
         world.relay();
         let kinds = read_messages(&world.to_client());
         let told = kinds.iter().filter(|(kind, _)| *kind == b'v').count();
-        assert_eq!((told, world.dials), (1, 2));
+        assert_eq!((told, world.dials()), (1, 2));
         world.check_packets();
     }
 }
