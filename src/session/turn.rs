@@ -62,26 +62,21 @@ impl Turn<'_> {
 
     /// Asks for a connection to `place`, which will be `id`.
     pub(super) fn dial(&mut self, id: TargetId, place: Where) {
-        if let Some(target) = self.targets.get(id) {
-            let user = target.user();
-            let target = id;
-            self.targets.ask(Output::Dial {
-                target,
-                user,
-                place,
-                reaches_metadata: false,
-            });
-        }
+        self.ask_dial(id, place, false);
     }
 
     /// The same, of a secret store's; one of a metadata address by the address that it is known for.
     pub(super) fn dial_store(&mut self, id: TargetId, place: Where, is_metadata: bool) {
+        self.ask_dial(id, place, is_metadata);
+    }
+
+    fn ask_dial(&mut self, id: TargetId, place: Where, reaches_metadata: bool) {
         if let Some(target) = self.targets.get(id) {
             self.targets.ask(Output::Dial {
                 target: id,
                 user: target.user(),
                 place,
-                reaches_metadata: is_metadata,
+                reaches_metadata,
             });
         }
     }
