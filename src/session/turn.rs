@@ -8,7 +8,7 @@ use super::environment::AgentEnvironment;
 use super::means::Means;
 use super::names::{SessionKey, TargetId};
 use super::output::{Output, Where};
-use super::seam::{Machine, Sides, ToClient};
+use super::seam::{Machine, Next, Sides, ToClient};
 use super::shares::{Full, Shares, Table, UserKey};
 use super::target::{Owner, Target};
 use super::targets::Targets;
@@ -122,24 +122,36 @@ impl Turn<'_> {
                 return;
             }
         };
-        let Some(mut machine) = self.targets.take_errand(id) else {
-            return;
-        };
-        let has_room = self.targets.has_room();
-        let mut sides = Sides {
-            now: self.now,
-            from_client: &mut ByteBuf::new(),
-            to_client: ToClient::nowhere(),
-            to_target: &mut ToTarget::new(self.now, self.targets, Some(id)),
-            means: self.means,
-            has_room,
-            warning: None,
-        };
-        // There is nothing yet that it could answer to.
-        let _ = machine.dialled(&mut sides);
-        self.targets.put_errand(id, machine);
         self.targets.note_errand(id, session);
+        self.tell_errand(id, &mut |machine, sides| {
+            matches!(machine.dialled(sides), Next::Go)
+        });
         self.dial(id, place);
+    }
+
+    /// Has `tell` call the machine of an errand; `false` from it: the errand is over.
+    pub(super) fn tell_errand(
+        &mut self,
+        id: TargetId,
+        tell: &mut dyn FnMut(&mut dyn Machine, &mut Sides<'_>) -> bool,
+    ) {
+        if let Some(mut machine) = self.targets.take_errand(id) {
+            let has_room = self.targets.has_room();
+            let mut sides = Sides {
+                now: self.now,
+                from_client: &mut ByteBuf::new(),
+                to_client: ToClient::nowhere(),
+                to_target: &mut ToTarget::new(self.now, self.targets, Some(id)),
+                means: self.means,
+                has_room,
+                warning: None,
+            };
+            if tell(&mut *machine, &mut sides) {
+                return self.targets.put_errand(id, machine);
+            }
+        }
+        // Who ended it, or did not do as it should, is owed nothing more.
+        self.close_target(id, false);
     }
 }
 
