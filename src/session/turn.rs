@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::about::About;
-use super::counters::Counters;
+use super::counters::{Counters, Failure};
 use super::environment::AgentEnvironment;
+use super::events;
 use super::means::Means;
 use super::names::{SessionKey, TargetId};
 use super::output::{Output, Where};
@@ -98,6 +99,19 @@ impl Turn<'_> {
         if !self.targets.linger(self.now, id) {
             self.close_target(id, false);
         }
+    }
+
+    /// A client's connection is refused, or given up: the log is told, and it is counted.
+    pub(super) fn connection_failed(
+        &mut self,
+        about: &About,
+        id: &[u8],
+        why: Failure,
+        cause: &str,
+    ) {
+        events::connection_failed(about, id, cause);
+        self.counters.note_failure(why);
+        self.counters.refused += 1;
     }
 
     /// Lets a machine of this session run at `place` for nobody, if it and its user may have one more.
