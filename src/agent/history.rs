@@ -137,12 +137,6 @@ impl History {
         log::info!("connected with success to {}", self.place);
     }
 
-    /// An embedded agent is known, and not needed yet.
-    pub(super) fn idle(&mut self, now: Instant) {
-        self.got_through(now);
-        log::info!("the gateway accepts the key, waiting for a session");
-    }
-
     /// The link, or the attempt, is over.
     pub(super) fn lost(&mut self, was_known: bool, loss: Loss) {
         self.counters.failures += 1;

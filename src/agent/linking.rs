@@ -315,7 +315,7 @@ impl Agent {
                 if let Phase::Connecting(connecting) = &mut self.phase
                     && !std::mem::replace(&mut connecting.is_known, true)
                 {
-                    self.history.idle(now);
+                    log::info!("the gateway accepts the key, waiting for a session");
                 }
                 self.history.got_through(now);
                 if !answer.message.is_empty() {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::error::ConfigError;
-use super::key::{GRPC_URL, KEY_FILE, SPIFFE_KEY_FILE};
+use super::key::{GRPC_URL, KEY_VARIABLES};
 use super::settings::{KEEP_GOING, KILL_AFTER, SettingReader, within};
 use super::surroundings::Surroundings;
 use super::units;
@@ -42,17 +42,11 @@ const KILL_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Whether variable `name` holds the agent's key or a password of what it publishes, or says where
 /// the key lies. All others are the program's.
 pub fn is_secret(surroundings: Surroundings<'_>, name: &str) -> bool {
-    const ALWAYS: [&str; 5] = [
-        "HOOP_KEY",
-        KEY_FILE,
-        "HOOP_DSN",
-        SPIFFE_KEY_FILE,
-        DATABASE_URI,
-    ];
     let is_set = |name: &str| surroundings.get(name).is_some();
     // A static token is the key only where no other is and the gateway is named.
-    let takes_token = || is_set(GRPC_URL) && !ALWAYS[..4].iter().any(|name| is_set(name));
-    ALWAYS.contains(&name)
+    let takes_token = || is_set(GRPC_URL) && !KEY_VARIABLES.iter().any(|name| is_set(name));
+    KEY_VARIABLES.contains(&name)
+        || name == DATABASE_URI
         || (name == "TOKEN" && takes_token())
         || (name == "HOOP_TOKEN" && takes_token() && !is_set("TOKEN"))
 }

@@ -103,3 +103,5 @@ pub(super) const SPIFFE_KEY_FILE: &str = "HOOP_SPIFFE_KEY_FILE";
 pub(super) const KEY_FILE: &str = "HOOP_KEY_FILE";
 /// The variable that names the gateway, for keys that don't.
 pub(super) const GRPC_URL: &str = "HOOP_GRPCURL";
+/// The variables of which one gives an agent its key; a static token may stand in for all of them.
+pub const KEY_VARIABLES: [&str; 4] = ["HOOP_KEY", KEY_FILE, "HOOP_DSN", SPIFFE_KEY_FILE];

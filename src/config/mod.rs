@@ -28,7 +28,7 @@ pub use credential::ConfigType;
 pub use custody::{KEY_READABLE, LANDLOCK_LACKING};
 pub use dsn::{Dsn, DsnError, Mode, Scheme, looks_like_key};
 pub use error::{ConfigError, ProxySettingError, Warning};
-pub use key::KeySource;
+pub use key::{KEY_VARIABLES, KeySource};
 pub use proxy::Proxy;
 pub use settings::{HealthListen, Settings};
 pub use surroundings::Surroundings;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::config::Surroundings;
+use crate::config::{KEY_VARIABLES, Surroundings};
 
 /// Where the installer puts them.
 pub const ENV_FILE: &str = "/etc/hoop-lite/env";
@@ -10,15 +10,8 @@ pub const ENV_FILE: &str = "/etc/hoop-lite/env";
 /// Where programs are found by a service of systemd.
 const SERVICE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 
-/// Variables that give an agent its key.
-const KEYS: [&str; 6] = [
-    "HOOP_KEY",
-    "HOOP_KEY_FILE",
-    "HOOP_DSN",
-    "HOOP_SPIFFE_KEY_FILE",
-    "HOOP_TOKEN",
-    "TOKEN",
-];
+/// Variables that give an agent its key beside [`KEY_VARIABLES`]: the static token.
+const TOKENS: [&str; 2] = ["HOOP_TOKEN", "TOKEN"];
 
 /// See the module.
 #[derive(Debug)]
@@ -33,7 +26,8 @@ impl ServiceVariables {
 
     /// The same where nobody has asked for them: only if no variable names a key, and they can be read.
     pub fn stand_in(surroundings: Surroundings<'_>) -> Option<Self> {
-        let has_key = KEYS.iter().any(|name| surroundings.get(name).is_some());
+        let mut keys = KEY_VARIABLES.iter().chain(&TOKENS);
+        let has_key = keys.any(|name| surroundings.get(name).is_some());
         (!has_key).then(|| Self::read(surroundings).ok()).flatten()
     }
 

@@ -238,11 +238,11 @@ fn connected_peer(socket: &TcpStream) -> io::Result<Option<SocketAddr>> {
     }
 }
 
-/// Tells the log to what a name has led; `of` names the session, if it is one's.
-pub fn tell_addresses(of: Fields, addresses: &[SocketAddr]) {
+/// Tells the log to what a name has led; `of` makes the fields in front, where somebody reads them.
+pub fn tell_addresses(of: &dyn Fn() -> Fields, addresses: &[SocketAddr]) {
     if log::log_enabled!(log::Level::Debug) {
         let all: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-        log::debug!("{}addresses", of.sentence("addresses", &all.join(" ")));
+        log::debug!("{}addresses", of().sentence("addresses", &all.join(" ")));
     }
 }
 

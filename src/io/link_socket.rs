@@ -84,7 +84,7 @@ impl LinkSocket {
         self.asked = None;
         match addresses {
             Ok(addresses) => {
-                dial::tell_addresses(Fields::default(), &addresses);
+                dial::tell_addresses(&Fields::default, &addresses);
                 if let Some(reason) = ground.forbids(&addresses) {
                     self.socket = GatewaySocket::None;
                     let advice = "use a grpcs:// key, or leave --refuse-plaintext away";

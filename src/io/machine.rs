@@ -6,8 +6,8 @@ use crate::agent::Machine;
 use crate::os::child::Pid;
 use crate::os::sys;
 
-/// Fills in what `known` leaves open. A figure that is not to be had, as without `/proc`, is zero.
-pub(super) fn look(known: Machine) -> Machine {
+/// What is known before, with what it leaves open filled in. A figure that is not to be had, as without `/proc`, is zero.
+pub(super) fn look(known: &Machine, processes: usize) -> Machine {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kibibytes = resident.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
@@ -15,10 +15,11 @@ pub(super) fn look(known: Machine) -> Machine {
     let descriptors =
         fs::read_dir("/proc/self/fd").map_or(0, |list| list.count().saturating_sub(1));
     Machine {
+        processes,
         resident_bytes: kibibytes.unwrap_or_default() * 1024,
         descriptors: descriptors as u64,
         descriptors_max: sys::open_files_max(),
-        ..known
+        ..known.clone()
     }
 }
 

@@ -311,10 +311,7 @@ impl Reactor {
             let health = crate::agent::health(agent, now);
             let is_well = match question {
                 HealthQuestion::Metrics => {
-                    let machine = machine::look(Machine {
-                        processes,
-                        ..known.clone()
-                    });
+                    let machine = machine::look(known, processes);
                     return (200, crate::agent::metrics(agent, now, &machine));
                 }
                 HealthQuestion::Live => true,
@@ -336,10 +333,7 @@ impl Reactor {
             }
             match received.signal {
                 Signal::Report => {
-                    let machine = machine::look(Machine {
-                        processes: self.serving.process_count(),
-                        ..self.machine.clone()
-                    });
+                    let machine = machine::look(&self.machine, self.serving.process_count());
                     crate::agent::log_state(&self.ground.agent, now, &machine);
                 }
                 Signal::Terminate | Signal::Interrupt | Signal::Quit | Signal::Hangup => {

@@ -163,7 +163,7 @@ impl Serving {
                 if addresses.is_empty() {
                     return failed(now, ground, target, dial::SHUT);
                 }
-                dial::tell_addresses(of_session(ground, target), &addresses);
+                dial::tell_addresses(&|| of_session(ground, target), &addresses);
                 entry.descriptors =
                     Descriptors::Dialling(Dial::new(Targets::token(target), addresses));
                 self.advance_dial(now, ground, target);

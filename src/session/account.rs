@@ -6,6 +6,7 @@ use std::rc::Rc;
 use super::between::Between;
 use super::environment::{Environment, Variables};
 use super::means::{Means, Way};
+use super::place::bare;
 use super::protocol::Dialect;
 use super::seam::Machine;
 use crate::base::{Address, Secret};
@@ -56,8 +57,7 @@ pub(super) fn machine(
                 "true" => SslMode::Require,
                 _ => SslMode::VerifyFull,
             };
-            let name = host(own).trim_start_matches('[').trim_end_matches(']');
-            Login::mssql(account(own, verify), name, encryption(own)?)
+            Login::mssql(account(own, verify), bare(host(own)), encryption(own)?)
         }
         Dialect::Mongo => {
             let account = mongo(own, port)?;
@@ -84,7 +84,7 @@ fn mongo(own: &Variables, port: u16) -> Result<MongoAccount, Refusal> {
         "" => MongoAccount::of_parts(
             own.text("SCHEME").trim(),
             Address {
-                host: host(own).trim_matches(['[', ']']).to_owned(),
+                host: bare(host(own)).to_owned(),
                 port,
             },
             own.get("USER").unwrap_or_default(),
@@ -136,7 +136,7 @@ fn by_password_or_token(environment: &Environment, means: &mut Means) -> Result<
 
 /// A token is a password for everybody who reads it: it needs TLS.
 fn by_token(own: &Variables, token: Result<Secret, secrets::Cause>) -> Result<Account, Refusal> {
-    let tls = match SslMode::parse(own.text("SSLMODE").trim())? {
+    let tls = match ssl_mode(own)? {
         SslMode::Disable => return Err(Refusal::new(Cause::Unsupported, PLAIN_TOKEN)),
         SslMode::VerifyFull => SslMode::VerifyFull,
         SslMode::Prefer | SslMode::Require => SslMode::Require,
@@ -165,8 +165,7 @@ fn host(own: &Variables) -> &str {
 /// Nobody else can listen on the way to this host.
 fn is_here(host: &str) -> bool {
     use std::net::IpAddr;
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = bare
+    let is_loopback = bare(host)
         .parse()
         .is_ok_and(|address: IpAddr| address.is_loopback());
     is_loopback || host.eq_ignore_ascii_case("localhost")

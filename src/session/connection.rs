@@ -133,9 +133,7 @@ impl Connections {
         match made {
             Ok(()) => turn.counters.relays += 1,
             Err(reason) => {
-                events::connection_failed(about, id, &reason.to_string());
-                turn.counters.note_failure(reason.failure());
-                turn.counters.refused += 1;
+                turn.connection_failed(about, id, reason.failure(), &reason.to_string());
                 tell_closed(about, id, turn);
                 self.remember_closed(about, id.into(), turn);
                 return false;
@@ -312,9 +310,7 @@ impl Connections {
     fn close(&mut self, about: &mut About, id: &[u8], farewell: Farewell, turn: &mut Turn<'_>) {
         if let Some(connection) = self.open.remove(id) {
             if let Farewell::Because(reason) = &farewell {
-                events::connection_failed(about, id, reason);
-                turn.counters.note_failure(Failure::Login);
-                turn.counters.refused += 1;
+                turn.connection_failed(about, id, Failure::Login, reason);
             }
             let is_told = match farewell {
                 Farewell::Because(_) | Farewell::Ended => true,

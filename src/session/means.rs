@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::names::SessionKey;
 use super::output::Where;
+use super::place::bare;
 use super::shares::{Shares, Table, UserKey};
 use super::wire::Scratch;
 use crate::base::plain::{beginning, plain};
@@ -331,8 +332,7 @@ impl Means {
         })?;
         let configuration = tickets.borrow_mut().configuration(configuration, identity);
         let configuration = configuration.map_err(|_| AuthorityError::Identity)?;
-        let name = host.trim_start_matches('[').trim_end_matches(']');
-        Client::new(configuration, name).map_err(|_| AuthorityError::Name)
+        Client::new(configuration, bare(host)).map_err(|_| AuthorityError::Name)
     }
 }
 

@@ -49,6 +49,11 @@ pub(super) fn find(
     }
 }
 
+/// A host without the brackets that an address of IPv6 may have.
+pub(super) fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// A name or an address. What a URL has beside (a password, say) would be shown to users and in the log with it.
 fn is_host(host: &str) -> bool {
     if host.contains(['/', '@', ',']) || host.contains(char::is_whitespace) {

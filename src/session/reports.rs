@@ -20,15 +20,14 @@ use super::output::{Output, Where};
 use super::pressure::{self, Holder};
 use super::process::outcome;
 use super::report::{Channel, Report};
-use super::seam::{Next, Sides, ToClient};
+use super::seam::Next;
 use super::session::{Contents, Session};
 use super::sessions::Sessions;
 use super::target::Owner;
 use super::targets::Due;
-use super::to_target::ToTarget;
 use super::verdict::{Ended, Overdue, Started};
+use crate::base::Service;
 use crate::base::plain::Word;
-use crate::base::{ByteBuf, Service};
 use crate::packet::{Outbox, spec};
 
 /// What a target that does not start in time is said to have come to, in the system's words.
@@ -232,7 +231,7 @@ impl Sessions {
             Hears::Connection(key, connection) => {
                 self.tell(now, key, &connection, Call::Started(peer), outbox);
             }
-            Hears::Errand => self.tell_errand(now, id, Call::Started(peer)),
+            Hears::Errand => self.tell_errand(now, id, Call::Started(peer), outbox),
             Hears::Fetch(key) => {
                 fetches::hear(self, now, key, (Some(id), Event::Started), outbox);
             }
@@ -292,7 +291,9 @@ impl Sessions {
             }
             Owner::Process { .. } => {}
             Owner::Probe(..) => return self.targets.probe_said(id, size),
-            Owner::Errand(_) => return self.tell_errand(now, id, Call::TargetSent(size)),
+            Owner::Errand(_) => {
+                return self.tell_errand(now, id, Call::TargetSent(size), outbox);
+            }
             Owner::Fetch(key) => {
                 let (key, event) = (*key, Event::Received(size));
                 return fetches::hear(self, now, key, (Some(id), event), outbox);
@@ -324,7 +325,7 @@ impl Sessions {
                     false => self.turn(now, outbox).1.close_if_done(id),
                 }
             }
-            Hears::Errand => self.tell_errand(now, id, Call::TargetEnded),
+            Hears::Errand => self.tell_errand(now, id, Call::TargetEnded, outbox),
             Hears::Fetch(key) => fetches::hear(self, now, key, (Some(id), Event::Ended), outbox),
             // A session's first connection dials anew.
             Hears::Probe(_) => self.close_target(id, reset),
@@ -375,28 +376,12 @@ impl Sessions {
     }
 
     /// What happened to the target of an errand. It is over as soon as that has ended.
-    fn tell_errand(&mut self, now: Instant, id: TargetId, call: Call<'_>) {
-        if let Some(mut machine) = self.targets.take_errand(id) {
-            let has_room = self.targets.has_room();
-            let mut to_target = ToTarget::new(now, &mut self.targets, Some(id));
-            let mut sides = Sides {
-                now,
-                from_client: &mut ByteBuf::new(),
-                to_client: ToClient::nowhere(),
-                to_target: &mut to_target,
-                means: &mut self.means,
-                has_room,
-                warning: None,
-            };
-            let next = call.tell(&mut *machine, &mut sides);
-            if let Next::Go = next
-                && !call.ends_target()
-            {
-                return self.targets.put_errand(id, machine);
-            }
-        }
-        // Who ended it, or did not do as it should, is owed nothing more.
-        self.close_target(id, false);
+    fn tell_errand(&mut self, now: Instant, id: TargetId, call: Call<'_>, outbox: &mut Outbox) {
+        let (_, mut turn) = self.turn(now, outbox);
+        turn.tell_errand(id, &mut |machine, sides| {
+            let next = call.tell(machine, sides);
+            matches!(next, Next::Go) && !call.ends_target()
+        });
     }
 
     // -- deadlines -------------------------------------------------------------------------------

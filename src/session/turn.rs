@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::about::About;
-use super::counters::Counters;
+use super::counters::{Counters, Failure};
 use super::environment::AgentEnvironment;
+use super::events;
 use super::means::Means;
 use super::names::{SessionKey, TargetId};
 use super::output::{Output, Where};
-use super::seam::{Machine, Sides, ToClient};
+use super::seam::{Machine, Next, Sides, ToClient};
 use super::shares::{Full, Shares, Table, UserKey};
 use super::target::{Owner, Target};
 use super::targets::Targets;
@@ -62,26 +63,21 @@ impl Turn<'_> {
 
     /// Asks for a connection to `place`, which will be `id`.
     pub(super) fn dial(&mut self, id: TargetId, place: Where) {
-        if let Some(target) = self.targets.get(id) {
-            let user = target.user();
-            let target = id;
-            self.targets.ask(Output::Dial {
-                target,
-                user,
-                place,
-                reaches_metadata: false,
-            });
-        }
+        self.ask_dial(id, place, false);
     }
 
     /// The same, of a secret store's; one of a metadata address by the address that it is known for.
     pub(super) fn dial_store(&mut self, id: TargetId, place: Where, is_metadata: bool) {
+        self.ask_dial(id, place, is_metadata);
+    }
+
+    fn ask_dial(&mut self, id: TargetId, place: Where, reaches_metadata: bool) {
         if let Some(target) = self.targets.get(id) {
             self.targets.ask(Output::Dial {
                 target: id,
                 user: target.user(),
                 place,
-                reaches_metadata: is_metadata,
+                reaches_metadata,
             });
         }
     }
@@ -103,6 +99,19 @@ impl Turn<'_> {
         if !self.targets.linger(self.now, id) {
             self.close_target(id, false);
         }
+    }
+
+    /// A client's connection is refused, or given up: the log is told, and it is counted.
+    pub(super) fn connection_failed(
+        &mut self,
+        about: &About,
+        id: &[u8],
+        why: Failure,
+        cause: &str,
+    ) {
+        events::connection_failed(about, id, cause);
+        self.counters.note_failure(why);
+        self.counters.refused += 1;
     }
 
     /// Lets a machine of this session run at `place` for nobody, if it and its user may have one more.
@@ -127,24 +136,36 @@ impl Turn<'_> {
                 return;
             }
         };
-        let Some(mut machine) = self.targets.take_errand(id) else {
-            return;
-        };
-        let has_room = self.targets.has_room();
-        let mut sides = Sides {
-            now: self.now,
-            from_client: &mut ByteBuf::new(),
-            to_client: ToClient::nowhere(),
-            to_target: &mut ToTarget::new(self.now, self.targets, Some(id)),
-            means: self.means,
-            has_room,
-            warning: None,
-        };
-        // There is nothing yet that it could answer to.
-        let _ = machine.dialled(&mut sides);
-        self.targets.put_errand(id, machine);
         self.targets.note_errand(id, session);
+        self.tell_errand(id, &mut |machine, sides| {
+            matches!(machine.dialled(sides), Next::Go)
+        });
         self.dial(id, place);
+    }
+
+    /// Has `tell` call the machine of an errand; `false` from it: the errand is over.
+    pub(super) fn tell_errand(
+        &mut self,
+        id: TargetId,
+        tell: &mut dyn FnMut(&mut dyn Machine, &mut Sides<'_>) -> bool,
+    ) {
+        if let Some(mut machine) = self.targets.take_errand(id) {
+            let has_room = self.targets.has_room();
+            let mut sides = Sides {
+                now: self.now,
+                from_client: &mut ByteBuf::new(),
+                to_client: ToClient::nowhere(),
+                to_target: &mut ToTarget::new(self.now, self.targets, Some(id)),
+                means: self.means,
+                has_room,
+                warning: None,
+            };
+            if tell(&mut *machine, &mut sides) {
+                return self.targets.put_errand(id, machine);
+            }
+        }
+        // Who ended it, or did not do as it should, is owed nothing more.
+        self.close_target(id, false);
     }
 }
 

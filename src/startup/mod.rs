@@ -9,7 +9,7 @@ mod user;
 mod variables;
 
 use std::fs;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::agent::{Agent, AgentSettings, Endpoint, EndpointSource, Machine, Outcome};
 use crate::base::{Rng, Secret};
@@ -30,7 +30,7 @@ pub use error::StartError;
 
 use beside::BesideProgram;
 use publication::{ORGANISATION_AGENT, Publication};
-use sources::System;
+use sources::{System, since_1970};
 use variables::{StartVariables, wipe};
 
 /// Our version, as the gateway's list and `hoop-lite version` show it.
@@ -234,9 +234,7 @@ fn assemble(
         metadata: stores::door(&settings, &of_stores),
         ships_logs: settings.log_ship,
         machine: Machine {
-            started_at: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            started_at: since_1970().as_secs(),
             build: format!("version=\"{VERSION}\",commit=\"{COMMIT}\",target=\"{TARGET}\""),
             ..Machine::default()
         },
@@ -331,12 +329,7 @@ fn seed() -> u64 {
     let mut bytes = [0; 8];
     match sys::random_bytes(&mut bytes) {
         Ok(()) => u64::from_ne_bytes(bytes),
-        Err(_) => {
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| u64::from(since.subsec_nanos()))
-                ^ u64::from(std::process::id())
-        }
+        Err(_) => u64::from(since_1970().subsec_nanos()) ^ u64::from(std::process::id()),
     }
 }
 

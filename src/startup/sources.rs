@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::base::plain::{beginning, plain};
 use crate::config::authority::as_pem;
@@ -22,6 +22,13 @@ pub struct System {
     read_bundle: Option<(usize, Stamp, Arc<[u8]>)>,
     account: Rc<ServiceAccount>,
     account_stamps: [Option<Stamp>; 2],
+}
+
+/// The time by this machine's clock; zero where it says an impossible one.
+pub fn since_1970() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
 }
 
 /// Of the path in an error.
@@ -74,9 +81,7 @@ impl Sources for System {
     }
 
     fn clock(&self) -> u64 {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs())
+        since_1970().as_secs()
     }
 }
 

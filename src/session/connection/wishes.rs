@@ -6,7 +6,6 @@ use crate::login::CancelKey;
 use crate::session::about::About;
 use crate::session::counters::Failure;
 use crate::session::error::SessionError;
-use crate::session::events;
 use crate::session::middle::{Call, Ends, Middle};
 use crate::session::names::{SessionKey, TargetId};
 use crate::session::output::Where;
@@ -170,9 +169,7 @@ impl Connections {
         let (target, said) = match self.reach(key, about, (id, place), turn) {
             Ok(reached) => reached,
             Err(full) => {
-                events::connection_failed(about, id, &full.to_string());
-                turn.counters.note_failure(Failure::Limit);
-                turn.counters.refused += 1;
+                turn.connection_failed(about, id, Failure::Limit, &full.to_string());
                 return self.call(key, about, id, Call::Refuse(Why::NoRoom), turn);
             }
         };
