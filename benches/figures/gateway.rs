@@ -380,6 +380,7 @@ impl Gateway {
             Some(
                 Kind::ClientTCPConnectionWrite
                 | Kind::ClientPGConnectionWrite
+                | Kind::ClientMSSQLConnectionWrite
                 | Kind::ClientHttpProxyConnectionWrite,
             ) => Said::Bytes {
                 connection: text(spec::CONNECTION_ID).parse().unwrap(),
