@@ -146,6 +146,8 @@ impl Driver {
         let mut out = Vec::new();
         while self.input.len() >= 4 && self.input.len() >= word(&self.input, 0) as usize {
             let len = word(&self.input, 0) as usize;
+            let most = usize::try_from(self.hello.number("maxMessageSizeBytes")).expect("a size");
+            assert!(most == 0 || len <= most, "{len} bytes are no answer");
             let message: Vec<u8> = self.input.drain(..len).collect();
             let (_, document) = parse(&message);
             assert_eq!(
