@@ -102,7 +102,7 @@ impl Web {
                 features: sides.means.features,
                 pods_token: account.as_ref().and_then(|account| account.token()),
             };
-            let mut to_remote = ToService {
+            let mut to_service = ToService {
                 wire: &mut self.wire,
                 scratch: &mut sides.means.scratch,
                 to_target: sides.to_target,
@@ -112,7 +112,7 @@ impl Web {
                 current,
                 from_client: sides.from_client,
                 from_remote: from_service,
-                to_remote: &mut to_remote,
+                to_remote: &mut to_service,
                 outlet: Outlet {
                     packets: &mut sides.to_client,
                     packet_bytes: self.packet_bytes,
@@ -246,9 +246,19 @@ impl Machine for Web {
             self.set_kept(0);
             self.exchange = self.exchange.anew(sides.now);
         }
-        sides.from_client.extend(payload);
-        self.exchange.packet(sides.now, payload.len());
-        self.go_on(sides)
+        if !self.exchange.packet(sides.now, sides.from_client, payload) {
+            return self.go_on(sides);
+        }
+        if !self.wire.is_secure() {
+            return Next::Pass;
+        }
+        let mut to_service = ToService {
+            wire: &mut self.wire,
+            scratch: &mut sides.means.scratch,
+            to_target: sides.to_target,
+        };
+        to_service.put(payload);
+        Next::Go
     }
 
     fn dialled(&mut self, sides: &mut Sides<'_>) -> Next {
