@@ -44,6 +44,13 @@ impl Exit {
             Self::Signal(number) => 128 + u16::from(number),
         }
     }
+
+    /// It crashed, or was killed: when memory runs out, say. A shell tells of its own child by the same codes.
+    /// INT, TERM, HUP and PIPE are what users and parents end a command with.
+    pub(super) fn is_violent(self) -> bool {
+        // ILL, TRAP, ABRT, BUS, FPE, KILL, SEGV, XCPU, XFSZ, SYS.
+        matches!(self.code(), 132..=137 | 139 | 152 | 153 | 159)
+    }
 }
 
 /// What has happened to one target.

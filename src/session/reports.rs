@@ -351,7 +351,11 @@ impl Sessions {
     fn finish_process(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
         if let Some((key, exit)) = self.targets.finish(id) {
             let text = outcome(exit);
-            self.finish(now, key, &End::ordinary(exit.code(), &text), outbox);
+            let end = match exit.is_violent() {
+                true => End::failed(exit.code(), &text),
+                false => End::ordinary(exit.code(), &text),
+            };
+            self.finish(now, key, &end, outbox);
         }
     }
 
