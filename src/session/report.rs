@@ -53,6 +53,25 @@ impl Exit {
     }
 }
 
+/// Why no address took a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unreached<'a> {
+    /// In words, for the client.
+    pub reason: &'a str,
+    /// Nobody has answered in time.
+    pub is_silence: bool,
+}
+
+impl<'a> Unreached<'a> {
+    /// Somebody, or the system, has said no.
+    pub fn because(reason: &'a str) -> Self {
+        Self {
+            reason,
+            is_silence: false,
+        }
+    }
+}
+
 /// What has happened to one target.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Report<'a> {
@@ -64,10 +83,7 @@ pub enum Report<'a> {
     /// What was dialled is a service, and these are its hosts.
     Told(&'a Service),
     /// No address took the connection.
-    Failed {
-        /// Why, for the client.
-        reason: &'a str,
-    },
+    Failed(Unreached<'a>),
     /// The process could not be started; code and text go to the client as they are.
     NotSpawned {
         /// Exit code.

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 pub(super) use self::service::{Service, Share};
 use super::means::Means;
+use super::report::Unreached;
 use super::seam::{Farewell, Machine, Next, Sides, Why};
 use super::wire::{SEAL_BYTES, Scratch, Wire};
 use crate::base::ByteBuf;
@@ -285,10 +286,10 @@ impl Machine for Web {
         }
     }
 
-    fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next {
-        let failure = match reason.contains("timed out") || reason.contains("timeout") {
+    fn failed(&mut self, sides: &mut Sides<'_>, why: Unreached<'_>) -> Next {
+        let failure = match why.is_silence {
             true => Failure::TimedOut,
-            false => Failure::Because(reason.into()),
+            false => Failure::Because(why.reason.into()),
         };
         self.exchange.not_connected(failure);
         self.go_on_without(sides)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hoop_lite::agent::Action;
 use hoop_lite::base::TerminalSize;
-use hoop_lite::session::{self, Channel, Exit, Peer, Program, Report, TargetId};
+use hoop_lite::session::{self, Channel, Exit, Peer, Program, Report, TargetId, Unreached};
 
 use crate::content::{Content, MARKER};
 use crate::net::{End, Outcome, Pipe};
@@ -176,7 +176,7 @@ impl World {
         if target.mood == Mood::Refuses {
             self.model.failed(self.now, relay);
             let reason = "connection refused";
-            return self.report(id, Report::Failed { reason });
+            return self.report(id, Report::Failed(Unreached::because(reason)));
         }
         self.started(id, relay, Some(SERVICE));
         self.mark_readable(id, Channel::Output);

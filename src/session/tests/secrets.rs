@@ -301,9 +301,7 @@ fn a_dead_store_and_one_that_can_not_be_dialled_are_told() {
     let store = world.dialled();
     world.report(
         store,
-        Report::Failed {
-            reason: "connect: connection refused",
-        },
+        Report::Failed(Unreached::because("connect: connection refused")),
     );
     let (is_open, text) = outcome(&mut world);
     assert!(

@@ -8,6 +8,7 @@ use hoop_lite::limits;
 use hoop_lite::packet::{Kind, Outbox, Packet, encode, spec};
 use hoop_lite::session::{
     AgentEnvironment, AuthorityError, Channel, Output, Report, Sessions, Sources, TargetId,
+    Unreached,
 };
 use loopback_gateway::SessionRequest;
 
@@ -262,7 +263,7 @@ impl World {
                 let size = usize::from(what).min(waits);
                 self.report(id, Report::Wrote { size });
             }
-            (_, false) => self.report(id, Report::Failed { reason: "refused" }),
+            (_, false) => self.report(id, Report::Failed(Unreached::because("refused"))),
         }
     }
 
