@@ -558,7 +558,11 @@ fn a_command_gets_its_whole_input_and_closes_once_after_its_output() {
     world.deliver(Kind::AgentExecWriteStdin, "s", b"echo $FOO");
     let (target, command) = world.spawned();
     assert_eq!(command.argv, ["bash"]);
-    assert!(command.environment.contains(&("FOO".into(), "bar".into())));
+    assert!(
+        command
+            .environment
+            .contains(&("FOO".into(), Secret::new("bar")))
+    );
     assert!(command.terminal.is_none());
     assert_eq!(world.takes(target, 100), b"echo $FOO");
     assert!(world.sessions.take_shutdown(target));
@@ -712,7 +716,7 @@ fn a_terminal_starts_with_its_first_keystroke_and_the_last_size() {
     assert!(
         command
             .environment
-            .contains(&("TERM".into(), "xterm-256color".into()))
+            .contains(&("TERM".into(), Secret::new("xterm-256color")))
     );
     assert_eq!(
         world.takes(target, 10),

@@ -150,10 +150,9 @@ impl World {
     fn spawn(&mut self, id: TargetId, program: &Program) {
         let relay = self.model.asked_to_start(id, false);
         assert_eq!(program.argv, ["program", "-x"], "another command");
-        let has_password = program
-            .environment
-            .iter()
-            .any(|(name, value)| name == "PASS" && value.to_string_lossy().contains(MARKER));
+        let has_password = program.environment.iter().any(|(name, value)| {
+            name == "PASS" && String::from_utf8_lossy(value.expose()).contains(MARKER)
+        });
         assert!(has_password, "a variable is missing");
         let kind = self.model.relays[relay].kind;
         assert_eq!(program.terminal.is_some(), kind == Kind::Terminal);
