@@ -235,3 +235,33 @@ const NO_TLS: &str = "the server speaks before TLS is begun: it is no MongoDB se
      host and port of the connection";
 const OTHER_SET: &str = "none of the connection's hosts is a member of the replica set that replicaSet of \
      CONNECTION_STRING names: correct it, or leave it out";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_named_primary_can_be_dialled_or_is_none(
+            bytes in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..40),
+                "[a-z\\[\\]:. ]{0,9}:[0-9]{0,6}".prop_map(String::into_bytes),
+            ],
+        ) {
+            if let Some(Address { host, port }) = named(&bytes) {
+                prop_assert!(!host.is_empty() && port != 0 && !host.contains(char::is_whitespace));
+                let text = String::from_utf8(bytes).expect("it was read");
+                prop_assert!(text.contains(&host) && text.ends_with(&port.to_string()));
+            }
+        }
+
+        #[test]
+        fn a_hosts_name_and_port_come_back(host in "[a-z0-9.-]{1,20}", port in 1..=u16::MAX) {
+            let address = Address { host, port };
+            let text = format!("{}:{port}", address.host);
+            prop_assert_eq!(named(text.as_bytes()), Some(address));
+        }
+    }
+}

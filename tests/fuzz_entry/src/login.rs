@@ -195,7 +195,7 @@ pub fn mongo_string(bytes: &[u8]) -> bool {
 }
 
 /// What the name server says in these.
-fn service() -> Service {
+pub fn service() -> Service {
     let host = "n1.db.example".to_owned();
     Service {
         hosts: vec![Address { host, port: 27017 }],
