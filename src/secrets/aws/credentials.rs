@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::answers;
 use super::chain::{Base, Chain, NOTHING, Profiles};
 use super::endpoints::{self, NO_REGION, Service};
-use super::identity::{Credentials, Identity, Role};
+use super::identity::{Credentials, Role};
 use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, session_of, signed};
 use super::region::is_region;
 use crate::base::Secret;
@@ -122,13 +122,26 @@ impl Getting {
         )
     }
 
-    /// Who it is, as far as it is known.
-    pub fn identity(&self) -> Identity {
-        Identity {
-            source: self.chain.source.clone(),
-            arn: String::new(),
-            region: self.region.clone().unwrap_or_default(),
-            until: self.got.as_ref().and_then(|got| got.until),
+    /// Where they come from, for `doctor`.
+    pub fn state_source(&self, found: &mut Found) {
+        found.state(&["credentials by ", &self.chain.source]);
+    }
+
+    /// What is known of them and of the region, once they are got.
+    pub fn state_credentials(&self, found: &mut Found, world: &World<'_>) {
+        let Some(got) = &self.got else {
+            return;
+        };
+        got.state(world.clock, found);
+        let settings = &world.stores.settings;
+        let mut named = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
+        let by = match named.find(|name| settings.get(name).is_some()) {
+            Some(name) => name,
+            None if self.profiles.get("region").is_some() => "the profile",
+            None => "the instance",
+        };
+        if let Some(region) = &self.region {
+            found.state(&["region ", region, " by ", by]);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Who the agent is to AWS, and what is wanted there beside secrets.
 
 use crate::base::Secret;
+use crate::base::civil::Rfc3339;
+use crate::secrets::asking::Found;
 
 /// How requests are signed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -13,6 +15,28 @@ pub struct Credentials {
     pub token: Option<Secret>,
     /// That end, in seconds since 1970.
     pub until: Option<u64>,
+}
+
+impl Credentials {
+    /// Which key it is and how long it lives, for `doctor`.
+    pub(super) fn state(&self, clock: u64, found: &mut Found) {
+        // What was set in the wrong place may be the secret.
+        let id = match self.id.len() {
+            16..=32 if self.id.is_ascii() && self.id.starts_with('A') => {
+                [&self.id[..4], "...", &self.id[self.id.len() - 4..]].concat()
+            }
+            _ => "of an unusual form".to_owned(),
+        };
+        let left = |until: u64| (until.saturating_sub(clock) / 60).to_string();
+        match (self.until, &self.token) {
+            (Some(until), _) => {
+                let end = Rfc3339::whole(until).to_string();
+                found.state(&["key ", &id, " until ", &end, ", ", &left(until), " minutes"]);
+            }
+            (None, Some(_)) => found.state(&["key ", &id, " of a session whose end nobody says"]),
+            (None, None) => found.state(&["key ", &id, " without an end"]),
+        }
+    }
 }
 
 /// A role that is taken on.
@@ -46,17 +70,4 @@ pub enum Needs {
     Role(Option<Role>),
     /// Who the agent is.
     Identity,
-}
-
-/// Who the agent is, for `doctor`.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Identity {
-    /// Where the credentials come from.
-    pub source: String,
-    /// Amazon's name for it.
-    pub arn: String,
-    /// The region.
-    pub region: String,
-    /// The end of the credentials.
-    pub until: Option<u64>,
 }

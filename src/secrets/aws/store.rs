@@ -78,7 +78,11 @@ impl Aws {
     ) -> Result<Option<Step>, Cause> {
         let Some(getting) = &mut self.getting else {
             let is_for_token = matches!(self.needs, Needs::Credentials | Needs::Role(None));
-            self.getting = Some(Box::new(Getting::new(is_for_token, found, world)?));
+            let getting = Getting::new(is_for_token, found, world)?;
+            if self.needs == Needs::Identity {
+                getting.state_source(found);
+            }
+            self.getting = Some(Box::new(getting));
             return Ok(None);
         };
         let Some(credentials) = &self.credentials else {
@@ -90,6 +94,9 @@ impl Aws {
                 Next::Got => {
                     self.credentials = getting.credentials().cloned();
                     self.asked = Asked::Nothing;
+                    if self.needs == Needs::Identity {
+                        getting.state_credentials(found, world);
+                    }
                     None
                 }
             });
@@ -107,7 +114,6 @@ impl Aws {
             }
             Needs::Identity => {
                 self.asked = Asked::Identity;
-                found.identity = Some(getting.identity());
                 Ok(Some(Step::Ask(getting.ask_identity(credentials, world)?)))
             }
             _ => {
@@ -248,10 +254,8 @@ impl Aws {
                 found,
             ));
         }
-        let arn = answers::tag(text(response), "Arn").unwrap_or("");
-        if let Some(identity) = &mut found.identity {
-            identity.arn = crate::base::plain::shortened(arn, 256);
-        }
+        let arn = answers::tag(text(response), "Arn").ok_or(words::MALFORMED)?;
+        found.state(&["to Amazon it is ", arn]);
         Ok(())
     }
 
