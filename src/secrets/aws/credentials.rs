@@ -132,7 +132,7 @@ impl Getting {
         let Some(got) = &self.got else {
             return;
         };
-        got.state(world.clock, found);
+        found.state(&[&got.described(world.clock)]);
         let settings = &world.stores.settings;
         let mut named = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
         let by = match named.find(|name| settings.get(name).is_some()) {

@@ -2,7 +2,6 @@
 
 use crate::base::Secret;
 use crate::base::civil::Rfc3339;
-use crate::secrets::asking::Found;
 
 /// How requests are signed.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -19,7 +18,7 @@ pub struct Credentials {
 
 impl Credentials {
     /// Which key it is and how long it lives, for `doctor`.
-    pub(super) fn state(&self, clock: u64, found: &mut Found) {
+    pub(super) fn described(&self, clock: u64) -> String {
         // What was set in the wrong place may be the secret.
         let id = match self.id.len() {
             16..=32 if self.id.is_ascii() && self.id.starts_with('A') => {
@@ -27,15 +26,16 @@ impl Credentials {
             }
             _ => "of an unusual form".to_owned(),
         };
-        let left = |until: u64| (until.saturating_sub(clock) / 60).to_string();
-        match (self.until, &self.token) {
+        let life = match (self.until, &self.token) {
             (Some(until), _) => {
+                let left = (until.saturating_sub(clock) / 60).to_string();
                 let end = Rfc3339::whole(until).to_string();
-                found.state(&["key ", &id, " until ", &end, ", ", &left(until), " minutes"]);
+                [" until ", &end, ", ", &left, " minutes"].concat()
             }
-            (None, Some(_)) => found.state(&["key ", &id, " of a session whose end nobody says"]),
-            (None, None) => found.state(&["key ", &id, " without an end"]),
-        }
+            (None, Some(_)) => " of a session whose end nobody says".to_owned(),
+            (None, None) => " without an end".to_owned(),
+        };
+        ["key ", &id, &life].concat()
     }
 }
 
