@@ -14,52 +14,47 @@ use crate::secrets::ANSWER;
 /// They are in the same machine; where nobody is, a firewall may say nothing, and so does a hop limit.
 const PATIENCE: Duration = Duration::from_millis(300);
 const INSTANCE: &str = "http://169.254.169.254";
-/// Those of ECS and EKS Pod Identity.
-const CONTAINERS: [&str; 2] = ["http://169.254.170.2", "http://169.254.170.23"];
 
 /// Adds a finding.
 pub fn check(report: &mut CheckReport<'_>, surroundings: Surroundings<'_>) {
     let start = Instant::now();
     let named = surroundings.get("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    let named = named.as_deref().unwrap_or(INSTANCE);
-    let instance = BaseUrl::parse(named).ok().filter(answers);
-    let role = instance.as_ref().and_then(role_of);
-    let (verdict, mut text) = match (&instance, role) {
-        (_, Some(role)) => (
-            CheckVerdict::Warn,
-            [
-                named,
-                " gives commands of sessions this machine's role ",
-                &role,
-                ", whatever the agent refuses: take it off the machine, give the agent a network of its own and \
-                 the machine a hop limit of 1, or shut the address by a network policy",
-            ]
-            .concat(),
-        ),
-        (Some(_), None) => (
-            CheckVerdict::Ok,
-            [named, " answers commands of sessions, without a role of EC2"].concat(),
-        ),
-        (None, None) => (
-            CheckVerdict::Ok,
-            "EC2's address does not answer here".to_owned(),
-        ),
-    };
-    let containers = CONTAINERS
-        .into_iter()
-        .filter_map(|url| BaseUrl::parse(url).ok());
-    text.push_str(match { containers }.any(|url| answers(&url)) {
-        true => {
-            "; a container's does, for whoever has what AWS_CONTAINER_ variables name: keep it from sessions"
+    let instance = named.as_deref().unwrap_or(INSTANCE);
+    let mut verdict = CheckVerdict::Ok;
+    let mut text = String::new();
+    // Those behind it are of ECS and EKS Pod Identity.
+    for place in [instance, "http://169.254.170.2", "http://169.254.170.23"] {
+        let Ok(url) = BaseUrl::parse(place) else {
+            continue;
+        };
+        if connect(&url.address, Instant::now() + PATIENCE).is_err() {
+            continue;
         }
-        false => ", and no container's: commands of sessions find no role there",
-    });
+        let role = (place == instance).then(|| role_of(&url)).flatten();
+        if !text.is_empty() {
+            text.push_str("; ");
+        }
+        text.push_str(place);
+        match role {
+            Some(role) => {
+                verdict = CheckVerdict::Warn;
+                text.push_str(" gives commands of sessions this machine's role ");
+                text.push_str(&role);
+                text.push_str(GIVEN);
+            }
+            None => text.push_str(" answers commands of sessions, without a role of EC2"),
+        }
+    }
+    if text.is_empty() {
+        text.push_str(
+            "no such address of AWS answers: commands of sessions find no role of this machine",
+        );
+    }
     report.add("metadata", verdict, start.elapsed(), &text);
 }
 
-fn answers(url: &BaseUrl) -> bool {
-    connect(&url.address, Instant::now() + PATIENCE).is_ok()
-}
+const GIVEN: &str = ", whatever the agent refuses: take it off the machine, give the agent a network of its own and the \
+     machine a hop limit of 1, or shut the address by a network policy";
 
 /// The role that EC2 has for whoever asks, by a token where it gives one, else as its first version did.
 fn role_of(url: &BaseUrl) -> Option<String> {

@@ -244,6 +244,11 @@ impl Found {
         self.note(&[who, ": ", &cause, " ", trouble.note()]);
     }
 
+    /// Credentials were looked for there in vain, for that reason.
+    pub(super) fn pass(&mut self, place: &'static str) {
+        self.passed.push(place);
+    }
+
     /// Says something to `doctor`, made plain.
     pub(super) fn state(&mut self, parts: &[&str]) {
         let text = parts.concat();

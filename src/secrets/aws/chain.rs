@@ -82,7 +82,7 @@ impl Profiles {
             credentials,
             name,
         };
-        match is_named && !read.with(|profile| profile.exists()) {
+        match is_named && !read.exists() {
             true => Err(Cause::setting(
                 "AWS_PROFILE",
                 "names a profile that is in neither file",
@@ -91,34 +91,45 @@ impl Profiles {
         }
     }
 
-    fn with<T>(&self, act: impl FnOnce(Profile<'_>) -> T) -> T {
+    /// Lends the profile: what it says is borrowed from its files.
+    fn lend(&self, look: &mut dyn FnMut(Profile<'_>)) {
         let config = Ini::read(self.config.expose_text().unwrap_or(""));
         let credentials = Ini::read(self.credentials.expose_text().unwrap_or(""));
-        act(Profile {
+        look(Profile {
             config: &config,
             credentials: &credentials,
             name: &self.name,
-        })
+        });
+    }
+
+    fn exists(&self) -> bool {
+        let mut exists = false;
+        self.lend(&mut |profile| exists = profile.exists());
+        exists
     }
 
     /// A value of the profile.
     pub fn get(&self, name: &str) -> Option<String> {
-        self.with(|profile| profile.get(name).map(str::to_owned))
+        let mut value = None;
+        self.lend(&mut |profile| value = profile.get(name).map(str::to_owned));
+        value
     }
 
     /// The address that the profile has for a service.
     pub fn endpoint(&self, service: &str) -> Option<String> {
-        self.with(|profile| {
+        let mut url = None;
+        self.lend(&mut |profile| {
             let services = profile.get("services");
             let of_service = services.and_then(|services| {
                 profile
                     .config
                     .part(&["services", services], service, "endpoint_url")
             });
-            of_service
+            url = of_service
                 .or_else(|| profile.get("endpoint_url"))
-                .map(str::to_owned)
-        })
+                .map(str::to_owned);
+        });
+        url
     }
 }
 
@@ -213,7 +224,7 @@ impl Chain {
             "AWS_SECRET_ACCESS_KEY",
             "AWS_SECRET_KEY",
         ];
-        found.passed.push(match settings.first(&parts) {
+        found.pass(match settings.first(&parts) {
             Some(_) => "the environment's access key (half of the pair)",
             None => "the environment's access key (not set)",
         });
@@ -232,19 +243,19 @@ impl Chain {
                 "the token file of AWS_WEB_IDENTITY_TOKEN_FILE",
             ));
         }
-        found.passed.push("AWS_WEB_IDENTITY_TOKEN_FILE (not set)");
-        profiles.with(|profile| {
-            let mut chain = Self::of_profile(&profile, settings, found)?;
-            if let Base::Instance = chain.base
-                && settings.is_true_in_any_case("AWS_EC2_METADATA_DISABLED")
-            {
-                return Err(NOTHING);
-            }
-            if !chain.roles.is_empty() {
-                chain.source.push_str(", and a role of the profile");
-            }
-            Ok(chain)
-        })
+        found.pass("AWS_WEB_IDENTITY_TOKEN_FILE (not set)");
+        let mut chain = Err(NOTHING);
+        profiles.lend(&mut |profile| chain = Self::of_profile(&profile, settings, found));
+        let mut chain = chain?;
+        if let Base::Instance = chain.base
+            && settings.is_true_in_any_case("AWS_EC2_METADATA_DISABLED")
+        {
+            return Err(NOTHING);
+        }
+        if !chain.roles.is_empty() {
+            chain.source.push_str(", and a role of the profile");
+        }
+        Ok(chain)
     }
 
     fn of(base: Base, source: &str) -> Self {
@@ -342,14 +353,14 @@ impl Chain {
             }
         }
         roles.extend(role);
-        found.passed.push(match at.exists() {
+        found.pass(match at.exists() {
             true => "the profile (no keys)",
             false => "the profile (there is none)",
         });
         Ok(match container(settings, found)? {
             Some(base) => (base, "the container's address".to_owned()),
             None => {
-                found.passed.push("the container's address (not set)");
+                found.pass("the container's address (not set)");
                 (Base::Instance, "the machine's own address (EC2)".to_owned())
             }
         })

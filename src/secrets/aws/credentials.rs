@@ -65,15 +65,19 @@ pub enum Next {
 impl Getting {
     /// Finds out which ones.
     ///
-    /// `is_for_token`: a token that is made of them has to live for a while.
+    /// `is_for_token`: a token that is made of them has to live for a while. A region that is given is meant, whatever
+    /// the agent is set to.
     pub fn new(
-        is_for_token: bool,
+        (is_for_token, region): (bool, Option<String>),
         found: &mut Found,
         world: &mut World<'_>,
     ) -> Result<Self, Cause> {
         let profiles = Profiles::read(world)?;
         let chain = Chain::find(&profiles, found, &world.stores.settings)?;
-        let region = endpoints::region(&world.stores.settings, Some(&profiles))?;
+        let region = match region {
+            None => endpoints::region(&world.stores.settings, Some(&profiles))?,
+            given => given,
+        };
         let kept = match chain.base {
             // Keys of files and variables are read anew; what was fetched is kept.
             Base::Keys(_) if chain.roles.is_empty() => None,

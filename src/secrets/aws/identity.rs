@@ -66,8 +66,8 @@ pub enum Needs {
     Nothing,
     /// The agent's own credentials, for a database's token.
     Credentials,
-    /// Those of a role, for a cluster's; of the agent's own where there is none.
-    Role(Option<Role>),
+    /// Those of a role, for a cluster's, of the agent's own where there is none; asked for in the cluster's region.
+    Role(Option<Role>, String),
     /// Who the agent is.
     Identity,
 }

@@ -640,10 +640,10 @@ fn a_refusal_has_a_code_for_the_user_and_amazons_words_for_the_log() {
         )
     };
     let denied = r#"{"__type":"com.amazon#AccessDeniedException","Message":"User: arn:aws:iam::1:role/x is not authorized\u0007"}"#;
-    let (text, note) = refuse(400, &format!("x-amzn-RequestId: r-1\n\n{denied}"));
+    let (text, note) = refuse(400, &format!("x-amzn-RequestId: 7f3a-01\n\n{denied}"));
     assert_eq!(text, "AWS answered AccessDeniedException (400)");
     assert!(
-        note.contains("arn:aws:iam") && note.contains("r-1") && !note.contains('\u{7}'),
+        note.contains("arn:aws:iam") && note.contains("request 7f3a-01:") && !note.contains('\u{7}'),
         "{note}"
     );
     let (text, _) = refuse(
@@ -984,4 +984,21 @@ fn who_the_agent_is_can_be_asked() {
     ];
     assert_eq!(found.facts, wanted);
     assert!(found.passed.is_empty());
+}
+
+#[test]
+fn credentials_for_a_cluster_are_asked_for_in_its_region() {
+    let role = Role {
+        arn: "arn:r".into(),
+        ..Role::default()
+    };
+    let mint = Mint::cluster("c", "eu-west-1", Some(role)).unwrap();
+    for region in [Some(REGION), None] {
+        let variables: Vec<_> = [TOKEN_FILE, ROLE].into_iter().chain(region).collect();
+        let mut agent = Agent::new(&variables, &[("/t", "web.token")]);
+        let fetch = Fetch::aws(Vec::new(), mint.needs());
+        let (lines, found) = agent.converse(fetch, &mut |_| Ok((200, XML.into())));
+        let sts = "POST https://sts.eu-west-1.amazonaws.com:443/";
+        assert_eq!((lines, found.needs), (vec![sts.to_owned(); 2], None));
+    }
 }
