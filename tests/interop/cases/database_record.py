@@ -1,12 +1,9 @@
 """The gateway's record of a session has the queries of psql, of pgbench's prepared statements and of the mariadb client, and no stored password."""
 
-import base64
-import json
 import subprocess
 from pathlib import Path
 
 from house import database, mariadb
-from house.program import wait_until
 from house.verdict import expect
 
 PORT = 9210
@@ -26,7 +23,7 @@ def run(stage):
             env=database.variables(), capture_output=True, text=True, timeout=60,
         )
         expect(done.returncode == 0 and "5/5" in done.stdout, f"pgbench: {done}")
-    check(stage, name, ["select 17 as simple", "select 19 as prepared;"])
+    database.recorded(stage, name, ["select 17 as simple", "select 19 as prepared;"])
 
     server = stage.keep(mariadb.Mariadb(stage.folder, stage.house.folder))
     server.run(f"create user recorded@'%' identified by '{database.SECRET}'")
@@ -41,17 +38,5 @@ def run(stage):
             capture_output=True, text=True, timeout=60,
         )
         expect(done.stdout == "23\n", f"mariadb: {done}")
-    check(stage, name, ["select 23 as text"])
+    database.recorded(stage, name, ["select 23 as text"])
 
-
-def check(stage, connection, wanted):
-    """What the gateway shows of this connection's last session; it is written when that is over."""
-    def queries():
-        sessions = stage.gateway.call("GET", f"/sessions?connection={connection}&limit=1")["data"]
-        session = sessions[0]["id"] if sessions else ""
-        record = stage.gateway.call("GET", f"/sessions/{session}?expand=event_stream&event_stream=raw-queries")
-        expect(database.SECRET not in json.dumps(record), "the stored password is in the record")
-        return [base64.b64decode(event[2]).decode() for event in record.get("event_stream") or []]
-
-    found = lambda: all(any(text in query for query in queries()) for text in wanted)  # noqa: E731
-    expect(wait_until(found, 20, 0.5), f"{connection}: {queries()}")

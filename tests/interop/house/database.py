@@ -1,12 +1,15 @@
 """Users of PostgreSQL: roles at the server, connections at the gateway, and psql in front of both."""
 
+import base64
 import contextlib
+import json
 import os
 import subprocess
 
 from . import postgres
+from .program import wait_until
 from .tap import Tap
-from .verdict import NotServed, Wrong
+from .verdict import NotServed, Wrong, expect
 
 # Of every role; what users must never get to see.
 SECRET = "interop-stored-secret"
@@ -53,3 +56,16 @@ def variables():
 def psql(port, *more):
     """psql to its end."""
     return subprocess.run(words(port, *more), env=variables(), capture_output=True, text=True, timeout=60)
+
+
+def recorded(stage, connection, wanted):
+    """Whether the gateway shows these statements of this connection's last session; they are written when that is over."""
+    def statements():
+        sessions = stage.gateway.call("GET", f"/sessions?connection={connection}&limit=1")["data"]
+        session = sessions[0]["id"] if sessions else ""
+        record = stage.gateway.call("GET", f"/sessions/{session}?expand=event_stream&event_stream=raw-queries")
+        expect(SECRET not in json.dumps(record), "the stored password is in the record")
+        return [base64.b64decode(event[2]).decode() for event in record.get("event_stream") or []]
+
+    found = lambda: all(any(text in statement for statement in statements()) for text in wanted)  # noqa: E731
+    expect(wait_until(found, 20, 0.5), f"{connection}: {statements()}")

@@ -64,12 +64,16 @@ class User:
         return Terminal([self.hoop, "connect", connection], self.variables, rows, columns)
 
 
-def accepts(port):
+def accepts(port, address="0100007F"):
     """Whether somebody listens there; asks the kernel, since a visit would open a connection."""
-    wanted = f"0100007F:{port:04X}"
+    wanted = f"{address}:{port:04X}"
     with open("/proc/net/tcp") as table:
         rows = [line.split() for line in table]
     return any(row[1] == wanted and row[3] == "0A" for row in rows)
+
+
+def accepts_anywhere(port):
+    return accepts(port) or accepts(port, "00000000")
 
 
 def call(port, seconds=20):
