@@ -643,7 +643,9 @@ fn a_refusal_has_a_code_for_the_user_and_amazons_words_for_the_log() {
     let (text, note) = refuse(400, &format!("x-amzn-RequestId: 7f3a-01\n\n{denied}"));
     assert_eq!(text, "AWS answered AccessDeniedException (400)");
     assert!(
-        note.contains("arn:aws:iam") && note.contains("request 7f3a-01:") && !note.contains('\u{7}'),
+        note.contains("arn:aws:iam")
+            && note.contains("request 7f3a-01:")
+            && !note.contains('\u{7}'),
         "{note}"
     );
     let (text, _) = refuse(
