@@ -70,7 +70,13 @@ fn nothing_that_is_set_up_is_no_problem() {
     ] {
         assert!(aws.contains(wanted), "{aws}");
     }
-    assert_eq!(seen.of("vault"), ["ok none: VAULT_ADDR is not set"]);
+    assert_eq!(
+        seen.of("vault"),
+        [
+            "ok the agent has no way into Vault: set VAULT_TOKEN, or VAULT_APP_ROLE_ID and VAULT_APP_ROLE_SECRET_ID, \
+             where it runs"
+        ]
+    );
     assert_eq!(seen.of("metadata").len(), 1);
     assert_eq!(seen.code, 0, "{}", seen.text);
 }

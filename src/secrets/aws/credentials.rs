@@ -137,13 +137,7 @@ impl Getting {
             return;
         };
         found.state(&[&got.described(world.clock)]);
-        let settings = &world.stores.settings;
-        let mut named = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter();
-        let by = match named.find(|name| settings.get(name).is_some()) {
-            Some(name) => name,
-            None if self.profiles.get("region").is_some() => "the profile",
-            None => "the instance",
-        };
+        let by = endpoints::region_named_by(&world.stores.settings, &self.profiles);
         if let Some(region) = &self.region {
             found.state(&["region ", region, " by ", by]);
         }
@@ -170,7 +164,7 @@ impl Getting {
             self.asked = Asked::Role;
             return Ok(Next::Ask(self.assume(&role, &got, true, world)?));
         }
-        let is_instance = self.chain.base == Base::Instance;
+        let is_instance = matches!(self.chain.base, Base::Instance);
         if needs_region && self.region.is_none() && is_instance && !self.has_asked_region {
             // Credentials that were kept came without a token for this.
             self.has_asked_region = true;
@@ -188,9 +182,9 @@ impl Getting {
 
     /// The question for the first credentials; `None`: they are here.
     fn first(&mut self, found: &mut Found, world: &mut World<'_>) -> Result<Option<Ask>, Cause> {
-        match self.chain.base.clone() {
+        match &self.chain.base {
             Base::Keys(keys) => {
-                self.got = Some(keys);
+                self.got = Some(keys.clone());
                 // A role may have to be taken on; the caller asks again.
                 match self.next(false, found, world)? {
                     Next::Ask(ask) => Ok(Some(ask)),
@@ -198,10 +192,12 @@ impl Getting {
                 }
             }
             Base::WebIdentity { file, role } => {
+                let ask = self.assume_by_token(file, role, found, world)?;
                 self.asked = Asked::WebIdentity;
-                self.assume_by_token(&file, &role, found, world).map(Some)
+                Ok(Some(ask))
             }
             Base::Container { url } => {
+                let url = url.clone();
                 self.asked = Asked::Container;
                 self.ask_container(&url, found, world).map(Some)
             }
