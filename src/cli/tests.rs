@@ -112,10 +112,18 @@ fn commands_mean_what_they_say() {
         ),
         (
             "doctor -o json --service",
-            Invocation::Doctor {
+            Invocation::Doctor(DoctorOptions {
                 json: true,
                 of_service: true,
-            },
+                asks_stores: false,
+            }),
+        ),
+        (
+            "doctor --secrets",
+            Invocation::Doctor(DoctorOptions {
+                asks_stores: true,
+                ..DoctorOptions::default()
+            }),
         ),
         (
             "health",

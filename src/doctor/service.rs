@@ -113,6 +113,7 @@ mod tests {
                 form: OutputForm::Text,
                 screen: None,
                 of_service: true,
+                asks_stores: false,
                 misspelt: &|_| None,
                 names: &[],
             };

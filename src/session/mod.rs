@@ -104,6 +104,7 @@ pub use counters::{Counters, Failure};
 pub use ending::EXIT_INTERNAL;
 pub use environment::{AgentEnvironment, Given};
 pub use error::STALLED;
+pub use fetches::is_open;
 pub use figures::Figures;
 pub use means::{AuthorityError, Sources};
 pub use names::TargetId;

@@ -65,7 +65,7 @@ impl World {
             Action::CloseSecond => self.close_second(),
             Action::Exit(exit) => self.leave_for_good(exit),
             Action::Session(session::Output::Dial { target, place, .. }) => {
-                if self.dial_database(target, &place) {
+                if self.dial_store(target, &place) || self.dial_database(target, &place) {
                     return;
                 }
                 let relay = self.model.asked_to_start(target, true);
@@ -98,7 +98,7 @@ impl World {
                 self.report(target, Report::Peer(peer));
             }
             Action::Session(session::Output::Close { target, reset, .. }) => {
-                if self.close_database(target, reset) {
+                if self.close_store(target) || self.close_database(target, reset) {
                     return;
                 }
                 self.model.asked_to_close(self.now, target, reset);
@@ -154,6 +154,16 @@ impl World {
             name == "PASS" && String::from_utf8_lossy(value.expose()).contains(MARKER)
         });
         assert!(has_password, "a variable is missing");
+        for (variable, value) in self.stores.wanted(self.model.relays[relay].sid) {
+            let mut found = program
+                .environment
+                .iter()
+                .filter(|(name, _)| name == variable);
+            let found = found
+                .next()
+                .map(|(_, value)| String::from_utf8_lossy(value.expose()).into_owned());
+            assert_eq!(found.as_ref(), Some(&value), "{variable} is another");
+        }
         let kind = self.model.relays[relay].kind;
         assert_eq!(program.terminal.is_some(), kind == Kind::Terminal);
         if self.model.relays[relay].mood == Mood::Refuses {
@@ -168,6 +178,9 @@ impl World {
 
     /// A connection attempt was answered.
     pub fn dialled(&mut self, id: TargetId) {
+        if self.store_dialled(id) {
+            return;
+        }
         let Some(target) = self.targets.get(&id) else {
             return self.database_dialled(id);
         };
@@ -228,6 +241,9 @@ impl World {
     pub fn flush(&mut self, id: TargetId) {
         if self.servers.contains_key(&id) {
             return self.flush_database(id);
+        }
+        if self.flush_store(id) {
+            return;
         }
         if !self.agent.needs_room(id) {
             self.forget(id);

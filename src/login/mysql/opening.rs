@@ -104,7 +104,7 @@ fn introduce(
         Some(_) if account.tls != SslMode::Prefer => {
             exchange.to_server.put(messages::FAREWELL);
             Err(account.tls.no_tls([
-                "SSL is not enabled on the server: enable it, or set SSLMODE to prefer",
+                "SSL is not enabled on the server: enable it, or set SSLMODE to prefer, which no token of RDS takes",
                 "SSL is not enabled on the server: enable it there, or check HOST and PORT",
             ]))
         }

@@ -100,7 +100,7 @@ impl ExpectTlsAnswer {
                 Next::go(self.attempt.introduce(false, exchange))
             }
             [b'N', ..] => Err(self.attempt.account.tls.no_tls([
-                "SSL is not enabled on the postgres server: enable it, or set SSLMODE to prefer",
+                "SSL is not enabled on the postgres server: enable it, or set SSLMODE to prefer, which no token of RDS takes",
                 "SSL is not enabled on the postgres server: enable it there, or check HOST and PORT",
             ])),
             bytes @ [b'E', ..] => match messages::server_error(bytes, false) {
