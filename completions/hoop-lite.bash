@@ -41,7 +41,7 @@ _hoop_lite() {
             "admin get agents" | "admin get agents "*) next="--output -o --help -h" ;;
             "admin delete agent" | "admin delete agent "*) next="--ignore-not-found --help -h" ;;
             "admin login" | "admin login "*) next="--api-url --email --help -h" ;;
-            "doctor" | "doctor "*) next="--output -o --service --help -h" ;;
+            "doctor" | "doctor "*) next="--output -o --service --secrets --help -h" ;;
             "health" | "health "*) next="--health-listen --help -h" ;;
             "version" | "version "*) next="--output -o --help -h" ;;
             "help" | "help "*) next="--help -h" ;;

@@ -135,6 +135,7 @@ complete -c hoop-lite -n '__hoop_lite_in admin login' -l email -x -d 'Who signs 
 complete -c hoop-lite -n '__hoop_lite_in admin login' -l help -s h -d 'Explain the command.'
 complete -c hoop-lite -n '__hoop_lite_in doctor' -l output -s o -x -a 'json' -d 'Print JSON instead of text.'
 complete -c hoop-lite -n '__hoop_lite_in doctor' -l service -d 'Take the variables of the installed service, from /etc/hoop-lite/env, which is root\'s.'
+complete -c hoop-lite -n '__hoop_lite_in doctor' -l secrets -d 'Ask the secret stores, too: who the agent is to AWS and Vault, by what, and for how long. A login by AppRole uses its secret id once.'
 complete -c hoop-lite -n '__hoop_lite_in doctor' -l help -s h -d 'Explain the command.'
 complete -c hoop-lite -n '__hoop_lite_in health' -l health-listen -x -d 'Serve /livez, /readyz, /healthz and /metrics on HOST:PORT, on PORT of this machine alone, or on a unix socket\'s path (off).'
 complete -c hoop-lite -n '__hoop_lite_in health' -l help -s h -d 'Explain the command.'

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 
 use hoop_lite::admin::{self, AdminCommand, AgentMode, CreateAgent, LoginCommand, OutputForm};
-use hoop_lite::cli::{self, Invocation};
+use hoop_lite::cli::{self, DoctorOptions, Invocation};
 use hoop_lite::config::Surroundings;
 use hoop_lite::doctor::{self, Examination, Screen};
 use hoop_lite::os::files;
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         )),
         Invocation::StartAgent(options) => exit(startup::run(&options, None)),
         Invocation::Run(options) => exit(startup::run(&options.agent, Some(&options))),
-        Invocation::Doctor { json, of_service } => examine(form(json), of_service),
+        Invocation::Doctor(options) => examine(options),
         Invocation::Health { probe, options } => {
             let variable = |name: &str| options.value(name).or_else(|| env::var(name).ok());
             let surroundings = Surroundings {
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn examine(form: OutputForm, of_service: bool) -> ExitCode {
+fn examine(options: DoctorOptions) -> ExitCode {
     let mut stdout = io::stdout();
     let names: Vec<String> = env::vars_os()
         .map(|(name, _)| name.to_string_lossy().into_owned())
@@ -101,9 +101,10 @@ fn examine(form: OutputForm, of_service: bool) -> ExitCode {
         has_colours: env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     });
     let asked = Examination {
-        form,
+        form: form(options.json),
         screen,
-        of_service,
+        of_service: options.of_service,
+        asks_stores: options.asks_stores,
         misspelt: &cli::misspelt,
         names: &names,
     };

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin_support;
+#[path = "doctor_way/secrets.rs"]
+mod secrets;
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -67,6 +69,10 @@ impl Seen {
 }
 
 fn run(form: OutputForm, variables: &[(String, String)]) -> Seen {
+    examine(form, variables, false)
+}
+
+fn examine(form: OutputForm, variables: &[(String, String)], asks_stores: bool) -> Seen {
     let mut out = Vec::new();
     let path = std::env::var("PATH").unwrap();
     let find = |name: &str| match name {
@@ -85,6 +91,7 @@ fn run(form: OutputForm, variables: &[(String, String)]) -> Seen {
         form,
         screen: None,
         of_service: false,
+        asks_stores,
         misspelt: &hoop_lite::cli::misspelt,
         names: &names,
     };
@@ -178,7 +185,7 @@ fn json_holds_the_same() {
         checks,
         [
             "key", "clock", "dns", "tcp", "proxy", "tls", "alpn", "http2", "grpc", "auth", "pty",
-            "temp", "files", "shell", "tools", "pid", "user", "apart"
+            "temp", "files", "shell", "tools", "pid", "user", "apart", "metadata"
         ]
     );
 }

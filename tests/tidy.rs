@@ -49,7 +49,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "doctor",
         &[
-            "admin", "config", "grpc", "io", "link", "os", "packet", "tls", "wire",
+            "admin", "config", "grpc", "http", "io", "link", "os", "packet", "secrets", "tls",
+            "wire",
         ],
     ),
     (

@@ -211,6 +211,20 @@ pub fn connect_through(
     Ok(stream)
 }
 
+/// Connects to `target`, through the proxy if there is one, and with TLS where `tls` says how and with whom.
+pub fn reach(
+    proxy: Option<&Proxy>,
+    target: &GatewayAddress,
+    tls: Option<(Configuration, &str)>,
+    deadline: Instant,
+) -> Result<Box<dyn Duplex>, DialError> {
+    let tcp = connect_through(proxy, target, deadline)?;
+    Ok(match tls {
+        Some((configuration, server_name)) => Box::new(handshake(tcp, configuration, server_name)?),
+        None => Box::new(tcp),
+    })
+}
+
 /// Asks a proxy for a tunnel to `target` by `CONNECT` (RFC 9110 section 9.3.6).
 pub fn ask_for_tunnel(
     stream: &mut dyn Duplex,

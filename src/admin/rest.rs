@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::answers::Message;
 use super::credentials::Credentials;
-use super::dial::{DialError, Duplex, READ_BYTES, connect_through, handshake, tls_error};
+use super::dial::{DialError, Duplex, READ_BYTES, reach, tls_error};
 use super::error::{AdminError, ApiRefusal, What};
 use super::request::{ApiRequest, encode};
 use crate::base::Secret;
@@ -70,10 +70,11 @@ impl<'a> Api<'a> {
         let deadline = Instant::now() + CALL_TIMEOUT;
         let mut stream = self.dial(deadline)?;
         let request = self.request(method, path, body);
-        let mut response = exchange(&mut *stream, &request).map_err(|failure| match failure {
-            CallError::Http(error) => AdminError::Http(self.url(), error),
-            CallError::Dial(error) => AdminError::Dial(self.url(), error),
-        })?;
+        let mut response =
+            exchange(&mut *stream, &request, ANSWER).map_err(|failure| match failure {
+                CallError::Http(error) => AdminError::Http(self.url(), error),
+                CallError::Dial(error) => AdminError::Dial(self.url(), error),
+            })?;
         if let 300..=399 = response.status {
             let to = response.header("location").unwrap_or_default();
             return Err(AdminError::Redirect(printable(to)));
@@ -119,19 +120,17 @@ impl<'a> Api<'a> {
         let url = &self.credentials.api_url;
         let failed = |error| AdminError::Dial(url.to_string(), error);
         if !url.is_tls {
-            let stream = connect_through(None, &url.address, deadline).map_err(failed)?;
-            return Ok(Box::new(stream));
+            return reach(None, &url.address, None, deadline).map_err(failed);
         }
         let trust = &self.credentials.trust;
         let configuration =
             Configuration::new(trust, Alpn::Http1, Versions::Any).map_err(AdminError::Trust)?;
         let proxy =
             proxy::for_target(self.surroundings, &url.address).map_err(AdminError::Config)?;
-        let stream = connect_through(proxy.as_ref(), &url.address, deadline).map_err(failed)?;
         let server_name = self.credentials.server_name.as_deref();
         let server_name = server_name.unwrap_or(&url.address.host);
-        let stream = handshake(stream, configuration, server_name).map_err(failed)?;
-        Ok(Box::new(stream))
+        let tls = Some((configuration, server_name));
+        reach(proxy.as_ref(), &url.address, tls, deadline).map_err(failed)
     }
 
     fn request(&self, method: &'static str, path: &str, body: Option<&Secret>) -> Secret {
@@ -170,12 +169,20 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-enum CallError {
+/// Why a request has no answer.
+pub enum CallError {
+    /// What came is none.
     Http(HttpError),
+    /// The connection failed.
     Dial(DialError),
 }
 
-fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, CallError> {
+/// Sends a request, and reads the answer to it.
+pub fn exchange(
+    stream: &mut dyn Duplex,
+    request: &Secret,
+    bounds: Bounds,
+) -> Result<Response, CallError> {
     let broken = |error: &io::Error| {
         CallError::Dial(match tls_error(error) {
             Some(error) => DialError::Tls(error),
@@ -186,7 +193,7 @@ fn exchange(stream: &mut dyn Duplex, request: &Secret) -> Result<Response, CallE
     let written = stream
         .write_all(request.expose())
         .and_then(|()| stream.flush());
-    let mut reader = ResponseReader::new(ANSWER);
+    let mut reader = ResponseReader::new(bounds);
     let mut bytes = [0; READ_BYTES];
     while !reader.is_done() {
         let read = match stream.read(&mut bytes) {

@@ -211,7 +211,7 @@ pub static COMMANDS: &[CommandEntry] = &[
         operand: Operand::None,
         summary: "Find out why the agent does not connect",
         details: "Checks key, name resolution, TCP, proxy, TLS, HTTP/2 and authentication one \
-                  after the other, then what sessions need. Exit status 1 when one fails. Where no \
+                  after the other, then what sessions need and what their commands reach. Exit status 1 when one fails. Where no \
                   variable names a key, those of the installed service are taken.",
     },
     CommandEntry {
@@ -335,6 +335,15 @@ pub static FLAGS: &[Flag] = &[
         value: FlagValue::Switch,
         variable: None,
         help: "Take the variables of the installed service, from /etc/hoop-lite/env, which is root's.",
+        commands: &[C::Doctor],
+    },
+    Flag {
+        name: "secrets",
+        short: None,
+        value: FlagValue::Switch,
+        variable: None,
+        help: "Ask the secret stores, too: who the agent is to AWS and Vault, by what, and for how long. A \
+               login by AppRole uses its secret id once.",
         commands: &[C::Doctor],
     },
     Flag {

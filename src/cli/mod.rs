@@ -67,12 +67,7 @@ pub enum Invocation {
         email: Option<String>,
     },
     /// Find out why the agent does not connect.
-    Doctor {
-        /// Print JSON.
-        json: bool,
-        /// With the variables of the installed service.
-        of_service: bool,
-    },
+    Doctor(DoctorOptions),
     /// Ask the agent that runs how it is.
     Health {
         /// What for.
@@ -87,6 +82,17 @@ pub enum Invocation {
     },
     /// Print this text.
     Help(String),
+}
+
+/// What the command line says about `doctor`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DoctorOptions {
+    /// Print JSON.
+    pub json: bool,
+    /// With the variables of the installed service.
+    pub of_service: bool,
+    /// Ask the secret stores.
+    pub asks_stores: bool,
 }
 
 /// What the command line says about the agent.
@@ -219,11 +225,12 @@ fn help_about(words: &[&str]) -> Result<Invocation, UsageError> {
 fn check_flags(entry: &CommandEntry, typed: &Typed) -> Result<(), UsageError> {
     for (flag, _) in &typed.flags {
         if !flag.commands.contains(&entry.name) {
-            let belongs_to = flag.commands.first().and_then(|name| flags::entry(*name));
+            let owners = flag.commands.iter().filter_map(|name| flags::entry(*name));
+            let owners: Vec<&str> = owners.map(|entry| entry.call).collect();
             return Err(UsageError::MisplacedFlag {
                 flag: flag.name,
                 command: entry.call,
-                belongs_to: belongs_to.map_or("another command", |entry| entry.call),
+                belongs_to: owners.join(", "),
             });
         }
     }
@@ -293,10 +300,11 @@ fn meaning(
             api_url: own("api-url"),
             email: own("email"),
         },
-        CommandName::Doctor => Invocation::Doctor {
+        CommandName::Doctor => Invocation::Doctor(DoctorOptions {
             json,
             of_service: typed.is_on("service"),
-        },
+            asks_stores: typed.is_on("secrets"),
+        }),
         CommandName::Health => Invocation::Health {
             probe: probe(operand.as_deref())?,
             options: agent_options(&typed)?,

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::base::civil::Rfc3339;
+use crate::base::civil::{Rfc3339, from_http_date};
 
 /// Seconds that a clock may be off before it is worth a word.
 const SKEW_MAX: u64 = 120;
@@ -28,30 +28,8 @@ pub fn text(seconds: u64) -> String {
 
 /// The server's time, as text, if an HTTP `date` says one that is not ours.
 pub fn other_time(now: u64, date: &str) -> Option<String> {
-    let server = imf_fixdate(date)?;
-    // RFC 3339 in UTC compares as text.
-    let is_near = text(now.saturating_sub(SKEW_MAX)) <= server
-        && server <= text(now.saturating_add(SKEW_MAX));
-    (!is_near).then_some(server)
-}
-
-/// `Tue, 24 Nov 2026 19:45:12 GMT` (RFC 9110 section 5.6.7) as RFC 3339.
-fn imf_fixdate(date: &str) -> Option<String> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let (_, rest) = date.split_once(", ")?;
-    let words: Vec<&str> = rest.split(' ').collect();
-    let [day, month, year, time, "GMT"] = words[..] else {
-        return None;
-    };
-    let month = MONTHS.iter().position(|name| *name == month)? + 1;
-    let is_number = |text: &str, len: usize| {
-        text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let is_time = time.len() == 8 && time.split(':').all(|part| is_number(part, 2));
-    (is_number(day, 2) && is_number(year, 4) && is_time)
-        .then(|| format!("{year}-{month:02}-{day}T{time}Z"))
+    let server = from_http_date(date)?;
+    (now.abs_diff(server) > SKEW_MAX).then(|| text(server))
 }
 
 #[cfg(test)]

@@ -15,9 +15,11 @@ mod calls;
 pub mod certificate;
 mod clock;
 mod local;
+mod metadata;
 mod network;
 pub mod probe;
 mod report;
+mod secrets;
 mod service;
 
 pub use report::Screen;
@@ -33,6 +35,8 @@ pub struct Examination<'a> {
     pub screen: Option<Screen>,
     /// Take the variables of the installed service.
     pub of_service: bool,
+    /// Ask the secret stores.
+    pub asks_stores: bool,
     /// What is wrong with the name of a variable, if anything.
     pub misspelt: &'a dyn Fn(&str) -> Option<String>,
     /// Names of all variables.
@@ -50,10 +54,8 @@ pub fn run(asked: &Examination<'_>, surroundings: Surroundings<'_>, stdout: &mut
     let service = match service {
         Ok(service) => service,
         Err(error) => {
-            let text = format!(
-                "{ENV_FILE}: {error}: only root can read the service's variables (sudo hoop-lite \
-                 doctor --service), and the installer makes the file (install.sh --service)"
-            );
+            let advice = service::advice(&error);
+            let text = format!("{ENV_FILE}: {error}: {advice}");
             report.add("service", CheckVerdict::Fail, Duration::ZERO, &text);
             return report.finish().unwrap_or(1);
         }
@@ -64,7 +66,8 @@ pub fn run(asked: &Examination<'_>, surroundings: Surroundings<'_>, stdout: &mut
             asked,
             &mut asked.names.iter().map(String::as_str),
         );
-        return examine(report, surroundings);
+        let names = asked.asks_stores.then_some(asked.names);
+        return examine(report, surroundings, names);
     };
     let text = format!("{ENV_FILE}: the variables of the installed service");
     report.add("service", CheckVerdict::Ok, Duration::ZERO, &text);
@@ -73,7 +76,8 @@ pub fn run(asked: &Examination<'_>, surroundings: Surroundings<'_>, stdout: &mut
         variable: &|name| service.get(name),
         ..surroundings
     };
-    examine(report, of_service)
+    let names: Vec<String> = service.names().map(str::to_owned).collect();
+    examine(report, of_service, asked.asks_stores.then_some(&names))
 }
 
 /// Which of our settings are none.
@@ -87,7 +91,12 @@ fn check_names(
     }
 }
 
-fn examine(mut report: CheckReport<'_>, surroundings: Surroundings<'_>) -> i32 {
+/// The secret stores are asked where variables are given for them.
+fn examine(
+    mut report: CheckReport<'_>,
+    surroundings: Surroundings<'_>,
+    of_stores: Option<&[String]>,
+) -> i32 {
     let start = Instant::now();
     let config = Config::load(surroundings);
     match &config {
@@ -111,6 +120,10 @@ fn examine(mut report: CheckReport<'_>, surroundings: Surroundings<'_>) -> i32 {
         Err(_) => report.skip(&network::CHECKS, "no usable key"),
     }
     local::check(&mut report, surroundings, config.as_ref().ok());
+    metadata::check(&mut report, surroundings);
+    if let Some(names) = of_stores {
+        secrets::check(&mut report, surroundings, names);
+    }
     report.finish().unwrap_or(1)
 }
 

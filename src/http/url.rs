@@ -89,7 +89,8 @@ impl fmt::Display for BaseUrl {
 
 /// `segment` with everything but unreserved characters percent-encoded (RFC 3986 section 2.3).
 pub fn encode_segment(segment: &str) -> String {
-    let mut out = String::with_capacity(segment.len());
+    // It never grows: what it holds may be a secret, and copies stay behind.
+    let mut out = String::with_capacity(3 * segment.len());
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));

@@ -3,6 +3,7 @@
 //! Descriptors that are to be watched are handed out with their `mio` sources; whose turn it is, is
 //! the reactor's business (`io`). `sys` holds the calls that std does not have, and all unsafe code.
 
+pub mod bundle;
 pub mod child;
 pub mod children;
 mod control_groups;

@@ -3,13 +3,12 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::aws::identity::Identity;
 use super::plan::Want;
 use super::stores::{Stores, Via};
 use super::words::Cause;
 use crate::base::plain::shortened;
 use crate::base::{GatewayAddress, Secret};
-use crate::http::{BaseUrl, Response};
+use crate::http::{BaseUrl, Bounds, HeadBounds, Response};
 use crate::limits;
 
 /// What a conversation may use beside itself.
@@ -57,10 +56,8 @@ impl World<'_> {
 pub struct Origin {
     /// TLS.
     pub is_tls: bool,
-    /// Name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
+    /// Where it listens.
+    pub address: GatewayAddress,
     /// Who alone vouches for it, PEM; whom the agent believes anyway where there is nobody.
     pub authorities: Option<Vec<u8>>,
     /// Nobody has to vouch for it.
@@ -71,18 +68,19 @@ pub struct Origin {
     pub is_metadata: bool,
 }
 
+/// TLS, and where: a connection to it serves all questions that are asked there.
+pub type Place = (bool, GatewayAddress);
+
 impl Origin {
     /// Of a URL; the proxy that there is for others is asked for TLS alone.
     pub(super) fn of(url: &BaseUrl, world: &World<'_>) -> Self {
-        let GatewayAddress { host, port, .. } = &url.address;
         let via = match url.is_tls {
             true => world.stores.settings.proxy_for(&url.address),
             false => None,
         };
         Self {
             is_tls: url.is_tls,
-            host: host.clone(),
-            port: *port,
+            address: url.address.clone(),
             authorities: None,
             is_unverified: false,
             via,
@@ -90,11 +88,20 @@ impl Origin {
         }
     }
 
-    /// A connection to one serves the other.
-    pub fn is_same(&self, other: &Self) -> bool {
-        self.is_tls == other.is_tls && self.port == other.port && self.host == other.host
+    /// What a connection has to lead to.
+    pub fn place(&self) -> Place {
+        (self.is_tls, self.address.clone())
     }
 }
+
+/// What an answer may cost.
+pub const ANSWER: Bounds = Bounds {
+    head: HeadBounds {
+        bytes: limits::STORE_HEAD_BYTES_MAX,
+        fields: limits::STORE_FIELDS_MAX,
+    },
+    body_bytes: limits::STORE_BODY_BYTES_MAX,
+};
 
 /// A question.
 pub struct Ask {
@@ -212,8 +219,10 @@ pub struct Found {
     pub needs: Option<Cause>,
     /// For the log: plain, and without anything secret.
     pub notes: Vec<String>,
-    /// Who the credentials are, for `doctor`.
-    pub identity: Option<Identity>,
+    /// For `doctor`: who the agent is to the store, fact by fact, and nothing secret.
+    pub facts: Vec<String>,
+    /// Where credentials were looked for in vain, and why in a word.
+    pub passed: Vec<&'static str>,
 }
 
 impl Found {
@@ -233,6 +242,18 @@ impl Found {
     pub(super) fn note_trouble(&mut self, who: &str, trouble: &Trouble) {
         let cause = trouble.cause(who).to_string();
         self.note(&[who, ": ", &cause, " ", trouble.note()]);
+    }
+
+    /// Credentials were looked for there in vain, for that reason.
+    pub(super) fn pass(&mut self, place: &'static str) {
+        self.passed.push(place);
+    }
+
+    /// Says something to `doctor`, made plain.
+    pub(super) fn state(&mut self, parts: &[&str]) {
+        let text = parts.concat();
+        self.facts
+            .push(shortened(&text, 3 * limits::STORE_WORDS_BYTES_MAX));
     }
 
     /// Says something to the log, made plain.

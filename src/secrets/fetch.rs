@@ -26,7 +26,15 @@ impl Fetch {
     /// These secrets of Vault.
     pub fn vault(wants: Vec<Want>) -> Self {
         Self {
-            store: Store::Vault(Box::new(Vault::new(wants))),
+            store: Store::Vault(Box::new(Vault::new(wants, false))),
+            found: Found::default(),
+        }
+    }
+
+    /// Who the agent is to Vault.
+    pub fn vault_identity() -> Self {
+        Self {
+            store: Store::Vault(Box::new(Vault::new(Vec::new(), true))),
             found: Found::default(),
         }
     }

@@ -21,8 +21,8 @@ mod value;
 mod vault;
 mod words;
 
-pub use asking::{Ask, Found, Origin, Step, Trouble, World};
-pub use aws::identity::{Identity, Needs, Role};
+pub use asking::{ANSWER, Ask, Found, Origin, Place, Step, Trouble, World};
+pub use aws::identity::{Needs, Role};
 pub use aws::ini::Ini;
 pub use aws::tokens::Mint;
 pub use fetch::Fetch;

@@ -37,7 +37,11 @@ const OTHERS: [&str; 2] = ["HOME", "HOOP_TLS_SKIP_VERIFY"];
 
 impl Settings {
     /// Takes what is for stores out of the variables of the process.
-    pub fn new(variables: impl Iterator<Item = (String, Vec<u8>)>) -> Self {
+    pub fn new(mut variables: impl Iterator<Item = (String, Vec<u8>)>) -> Self {
+        Self::of(&mut variables)
+    }
+
+    fn of(variables: &mut dyn Iterator<Item = (String, Vec<u8>)>) -> Self {
         let ours = |name: &str| {
             PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || OTHERS.contains(&name)
         };
@@ -175,7 +179,7 @@ pub struct Stores {
     pub(super) metadata_dead: Option<Instant>,
     /// What is added to our clock for Amazon's.
     pub(super) skew: i64,
-    /// Clusters' tokens of the last minutes.
+    /// Clusters' tokens of the last minutes, and until when each is used.
     tokens: Vec<(Mint, Secret, u64)>,
 }
 
@@ -249,8 +253,9 @@ impl Stores {
 
     /// The token that `mint` stands for, now; a database's is another one each time.
     pub fn token(&mut self, mint: &Mint, clock: u64) -> Result<Secret, Cause> {
-        let made = self.tokens.iter().find(|(known, _, at)| {
-            known == mint && clock >= *at && clock - *at < limits::CLUSTER_TOKEN_MAX
+        let made = self.tokens.iter().find(|(known, _, until)| {
+            // A clock that was set back makes none of them younger.
+            known == mint && clock < *until && *until - clock <= limits::CLUSTER_TOKEN_MAX
         });
         if let Some((_, token, _)) = made {
             return Ok(token.clone());
@@ -258,6 +263,9 @@ impl Stores {
         let role = mint.role();
         let (credentials, _) = self.usable(&role, clock).ok_or(ENDED)?;
         let token = make(mint, credentials, clock.saturating_add_signed(self.skew));
+        // It ends with the credentials that have signed it.
+        let end = credentials.until.unwrap_or(u64::MAX);
+        let until = (clock + limits::CLUSTER_TOKEN_MAX).min(end.saturating_sub(TOKEN_MARGIN));
         for kept in &mut self.credentials {
             if kept.role == role {
                 kept.used_at = clock;
@@ -268,7 +276,7 @@ impl Stores {
             if self.tokens.len() >= limits::ROLE_COUNT_MAX {
                 self.tokens.remove(0);
             }
-            self.tokens.push((mint.clone(), token.clone(), clock));
+            self.tokens.push((mint.clone(), token.clone(), until));
         }
         Ok(token)
     }
@@ -279,6 +287,9 @@ impl Stores {
         (renewed_at > clock).then_some(renewed_at)
     }
 }
+
+/// Seconds for the request that a token goes with, and for clocks that differ.
+const TOKEN_MARGIN: u64 = 60;
 
 const ENDED: Cause = Cause::fixed(
     "the agent's AWS credentials have ended and could not be renewed: its log says why",
@@ -334,6 +345,29 @@ mod tests {
         for url in ["http://127.0.0.1:1", "http://[::1]/", "http://keeper/", "x"] {
             assert!(of(full, url).is_empty(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_clusters_token_ends_with_the_credentials_that_have_signed_it() {
+        let mut stores = Stores::default();
+        let of = |id: &str, until| Credentials {
+            id: id.into(),
+            secret: Secret::new("s"),
+            token: None,
+            until: Some(until),
+        };
+        let mint = Mint::cluster("c", "us-west-2", None).unwrap();
+        // Nine minutes are left when the first is made, and others come meanwhile.
+        stores.keep("", of("AOLD", 1540), 1000);
+        let first = stores.token(&mint, 1000).unwrap();
+        stores.keep("", of("ANEW", 9000), 1300);
+        assert!(stores.token(&mint, 1479).unwrap() == first);
+        let second = stores.token(&mint, 1480).unwrap();
+        assert!(second != first);
+        // That one lives for its ten minutes, also by a clock that was set back a little.
+        assert!(stores.token(&mint, 2079).unwrap() == second);
+        assert!(stores.token(&mint, 2080).unwrap() != second);
+        assert!(stores.token(&mint, 1400).unwrap() != second);
     }
 
     #[test]

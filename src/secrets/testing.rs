@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Cause, Fetch, Found, Settings, Step, Stores, Trouble, Want, World, plan};
 use crate::base::Secret;
-use crate::http::{Bounds, HeadBounds, Response, ResponseReader};
-use crate::limits;
+use crate::http::{Response, ResponseReader};
 
 /// A moment: 2026-11-28T18:04:56Z.
 pub(super) const CLOCK: u64 = 1_795_889_096;
@@ -100,7 +99,7 @@ impl Agent {
             let origin = &ask.origin;
             let scheme = if origin.is_tls { "https" } else { "http" };
             let asked = Asked {
-                place: format!("{scheme}://{}:{}", origin.host, origin.port),
+                place: format!("{scheme}://{}", origin.address.authority),
                 text: ask.request.expose_text().unwrap(),
                 is_metadata: origin.is_metadata,
             };
@@ -128,13 +127,7 @@ pub(super) fn response(status: u16, text: &str) -> Response {
     }
     bytes.push_str("\r\n");
     bytes.push_str(body);
-    let mut reader = ResponseReader::new(Bounds {
-        head: HeadBounds {
-            bytes: limits::STORE_HEAD_BYTES_MAX,
-            fields: limits::STORE_FIELDS_MAX,
-        },
-        body_bytes: limits::STORE_BODY_BYTES_MAX,
-    });
+    let mut reader = ResponseReader::new(super::ANSWER);
     reader.handle_bytes(bytes.as_bytes()).unwrap();
     assert!(reader.is_done());
     reader.into_response()

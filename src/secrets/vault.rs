@@ -31,6 +31,8 @@ enum Asked {
     Login,
     /// The want at hand; at this address, where an answer has named one.
     Want(Option<(BaseUrl, String)>),
+    /// The token itself.
+    Token,
 }
 
 /// See the module.
@@ -43,10 +45,12 @@ pub struct Vault {
     /// The token is one of an earlier session: if it is refused, there is another.
     is_kept: bool,
     asked: Asked,
+    /// Who the agent is is asked, for `doctor`.
+    examines: bool,
 }
 
 impl Vault {
-    pub(super) fn new(wants: Vec<Want>) -> Self {
+    pub(super) fn new(wants: Vec<Want>, examines: bool) -> Self {
         Self {
             wants,
             position: 0,
@@ -54,17 +58,23 @@ impl Vault {
             token: None,
             is_kept: false,
             asked: Asked::Nothing,
+            examines,
         }
     }
 
     pub(super) fn next(&mut self, found: &mut Found, world: &mut World<'_>) -> Step {
         loop {
-            if self.position >= self.wants.len() {
+            if self.position >= self.wants.len() && !self.examines {
                 return Step::Over;
             }
             if self.door.is_none() {
                 match Door::find(found, world) {
-                    Ok(door) => self.door = Some(door),
+                    Ok(door) => {
+                        if self.examines {
+                            door.state_place(found);
+                        }
+                        self.door = Some(door);
+                    }
                     Err(cause) => self.give_up(&cause, found),
                 }
                 continue;
@@ -74,6 +84,9 @@ impl Vault {
                     return step;
                 }
                 continue;
+            }
+            if self.examines {
+                return self.ask_token(world);
             }
             match self.ask_want(world) {
                 Ok(step) => return step,
@@ -115,6 +128,19 @@ impl Vault {
             Some(&body),
             world,
         )))
+    }
+
+    /// What the token is worth; one that was made to learn that goes again.
+    fn ask_token(&mut self, world: &World<'_>) -> Step {
+        let Some(door) = &self.door else {
+            return Step::Over;
+        };
+        self.asked = Asked::Token;
+        let what = match door.login {
+            Login::Token(_) => ("GET", "/v1/auth/token/lookup-self"),
+            Login::AppRole { .. } => ("POST", "/v1/auth/token/revoke-self"),
+        };
+        Step::Ask(door.ask(&door.url, what, self.token.as_ref(), None, world))
     }
 
     fn ask_want(&mut self, world: &World<'_>) -> Result<Step, Cause> {
@@ -159,6 +185,7 @@ impl Vault {
                 Ok(token) => self.token = Some(token),
                 Err(cause) => self.give_up(&cause, found),
             },
+            Asked::Token => self.examined(response, found),
             Asked::Want(elsewhere) => {
                 if matches!(response.status, 307 | 308) && elsewhere.is_none() {
                     match self.redirected(response) {
@@ -202,6 +229,9 @@ impl Vault {
         let token = Secret::new(token.ok_or(words::MALFORMED)?);
         let lease = json_text::member(auth, "lease_duration").and_then(|it| it.parse::<u32>().ok());
         let lease = Duration::from_secs(u64::from(lease.unwrap_or(0)));
+        if self.examines {
+            state_life(Some(lease.as_secs()), found);
+        }
         // A batch token without an end, or one for a single use, is not kept.
         let uses = json_text::member(auth, "num_uses").unwrap_or("0");
         if !lease.is_zero() && uses == "0" {
@@ -231,6 +261,29 @@ impl Vault {
         };
         let is_path = path.bytes().all(|byte| byte.is_ascii_graphic());
         (is_allowed && is_path).then(|| (url, path.to_owned()))
+    }
+
+    /// The answer about the token.
+    fn examined(&mut self, response: &Response, found: &mut Found) {
+        self.examines = false;
+        let Some(door) = &self.door else {
+            return;
+        };
+        door.state_trust(found);
+        if let Login::AppRole { .. } = door.login {
+            return;
+        }
+        if response.status != 200 {
+            note_errors(response, "its token", found);
+            found.needs = Some(match response.status {
+                403 => NO_LOOKUP,
+                status => Cause::answered(WHO, "", status),
+            });
+            return;
+        }
+        let data = json_text::member(text(response), "data");
+        let life = data.and_then(|data| json_text::member(data, "ttl")?.parse().ok());
+        state_life(life, found);
     }
 
     /// The answer for the want at hand.
@@ -277,8 +330,20 @@ impl Vault {
     }
 
     pub(super) fn give_up(&mut self, cause: &Cause, found: &mut Found) {
+        if std::mem::take(&mut self.examines) {
+            found.needs = Some(cause.clone());
+        }
         found.refuse_all(self.wants.get(self.position..).unwrap_or_default(), cause);
         self.position = self.wants.len();
+    }
+}
+
+/// How long a token lives from now on.
+fn state_life(seconds: Option<u64>, found: &mut Found) {
+    match seconds {
+        Some(0) => found.state(&["its token has no end"]),
+        Some(seconds) => found.state(&["its token lives for ", &seconds.to_string(), " s"]),
+        None => found.state(&["Vault does not say how long its token lives"]),
     }
 }
 
@@ -315,6 +380,9 @@ fn note_errors(response: &Response, about: &str, found: &mut Found) -> bool {
 
 const REDIRECT: Cause =
     Cause::fixed("Vault sends the agent elsewhere, where its token must not go");
+const NO_LOOKUP: Cause = Cause::fixed(
+    "Vault refuses the agent's token (403): it has ended, or its policies do not let it look itself up",
+);
 const UNVERIFIED: Cause = Cause::fixed(
     "TLS with Vault failed: HOOP_TLS_SKIP_VERIFY is for the gateway alone; set VAULT_CACERT to Vault's authority, or VAULT_SKIP_VERIFY=true",
 );

@@ -18,9 +18,7 @@ impl Cause {
 
     /// `who` has answered with an error of this code, which is left out where it is none.
     pub fn answered(who: &str, code: &str, status: u16) -> Self {
-        let is_code = (1..=CODE_BYTES_MAX).contains(&code.len())
-            && code.bytes().all(|byte| byte.is_ascii_alphabetic());
-        Self(Cow::Owned(match is_code {
+        Self(Cow::Owned(match is_code(code) {
             true => format!("{who} answered {code} ({status})"),
             false => format!("{who} answered with status {status}"),
         }))
@@ -42,6 +40,12 @@ impl Cause {
     pub fn setting(setting: &str, what: &str) -> Self {
         Self(Cow::Owned(["the agent's ", setting, " ", what].concat()))
     }
+}
+
+/// It is an error's code, and no other text.
+pub fn is_code(text: &str) -> bool {
+    (1..=CODE_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 impl fmt::Display for Cause {

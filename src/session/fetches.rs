@@ -11,6 +11,7 @@ use super::middle::Call;
 use super::names::{SessionKey, TargetId};
 use super::pressure::Holder;
 use super::seam::Why;
+use super::session::Contents;
 use super::sessions::Sessions;
 use crate::base::plain::Word;
 use crate::packet::Outbox;
@@ -26,6 +27,12 @@ pub(super) fn hear(
     let (book, mut turn) = sessions.turn(now, outbox);
     let admission = admission::hear(book, key, target, event, &mut turn);
     sessions.admitted(now, key, admission, outbox);
+}
+
+/// Whether the client of a session was told that it is open; `None` where there is no such session.
+pub fn is_open(sessions: &Sessions, id: &str) -> Option<bool> {
+    let contents = &sessions.book.get(sessions.book.find(id)?)?.contents;
+    Some(!matches!(contents, Contents::Fetching | Contents::Probe(_)))
 }
 
 /// What holds memory that others need, and has taken nothing for too long.

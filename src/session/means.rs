@@ -234,7 +234,7 @@ impl Means {
         let only = origin.authorities.clone();
         let tickets = RefCell::default();
         let form = (Alpn::Http1, Versions::Any);
-        self.client_for((verify, only), form, (&tickets, None), &origin.host)
+        self.client_for((verify, only), form, (&tickets, None), &origin.address.host)
             .map_err(|error| match error {
                 AuthorityError::Name => "the store's host is no name that a certificate can have",
                 _ => "VAULT_CACERT or AWS_CA_BUNDLE holds no usable certificate",

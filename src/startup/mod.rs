@@ -19,6 +19,7 @@ use crate::config::{Config, LANDLOCK_LACKING, Mode, Settings, Surroundings, TlsM
 use crate::io::log;
 use crate::io::reactor::{Keepalive, OpenNetwork, Options, Reactor};
 use crate::link::{AgentIdentity, proxy};
+use crate::os::bundle::AuthorityBundle;
 use crate::os::notify::Notify;
 use crate::os::processes::Keeping;
 use crate::os::signal::Catch;
@@ -239,13 +240,15 @@ fn assemble(
             ..Machine::default()
         },
     };
+    let bundle = environment("SSL_CERT_FILE").and_then(|path| path.into_string().ok());
+    let bundle = AuthorityBundle::new(bundle);
     let sessions = Sessions::new(
         session_limits(&settings),
         AgentEnvironment::new(variables.iter().cloned(), is_embedded || is_beside)
             .with_client_env(settings.client_env.clone())
             .with_given(given),
     )
-    .with_sources(Box::new(System::new(environment("SSL_CERT_FILE"))))
+    .with_sources(Box::new(System::new(bundle)))
     .with_stores(Stores::new(of_stores));
     log::ship(settings.log_ship);
     let of_agent = agent_settings(&settings, is_embedded);

@@ -2,13 +2,13 @@
 //!
 //! Files that everybody needs are read again only when they have changed.
 
-use std::ffi::OsString;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::base::plain::{beginning, plain};
 use crate::config::authority::as_pem;
+use crate::os::bundle::AuthorityBundle;
 use crate::os::files::{self, Stamp};
 use crate::os::sys;
 use crate::session::{AuthorityError, Sources};
@@ -17,9 +17,7 @@ use crate::web::kubernetes::{AUTHORITY_FILE, TOKEN_FILE};
 
 /// The system as sessions see it.
 pub struct System {
-    bundle: Option<OsString>,
-    /// The bundle that was found, and of which of its places.
-    read_bundle: Option<(usize, Stamp, Arc<[u8]>)>,
+    bundle: AuthorityBundle,
     account: Rc<ServiceAccount>,
     account_stamps: [Option<Stamp>; 2],
 }
@@ -34,14 +32,6 @@ pub fn since_1970() -> Duration {
 /// Of the path in an error.
 const PATH_SHOWN_MAX: usize = 256;
 
-/// Where distributions keep the bundle of all authorities.
-const BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
 impl Sources for System {
     fn random(&mut self, bytes: &mut [u8]) -> bool {
         sys::random_bytes(bytes).is_ok()
@@ -49,7 +39,7 @@ impl Sources for System {
 
     fn authorities(&mut self, named: Option<&str>) -> Result<Arc<[u8]>, AuthorityError> {
         let Some(named) = named else {
-            return self.system_bundle();
+            return self.bundle.read().ok_or(AuthorityError::NoBundle);
         };
         let is_text = named.contains("-----BEGIN");
         let path = named.strip_prefix("file://").unwrap_or(named);
@@ -86,37 +76,13 @@ impl Sources for System {
 }
 
 impl System {
-    /// `bundle` is the agent's SSL_CERT_FILE, which OpenSSL and Go read, too.
-    pub fn new(bundle: Option<OsString>) -> Self {
+    /// With this bundle of all authorities.
+    pub fn new(bundle: AuthorityBundle) -> Self {
         Self {
             bundle,
-            read_bundle: None,
             account: Rc::default(),
             account_stamps: [None; 2],
         }
-    }
-
-    /// The first that can be read.
-    fn system_bundle(&mut self) -> Result<Arc<[u8]>, AuthorityError> {
-        let named = self.bundle.as_ref().and_then(|path| path.to_str());
-        for (place, path) in named.into_iter().chain(BUNDLES).enumerate() {
-            let Some(stamp) = Stamp::of(path) else {
-                continue;
-            };
-            match &self.read_bundle {
-                Some((known, of, pem)) if (*known, *of) == (place, stamp) => {
-                    return Ok(pem.clone());
-                }
-                _ => {}
-            }
-            if let Ok(pem) = files::read_again(path) {
-                let pem: Arc<[u8]> = pem.into();
-                self.read_bundle = Some((place, stamp, pem.clone()));
-                return Ok(pem);
-            }
-        }
-        self.read_bundle = None;
-        Err(AuthorityError::NoBundle)
     }
 }
 
@@ -131,7 +97,7 @@ mod tests {
         let pem = params.self_signed(&key).unwrap().pem();
         let file = std::env::temp_dir().join(format!("hoop-lite-roots-{}", std::process::id()));
         std::fs::write(&file, &pem).unwrap();
-        let mut system = System::new(None);
+        let mut system = System::new(AuthorityBundle::default());
         let plain = |text: &[u8]| {
             let text = String::from_utf8(text.to_vec()).unwrap();
             text.replace(['\r', '\n'], "")
@@ -165,7 +131,7 @@ mod tests {
     fn the_bundle_is_read_again_when_it_has_changed() {
         let file = std::env::temp_dir().join(format!("hoop-lite-bundle-{}", std::process::id()));
         std::fs::write(&file, "one").unwrap();
-        let mut system = System::new(Some(file.clone().into_os_string()));
+        let mut system = System::new(AuthorityBundle::new(file.to_str().map(str::to_owned)));
         let mut read = || system.authorities(None).unwrap();
         let first = read();
         assert!(&*first == b"one" && Arc::ptr_eq(&first, &read()));

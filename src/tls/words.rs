@@ -55,6 +55,17 @@ impl Subject {
         otherwise: "",
     };
 
+    /// Where secrets are kept.
+    pub const STORE: Self = Self {
+        side: "the secret store",
+        authority: "VAULT_CACERT (Vault) or AWS_CA_BUNDLE (AWS) of the agent",
+        name: "VAULT_ADDR or the endpoint's URL",
+        without_tls: "its URL has to begin with http:// if it has no TLS",
+        wants_certificate: "which this agent has none of",
+        no_protocol: "the other side speaks TLS but not HTTP/1.1",
+        otherwise: "; VAULT_SKIP_VERIFY=true takes any certificate of Vault's",
+    };
+
     /// A SQL Server, whose own certificate nobody has signed.
     pub const SQL_SERVER: Self = Self {
         otherwise: "; or set INSECURE of the connection to true, which takes any certificate",

@@ -5,7 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use loopback_gateway::SessionRequest;
+use loopback_gateway::aws::LoginToken;
 use loopback_gateway::database::Database;
+use loopback_gateway::mysql;
 use loopback_gateway::postgres::{Conduct, Method, RESULT, Server, TlsAnswer, startup};
 use loopback_gateway::secure::{Certificate, Secure, Speaker};
 use loopback_gateway::targets::{Manner, Target};
@@ -364,15 +366,7 @@ fn a_database_of_rds_gets_a_token_of_its_own_for_each_login_and_over_tls_alone()
         (tokens.len() == 2).then_some(tokens)
     });
     for token in tokens {
-        let wanted = format!(
-            "localhost:{}?Action=connect&DBUser=app&X-Amz-Algorithm=AWS4-HMAC-SHA256&",
-            database.port()
-        );
-        assert!(token.starts_with(&wanted), "{token}");
-        assert!(
-            token.contains("us-west-2%2Frds-db%2Faws4_request&")
-                && token.contains("&X-Amz-Expires=900&")
-        );
+        assert!(of_rds(database.port()).is_made(&token), "{token}");
     }
     let text = world
         .open(to(database.port(), "disable"))
@@ -391,6 +385,125 @@ fn a_database_of_rds_gets_a_token_of_its_own_for_each_login_and_over_tls_alone()
             .iter()
             .all(|one| one.postgres.password.is_none())
     );
+    assert_silent(&world);
+}
+
+/// What a database of this port takes of the agent.
+fn of_rds(port: u16) -> LoginToken {
+    LoginToken {
+        place: format!("localhost:{port}"),
+        user: "app",
+        region: "us-west-2",
+        key: ("AKIDEXAMPLE", KEY),
+    }
+}
+
+#[test]
+fn mysql_and_mariadb_of_rds_get_a_token_for_each_login_and_over_tls_alone() {
+    let world = world("http://127.0.0.1:1", "http://127.0.0.1:1", &[]);
+    let to = |port: u16, mode: &str| {
+        SessionRequest::new("mysql", "connect")
+            .env("HOST", "LOCALHOST")
+            .env("PORT", &port.to_string())
+            .env("USER", "_aws_iam_rds:app")
+            .env("PASS", "_aws_iam_rds:authtoken")
+            .env("DB", "sales")
+            .env("SSLMODE", mode)
+    };
+    let hello = {
+        let capabilities = 1 << 3 | 1 << 9 | 1 << 15 | 1 << 19 | 1 << 24;
+        mysql::response(capabilities, 45, "sales", b"")
+    };
+    for (version, capabilities) in [
+        ("8.4.5", mysql::CAPABILITIES),
+        ("11.8.2-MariaDB", 0x81ff_fffe),
+    ] {
+        let start = |has_tls: bool| {
+            let certificate = Certificate::new(&["localhost", "127.0.0.1"]);
+            let port = Arc::new(Mutex::new(0));
+            let known = port.clone();
+            let database = Database::start(move || {
+                let mut conduct = mysql::Conduct::new("mysql_clear_password");
+                (conduct.version, conduct.capabilities) = (version, capabilities);
+                conduct.favourite = "mysql_native_password";
+                conduct.has_tls = has_tls;
+                conduct.token = Some(of_rds(*known.lock().unwrap()));
+                let (server, greeting) = mysql::Server::accept(conduct);
+                let mut secure = Secure::new(Speaker::Mysql(server), &certificate);
+                secure.greeting = greeting;
+                secure
+            });
+            *port.lock().unwrap() = database.port();
+            database
+        };
+        let database = start(true);
+        let mut session = world.open(to(database.port(), "prefer"));
+        session.wait_open();
+        for id in ["1", "2"] {
+            session.send_as("MySQL", id, b"");
+            session.receive_until(id, b"mysql_native_password\0");
+            session.send_as("MySQL", id, &hello);
+            assert_eq!(session.receive(id, 5)[3..], [2, 0], "{version}");
+            session.send_as("MySQL", id, b"\x09\0\0\0\x03select 1");
+        }
+        database.wait("two logins", |connections| {
+            let is_in = |one: &&_| {
+                let one: &loopback_gateway::database::Connection = one;
+                one.is_secure && one.mysql.commands.ends_with(b"select 1")
+            };
+            (connections.iter().filter(is_in).count() == 2).then_some(())
+        });
+        let text = world
+            .open(to(database.port(), "disable"))
+            .wait_refusal()
+            .text;
+        assert!(text.contains("over TLS alone"), "{text}");
+        let plain = start(false);
+        let mut session = world.open(to(plain.port(), "prefer"));
+        session.wait_open();
+        session.send_as("MySQL", "1", b"");
+        session.receive_until("1", b"mysql_native_password\0");
+        session.send_as("MySQL", "1", &hello);
+        let said = String::from_utf8_lossy(&session.receive_to_end("1")).into_owned();
+        assert!(said.contains("which no token of RDS takes"), "{said}");
+        let connections = plain.connections();
+        assert!(connections.iter().all(|one| one.mysql.password.is_none()));
+    }
+    // By command the client's program sends it, if it may.
+    let database = Target::start(Manner::Echo);
+    let command = SessionRequest::new("mysql", "exec")
+        .command(&["echo", "x"])
+        .env("HOST", "127.0.0.1")
+        .env("PORT", &database.port().to_string())
+        .env("USER", "_aws_iam_rds:app")
+        .env("PASS", "_aws_iam_rds:authtoken");
+    let out = world.open(command).run(b"").out();
+    assert_eq!(out, "x --enable-cleartext-plugin\n");
+    assert_silent(&world);
+}
+
+#[test]
+fn a_console_finds_the_values_of_both_stores() {
+    let (vault, aws) = (vault(), aws());
+    let world = world(&vault.url(), &aws.url(), &[]);
+    let request = SessionRequest::console(&["bash", "--norc", "--noprofile", "--noediting", "-i"])
+        .env("PS1", "ready> ")
+        .env("OF_VAULT", "_vaultkv2:secret/data/db:password")
+        .env("OF_AWS", "_aws:prod/db:big")
+        .file("IN_A_FILE", b"_aws:prod/db:password");
+    let mut session = world.open(request);
+    session.start_console();
+    session.expect("ready> ");
+    session.write("tty; echo $OF_VAULT $OF_AWS $(cat $IN_A_FILE)\n");
+    session.expect("/dev/pts/");
+    session.expect(&format!("{VALUE} 1000000 {VALUE}\r\n"));
+    session.write("exit 7\n");
+    assert_eq!(session.wait_close().code, Some(7));
+    assert_eq!((vault.requests().len(), aws.requests().len()), (1, 1));
+    // One that can't be had costs the console as it does a command.
+    let request = SessionRequest::console(&["cat"]).env("A", "_vaultkv2:secret/data/db:none");
+    let text = world.open(request).wait_refusal().text;
+    assert!(text.contains("the secret has no such key"), "{text}");
     assert_silent(&world);
 }
 

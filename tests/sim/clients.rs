@@ -62,7 +62,7 @@ impl World {
     pub fn open(&mut self, sid: u32, service: Service, probe: Mood) {
         let (connection_type, verb) = match service {
             Service::Tcp => ("tcp", "connect"),
-            Service::Command => ("command-line", "exec"),
+            Service::Command | Service::Stored => ("command-line", "exec"),
             Service::Database => ("postgres", "exec"),
             Service::Native(Dialect::Postgres) => ("postgres", "connect"),
             Service::Native(Dialect::Mysql) => ("mysql", "connect"),
@@ -89,18 +89,23 @@ impl World {
                 .dice
                 .pick(&["disable", "disable", "disable", "prefer", "require"]);
         }
+        let mut variables = vec![
+            ("HOST", host),
+            ("SSLMODE", mode.to_owned()),
+            ("PORT", "7".to_owned()),
+            ("USER", "somebody".to_owned()),
+            ("CONNECTION_STRING", string),
+        ];
+        match service {
+            Service::Stored => variables.extend(self.stores.plan(&mut self.dice, sid)),
+            _ => variables.push(("PASS", password)),
+        }
+        let variables: Vec<_> = variables.iter().map(|it| (it.0, &it.1[..])).collect();
         let params = Params {
             connection_type,
             verb,
             user: &user,
-            variables: &[
-                ("HOST", &host),
-                ("SSLMODE", mode),
-                ("PORT", "7"),
-                ("USER", "somebody"),
-                ("PASS", &password),
-                ("CONNECTION_STRING", &string),
-            ],
+            variables: &variables,
             command: &["program", "-x"],
         };
         let gob = params.gob();
@@ -277,6 +282,7 @@ impl World {
         let sid = got.text(packets::SESSION_ID);
         let sid = sid.strip_prefix("user-").and_then(|sid| sid.parse().ok());
         let sid: u32 = sid.expect("a session's id");
+        self.search_for_secrets(&got);
         if self.model.databases.receive(link, sid, &got) {
             return;
         }
@@ -302,6 +308,7 @@ impl World {
             // The gateway confirms; it may be closing a new session of that name, as it does.
             Owed::Close(_) => {
                 self.model.databases.session_told(link, sid, false);
+                self.stores.told(link, sid, &got);
                 if link == self.model.owing.link() {
                     self.close(sid);
                 }

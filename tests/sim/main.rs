@@ -26,6 +26,7 @@ mod secure;
 mod sent;
 mod setup;
 mod shell;
+mod stores;
 mod sweep;
 mod target;
 mod users;

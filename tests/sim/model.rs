@@ -35,6 +35,8 @@ pub enum State {
         closed: VecDeque<u32>,
     },
     Command(Option<usize>),
+    /// Its secrets are fetched; how that goes is in `stores.rs`.
+    Fetching,
     /// What goes on in it is in `databases.rs`.
     Database {
         is_open: bool,
@@ -192,6 +194,7 @@ impl Model {
         }
         let state = match service {
             Service::Command => State::Command(None),
+            Service::Stored => State::Fetching,
             Service::Native(dialect) => State::Database {
                 is_open: dialect.is_open_at_once(),
             },
@@ -393,7 +396,7 @@ impl Model {
         self.remember_ended(sid, false);
         match session.state {
             State::Opening(relay) | State::Command(Some(relay)) => self.drop(relay, false),
-            State::Command(None) => {}
+            State::Command(None) | State::Fetching => {}
             State::Database { .. } => self.databases.session_over(sid),
             State::Tcp { probe, open, .. } => {
                 if let Some(probe) = probe {

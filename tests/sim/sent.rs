@@ -13,6 +13,8 @@ pub enum Service {
     Command,
     /// A command whose database is looked for first.
     Database,
+    /// A command whose values lie in stores.
+    Stored,
     /// Connections to a database that are logged in.
     Native(Dialect),
     /// A type that this agent does not serve.

@@ -7,6 +7,7 @@ use hoop_lite::agent::{Agent, AgentSettings, Endpoint};
 use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::AgentIdentity;
+use hoop_lite::secrets::Stores;
 use hoop_lite::session::{self, AgentEnvironment, Sessions};
 use hoop_lite::tls::Client;
 use rustls::ServerConfig;
@@ -15,6 +16,7 @@ use crate::content::MARKER;
 use crate::dice::Dice;
 use crate::model::Bounds;
 use crate::net::Weather;
+use crate::stores;
 use crate::world::DRAIN_TIMEOUT;
 
 /// TLS of both ends.
@@ -34,6 +36,8 @@ pub struct Setup {
     pub has_floods: bool,
     /// There are databases; what they take of the tables is not foretold, so these are large.
     pub has_databases: bool,
+    /// There are stores for values, and Vault is entered by a role, or by a token.
+    pub stores: Option<bool>,
     /// The longest payload that they send.
     pub payload_max: usize,
 }
@@ -60,6 +64,7 @@ impl Setup {
             weather: Weather::fair(),
             has_floods: false,
             has_databases: false,
+            stores: None,
             payload_max: 256 * 1024,
         }
     }
@@ -80,6 +85,7 @@ impl Setup {
         setup.has_databases = dice.chance(400);
         if setup.has_databases {
             setup.bounds.relay_count_max = limits::RELAY_COUNT_MAX;
+            setup.stores = dice.pick(&[None, Some(false), Some(true)]);
         }
         setup
     }
@@ -105,6 +111,10 @@ pub fn new_agent(now: Instant, dice: &mut Dice, setup: &Setup, tls: Option<&Tls>
         AgentEnvironment::new(std::iter::empty(), setup.is_embedded),
     )
     .with_sources(Box::new(fuzz_entry::Nonces));
+    let sessions = match setup.stores {
+        Some(by_role) => sessions.with_stores(Stores::new(stores::settings(by_role))),
+        None => sessions,
+    };
     let client = tls.map(|tls| tls.client.clone());
     let endpoints = Box::new(move || {
         Ok(Endpoint {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hoop_lite::agent::Action;
 use hoop_lite::base::TerminalSize;
-use hoop_lite::session::{self, Channel, Exit, Peer, Program, Report, TargetId};
+use hoop_lite::session::{self, Channel, Exit, Peer, Program, Report, TargetId, Unreached};
 
 use crate::content::{Content, MARKER};
 use crate::net::{End, Outcome, Pipe};
@@ -65,7 +65,7 @@ impl World {
             Action::CloseSecond => self.close_second(),
             Action::Exit(exit) => self.leave_for_good(exit),
             Action::Session(session::Output::Dial { target, place, .. }) => {
-                if self.dial_database(target, &place) {
+                if self.dial_store(target, &place) || self.dial_database(target, &place) {
                     return;
                 }
                 let relay = self.model.asked_to_start(target, true);
@@ -98,7 +98,7 @@ impl World {
                 self.report(target, Report::Peer(peer));
             }
             Action::Session(session::Output::Close { target, reset, .. }) => {
-                if self.close_database(target, reset) {
+                if self.close_store(target) || self.close_database(target, reset) {
                     return;
                 }
                 self.model.asked_to_close(self.now, target, reset);
@@ -150,11 +150,20 @@ impl World {
     fn spawn(&mut self, id: TargetId, program: &Program) {
         let relay = self.model.asked_to_start(id, false);
         assert_eq!(program.argv, ["program", "-x"], "another command");
-        let has_password = program
-            .environment
-            .iter()
-            .any(|(name, value)| name == "PASS" && value.to_string_lossy().contains(MARKER));
+        let has_password = program.environment.iter().any(|(name, value)| {
+            name == "PASS" && String::from_utf8_lossy(value.expose()).contains(MARKER)
+        });
         assert!(has_password, "a variable is missing");
+        for (variable, value) in self.stores.wanted(self.model.relays[relay].sid) {
+            let mut found = program
+                .environment
+                .iter()
+                .filter(|(name, _)| name == variable);
+            let found = found
+                .next()
+                .map(|(_, value)| String::from_utf8_lossy(value.expose()).into_owned());
+            assert_eq!(found.as_ref(), Some(&value), "{variable} is another");
+        }
         let kind = self.model.relays[relay].kind;
         assert_eq!(program.terminal.is_some(), kind == Kind::Terminal);
         if self.model.relays[relay].mood == Mood::Refuses {
@@ -169,6 +178,9 @@ impl World {
 
     /// A connection attempt was answered.
     pub fn dialled(&mut self, id: TargetId) {
+        if self.store_dialled(id) {
+            return;
+        }
         let Some(target) = self.targets.get(&id) else {
             return self.database_dialled(id);
         };
@@ -176,7 +188,7 @@ impl World {
         if target.mood == Mood::Refuses {
             self.model.failed(self.now, relay);
             let reason = "connection refused";
-            return self.report(id, Report::Failed { reason });
+            return self.report(id, Report::Failed(Unreached::because(reason)));
         }
         self.started(id, relay, Some(SERVICE));
         self.mark_readable(id, Channel::Output);
@@ -229,6 +241,9 @@ impl World {
     pub fn flush(&mut self, id: TargetId) {
         if self.servers.contains_key(&id) {
             return self.flush_database(id);
+        }
+        if self.flush_store(id) {
+            return;
         }
         if !self.agent.needs_room(id) {
             self.forget(id);

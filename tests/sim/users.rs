@@ -105,11 +105,13 @@ impl World {
             return;
         }
         let databases = 50 * usize::from(self.setup.has_databases);
-        let service = match self.dice.weighted(&[50, 40, 5, 3, databases]) {
+        let stores = 60 * usize::from(self.setup.stores.is_some());
+        let service = match self.dice.weighted(&[50, 40, 5, 3, databases, stores]) {
             0 => Service::Tcp,
             1 => Service::Command,
             2 => Service::Database,
             3 => Service::Refused,
+            5 => Service::Stored,
             _ => self.database_service(),
         };
         let probe = Mood::of_probe(&mut self.dice);

@@ -22,6 +22,7 @@ use crate::logs;
 use crate::model::Model;
 use crate::net::Weather;
 use crate::setup::{Setup, Tls, new_agent};
+use crate::stores::Stores;
 use crate::target::Target;
 use crate::users::Users;
 
@@ -45,6 +46,8 @@ pub enum Event {
     Exited(TargetId, session::Exit),
     /// The descriptor of a database has its turn.
     Database(TargetId),
+    /// And that of a store.
+    Store(TargetId),
     /// Somebody does something.
     User,
     Second,
@@ -77,6 +80,7 @@ pub struct World {
     pub unused_since: Option<Instant>,
     pub targets: BTreeMap<TargetId, Target>,
     pub servers: BTreeMap<TargetId, Server>,
+    pub stores: Stores,
     /// Where servers are or were, and whose.
     pub peers: BTreeMap<SocketAddr, u32>,
     pub ready: VecDeque<(TargetId, Channel)>,
@@ -124,6 +128,7 @@ impl World {
             unused_since: None,
             targets: BTreeMap::new(),
             servers: BTreeMap::new(),
+            stores: Stores::default(),
             peers: BTreeMap::new(),
             ready: VecDeque::new(),
             forgotten: VecDeque::new(),
@@ -197,6 +202,7 @@ impl World {
         self.note(event);
         self.handle(event);
         self.drain();
+        self.settle_fetches();
         self.model.has_room(self.now, self.agent.has_room());
         self.check();
     }
@@ -232,6 +238,7 @@ impl World {
             }
             Event::Exited(id, exit) => self.exited(id, exit),
             Event::Database(id) => self.database_turn(id),
+            Event::Store(id) => self.store_turn(id),
             Event::User => self.somebody_acts(),
             Event::Second => {
                 if let Some(socket) = &mut self.link {
@@ -284,14 +291,16 @@ impl World {
             "{waits} bytes wait, the budget is {budget}"
         );
         assert_eq!(sessions.len(), self.model.sessions.len(), "sessions");
-        let live = self.model.live.len() + self.servers.len();
+        let live = self.model.live.len() + self.servers.len() + self.stores.open.len();
         assert_eq!(sessions.target_count(), live, "targets");
         assert_eq!(self.targets.len(), self.model.live.len(), "descriptors");
         self.check_goodbye();
         self.model.check_asked();
-        if self.agent.poll_timeout().is_none_or(|due| due > now) {
+        let is_asked_in_time = self.agent.poll_timeout().is_none_or(|due| due > now);
+        if is_asked_in_time {
             self.model.check_in_time();
         }
+        self.check_stores(is_asked_in_time);
         self.check_targets();
         let waiting = self.agent.outbox().len();
         assert!(
@@ -317,7 +326,7 @@ impl World {
     fn check_bytes(&mut self) {
         let waits = self.agent.sessions().buffered_bytes();
         let (least, most) = self.database_bytes();
-        let ours = self.model.buffered;
+        let ours = self.model.buffered + self.store_bytes();
         assert!(
             (ours + least..=ours + most).contains(&waits),
             "{waits} bytes wait: not {ours}, and {least} to {most} of databases"

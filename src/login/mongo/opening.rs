@@ -39,7 +39,7 @@ impl Bond {
     /// The server's answer to the last command, when it is whole.
     pub(super) fn hear(&self, exchange: &mut Exchange<'_>) -> Result<Option<Vec<u8>>, Refusal> {
         let most = limits::LOGIN_SERVER_MESSAGE_BYTES_MAX;
-        let malformed = |_| messages::protocol(NOT_MONGO);
+        let malformed = |_| Refusal::protocol(NOT_MONGO);
         let bytes = exchange.from_server.filled();
         let Some(message) = messages::whole(bytes, most).map_err(malformed)? else {
             return Ok(None);
@@ -153,7 +153,7 @@ impl Reach {
 impl Dialled {
     pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         match self.reach.bond.account.wish() {
-            Some(_) if !exchange.from_server.is_empty() => Err(messages::protocol(NO_TLS)),
+            Some(_) if !exchange.from_server.is_empty() => Err(Refusal::protocol(NO_TLS)),
             Some(wish) => {
                 let securing = Securing { reach: self.reach }.into();
                 Ok(Next::Leave(Step::StartTls(securing, wish)))
@@ -180,7 +180,7 @@ impl ExpectHello {
         let Some(bytes) = self.reach.bond.hear(exchange)? else {
             return Next::wait(self);
         };
-        let answer = Document::read(&bytes).ok_or_else(|| messages::protocol(NOT_MONGO))?;
+        let answer = Document::read(&bytes).ok_or_else(|| Refusal::protocol(NOT_MONGO))?;
         let is_clients = self.is_clients;
         let mut reach = self.reach;
         // An error is the client's to read, and other hosts would say the same.

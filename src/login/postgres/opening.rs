@@ -16,7 +16,7 @@ impl ExpectStartup {
         };
         let outcome = match opening {
             Opening::Encryption if self.questions == limits::POSTGRES_QUESTIONS_MAX => {
-                Err(messages::protocol(
+                Err(Refusal::protocol(
                     "the client asks for encryption again and again: connect with sslmode=disable \
                      and gssencmode=disable",
                 ))
@@ -91,7 +91,7 @@ impl ExpectTlsAnswer {
             [] => Next::wait(self),
             [b'S'] => self.secure(exchange),
             // Whoever put them there wants them to be taken for bytes from within TLS.
-            [b'S', ..] => Err(messages::protocol(
+            [b'S', ..] => Err(Refusal::protocol(
                 "the server sent bytes in plain text behind its agreement to TLS: somebody may be \
                  in between",
             )),
@@ -100,14 +100,14 @@ impl ExpectTlsAnswer {
                 Next::go(self.attempt.introduce(false, exchange))
             }
             [b'N', ..] => Err(self.attempt.account.tls.no_tls([
-                "SSL is not enabled on the postgres server: enable it, or set SSLMODE to prefer",
+                "SSL is not enabled on the postgres server: enable it, or set SSLMODE to prefer, which no token of RDS takes",
                 "SSL is not enabled on the postgres server: enable it there, or check HOST and PORT",
             ])),
             bytes @ [b'E', ..] => match messages::server_error(bytes, false) {
                 Some(error) => Err(self.unproven(error, exchange.to_client)),
                 None => Next::wait(self),
             },
-            _ => Err(messages::protocol(messages::NOT_POSTGRES)),
+            _ => Err(Refusal::protocol(messages::NOT_POSTGRES)),
         }
     }
 

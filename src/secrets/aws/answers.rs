@@ -108,19 +108,24 @@ pub fn refused(who: &str, about: &str, response: &Response, found: &mut Found) -
     let said = shortened(&message.unwrap_or_default(), limits::STORE_WORDS_BYTES_MAX);
     let about = shortened(about, limits::SECRET_ID_SHOWN_BYTES);
     let request = response.header("x-amzn-requestid").unwrap_or("");
-    let request = shortened(request, 64);
-    let code_shown = shortened(&code, 64);
+    let is_id = request.len() <= 64
+        && request
+            .bytes()
+            .all(|it| it == b'-' || it.is_ascii_hexdigit());
+    // What has another form may be anything, too.
+    let request = if is_id { request } else { "" };
+    let code_shown = if words::is_code(&code) { &code[..] } else { "" };
     let status = response.status.to_string();
     found.note(&[
         who,
         " answered ",
         &status,
         " ",
-        &code_shown,
+        code_shown,
         " for ",
         &about,
         ", request ",
-        &request,
+        request,
         ": ",
         &said,
     ]);

@@ -82,7 +82,7 @@ impl Profiles {
             credentials,
             name,
         };
-        match is_named && !read.with(|profile| profile.exists()) {
+        match is_named && !read.exists() {
             true => Err(Cause::setting(
                 "AWS_PROFILE",
                 "names a profile that is in neither file",
@@ -91,34 +91,45 @@ impl Profiles {
         }
     }
 
-    fn with<T>(&self, act: impl FnOnce(Profile<'_>) -> T) -> T {
+    /// Lends the profile: what it says is borrowed from its files.
+    fn lend(&self, look: &mut dyn FnMut(Profile<'_>)) {
         let config = Ini::read(self.config.expose_text().unwrap_or(""));
         let credentials = Ini::read(self.credentials.expose_text().unwrap_or(""));
-        act(Profile {
+        look(Profile {
             config: &config,
             credentials: &credentials,
             name: &self.name,
-        })
+        });
+    }
+
+    fn exists(&self) -> bool {
+        let mut exists = false;
+        self.lend(&mut |profile| exists = profile.exists());
+        exists
     }
 
     /// A value of the profile.
     pub fn get(&self, name: &str) -> Option<String> {
-        self.with(|profile| profile.get(name).map(str::to_owned))
+        let mut value = None;
+        self.lend(&mut |profile| value = profile.get(name).map(str::to_owned));
+        value
     }
 
     /// The address that the profile has for a service.
     pub fn endpoint(&self, service: &str) -> Option<String> {
-        self.with(|profile| {
+        let mut url = None;
+        self.lend(&mut |profile| {
             let services = profile.get("services");
             let of_service = services.and_then(|services| {
                 profile
                     .config
                     .part(&["services", services], service, "endpoint_url")
             });
-            of_service
+            url = of_service
                 .or_else(|| profile.get("endpoint_url"))
-                .map(str::to_owned)
-        })
+                .map(str::to_owned);
+        });
+        url
     }
 }
 
@@ -134,27 +145,57 @@ impl<'a> Profile<'a> {
             || self.credentials.has(&[self.name])
     }
 
-    /// The file of credentials counts more.
-    fn get(&self, name: &str) -> Option<&'a str> {
-        let of_config = || {
-            let own = self.config.get(&["profile", self.name], name);
-            own.or_else(|| {
-                self.config
-                    .get(&["default"], name)
-                    .filter(|_| self.name == "default")
-            })
-        };
-        self.credentials.get(&[self.name], name).or_else(of_config)
+    /// Of the file `config`,
+    fn of_config(&self, name: &str) -> Option<&'a str> {
+        let own = self.config.get(&["profile", self.name], name);
+        own.or_else(|| {
+            self.config
+                .get(&["default"], name)
+                .filter(|_| self.name == "default")
+        })
     }
 
-    fn keys(&self) -> Option<Credentials> {
-        let secret = self.get("aws_secret_access_key")?;
-        Some(Credentials {
-            id: self.get("aws_access_key_id")?.to_owned(),
+    /// and of `credentials`.
+    fn of_credentials(&self, name: &str) -> Option<&'a str> {
+        self.credentials.get(&[self.name], name)
+    }
+
+    /// The file of credentials counts more.
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.of_credentials(name).or_else(|| self.of_config(name))
+    }
+
+    /// A whole pair of one file; with half of one nobody knows who the agent is to be.
+    fn keys(&self) -> Result<Option<Credentials>, Cause> {
+        let names = ["aws_access_key_id", "aws_secret_access_key"];
+        let mut keys = None;
+        for pair in [
+            names.map(|name| self.of_config(name)),
+            names.map(|name| self.of_credentials(name)),
+        ] {
+            match pair {
+                [Some(id), Some(secret)] => keys = Some((id, secret)),
+                [None, None] => {}
+                _ => return Err(HALF),
+            }
+        }
+        Ok(keys.map(|(id, secret)| Credentials {
+            id: id.to_owned(),
             secret: Secret::new(secret),
             token: self.get("aws_session_token").map(Secret::new),
             until: None,
-        })
+        }))
+    }
+
+    /// It says in two ways where its credentials come from.
+    fn is_ambiguous(&self) -> bool {
+        let ways = [
+            "source_profile",
+            "credential_source",
+            "credential_process",
+            "web_identity_token_file",
+        ];
+        ways.iter().filter(|way| self.get(way).is_some()).count() > 1
     }
 
     fn role(&self) -> Option<Role> {
@@ -177,6 +218,16 @@ impl Chain {
         if let Some(keys) = keys_of(settings) {
             return Ok(Self::of(Base::Keys(keys), "the environment's access key"));
         }
+        let parts = [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_ACCESS_KEY",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SECRET_KEY",
+        ];
+        found.pass(match settings.first(&parts) {
+            Some(_) => "the environment's access key (half of the pair)",
+            None => "the environment's access key (not set)",
+        });
         if let Some(file) = settings.get("AWS_WEB_IDENTITY_TOKEN_FILE") {
             let role = Role {
                 arn: settings.get("AWS_ROLE_ARN").ok_or(NO_ROLE)?.to_owned(),
@@ -192,18 +243,19 @@ impl Chain {
                 "the token file of AWS_WEB_IDENTITY_TOKEN_FILE",
             ));
         }
-        profiles.with(|profile| {
-            let mut chain = Self::of_profile(&profile, settings, found)?;
-            if let Base::Instance = chain.base
-                && settings.is_true_in_any_case("AWS_EC2_METADATA_DISABLED")
-            {
-                return Err(NOTHING);
-            }
-            if !chain.roles.is_empty() {
-                chain.source.push_str(", and a role of the profile");
-            }
-            Ok(chain)
-        })
+        found.pass("AWS_WEB_IDENTITY_TOKEN_FILE (not set)");
+        let mut chain = Err(NOTHING);
+        profiles.lend(&mut |profile| chain = Self::of_profile(&profile, settings, found));
+        let mut chain = chain?;
+        if let Base::Instance = chain.base
+            && settings.is_true_in_any_case("AWS_EC2_METADATA_DISABLED")
+        {
+            return Err(NOTHING);
+        }
+        if !chain.roles.is_empty() {
+            chain.source.push_str(", and a role of the profile");
+        }
+        Ok(chain)
     }
 
     fn of(base: Base, source: &str) -> Self {
@@ -227,11 +279,14 @@ impl Chain {
             if at.get("mfa_serial").is_some() && at.get("role_arn").is_some() {
                 return Err(MFA);
             }
+            if at.is_ambiguous() {
+                return Err(TWO_WAYS);
+            }
             let role = at.role();
             let next = at.get("source_profile").filter(|_| role.is_some());
             if let Some(next) = next {
                 // Itself means its own keys.
-                if next != at.name || at.keys().is_none() {
+                if next != at.name || at.keys()?.is_none() {
                     if seen.contains(&next) || seen.len() >= limits::ROLE_CHAIN_MAX {
                         return Err(CIRCLE);
                     }
@@ -264,7 +319,7 @@ impl Chain {
         found: &mut Found,
     ) -> Result<(Base, String), Cause> {
         let named = |what: &str| [what, " of the profile ", at.name].concat();
-        if let Some(keys) = at.keys() {
+        if let Some(keys) = at.keys()? {
             roles.extend(role);
             return Ok((Base::Keys(keys), named("the access key")));
         }
@@ -298,9 +353,16 @@ impl Chain {
             }
         }
         roles.extend(role);
+        found.pass(match at.exists() {
+            true => "the profile (no keys)",
+            false => "the profile (there is none)",
+        });
         Ok(match container(settings, found)? {
             Some(base) => (base, "the container's address".to_owned()),
-            None => (Base::Instance, "the machine's own address (EC2)".to_owned()),
+            None => {
+                found.pass("the container's address (not set)");
+                (Base::Instance, "the machine's own address (EC2)".to_owned())
+            }
         })
     }
 }
@@ -362,6 +424,12 @@ const BAD_SOURCE: Cause = Cause::fixed(
 );
 const NO_SOURCE: Cause = Cause::fixed("the profile's source_profile is in neither file");
 const CIRCLE: Cause = Cause::fixed("the profile's source_profile leads in a circle, or too far");
+const HALF: Cause = Cause::fixed(
+    "the agent's AWS profile has half of a pair of keys: aws_access_key_id and aws_secret_access_key belong into one file",
+);
+const TWO_WAYS: Cause = Cause::fixed(
+    "the agent's AWS profile has two of source_profile, credential_source, credential_process and web_identity_token_file: leave one",
+);
 const MFA: Cause = Cause::fixed(
     "the agent's AWS profile wants a code of a person (mfa_serial): give the agent a role of its own",
 );

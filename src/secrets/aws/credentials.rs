@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::answers;
 use super::chain::{Base, Chain, NOTHING, Profiles};
 use super::endpoints::{self, NO_REGION, Service};
-use super::identity::{Credentials, Identity, Role};
+use super::identity::{Credentials, Role};
 use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, session_of, signed};
 use super::region::is_region;
 use crate::base::Secret;
@@ -65,15 +65,19 @@ pub enum Next {
 impl Getting {
     /// Finds out which ones.
     ///
-    /// `is_for_token`: a token that is made of them has to live for a while.
+    /// `is_for_token`: a token that is made of them has to live for a while. A region that is given is meant, whatever
+    /// the agent is set to.
     pub fn new(
-        is_for_token: bool,
+        (is_for_token, region): (bool, Option<String>),
         found: &mut Found,
         world: &mut World<'_>,
     ) -> Result<Self, Cause> {
         let profiles = Profiles::read(world)?;
         let chain = Chain::find(&profiles, found, &world.stores.settings)?;
-        let region = endpoints::region(&world.stores.settings, Some(&profiles))?;
+        let region = match region {
+            None => endpoints::region(&world.stores.settings, Some(&profiles))?,
+            given => given,
+        };
         let kept = match chain.base {
             // Keys of files and variables are read anew; what was fetched is kept.
             Base::Keys(_) if chain.roles.is_empty() => None,
@@ -122,13 +126,20 @@ impl Getting {
         )
     }
 
-    /// Who it is, as far as it is known.
-    pub fn identity(&self) -> Identity {
-        Identity {
-            source: self.chain.source.clone(),
-            arn: String::new(),
-            region: self.region.clone().unwrap_or_default(),
-            until: self.got.as_ref().and_then(|got| got.until),
+    /// Where they come from, for `doctor`.
+    pub fn state_source(&self, found: &mut Found) {
+        found.state(&["credentials by ", &self.chain.source]);
+    }
+
+    /// What is known of them and of the region, once they are got.
+    pub fn state_credentials(&self, found: &mut Found, world: &World<'_>) {
+        let Some(got) = &self.got else {
+            return;
+        };
+        found.state(&[&got.described(world.clock)]);
+        let by = endpoints::region_named_by(&world.stores.settings, &self.profiles);
+        if let Some(region) = &self.region {
+            found.state(&["region ", region, " by ", by]);
         }
     }
 
@@ -153,7 +164,7 @@ impl Getting {
             self.asked = Asked::Role;
             return Ok(Next::Ask(self.assume(&role, &got, true, world)?));
         }
-        let is_instance = self.chain.base == Base::Instance;
+        let is_instance = matches!(self.chain.base, Base::Instance);
         if needs_region && self.region.is_none() && is_instance && !self.has_asked_region {
             // Credentials that were kept came without a token for this.
             self.has_asked_region = true;
@@ -171,9 +182,9 @@ impl Getting {
 
     /// The question for the first credentials; `None`: they are here.
     fn first(&mut self, found: &mut Found, world: &mut World<'_>) -> Result<Option<Ask>, Cause> {
-        match self.chain.base.clone() {
+        match &self.chain.base {
             Base::Keys(keys) => {
-                self.got = Some(keys);
+                self.got = Some(keys.clone());
                 // A role may have to be taken on; the caller asks again.
                 match self.next(false, found, world)? {
                     Next::Ask(ask) => Ok(Some(ask)),
@@ -181,10 +192,12 @@ impl Getting {
                 }
             }
             Base::WebIdentity { file, role } => {
+                let ask = self.assume_by_token(file, role, found, world)?;
                 self.asked = Asked::WebIdentity;
-                self.assume_by_token(&file, &role, found, world).map(Some)
+                Ok(Some(ask))
             }
             Base::Container { url } => {
+                let url = url.clone();
                 self.asked = Asked::Container;
                 self.ask_container(&url, found, world).map(Some)
             }

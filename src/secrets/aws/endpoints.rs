@@ -25,6 +25,16 @@ impl Service {
     }
 }
 
+/// What says in which region the agent is, for `doctor`.
+pub fn region_named_by(settings: &Settings, profiles: &Profiles) -> &'static str {
+    let names = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+    let set = names.into_iter().find(|name| settings.get(name).is_some());
+    set.unwrap_or_else(|| match profiles.get("region") {
+        Some(_) => "the profile",
+        None => "the instance",
+    })
+}
+
 /// The region that the agent is set to.
 pub fn region(settings: &Settings, profiles: Option<&Profiles>) -> Result<Option<String>, Cause> {
     let named = settings

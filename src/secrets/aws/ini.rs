@@ -1,11 +1,12 @@
-//! The two files of AWS's tools, `config` and `credentials`: sections, `name = value`, values with parts.
+//! The two files of AWS's tools, `config` and `credentials`: sections, `name = value` or `name: value`, and values
+//! with parts, which are indented behind a name whose own value is empty.
 //!
 //! Borrows from the texts, so that no copy of a key is made; bounded by the size of the files.
 
 /// One `name = value`.
 struct Entry<'a> {
     section: &'a str,
-    /// Of a part: `name =`, then indented lines.
+    /// Of a part.
     parent: &'a str,
     name: &'a str,
     value: &'a str,
@@ -36,26 +37,26 @@ impl<'a> Ini<'a> {
                 ini.sections.extend(name);
                 continue;
             }
-            let (Some(section), Some((name, value))) = (section, line.split_once('=')) else {
+            let (Some(section), Some((name, value))) = (section, line.split_once(['=', ':']))
+            else {
                 continue;
             };
             let (name, value) = (name.trim(), value.trim());
             if name.is_empty() {
                 continue;
             }
-            let of = match is_indented {
-                true => parent,
-                false => "",
-            };
             if !is_indented {
-                parent = name;
+                parent = "";
             }
             ini.entries.push(Entry {
                 section,
-                parent: of,
+                parent,
                 name,
                 value,
             });
+            if parent.is_empty() && value.is_empty() {
+                parent = name;
+            }
         }
         ini
     }
@@ -111,7 +112,8 @@ mod tests {
         [profile  dev ]\nregion=us-east-1\nRegion = us-east-2\nempty =\n\
         services = local\n\
         [ services local ]\nsecretsmanager =\n  endpoint_url = http://127.0.0.1:1\n  x = y\nsts =\n\tendpoint_url = http://127.0.0.1:2\n\
-        junk\n= x\n[broken\nregion = nowhere\n";
+        junk\n= x\n[broken\nregion = nowhere\n\
+        [odd]\na: b = c\n  d = e\nf =\n  g : h\ni = j\n  k = l\n";
 
     #[test]
     fn sections_names_and_parts_are_found() {
@@ -129,6 +131,11 @@ mod tests {
             ini.has(&["profile", "dev"]) && !ini.has(&["profile", "x"]) && !ini.has(&["broken"])
         );
         assert_eq!(ini.get(&["broken"], "region"), None);
+        // Behind a name with a value, an indented line is one of its own.
+        let all = ["a", "d", "f", "g", "i", "k"].map(|name| ini.get(&["odd"], name));
+        let wanted = [Some("b = c"), Some("e"), None, None, Some("j"), Some("l")];
+        assert_eq!(all, wanted);
+        assert_eq!(ini.part(&["odd"], "f", "g"), Some("h"));
     }
 
     proptest! {

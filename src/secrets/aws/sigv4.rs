@@ -6,8 +6,8 @@
 use ring::{digest, hmac};
 
 use super::identity::Credentials;
-use crate::base::Secret;
 use crate::base::civil::Rfc3339;
+use crate::base::{Secret, wipe};
 use crate::http::encode_segment as encoded;
 
 /// Where and until which day a signature counts.
@@ -37,8 +37,34 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-/// Sorted names and values.
-type Pairs = Vec<(String, String)>;
+/// Sorted names and values, of which one may be a token: all are overwritten.
+struct Pairs(Vec<(String, String)>);
+
+impl Drop for Pairs {
+    fn drop(&mut self) {
+        for (_, value) in std::mem::take(&mut self.0) {
+            wipe(&mut value.into_bytes());
+        }
+    }
+}
+
+impl Pairs {
+    /// Puts a pair where it belongs. Lists are short, and a sort of the standard library costs 4 kB for each type.
+    fn insert(&mut self, name: String, value: String) {
+        let pair = (name, value);
+        let at = self.0.iter().position(|known| *known > pair);
+        self.0.insert(at.unwrap_or(self.0.len()), pair);
+    }
+
+    /// Bytes of them all, each with two more.
+    fn size(&self) -> usize {
+        let sizes = self
+            .0
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 2);
+        sizes.sum()
+    }
+}
 
 /// The time as signatures have it: `20261128T180456Z`.
 pub fn stamp(time: u64) -> String {
@@ -59,11 +85,7 @@ pub fn sign(
     }
     let mut headers = headers_of(request);
     for (name, value) in &added {
-        insert(
-            &mut headers,
-            name.to_ascii_lowercase(),
-            text(value).to_owned(),
-        );
+        headers.insert(name.to_ascii_lowercase(), text(value).to_owned());
     }
     let names = names(&headers);
     let canonical = canonical(request, &query_of(request), &headers, &names);
@@ -88,13 +110,13 @@ pub fn presign(
     scope: Scope<'_>,
     expires: &str,
     credentials: &Credentials,
-) -> String {
+) -> Secret {
     let stamp = stamp(scope.time);
     let headers = headers_of(request);
     let names = names(&headers);
     let mut query = query_of(request);
     let credential = [&credentials.id[..], "/", &scope_text(&stamp, scope)].concat();
-    let mut add = |name: &str, value: &str| insert(&mut query, name.to_owned(), encoded(value));
+    let mut add = |name: &str, value: &str| query.insert(name.to_owned(), encoded(value));
     add("X-Amz-Algorithm", "AWS4-HMAC-SHA256");
     add("X-Amz-Credential", &credential);
     add("X-Amz-Date", &stamp);
@@ -105,27 +127,20 @@ pub fn presign(
     }
     let canonical = canonical(request, &query, &headers, &names);
     let signature = signature(&canonical, &stamp, scope, credentials);
-    [&joined(&query)[..], "&X-Amz-Signature=", &signature].concat()
+    let mut out = String::with_capacity(query.size() + 100);
+    join(&mut out, &query);
+    out.push_str("&X-Amz-Signature=");
+    out.push_str(&signature);
+    Secret::new(out)
 }
 
 fn text(value: &Secret) -> &str {
     value.expose_text().unwrap_or("")
 }
 
-/// Puts a pair where it belongs. Lists are short, and a sort of the standard library costs 4 kB for each type.
-fn insert(pairs: &mut Pairs, name: String, value: String) {
-    let pair = (name, value);
-    let at = pairs.iter().position(|known| *known > pair);
-    pairs.insert(at.unwrap_or(pairs.len()), pair);
-}
-
 fn headers_of(request: &Request<'_>) -> Pairs {
-    let mut headers = Vec::with_capacity(request.headers.len() + 3);
-    insert(
-        &mut headers,
-        "host".into(),
-        request.host.to_ascii_lowercase(),
-    );
+    let mut headers = Pairs(Vec::with_capacity(request.headers.len() + 3));
+    headers.insert("host".into(), request.host.to_ascii_lowercase());
     for (name, value) in request.headers {
         let mut folded = String::with_capacity(value.len());
         for word in value.split(' ').filter(|word| !word.is_empty()) {
@@ -134,22 +149,22 @@ fn headers_of(request: &Request<'_>) -> Pairs {
             }
             folded.push_str(word);
         }
-        insert(&mut headers, name.to_ascii_lowercase(), folded);
+        headers.insert(name.to_ascii_lowercase(), folded);
     }
     headers
 }
 
 fn query_of(request: &Request<'_>) -> Pairs {
-    let mut query = Vec::with_capacity(request.query.len() + 6);
+    let mut query = Pairs(Vec::with_capacity(request.query.len() + 6));
     for (name, value) in request.query {
-        insert(&mut query, encoded(name), encoded(value));
+        query.insert(encoded(name), encoded(value));
     }
     query
 }
 
 fn names(headers: &Pairs) -> String {
     let mut names = String::new();
-    for (name, _) in headers {
+    for (name, _) in &headers.0 {
         if !names.is_empty() {
             names.push(';');
         }
@@ -158,27 +173,28 @@ fn names(headers: &Pairs) -> String {
     names
 }
 
-fn joined(query: &Pairs) -> String {
-    let mut out = String::new();
-    for (name, value) in query {
-        if !out.is_empty() {
+fn join(out: &mut String, query: &Pairs) {
+    for (place, (name, value)) in query.0.iter().enumerate() {
+        if place > 0 {
             out.push('&');
         }
         out.push_str(name);
         out.push('=');
         out.push_str(value);
     }
-    out
 }
 
-fn canonical(request: &Request<'_>, query: &Pairs, headers: &Pairs, names: &str) -> String {
-    let mut out = String::from(request.method);
+/// It has its room from the start, so that no copy of a token is left behind.
+fn canonical(request: &Request<'_>, query: &Pairs, headers: &Pairs, names: &str) -> Secret {
+    let size = query.size() + headers.size() + names.len() + 3 * request.path.len() + 100;
+    let mut out = String::with_capacity(size);
+    out.push_str(request.method);
     out.push('\n');
     canonical_path(&mut out, request.path);
     out.push('\n');
-    out.push_str(&joined(query));
+    join(&mut out, query);
     out.push('\n');
-    for (name, value) in headers {
+    for (name, value) in &headers.0 {
         out.push_str(name);
         out.push(':');
         out.push_str(value);
@@ -188,7 +204,7 @@ fn canonical(request: &Request<'_>, query: &Pairs, headers: &Pairs, names: &str)
     out.push_str(names);
     out.push('\n');
     out.push_str(&hex(digest::digest(&digest::SHA256, request.body).as_ref()));
-    out
+    Secret::new(out)
 }
 
 /// Without what a server leaves out (`//`, `.`, `..`), and every segment encoded once more.
@@ -217,8 +233,13 @@ fn scope_text(stamp: &str, scope: Scope<'_>) -> String {
     [day, "/", scope.region, "/", scope.service, "/aws4_request"].concat()
 }
 
-fn signature(canonical: &str, stamp: &str, scope: Scope<'_>, credentials: &Credentials) -> String {
-    let digest = digest::digest(&digest::SHA256, canonical.as_bytes());
+fn signature(
+    canonical: &Secret,
+    stamp: &str,
+    scope: Scope<'_>,
+    credentials: &Credentials,
+) -> String {
+    let digest = digest::digest(&digest::SHA256, canonical.expose());
     let to_sign = [
         "AWS4-HMAC-SHA256\n",
         stamp,

@@ -77,19 +77,30 @@ impl Aws {
         world: &mut World<'_>,
     ) -> Result<Option<Step>, Cause> {
         let Some(getting) = &mut self.getting else {
-            let is_for_token = matches!(self.needs, Needs::Credentials | Needs::Role(None));
-            self.getting = Some(Box::new(Getting::new(is_for_token, found, world)?));
+            let is_for_token = matches!(self.needs, Needs::Credentials | Needs::Role(None, _));
+            let region = match &self.needs {
+                Needs::Role(_, region) => Some(region.clone()),
+                _ => None,
+            };
+            let getting = Getting::new((is_for_token, region), found, world)?;
+            if self.needs == Needs::Identity {
+                getting.state_source(found);
+            }
+            self.getting = Some(Box::new(getting));
             return Ok(None);
         };
         let Some(credentials) = &self.credentials else {
             let needs_region = !self.wants.is_empty()
-                || matches!(self.needs, Needs::Identity | Needs::Role(Some(_)));
+                || matches!(self.needs, Needs::Identity | Needs::Role(Some(_), _));
             self.asked = Asked::Credentials;
             return Ok(match getting.next(needs_region, found, world)? {
                 Next::Ask(ask) => Some(Step::Ask(ask)),
                 Next::Got => {
                     self.credentials = getting.credentials().cloned();
                     self.asked = Asked::Nothing;
+                    if self.needs == Needs::Identity {
+                        getting.state_credentials(found, world);
+                    }
                     None
                 }
             });
@@ -100,14 +111,13 @@ impl Aws {
             return Ok(Some(Step::Ask(ask)));
         }
         match &self.needs {
-            Needs::Role(Some(role)) if !world.stores.has_fresh(&role.key(), world.clock) => {
+            Needs::Role(Some(role), _) if !world.stores.has_fresh(&role.key(), world.clock) => {
                 self.asked = Asked::Role;
                 let ask = getting.assume(role, credentials, false, world)?;
                 Ok(Some(Step::Ask(ask)))
             }
             Needs::Identity => {
                 self.asked = Asked::Identity;
-                found.identity = Some(getting.identity());
                 Ok(Some(Step::Ask(getting.ask_identity(credentials, world)?)))
             }
             _ => {
@@ -221,7 +231,7 @@ impl Aws {
         world: &mut World<'_>,
     ) -> Result<(), Cause> {
         let response = heard_of("STS", answer, found)?;
-        let Needs::Role(Some(role)) = &self.needs else {
+        let Needs::Role(Some(role), _) = &self.needs else {
             return Ok(());
         };
         if response.status != 200 {
@@ -248,10 +258,8 @@ impl Aws {
                 found,
             ));
         }
-        let arn = answers::tag(text(response), "Arn").unwrap_or("");
-        if let Some(identity) = &mut found.identity {
-            identity.arn = crate::base::plain::shortened(arn, 256);
-        }
+        let arn = answers::tag(text(response), "Arn").ok_or(words::MALFORMED)?;
+        found.state(&["to Amazon it is ", arn]);
         Ok(())
     }
 

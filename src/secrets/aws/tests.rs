@@ -1,6 +1,6 @@
 //! Against scripted AWS: the order of the chain, what is asked, what is read.
 
-use super::super::testing::{Agent, Answer, Asked, CLOCK, response, values, wants};
+use super::super::testing::{Agent, Answer, Asked, CLOCK, values, wants};
 use super::super::{Fetch, Trouble};
 use super::identity::{Needs, Role};
 use super::tokens::Mint;
@@ -170,7 +170,58 @@ fn the_chain_goes_as_gos_does() {
             &[REGION],
             "[default]\naws_access_key_id = AK\n",
             "",
-            "imds ASIAMACHINE",
+            "half of a pair",
+            "",
+        ),
+        (
+            &[REGION],
+            "[default]\naws_access_key_id = AK\n",
+            "[default]\naws_secret_access_key = k\n",
+            "half of a pair",
+            "",
+        ),
+        (
+            &[REGION, RELATIVE],
+            "",
+            "[default]\naws_secret_access_key = k\n",
+            "half of a pair",
+            "",
+        ),
+        (
+            &[REGION, DEV],
+            "[profile dev]\nrole_arn=arn:r\nsource_profile=base\n[profile base]\naws_access_key_id=A\n",
+            "",
+            "half of a pair",
+            "",
+        ),
+        (
+            &[REGION, ID, KEY],
+            "[default]\naws_access_key_id = AK\n",
+            "",
+            "partial credentials",
+            "AKENV",
+        ),
+        (
+            &[REGION],
+            "[default]\naws_access_key_id = AKFILE\n  aws_secret_access_key = k\n",
+            "",
+            "AKFILE",
+            "",
+        ),
+        (
+            &[REGION],
+            "[default]\naws_access_key_id: AKFILE\naws_secret_access_key: k\n",
+            "",
+            "AKFILE",
+            "",
+        ),
+        (
+            &[REGION, DEV],
+            s(&format!(
+                "[profile dev]\nrole_arn=arn:r\nsource_profile=base\ncredential_source=Environment\n[profile base]\n{K2}"
+            )),
+            "",
+            "two of source_profile",
             "",
         ),
         (&[REGION, DEV], based, "", "sts ASIAROLE", ""),
@@ -589,10 +640,12 @@ fn a_refusal_has_a_code_for_the_user_and_amazons_words_for_the_log() {
         )
     };
     let denied = r#"{"__type":"com.amazon#AccessDeniedException","Message":"User: arn:aws:iam::1:role/x is not authorized\u0007"}"#;
-    let (text, note) = refuse(400, &format!("x-amzn-RequestId: r-1\n\n{denied}"));
+    let (text, note) = refuse(400, &format!("x-amzn-RequestId: 7f3a-01\n\n{denied}"));
     assert_eq!(text, "AWS answered AccessDeniedException (400)");
     assert!(
-        note.contains("arn:aws:iam") && note.contains("r-1") && !note.contains('\u{7}'),
+        note.contains("arn:aws:iam")
+            && note.contains("request 7f3a-01:")
+            && !note.contains('\u{7}'),
         "{note}"
     );
     let (text, _) = refuse(
@@ -918,17 +971,36 @@ fn a_cluster_is_named_as_aws_names_it() {
 
 #[test]
 fn who_the_agent_is_can_be_asked() {
-    let mut agent = Agent::new(&[REGION, ID, KEY], &[]);
+    let id = (ID.0, "AKIAIOSFODNN7EXAMPLE");
+    let mut agent = Agent::new(&[REGION, id, KEY], &[]);
     let (lines, found) = agent.converse(Fetch::aws(Vec::new(), Needs::Identity), &mut |asked| {
         assert_eq!(asked.body(), "Action=GetCallerIdentity&Version=2011-06-15");
         Ok((200, "<A><Arn>arn:aws:sts::1:x/y</Arn></A>".into()))
     });
     assert_eq!(lines, ["POST https://sts.us-west-2.amazonaws.com:443/"]);
-    let identity = found.identity.unwrap();
-    assert_eq!(
-        (&identity.arn[..], &identity.region[..]),
-        ("arn:aws:sts::1:x/y", "us-west-2")
-    );
-    assert!(identity.source.contains("environment"));
-    let _ = response;
+    let wanted = [
+        "credentials by the environment's access key",
+        "key AKIA...MPLE without an end",
+        "region us-west-2 by AWS_REGION",
+        "to Amazon it is arn:aws:sts::1:x/y",
+    ];
+    assert_eq!(found.facts, wanted);
+    assert!(found.passed.is_empty());
+}
+
+#[test]
+fn credentials_for_a_cluster_are_asked_for_in_its_region() {
+    let role = Role {
+        arn: "arn:r".into(),
+        ..Role::default()
+    };
+    let mint = Mint::cluster("c", "eu-west-1", Some(role)).unwrap();
+    for region in [Some(REGION), None] {
+        let variables: Vec<_> = [TOKEN_FILE, ROLE].into_iter().chain(region).collect();
+        let mut agent = Agent::new(&variables, &[("/t", "web.token")]);
+        let fetch = Fetch::aws(Vec::new(), mint.needs());
+        let (lines, found) = agent.converse(fetch, &mut |_| Ok((200, XML.into())));
+        let sts = "POST https://sts.eu-west-1.amazonaws.com:443/";
+        assert_eq!((lines, found.needs), (vec![sts.to_owned(); 2], None));
+    }
 }

@@ -92,7 +92,7 @@ impl Mint {
     pub fn needs(&self) -> Needs {
         match self {
             Self::Database { .. } => Needs::Credentials,
-            Self::Cluster { role, .. } => Needs::Role(role.clone()),
+            Self::Cluster { role, region, .. } => Needs::Role(role.clone(), region.clone()),
         }
     }
 }
@@ -144,7 +144,7 @@ pub(in crate::secrets) fn make(mint: &Mint, credentials: &Credentials, time: u64
                 service,
             };
             let query = presign(&request, scope, "900", credentials);
-            Secret::new([&place, "?", &query].concat())
+            Secret::new([place.as_bytes(), b"?", query.expose()].concat())
         }
         Mint::Cluster {
             cluster, region, ..
@@ -165,18 +165,25 @@ pub(in crate::secrets) fn make(mint: &Mint, credentials: &Credentials, time: u64
                 service,
             };
             let query = presign(&request, scope, "60", credentials);
-            let url = Secret::new(["https://", &host, "/?", &query].concat());
-            Secret::new(["k8s-aws-v1.", &base64_url(url.expose())].concat())
+            let url = [b"https://", host.as_bytes(), b"/?", query.expose()].concat();
+            let text = base64_url(Secret::new(url).expose());
+            Secret::new([b"k8s-aws-v1.", text.expose()].concat())
         }
     }
 }
 
 /// The alphabet of URLs, without padding.
-fn base64_url(bytes: &[u8]) -> String {
-    let text = base64::encode(bytes);
-    text.trim_end_matches('=')
-        .replace('+', "-")
-        .replace('/', "_")
+fn base64_url(bytes: &[u8]) -> Secret {
+    let mut text = base64::encode(bytes).into_bytes();
+    text.retain(|byte| *byte != b'=');
+    for byte in &mut text {
+        match byte {
+            b'+' => *byte = b'-',
+            b'/' => *byte = b'_',
+            _ => {}
+        }
+    }
+    Secret::new(text)
 }
 
 const NO_REGION: Cause = Cause::fixed(

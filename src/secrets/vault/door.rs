@@ -96,6 +96,33 @@ impl Door {
         }
     }
 
+    /// Where the agent goes and by what, for `doctor`.
+    pub(super) fn state_place(&self, found: &mut Found) {
+        let by = match self.login {
+            Login::Token(_) => "VAULT_TOKEN",
+            Login::AppRole { .. } => "AppRole (a use of its secret id)",
+        };
+        let namespace = match self.namespace.as_deref() {
+            Some(namespace) => [", namespace ", namespace].concat(),
+            None => String::new(),
+        };
+        found.state(&[&self.url.to_string(), &namespace, " by ", by]);
+    }
+
+    /// Who has vouched for Vault, once it has answered.
+    pub(super) fn state_trust(&self, found: &mut Found) {
+        found.state(&[match self {
+            _ if !self.url.is_tls => "no TLS: its URL is http://",
+            _ if self.is_unverified => {
+                return found.note(&[
+                    "VAULT_SKIP_VERIFY=true: its certificate is NOT checked; set VAULT_CACERT instead",
+                ]);
+            }
+            _ if self.authorities.is_some() => "certificate trusted by VAULT_CACERT",
+            _ => "certificate trusted by an authority of the public or of this system",
+        }]);
+    }
+
     /// The address without its path.
     pub(super) fn bare(&self) -> BaseUrl {
         BaseUrl {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::event::Event;
 use crate::base::{ByteBuf, wipe};
-use crate::http::{Bounds, HeadBounds, HttpError, Response, ResponseReader};
+use crate::http::{HttpError, Response, ResponseReader};
 use crate::limits;
-use crate::secrets::{Ask, Fetch, Found, Origin, Step, Trouble, World};
+use crate::secrets::{self, Ask, Fetch, Found, Place, Step, Trouble, World};
 use crate::session::means::Means;
 use crate::session::names::{SessionKey, TargetId};
 use crate::session::output::Where;
@@ -43,32 +43,13 @@ pub(in crate::session) struct Conversation {
     has_repeated: bool,
     target: Option<TargetId>,
     /// Where the target is.
-    origin: Option<Origin>,
+    place: Option<Place>,
     state: State,
     wire: Wire,
     /// What the target says without TLS.
     incoming: ByteBuf,
     due: Option<Instant>,
 }
-
-/// Who is spoken of in sentences about TLS.
-const STORE: Subject = Subject {
-    side: "the secret store",
-    authority: "VAULT_CACERT (Vault) or AWS_CA_BUNDLE (AWS) of the agent",
-    name: "VAULT_ADDR or the endpoint's URL",
-    without_tls: "its URL has to begin with http:// if it has no TLS",
-    wants_certificate: "which this agent has none of",
-    no_protocol: "the other side speaks TLS but not HTTP/1.1",
-    otherwise: "",
-};
-
-const BOUNDS: Bounds = Bounds {
-    head: HeadBounds {
-        bytes: limits::STORE_HEAD_BYTES_MAX,
-        fields: limits::STORE_FIELDS_MAX,
-    },
-    body_bytes: limits::STORE_BODY_BYTES_MAX,
-};
 
 impl Conversation {
     pub(super) fn new(fetch: Fetch) -> Self {
@@ -78,7 +59,7 @@ impl Conversation {
             ask: None,
             has_repeated: false,
             target: None,
-            origin: None,
+            place: None,
             state: State::Idle,
             wire: Wire::default(),
             incoming: ByteBuf::new(),
@@ -186,10 +167,7 @@ impl Conversation {
         let Some(ask) = &self.ask else {
             return;
         };
-        let is_there = self
-            .origin
-            .as_ref()
-            .is_some_and(|origin| origin.is_same(&ask.origin));
+        let is_there = self.place.as_ref() == Some(&ask.origin.place());
         if self.target.is_some() && is_there {
             return self.write(turn);
         }
@@ -199,11 +177,11 @@ impl Conversation {
         };
         let (host, port) = match &ask.origin.via {
             Some(via) => (via.host.clone(), via.port),
-            None => (ask.origin.host.clone(), ask.origin.port),
+            None => (ask.origin.address.host.clone(), ask.origin.address.port),
         };
         let is_metadata = ask.origin.is_metadata;
         let timeout = Some(ask.dial_max);
-        self.origin = Some(same_place(&ask.origin));
+        self.place = Some(ask.origin.place());
         self.state = State::Dialling;
         match turn.new_target(owner.1, Owner::Fetch(owner.0), 0, timeout) {
             Ok(target) => {
@@ -239,7 +217,7 @@ impl Conversation {
         self.state = State::Securing;
         let started = turn.means.store_client(&ask.origin).and_then(|client| {
             let started = self.wire.start(client, &mut turn.means.scratch);
-            started.map_err(|error| error.explain(&STORE))
+            started.map_err(|error| error.explain(&Subject::STORE))
         });
         self.deliver(turn);
         if let Err(text) = started {
@@ -253,7 +231,7 @@ impl Conversation {
             return;
         };
         self.due = ask.answer_max.map(|most| turn.now + most);
-        self.state = State::Answering(Box::new(ResponseReader::new(BOUNDS)));
+        self.state = State::Answering(Box::new(ResponseReader::new(secrets::ANSWER)));
         // A wire that takes no words any more says so at the next record, or the deadline does.
         let _ = self
             .wire
@@ -307,7 +285,7 @@ impl Conversation {
     }
 
     fn broken(&mut self, owner: (SessionKey, UserKey), error: &StreamError, turn: &mut Turn<'_>) {
-        self.trouble(owner, Trouble::Tls(error.explain(&STORE)), turn);
+        self.trouble(owner, Trouble::Tls(error.explain(&Subject::STORE)), turn);
     }
 
     /// Plaintext of the target.
@@ -428,7 +406,7 @@ impl Conversation {
     fn hang_up(&mut self, turn: &mut Turn<'_>) {
         self.state = State::Idle;
         self.wire = Wire::default();
-        self.origin = None;
+        self.place = None;
         self.incoming = ByteBuf::new();
         if let Some(target) = self.target.take() {
             turn.close_target(target, false);
@@ -452,17 +430,5 @@ fn tunnel(seen: &[u8]) -> Read {
         (true, _) => Read::NoTunnel,
         (false, _) if seen.len() > limits::STORE_HEAD_BYTES_MAX => Read::NoTunnel,
         (false, _) => Read::More,
-    }
-}
-
-fn same_place(origin: &Origin) -> Origin {
-    Origin {
-        is_tls: origin.is_tls,
-        host: origin.host.clone(),
-        port: origin.port,
-        authorities: None,
-        is_unverified: false,
-        via: None,
-        is_metadata: origin.is_metadata,
     }
 }

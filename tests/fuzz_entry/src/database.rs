@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use hoop_lite::limits;
 use hoop_lite::packet::{Kind, Outbox, Packet, encode, spec};
 use hoop_lite::session::{
-    AgentEnvironment, AuthorityError, Channel, Output, Report, Sessions, Sources, TargetId, Where,
+    AgentEnvironment, AuthorityError, Channel, Output, Report, Sessions, Sources, TargetId,
+    Unreached, Where,
 };
 use loopback_gateway::SessionRequest;
 
@@ -299,7 +300,7 @@ impl World {
                 let size = usize::from(what).min(waits);
                 self.report(id, Report::Wrote { size });
             }
-            (_, false) => self.report(id, Report::Failed { reason: "refused" }),
+            (_, false) => self.report(id, Report::Failed(Unreached::because("refused"))),
         }
     }
 

@@ -184,10 +184,13 @@ pub fn secret_fetch(bytes: &[u8]) -> bool {
             Err(cause) => assert!(!cause.to_string().chars().any(char::is_control)),
         }
     }
-    found
-        .identity
-        .is_some_and(|identity| !identity.arn.is_empty())
-        || found.values.iter().any(|(_, value)| value.is_ok())
+    for fact in &found.facts {
+        assert!(
+            !fact.contains(OWN) && !fact.chars().any(char::is_control),
+            "{fact:?}"
+        );
+    }
+    found.facts.len() == 4 || found.values.iter().any(|(_, value)| value.is_ok())
 }
 
 fn converse(

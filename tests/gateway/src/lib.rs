@@ -9,6 +9,7 @@
 //! when dropped: start a [`Gateway`], [`Gateway::register`] an agent, start the agent's program as an
 //! [`AgentProcess`], and open sessions with [`Gateway::open_session`].
 
+pub mod aws;
 mod conduct;
 pub mod database;
 pub mod event;

@@ -1,6 +1,7 @@
 //! A MySQL server's side of a login, in memory: bytes in, bytes out. Its own encoder, as in
 //! [`crate::postgres`].
 
+use crate::aws::LoginToken;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use ring::signature::{ED25519, UnparsedPublicKey};
 
@@ -17,8 +18,10 @@ pub struct Conduct {
     pub has_tls: bool,
     /// An error in place of the greeting.
     pub is_crowded: bool,
-    /// The password of the account.
+    /// The password of the account,
     pub password: String,
+    /// or what tokens of Amazon's stand in its place.
+    pub token: Option<LoginToken>,
     /// What its greeting calls it, and says that it can do.
     pub version: &'static str,
     /// See `version`.
@@ -43,6 +46,7 @@ impl Conduct {
             has_tls: false,
             is_crowded: false,
             password: "s3cret".to_owned(),
+            token: None,
             version: "9.7.0-scripted",
             capabilities: CAPABILITIES,
             further: [0x1d, 0, 0, 0],
@@ -60,6 +64,8 @@ pub struct Heard {
     pub capabilities: u32,
     /// Largest packet, charset, MariaDB's further bits.
     pub fixed: Vec<u8>,
+    /// The password, where it was sent as it is.
+    pub password: Option<String>,
     /// The user's name.
     pub user: Vec<u8>,
     /// The database.
@@ -261,8 +267,14 @@ impl Server {
             }
             Phase::Password => {
                 assert!(self.is_secure, "the password itself without TLS");
-                let wanted = [self.conduct.password.as_bytes(), b"\0"].concat();
-                self.decide(payload == wanted, out);
+                let given = payload.strip_suffix(b"\0").unwrap_or_default();
+                let given = String::from_utf8_lossy(given).into_owned();
+                let is_right = match &self.conduct.token {
+                    Some(token) => token.is_made(&given),
+                    None => given == self.conduct.password,
+                };
+                self.heard.password = Some(given);
+                self.decide(is_right, out);
             }
             Phase::LoggedIn | Phase::Over => {}
         }
@@ -352,6 +364,7 @@ impl Server {
         self.heard = Heard {
             capabilities,
             fixed: payload[4..32].to_vec(),
+            password: None,
             user,
             database,
             attributes: rest.to_vec(),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hoop_lite::limits;
-use hoop_lite::session::{Channel, EXIT_INTERNAL, Report, TargetId, Where};
+use hoop_lite::session::{Channel, EXIT_INTERNAL, Report, TargetId, Unreached, Where};
 
 use super::server::{Mood, Server};
 use super::{Dialect, Key, LOOPBACK};
@@ -82,9 +82,7 @@ impl World {
             }
         }
         let report = match is_refused {
-            true => Report::Failed {
-                reason: "connection refused",
-            },
+            true => Report::Failed(Unreached::because("connection refused")),
             false => Report::Started { peer: Some(peer) },
         };
         self.agent.handle_report(self.now, id, report);
