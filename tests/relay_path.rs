@@ -60,6 +60,12 @@ struct World {
 
 impl World {
     fn start(is_encrypted: bool) -> Self {
+        let mut world = Self::with_link(is_encrypted);
+        world.open_relay();
+        world
+    }
+
+    fn with_link(is_encrypted: bool) -> Self {
         let now = Instant::now();
         let (client, server) = if is_encrypted {
             let (client, server) = configurations();
@@ -98,7 +104,6 @@ impl World {
             records: 0,
         };
         world.connect();
-        world.open_relay();
         world
     }
 
@@ -122,13 +127,7 @@ impl World {
     }
 
     fn open_relay(&mut self) {
-        let open = SessionRequest::tcp("127.0.0.1", 1).open_packet(SESSION);
-        let entries: Vec<(&str, &[u8])> = open
-            .spec
-            .iter()
-            .map(|(key, value)| (key.as_str(), &value[..]))
-            .collect();
-        self.receive(&packet(Kind::AgentSessionOpen, &entries, b""));
+        self.open_session(&SessionRequest::tcp("127.0.0.1", 1));
         let probe = self.dialled();
         self.started(probe);
         self.receive(&packet(
@@ -143,6 +142,35 @@ impl World {
         // The connection that the address was checked by.
         self.target = probe;
         self.flush();
+    }
+
+    fn open_session(&mut self, request: &SessionRequest) {
+        let open = request.open_packet(SESSION);
+        let entries: Vec<(&str, &[u8])> = open
+            .spec
+            .iter()
+            .map(|(key, value)| (key.as_str(), &value[..]))
+            .collect();
+        self.receive(&packet(Kind::AgentSessionOpen, &entries, b""));
+    }
+
+    /// A request to a web service, whose body is long.
+    fn begin_upload(&mut self) {
+        let request = SessionRequest::new("httpproxy", "connect")
+            .env("REMOTE_URL", "http://127.0.0.1:1")
+            .env("HEADER_X_KEY", "k");
+        self.open_session(&request);
+        let head =
+            b"PUT / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nContent-Length: 9000000000000000\r\n\r\n";
+        let entries = [
+            (spec::SESSION_ID, SESSION.as_bytes()),
+            (spec::CONNECTION_ID, b"1"),
+            (spec::HTTP_PROXY_BASE_URL, b"http://127.0.0.1:8081"),
+        ];
+        self.receive(&packet(Kind::AgentHttpProxyConnectionWrite, &entries, head));
+        self.target = self.dialled();
+        self.started(self.target);
+        assert!(self.agent.sessions().buffered_bytes() > 0, "its head");
     }
 
     fn dialled(&mut self) -> TargetId {
@@ -360,41 +388,44 @@ fn count_records(mut bytes: &[u8]) -> usize {
     count
 }
 
-fn write_packets() -> Vec<Vec<u8>> {
+fn write_packets(kind: Kind) -> Vec<Vec<u8>> {
     let entries = [
         (spec::SESSION_ID, SESSION.as_bytes()),
         (spec::CONNECTION_ID, b"1" as &[u8]),
     ];
     SIZES
         .iter()
-        .map(|size| packet(Kind::AgentTCPConnectionWrite, &entries, &vec![7; *size]))
+        .map(|size| packet(kind, &entries, &vec![7; *size]))
         .collect()
 }
 
 const ROUNDS: usize = 200;
 
-#[test]
-fn a_packet_for_a_target_allocates_nothing() {
-    let mut world = World::start(false);
-    let packets = write_packets();
-    let allocations = world.steady(ROUNDS, |world| {
+/// What packets of this kind allocate whose target takes all but `kept` bytes of what waits.
+fn allocations_up(mut world: World, kind: Kind, kept: usize) -> usize {
+    let packets = write_packets(kind);
+    world.steady(ROUNDS, |world| {
         for wire in &packets {
-            world.relay_up(wire, 0);
+            world.relay_up(wire, kept);
         }
-    });
-    assert_eq!(allocations, 0);
+    })
 }
 
 #[test]
-fn a_packet_for_a_target_that_lags_allocates_nothing() {
-    for kept in [10_000, 1_000_000] {
-        let mut world = World::start(false);
-        let packets = write_packets();
-        let allocations = world.steady(ROUNDS, |world| {
-            for wire in &packets {
-                world.relay_up(wire, kept);
-            }
-        });
+fn a_packet_for_a_target_allocates_nothing_and_if_it_lags() {
+    for kept in [0, 10_000, 1_000_000] {
+        let world = World::start(false);
+        let allocations = allocations_up(world, Kind::AgentTCPConnectionWrite, kept);
+        assert_eq!(allocations, 0, "with {kept} bytes waiting");
+    }
+}
+
+#[test]
+fn a_packet_of_a_requests_body_allocates_nothing() {
+    for kept in [0, 1_000_000] {
+        let mut world = World::with_link(false);
+        world.begin_upload();
+        let allocations = allocations_up(world, Kind::AgentHttpProxyConnectionWrite, kept);
         assert_eq!(allocations, 0, "with {kept} bytes waiting");
     }
 }
@@ -414,7 +445,7 @@ fn a_packet_for_the_gateway_allocates_nothing() {
 #[test]
 fn a_record_is_the_only_allocation_of_an_encrypted_packet() {
     let mut world = World::start(true);
-    let packets = write_packets();
+    let packets = write_packets(Kind::AgentTCPConnectionWrite);
     let records = |world: &World| world.records;
     let mut before = 0;
     let mut rounds = 0;

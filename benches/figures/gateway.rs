@@ -50,6 +50,7 @@ pub enum Said {
 const TCP_WRITE: &str = "AgentTCPConnectionWrite";
 const POSTGRES_WRITE: &str = "AgentPGConnectionWrite";
 const MSSQL_WRITE: &str = "AgentMSSQLConnectionWrite";
+const MONGO_WRITE: &str = "AgentMongoDBConnectionWrite";
 const WEB_WRITE: &str = "AgentHttpProxyConnectionWrite";
 
 /// Under which a user of `hoop connect` sees a web service, and one of the gateway's listener.
@@ -131,6 +132,14 @@ impl Gateway {
             .env("PASS", "s3cret")
             .env("INSECURE", "true")
             .env("ENCRYPT", encrypt);
+        self.open(&request);
+    }
+
+    /// The same on MongoDB, with these options.
+    pub fn open_mongo(&mut self, port: u16, options: &str) {
+        self.write_kind = MONGO_WRITE;
+        let string = format!("mongodb://app:s3cret@127.0.0.1:{port}/?{options}");
+        let request = SessionRequest::new("mongodb", "connect").env("CONNECTION_STRING", &string);
         self.open(&request);
     }
 
@@ -233,9 +242,15 @@ impl Gateway {
 
     /// The next bytes of any connection: whose, and how many.
     pub fn next_bytes(&mut self) -> (usize, usize) {
+        let (connection, bytes) = self.next_words();
+        (connection, bytes.len())
+    }
+
+    /// The same, and which.
+    pub fn next_words(&mut self) -> (usize, Vec<u8>) {
         loop {
             if let Said::Bytes { connection, bytes } = self.hear(None) {
-                return (connection, bytes.len());
+                return (connection, bytes);
             }
         }
     }
@@ -381,6 +396,7 @@ impl Gateway {
                 Kind::ClientTCPConnectionWrite
                 | Kind::ClientPGConnectionWrite
                 | Kind::ClientMSSQLConnectionWrite
+                | Kind::ClientMongoDBConnectionWrite
                 | Kind::ClientHttpProxyConnectionWrite,
             ) => Said::Bytes {
                 connection: text(spec::CONNECTION_ID).parse().unwrap(),

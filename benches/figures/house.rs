@@ -50,7 +50,7 @@ pub type Rows = [(String, Budget); 2];
 pub struct House {
     pub agent: Process,
     pub gateway: Gateway,
-    through: Through,
+    pub through: Through,
     database: &'static Database,
 }
 

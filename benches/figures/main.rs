@@ -9,6 +9,7 @@
 mod database;
 mod gateway;
 mod house;
+mod mongo;
 mod peer;
 mod pipe;
 mod process;
@@ -74,7 +75,7 @@ fn main() {
         eprintln!("only one core: agent and peer share it, throughput and latency mean little");
     }
     let wanted: Vec<&&str> = rest.iter().filter(|word| !word.starts_with("--")).collect();
-    let rows: [(&str, Measure); 11] = [
+    let rows: [(&str, Measure); 12] = [
         ("down", |bench| bench.throughput(Way::Down)),
         ("up", |bench| bench.throughput(Way::Up)),
         ("trickle", Bench::trickle),
@@ -84,6 +85,7 @@ fn main() {
         ("relays", Bench::relays),
         ("database", database::measure_all),
         ("sql-server", sql_server::measure_all),
+        ("mongo", mongo::measure_all),
         ("web", web::measure_all),
         ("idle", Bench::idle),
     ];

@@ -30,7 +30,7 @@ const SWITCH: &[u8] =
 pub fn measure_all(bench: &mut Bench) {
     requests(bench);
     transfers(bench, "download", download, 1.5);
-    transfers(bench, "upload", upload, 2.5);
+    transfers(bench, "upload", upload, 1.5);
     idle(bench);
 }
 

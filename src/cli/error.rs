@@ -41,8 +41,8 @@ pub enum UsageError {
         flag: &'static str,
         /// The command that was called.
         command: &'static str,
-        /// A command that takes it.
-        belongs_to: &'static str,
+        /// The commands that take it.
+        belongs_to: String,
     },
     /// A flag without its value.
     ValueMissing {

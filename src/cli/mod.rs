@@ -225,11 +225,12 @@ fn help_about(words: &[&str]) -> Result<Invocation, UsageError> {
 fn check_flags(entry: &CommandEntry, typed: &Typed) -> Result<(), UsageError> {
     for (flag, _) in &typed.flags {
         if !flag.commands.contains(&entry.name) {
-            let belongs_to = flag.commands.first().and_then(|name| flags::entry(*name));
+            let owners = flag.commands.iter().filter_map(|name| flags::entry(*name));
+            let owners: Vec<&str> = owners.map(|entry| entry.call).collect();
             return Err(UsageError::MisplacedFlag {
                 flag: flag.name,
                 command: entry.call,
-                belongs_to: belongs_to.map_or("another command", |entry| entry.call),
+                belongs_to: owners.join(", "),
             });
         }
     }

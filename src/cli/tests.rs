@@ -301,7 +301,11 @@ fn mistakes_are_explained() {
         ),
         (
             "doctor --stall-max 3s",
-            "--stall-max does not go with doctor; it belongs to start",
+            "--stall-max does not go with doctor; it belongs to start agent, run",
+        ),
+        (
+            "health -o json",
+            "--output does not go with health; it belongs to admin create agent, admin get agents, doctor, version",
         ),
         ("version --version", "--version does not go with version"),
         (long_name.as_str(), "--name wants at most 252 characters"),

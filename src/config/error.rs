@@ -234,7 +234,11 @@ struct FlagOf<'a>(&'a str);
 impl fmt::Display for FlagOf<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("--")?;
-        for c in self.0.trim_start_matches("HOOP_LITE_").chars() {
+        let name = match self.0 {
+            "HOOP_LITE_LOG_ENCODING" => "format",
+            variable => variable.trim_start_matches("HOOP_LITE_"),
+        };
+        for c in name.chars() {
             let c = if c == '_' {
                 '-'
             } else {

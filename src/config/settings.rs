@@ -186,6 +186,11 @@ impl Settings {
         read.value(OPEN_METADATA, &mut settings.open_metadata, |text| {
             text.split(',').map(|one| one.trim().parse().ok()).collect()
         })?;
+        read.word(
+            LOG_LEVEL,
+            &["trace", "debug", "info", "warn", "warning", "error"],
+        )?;
+        read.word(LOG_ENCODING, &["json", "console", "human", "verbose"])?;
         read.value(USER, &mut settings.user, |text| Some(Some(text.to_owned())))?;
         Ok(settings)
     }
@@ -217,7 +222,10 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         }
         SEPARATE_SESSIONS => "auto, true or false",
         USER => "the name or number of a user",
-        HEALTH_LISTEN => "an address such as 127.0.0.1:9090, a path of a unix socket, or off",
+        HEALTH_LISTEN => {
+            "an address such as 127.0.0.1:9090, a port of this machine alone such as 9090, a path of a unix \
+             socket, or off"
+        }
         RELAY_COUNT_MAX => "a number from 1 to 1000000",
         STALL_MAX => "a duration from 100ms to 10m, such as 3s",
         OUTPUT_AFTER_EXIT => "a duration from 1s to 1h, such as 60s",
@@ -225,6 +233,8 @@ pub fn wanted(variable: &str) -> Option<&'static str> {
         KEEPALIVE_IDLE | KEEPALIVE_INTERVAL => "a duration from 1s to 1h, such as 15s",
         KEEPALIVE_PROBES => "a number from 1 to 100",
         OPEN_METADATA => "addresses such as 169.254.169.254, with commas between them",
+        LOG_LEVEL => "trace, debug, info, warn or error",
+        LOG_ENCODING => "json, console, human or verbose",
         CLIENT_ENV => "default, none, or names such as APP_MODE,BUILD_*",
         _ => return None,
     })
@@ -244,6 +254,16 @@ impl SettingReader<'_> {
             *place = parse(&text).ok_or(ConfigError::Setting { variable, wanted })?;
         }
         Ok(())
+    }
+
+    /// One of these, in any case; others read it.
+    fn word(&self, variable: &'static str, known: &[&str]) -> Result<(), ConfigError> {
+        self.value(variable, &mut (), |text| {
+            let mut known = known.iter();
+            known
+                .any(|word| word.eq_ignore_ascii_case(text))
+                .then_some(())
+        })
     }
 }
 
@@ -426,10 +446,16 @@ mod tests {
             (KEEPALIVE_INTERVAL, "2h"),
             (KEEPALIVE_PROBES, "101"),
             (CLIENT_ENV, "A B"),
+            (HEALTH_LISTEN, "foo"),
+            (LOG_LEVEL, "loud"),
+            (LOG_ENCODING, "xml"),
         ] {
             let message = load(variable, value).unwrap_err().to_string();
             let flag = variable.trim_start_matches("HOOP_LITE_");
-            let flag = flag.to_ascii_lowercase().replace('_', "-");
+            let flag = match variable {
+                LOG_ENCODING => "format".to_owned(),
+                _ => flag.to_ascii_lowercase().replace('_', "-"),
+            };
             assert!(message.starts_with(variable), "{message}");
             assert!(message.contains(&format!("--{flag}")), "{message}");
             assert!(message.contains(wanted(variable).unwrap()), "{message}");

@@ -12,7 +12,7 @@ const ANSWERS_MAX: usize = 16;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sought {
+pub enum Sought {
     /// Addresses of a host.
     Addresses,
     /// Hosts of a MongoDB service, and its text.

@@ -15,7 +15,7 @@ mod message;
 mod names;
 mod resolv_conf;
 
-pub use answer::Answer;
+pub use answer::{Answer, Sought};
 pub use error::LookupError;
 pub use hosts::addresses_of;
 pub use lookup::{Lookup, Send};

@@ -92,32 +92,9 @@ impl Names {
         }
     }
 
-    /// Asks for the addresses of `name`, or waits with those that asked before. The look-up, or an error that is
+    /// Asks for what belongs to a name, or waits with those that asked before. The look-up, or an error that is
     /// known already.
     pub fn ask(
-        &mut self,
-        now: Instant,
-        conf: &ResolvConf,
-        name: &str,
-        asker: Asker,
-        request: NameRequest,
-    ) -> Result<Key, LookupError> {
-        self.seek(now, conf, (Sought::Addresses, name), asker, request)
-    }
-
-    /// The same for the hosts of the service of this name.
-    pub fn ask_service(
-        &mut self,
-        now: Instant,
-        conf: &ResolvConf,
-        name: &str,
-        asker: Asker,
-        request: NameRequest,
-    ) -> Result<Key, LookupError> {
-        self.seek(now, conf, (Sought::Service, name), asker, request)
-    }
-
-    fn seek(
         &mut self,
         now: Instant,
         conf: &ResolvConf,

@@ -11,6 +11,9 @@ use crate::os::{files, sys};
 /// Fewer open files than this are few: a relay takes one, a session's process two or three.
 const OPEN_FILES_FEW: u64 = 4096;
 
+/// Programs that sessions often run.
+const TOOLS: [&str; 6] = ["psql", "mysql", "sqlcmd", "mongosh", "kubectl", "ssh"];
+
 /// Adds a finding for each ability.
 pub fn check(
     report: &mut CheckReport<'_>,
@@ -126,10 +129,10 @@ fn is_usable(file: &Path) -> bool {
     file.is_file() && sys::may_execute(file)
 }
 
-/// Programs that sessions often run: which are there.
+/// Which of them are there.
 fn tools(surroundings: Surroundings<'_>) -> (CheckVerdict, String) {
     let path = surroundings.get("PATH").unwrap_or_default();
-    let (there, missing): (Vec<&str>, Vec<&str>) = ["psql", "mysql", "kubectl", "ssh"]
+    let (there, missing): (Vec<&str>, Vec<&str>) = TOOLS
         .into_iter()
         .partition(|name| find(&path, name).is_some());
     let list = |names: &[&str]| match names {

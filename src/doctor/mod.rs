@@ -54,10 +54,8 @@ pub fn run(asked: &Examination<'_>, surroundings: Surroundings<'_>, stdout: &mut
     let service = match service {
         Ok(service) => service,
         Err(error) => {
-            let text = format!(
-                "{ENV_FILE}: {error}: only root can read the service's variables (sudo hoop-lite \
-                 doctor --service), and the installer makes the file (install.sh --service)"
-            );
+            let advice = service::advice(&error);
+            let text = format!("{ENV_FILE}: {error}: {advice}");
             report.add("service", CheckVerdict::Fail, Duration::ZERO, &text);
             return report.finish().unwrap_or(1);
         }

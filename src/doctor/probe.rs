@@ -27,7 +27,8 @@ pub fn ask(
             ..
         }) => (
             1,
-            "the agent serves no health: set HOOP_LITE_HEALTH_LISTEN for it and for this command"
+            "no address to ask at: set HOOP_LITE_HEALTH_LISTEN (--health-listen) for the agent, and for this \
+             command as well"
                 .to_owned(),
         ),
         Ok(Settings {

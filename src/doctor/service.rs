@@ -13,6 +13,17 @@ const SERVICE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 /// Variables that give an agent its key beside [`KEY_VARIABLES`]: the static token.
 const TOKENS: [&str; 2] = ["HOOP_TOKEN", "TOKEN"];
 
+/// What to do where they can't be read.
+pub fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "no service is installed here (install.sh --service makes the file); without --service, doctor takes \
+             the variables that it is started with"
+        }
+        _ => "only root can read the service's variables: sudo hoop-lite doctor --service",
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct ServiceVariables(Vec<(String, String)>);
@@ -78,6 +89,7 @@ fn unquoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::OutputForm;
 
     #[test]
     fn the_file_is_read_as_systemd_reads_it() {
@@ -88,6 +100,35 @@ mod tests {
         assert_eq!(all[..4], want);
         assert_eq!(all[4..], [None, None]);
         assert_eq!(found.get("PATH").as_deref(), Some(SERVICE_PATH));
+    }
+
+    #[test]
+    fn only_a_file_that_is_there_needs_root() {
+        let report = |kind: io::ErrorKind| {
+            let surroundings = Surroundings {
+                variable: &|_| None,
+                read_file: &|_| Err(kind.into()),
+            };
+            let asked = super::super::Examination {
+                form: OutputForm::Text,
+                screen: None,
+                of_service: true,
+                asks_stores: false,
+                misspelt: &|_| None,
+                names: &[],
+            };
+            let mut out = Vec::new();
+            assert_eq!(super::super::run(&asked, surroundings, &mut out), 1);
+            String::from_utf8(out).unwrap()
+        };
+        let missing = report(io::ErrorKind::NotFound);
+        assert!(
+            missing.contains("no service is installed here"),
+            "{missing}"
+        );
+        assert!(!missing.contains("root"), "{missing}");
+        let shut = report(io::ErrorKind::PermissionDenied);
+        assert!(shut.contains("only root can read"), "{shut}");
     }
 
     #[test]

@@ -171,6 +171,21 @@ impl BodySpans {
         })
     }
 
+    /// So many bytes follow, which are consumed where all of them are data of a body whose length was told.
+    pub fn take_data(&mut self, bytes: usize) -> bool {
+        let Expected::Data(left) = self.expected else {
+            return false;
+        };
+        let Some(left) = left.checked_sub(bytes as u64) else {
+            return false;
+        };
+        self.expected = match left {
+            0 => Expected::Nothing,
+            left => Expected::Data(left),
+        };
+        true
+    }
+
     /// The connection has ended: of some bodies that is the end.
     pub fn close(&mut self) -> Result<(), HttpError> {
         match self.expected {

@@ -40,8 +40,8 @@ pub struct Setup {
     pub encoding: Encoding,
     /// Colour the level, in the human forms.
     pub colours: bool,
-    /// A variable with a value that nobody knows, and what it wants; logged as a warning at the
-    /// start.
+    /// A variable with a value that nobody knows, which may be meant for another program, and what it wants;
+    /// logged as a warning at the start.
     pub complaint: Option<(&'static str, &'static str)>,
 }
 
@@ -83,7 +83,8 @@ impl Setup {
             level,
             encoding,
             colours: is_terminal && value("NO_COLOR").is_none(),
-            complaint,
+            // Our own are settings, which are refused.
+            complaint: complaint.filter(|(name, _)| !name.starts_with("HOOP_LITE_")),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::limits;
 use crate::os::child::Pid;
 use crate::os::processes::{self, EndedProcess, ProcessStreams, Processes, Spawned};
 use crate::os::resolve::{Addresses, Asker, LookupError, NameRequest};
-use crate::session::{Channel, End, Output, Program, Report, TargetId, Where};
+use crate::session::{Channel, End, Output, Program, Report, TargetId, Unreached, Where};
 
 /// Parts of a queue in one write, of 64 KiB each: what one read of the link brings at most.
 const WRITE_PARTS_MAX: usize = 4;
@@ -161,14 +161,16 @@ impl Serving {
                 let metadata = &self.metadata;
                 addresses.retain(|at| is_open || !metadata.is_shut(at.ip()));
                 if addresses.is_empty() {
-                    return failed(now, ground, target, dial::SHUT);
+                    return failed(now, ground, target, Unreached::because(dial::SHUT));
                 }
                 dial::tell_addresses(&|| of_session(ground, target), &addresses);
                 entry.descriptors =
                     Descriptors::Dialling(Dial::new(Targets::token(target), addresses));
                 self.advance_dial(now, ground, target);
             }
-            Err(error) => failed(now, ground, target, &error.to_string()),
+            Err(error) => {
+                failed(now, ground, target, Unreached::because(&error.to_string()));
+            }
         }
     }
 
@@ -188,7 +190,7 @@ impl Serving {
             }
             Err(error) => {
                 let text = ["its hosts (SRV _mongodb._tcp): ", &error.to_string()].concat();
-                failed(now, ground, target, &text);
+                failed(now, ground, target, Unreached::because(&text));
             }
         }
     }
@@ -220,7 +222,13 @@ impl Serving {
                 ground.agent.handle_report(now, target, report);
                 self.targets.mark_readable(target, Channel::Output);
             }
-            DialProgress::Failed(tried) => failed(now, ground, target, &tried.reason()),
+            DialProgress::Failed(tried) => {
+                let why = Unreached {
+                    reason: &tried.reason(),
+                    is_silence: tried.kind() == io::ErrorKind::TimedOut,
+                };
+                failed(now, ground, target, why);
+            }
         }
     }
 
@@ -480,7 +488,6 @@ fn of_session(ground: &Ground, target: TargetId) -> Fields {
 }
 
 /// The target could not be reached.
-fn failed(now: Instant, ground: &mut Ground, target: TargetId, reason: &str) {
-    let report = Report::Failed { reason };
-    ground.agent.handle_report(now, target, report);
+fn failed(now: Instant, ground: &mut Ground, target: TargetId, why: Unreached<'_>) {
+    ground.agent.handle_report(now, target, Report::Failed(why));
 }

@@ -66,8 +66,13 @@ pub const MONGO_HOSTS_MAX: usize = 16;
 /// turn comes before the driver's own patience ends (10 s and more).
 pub const MONGO_HOST_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The largest message that a client is told of: hoop's takes 16 MiB, servers 48 MB.
-pub const MONGO_MESSAGE_BYTES_MAX: i32 = 16 << 20;
+/// The largest message that a client is told of. hoop's takes 16 MiB on the way to a server, which takes 48 MB; a
+/// server fills an answer up to 16 MiB of documents and adds a few hundred bytes, and drivers hold answers to this, too.
+pub const MONGO_MESSAGE_BYTES_MAX: i32 = (16 << 20) + 1024;
+
+/// Writes that a client is told to put into one message; servers take 100,000. Small documents then never fill a message
+/// to those last bytes, which hoop's client would not take: a document that does has 16 kB at least.
+pub const MONGO_WRITES_MAX: i32 = 1000;
 
 /// Rounds that a MongoDB server asks for at least; drivers refuse fewer.
 pub const MONGO_ROUNDS_MIN: u32 = 4096;

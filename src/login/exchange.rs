@@ -169,6 +169,11 @@ impl Refusal {
         let text = text.into();
         Self { cause, text }
     }
+
+    /// Somebody does not speak the dialect.
+    pub(super) fn protocol(text: &'static str) -> Self {
+        Self::new(Cause::Protocol, text)
+    }
 }
 
 /// What kind of end it is.

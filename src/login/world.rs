@@ -143,6 +143,17 @@ impl<P: Peer> World<P> {
         }
     }
 
+    /// Up to `bytes_max` of what the server has said arrive; answers how many.
+    pub fn deliver(&mut self, bytes_max: usize) -> usize {
+        let len = self.under_way.len().min(bytes_max);
+        if len > 0 {
+            let bytes: Vec<u8> = self.under_way.drain(..len).collect();
+            self.from_server.extend(&bytes);
+            self.step();
+        }
+        len
+    }
+
     /// How often it has dialled.
     pub fn dials(&self) -> usize {
         self.places.len()

@@ -14,8 +14,9 @@ use std::process::{Command, Stdio};
 
 use mio::unix::pipe::{Receiver, Sender};
 
-use super::sys::{self, ChildPlace};
+use super::sys::{self, ChildPlace, EnvironmentBlock};
 pub use super::sys::{Custody, ExitStatus, Pid};
+use crate::base::Secret;
 
 /// What to start. Nothing that is not in here reaches the child.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +27,7 @@ pub struct CommandSpec {
     /// The arguments behind argument 0.
     pub args: Vec<OsString>,
     /// The whole environment; of several values for one name the last counts.
-    pub environment: Vec<(OsString, OsString)>,
+    pub environment: Vec<(OsString, Secret)>,
     /// Directories joined by `:`, normally the agent's own `PATH`. Entries that are not absolute
     /// are skipped: what they mean would depend on where the agent was started.
     pub search_path: OsString,
@@ -145,8 +146,6 @@ pub(super) fn spawn(
     command
         .arg0(&spec.program)
         .args(&spec.args)
-        .env_clear()
-        .envs(spec.environment.iter().map(|(name, value)| (name, value)))
         .stdin(stdin)
         .stdout(stdout)
         .stderr(stderr);
@@ -157,7 +156,8 @@ pub(super) fn spawn(
         }
         command.current_dir(directory);
     }
-    sys::detach_child(&mut command, place, custody);
+    let environment = EnvironmentBlock::new(&spec.environment)?;
+    sys::detach_child(&mut command, place, custody, environment);
     let _raised = (place != ChildPlace::Beside).then(sys::raise_kill_score);
     // The handle is dropped without a wait: `Children` collects the process.
     let child = command.spawn().map_err(exec_error)?;

@@ -16,7 +16,7 @@ use super::guardians::Guardians;
 use super::pty::{self, PtyChild};
 use super::secret_files::{SecretFile, SecretFiles};
 use super::sys::{ExitStatus, Pid, Watch, effective_user};
-use crate::base::TerminalSize;
+use crate::base::{Secret, TerminalSize};
 use crate::limits;
 use crate::session::{EXIT_INTERNAL, End, Exit, Program};
 
@@ -122,7 +122,7 @@ impl Processes {
         for (name, content) in std::mem::take(&mut program.files) {
             let file = self
                 .secret_files
-                .create(&content)
+                .create(content.expose())
                 .map_err(|error| NotSpawned {
                     code: EXIT_INTERNAL,
                     text: format!(
@@ -130,14 +130,16 @@ impl Processes {
                      environment variable \"{name}\", err={error}"
                     ),
                 })?;
-            environment.push((name.into(), file.path().as_os_str().to_owned()));
+            let path = file.path().as_os_str().as_bytes();
+            environment.push((name.into(), Secret::new(path)));
             kept.push(file);
         }
         let paths: Vec<&OsStr> = kept.iter().map(|file| file.path().as_os_str()).collect();
         let mut argv = program.complete_argv(&paths).into_iter();
         let executable = argv.next().unwrap_or_default();
         let path = environment.iter().rev().find(|(name, _)| name == "PATH");
-        let search_path = path.map_or(&self.search_path, |(_, path)| path).clone();
+        let path = path.map(|(_, path)| OsStr::from_bytes(path.expose()));
+        let search_path = path.unwrap_or(&self.search_path).to_owned();
         let spec = CommandSpec {
             program: executable,
             args: argv.collect(),

@@ -18,7 +18,7 @@ use super::sys;
 use crate::base::Key;
 use crate::base::Service;
 use crate::dns::{
-    Answer, Lookup, NAME_BYTES_MAX, NameOutcome, Names, ResolvConf, Send, addresses_of,
+    Answer, Lookup, NAME_BYTES_MAX, NameOutcome, Names, ResolvConf, Send, Sought, addresses_of,
 };
 pub use crate::dns::{Asker, LookupError, NameRequest};
 
@@ -92,7 +92,8 @@ impl Resolver {
             return Some(addresses.map(|addresses| with_port(&addresses, request.port)));
         }
         self.prepare(now, asker);
-        match self.names.ask(now, &self.conf, host, asker, request) {
+        let sought = (Sought::Addresses, host);
+        match self.names.ask(now, &self.conf, sought, asker, request) {
             Ok(key) => self.serve(now, key, registry),
             Err(error) => return Some(Err(error)),
         }
@@ -109,10 +110,8 @@ impl Resolver {
         registry: &Registry,
     ) {
         self.prepare(now, asker);
-        match self
-            .names
-            .ask_service(now, &self.conf, name, asker, request)
-        {
+        let sought = (Sought::Service, name);
+        match self.names.ask(now, &self.conf, sought, asker, request) {
             Ok(key) => self.serve(now, key, registry),
             Err(error) => self.services.push((request.number, Err(error))),
         }

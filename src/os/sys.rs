@@ -13,6 +13,7 @@ mod children;
 #[cfg(all(target_arch = "x86_64", any(test, target_env = "musl")))]
 mod copy;
 mod domain;
+mod environment;
 mod guard;
 mod kernel_files;
 mod memory;
@@ -29,6 +30,7 @@ pub use children::{
     ChildPlace, Custody, ExitStatus, collect, detach_child, may_execute, peek_exit, signal_process,
 };
 pub use domain::{Separation, is_bound, separation};
+pub use environment::EnvironmentBlock;
 pub use guard::{GUARDIAN, Order, Watch, be_guardian, let_guardians_execute};
 pub use memory::RecordMemory;
 pub use own::{

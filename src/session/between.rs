@@ -24,6 +24,7 @@ use self::stage::Stage;
 use super::errand::Errand;
 use super::means::Means;
 use super::output::Where;
+use super::report::Unreached;
 use super::seam::{Farewell, Machine, Next, Sides, Why};
 use super::wire::SEAL_BYTES;
 use crate::base::Service;
@@ -107,15 +108,16 @@ impl Machine for Between {
         Next::Go
     }
 
-    fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next {
+    fn failed(&mut self, sides: &mut Sides<'_>, why: Unreached<'_>) -> Next {
         self.note_target(false);
         let (host, port) = match &self.stage {
             Stage::Entering(_, entering) => (&entering.way.host[..], entering.way.port),
             _ => ("", 0),
         };
         let text = format!(
-            "the database server at {host}:{port} can't be reached, {reason}: check HOST and PORT of the connection, \
-             and that the agent's host gets there"
+            "the database server at {host}:{port} can't be reached, {}: check HOST and PORT of the connection, \
+             and that the agent's host gets there",
+            why.reason
         );
         let next = self.lose(sides, Refusal::new(Cause::Unreachable, text));
         self.without_target(next)

@@ -702,7 +702,9 @@ fn a_server_that_can_not_be_reached_is_named_to_the_client() {
     let conduct = Conduct::new(Method::Trust);
     let mut world = World::new(account(SslMode::Disable), conduct, &certificate_once());
     world.say(&client_startup());
-    world.call(&mut |machine, sides| machine.failed(sides, "connection refused"));
+    world.call(&mut |machine, sides| {
+        machine.failed(sides, Unreached::because("connection refused"))
+    });
     assert!(
         world
             .error()
@@ -726,7 +728,9 @@ fn a_server_that_is_not_there_hears_no_farewell() {
     let mut unreachable = world();
     unreachable.say(b"");
     assert_eq!(unreachable.dials, 1);
-    unreachable.call(&mut |machine, sides| machine.failed(sides, "connection refused"));
+    unreachable.call(&mut |machine, sides| {
+        machine.failed(sides, Unreached::because("connection refused"))
+    });
     assert!(unreachable.because().contains("connection refused"));
     assert_eq!(unreachable.to_server, b"");
 

@@ -251,8 +251,8 @@ impl Connections {
             (Call::Started(Some(peer)), _) => {
                 events::connection_opened(about, id, peer);
             }
-            (Call::Failed(reason), _) => {
-                events::target_failed(about, reason);
+            (Call::Failed(why), _) => {
+                events::target_failed(about, why.reason);
                 turn.counters.dial_failures += 1;
                 turn.counters.note_failure(Failure::Unreachable);
                 connection.target = None;

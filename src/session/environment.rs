@@ -9,8 +9,8 @@
 //! (gateway-protocol 5.3 and 5.4; 8.2 for what upstream does less carefully.)
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 
 use nanoserde::DeJson;
 
@@ -300,10 +300,10 @@ impl Environment {
     }
 
     /// Files to be written before a command starts: variable name and content.
-    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Secret)> {
         self.files
             .iter()
-            .map(|(name, file)| (name.as_str(), file.content.expose()))
+            .map(|(name, file)| (name.as_str(), &file.content))
     }
 
     /// What all names and values take of the heap.
@@ -317,12 +317,9 @@ impl Environment {
     }
 
     /// The variables as a process wants them.
-    pub fn to_process(&self) -> Vec<(OsString, OsString)> {
+    pub fn to_process(&self) -> Vec<(OsString, Secret)> {
         let mut all = Vec::with_capacity(self.own.0.len() + self.others.0.len());
-        let mut add = |name: &str, value: &Secret| {
-            let os = |bytes: &[u8]| OsStr::from_bytes(bytes).to_os_string();
-            all.push((os(name.as_bytes()), os(value.expose())));
-        };
+        let mut add = |name: &str, value: &Secret| all.push((name.into(), value.clone()));
         for (name, value) in &self.others.0 {
             add(name, value);
         }

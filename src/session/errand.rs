@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::means::Means;
+use super::report::Unreached;
 use super::seam::{Farewell, Machine, Next, Sides, Why};
 use super::wire::{Wire, Words};
 use crate::base::ByteBuf;
@@ -81,7 +82,7 @@ impl Machine for Errand {
         Next::Go
     }
 
-    fn failed(&mut self, _: &mut Sides<'_>, _: &str) -> Next {
+    fn failed(&mut self, _: &mut Sides<'_>, _: Unreached<'_>) -> Next {
         Next::Close(Farewell::Silent)
     }
 

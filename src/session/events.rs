@@ -61,8 +61,10 @@ fn who(id: &str, values: [&str; 5]) -> Fields {
         .text("origin", origin)
 }
 
-/// Of a session that is asked for.
-pub(super) fn who_asks(id: &str, params: &ConnectionParams) -> Fields {
+/// Of a session that is asked for by this packet, as far as it can be read.
+pub(super) fn who_asks(id: &str, packet: &Packet<'_>) -> Fields {
+    let encoded = packet.spec(spec::CONNECTION_PARAMS).unwrap_or(b"");
+    let params = ConnectionParams::decode(encoded).unwrap_or_default();
     let values = [
         &params.connection_name,
         &params.user_email,
@@ -71,12 +73,6 @@ pub(super) fn who_asks(id: &str, params: &ConnectionParams) -> Fields {
         &params.client_origin,
     ];
     who(id, values.map(String::as_str))
-}
-
-/// The same, of one that is not even to be read: as far as it can be.
-pub(super) fn who_asks_in(id: &str, packet: &Packet<'_>) -> Fields {
-    let encoded = packet.spec(spec::CONNECTION_PARAMS).unwrap_or(b"");
-    who_asks(id, &ConnectionParams::decode(encoded).unwrap_or_default())
 }
 
 fn who_has(about: &About) -> Fields {

@@ -7,6 +7,7 @@ use super::about::About;
 use super::means::Means;
 use super::names::{ConnectionId, SessionKey, TargetId};
 use super::progress::Progress;
+use super::report::Unreached;
 use super::seam::{Machine, Next, Sides, ToClient, Why};
 use super::shares::{Shares, Table};
 use super::targets::{NEXT_TURN, Targets};
@@ -24,7 +25,7 @@ pub(super) enum Call<'a> {
     Dialled,
     Started(Option<SocketAddr>),
     Told(&'a Service),
-    Failed(&'a str),
+    Failed(Unreached<'a>),
     TargetSent(usize),
     TargetEnded,
     TargetBroke,
@@ -50,7 +51,7 @@ impl Call<'_> {
             Self::Dialled => machine.dialled(sides),
             Self::Started(peer) => machine.started(sides, peer),
             Self::Told(service) => machine.told(sides, service),
-            Self::Failed(reason) => machine.failed(sides, reason),
+            Self::Failed(why) => machine.failed(sides, why),
             Self::TargetSent(size) => machine.target_sent(sides, size),
             Self::TargetEnded => machine.target_ended(sides),
             Self::TargetBroke => machine.target_broke(sides),

@@ -109,7 +109,7 @@ pub use figures::Figures;
 pub use means::{AuthorityError, Sources};
 pub use names::TargetId;
 pub use output::{End, Output, Program, Where};
-pub use report::{Channel, Exit, Peer, Report};
+pub use report::{Channel, Exit, Peer, Report, Unreached};
 pub use said::Said;
 pub use session_limits::SessionLimits;
 pub use sessions::Sessions;

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use super::command::{Argv, PathPlace};
 use super::names::TargetId;
 use super::shares::UserKey;
-use crate::base::TerminalSize;
+use crate::base::{Secret, TerminalSize};
 
 /// A process to be started.
 pub struct Program {
@@ -16,9 +16,9 @@ pub struct Program {
     /// Where in them those paths go, in order.
     pub paths: Vec<PathPlace>,
     /// All of its variables.
-    pub environment: Vec<(OsString, OsString)>,
+    pub environment: Vec<(OsString, Secret)>,
     /// Variables whose value is the path of a file with this content.
-    pub files: Vec<(String, Vec<u8>)>,
+    pub files: Vec<(String, Secret)>,
     /// The terminal's size; `None` for pipes.
     pub terminal: Option<TerminalSize>,
 }

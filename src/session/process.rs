@@ -116,7 +116,7 @@ impl Process {
         }
         let files: Vec<_> = environment
             .files()
-            .map(|(name, content)| (name.to_owned(), content.to_vec()))
+            .map(|(name, content)| (name.to_owned(), content.clone()))
             .collect();
         let owner = Owner::Process {
             session,

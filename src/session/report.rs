@@ -44,6 +44,32 @@ impl Exit {
             Self::Signal(number) => 128 + u16::from(number),
         }
     }
+
+    /// It crashed, or was killed: when memory runs out, say. A shell tells of its own child by the same codes.
+    /// INT, TERM, HUP and PIPE are what users and parents end a command with.
+    pub(super) fn is_violent(self) -> bool {
+        // ILL, TRAP, ABRT, BUS, FPE, KILL, SEGV, XCPU, XFSZ, SYS.
+        matches!(self.code(), 132..=137 | 139 | 152 | 153 | 159)
+    }
+}
+
+/// Why no address took a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unreached<'a> {
+    /// In words, for the client.
+    pub reason: &'a str,
+    /// Nobody has answered in time.
+    pub is_silence: bool,
+}
+
+impl<'a> Unreached<'a> {
+    /// Somebody, or the system, has said no.
+    pub fn because(reason: &'a str) -> Self {
+        Self {
+            reason,
+            is_silence: false,
+        }
+    }
 }
 
 /// What has happened to one target.
@@ -57,10 +83,7 @@ pub enum Report<'a> {
     /// What was dialled is a service, and these are its hosts.
     Told(&'a Service),
     /// No address took the connection.
-    Failed {
-        /// Why, for the client.
-        reason: &'a str,
-    },
+    Failed(Unreached<'a>),
     /// The process could not be started; code and text go to the client as they are.
     NotSpawned {
         /// Exit code.

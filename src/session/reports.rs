@@ -19,7 +19,7 @@ use super::names::{SessionKey, TargetId};
 use super::output::{Output, Where};
 use super::pressure::{self, Holder};
 use super::process::outcome;
-use super::report::{Channel, Report};
+use super::report::{Channel, Report, Unreached};
 use super::seam::Next;
 use super::session::{Contents, Session};
 use super::sessions::Sessions;
@@ -31,7 +31,10 @@ use crate::base::plain::Word;
 use crate::packet::{Outbox, spec};
 
 /// What a target that does not start in time is said to have come to, in the system's words.
-const TIMED_OUT: &str = "i/o timeout";
+const OVERDUE: Unreached<'_> = Unreached {
+    reason: "i/o timeout",
+    is_silence: true,
+};
 
 impl Sessions {
     // -- what the shell asks ---------------------------------------------------------------------
@@ -166,7 +169,7 @@ impl Sessions {
         match report {
             Report::Started { peer } => self.started(now, id, peer, outbox),
             Report::Told(service) => self.told(now, id, service, outbox),
-            Report::Failed { reason } => self.failed(now, id, reason, outbox),
+            Report::Failed(why) => self.failed(now, id, why, outbox),
             Report::NotSpawned { code, text } => {
                 if let Hears::Process(key) = self.hears(id) {
                     self.turn(now, outbox)
@@ -247,7 +250,7 @@ impl Sessions {
     }
 
     /// The address did not answer.
-    fn failed(&mut self, now: Instant, id: TargetId, reason: &str, outbox: &mut Outbox) {
+    fn failed(&mut self, now: Instant, id: TargetId, why: Unreached<'_>, outbox: &mut Outbox) {
         let hears = self.hears(id);
         let (book, mut turn) = self.turn(now, outbox);
         turn.close_target(id, false);
@@ -257,17 +260,18 @@ impl Sessions {
                 let about = book.get(key).map(|session| &session.about);
                 let place = about.and_then(|about| about.place.clone());
                 if let (Some(about), Some(Where::Name { host, port })) = (about, place) {
-                    events::target_failed(about, reason);
-                    let reason = reason.to_owned();
+                    events::target_failed(about, why.reason);
+                    let reason = why.reason.to_owned();
                     let error = SessionError::Unreachable { host, port, reason };
                     self.close(now, key, &error, outbox);
                 }
             }
             Hears::Connection(key, connection) => {
-                self.tell(now, key, &connection, Call::Failed(reason), outbox);
+                self.tell(now, key, &connection, Call::Failed(why), outbox);
             }
             Hears::Fetch(key) => {
-                fetches::hear(self, now, key, (Some(id), Event::Failed(reason)), outbox);
+                let event = Event::Failed(why.reason);
+                fetches::hear(self, now, key, (Some(id), event), outbox);
             }
             Hears::Process(_) | Hears::Errand | Hears::Nobody => {}
         }
@@ -351,7 +355,11 @@ impl Sessions {
     fn finish_process(&mut self, now: Instant, id: TargetId, outbox: &mut Outbox) {
         if let Some((key, exit)) = self.targets.finish(id) {
             let text = outcome(exit);
-            self.finish(now, key, &End::ordinary(exit.code(), &text), outbox);
+            let end = match exit.is_violent() {
+                true => End::failed(exit.code(), &text),
+                false => End::ordinary(exit.code(), &text),
+            };
+            self.finish(now, key, &end, outbox);
         }
     }
 
@@ -425,7 +433,7 @@ impl Sessions {
         outbox: &mut Outbox,
     ) {
         match overdue {
-            Some(Overdue::Failed) => self.failed(now, id, TIMED_OUT, outbox),
+            Some(Overdue::Failed) => self.failed(now, id, OVERDUE, outbox),
             Some(Overdue::Gone { reset }) => self.close_target(id, reset),
             Some(Overdue::Finished) => self.finish_process(now, id, outbox),
             Some(Overdue::Cut { size, after }) => {

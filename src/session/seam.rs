@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::means::Means;
 use super::output::Where;
+use super::report::Unreached;
 use super::wire::Wire;
 use crate::base::{ByteBuf, Service};
 use crate::login::{CancelKey, Packets};
@@ -33,8 +34,8 @@ pub trait Machine {
         Next::Go
     }
 
-    /// The target could not be connected, for this reason.
-    fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next;
+    /// The target could not be connected.
+    fn failed(&mut self, sides: &mut Sides<'_>, why: Unreached<'_>) -> Next;
 
     /// The target's bytes are for [`Machine::slot`]. If not, they are read to the packet that carries them to
     /// the client, which spares a copy, and shown to [`Machine::relayed`].

@@ -330,24 +330,15 @@ impl Sessions {
             return self.refuse(id, &SessionError::SameId, outbox);
         }
         self.book.forget_ended(id);
-        match Wish::read(packet) {
-            Ok(wish) => self.admit(now, id, wish, outbox),
-            Err(error) => {
-                let who = events::who_asks_in(id, packet);
-                self.refuse_to(who, id, &error, outbox);
-            }
-        }
-    }
-
-    /// Opens a session, as soon as its address was checked where that is done.
-    pub(super) fn admit(&mut self, now: Instant, id: &str, wish: Wish, outbox: &mut Outbox) {
-        let who = events::who_asks(id, &wish.params);
-        if let Err(error) = self.try_admit(now, id, wish, outbox) {
+        let wish = Wish::read(packet);
+        if let Err(error) = wish.and_then(|wish| self.admit(now, id, wish, outbox)) {
+            let who = events::who_asks(id, packet);
             self.refuse_to(who, id, &error, outbox);
         }
     }
 
-    fn try_admit(
+    /// Opens a session, as soon as its address was checked where that is done.
+    fn admit(
         &mut self,
         now: Instant,
         id: &str,
@@ -398,6 +389,14 @@ impl Sessions {
     /// The one close packet of a session that never was; what its client has sent already is late.
     fn refuse(&mut self, id: &str, error: &SessionError, outbox: &mut Outbox) {
         self.refuse_to(Fields::of_session(id), id, error, outbox);
+    }
+
+    /// A session without its packet.
+    #[cfg(test)]
+    pub(super) fn admit_wish(&mut self, now: Instant, id: &str, wish: Wish, outbox: &mut Outbox) {
+        if let Err(error) = self.admit(now, id, wish, outbox) {
+            self.refuse(id, &error, outbox);
+        }
     }
 
     /// The same, where it is known who asked for it.

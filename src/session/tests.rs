@@ -7,7 +7,7 @@ use super::opening::Wish;
 use super::sessions::Sessions;
 use super::{
     AgentEnvironment, AuthorityError, Channel, End, Exit, Output, Report, STALLED, SessionLimits,
-    Sources, TargetId, Where,
+    Sources, TargetId, Unreached, Where,
 };
 use crate::base::{Secret, TerminalSize};
 use crate::limits;
@@ -87,7 +87,8 @@ impl World {
             client: EnvVars::new(),
             request_port,
         };
-        self.sessions.admit(self.now, id, wish, &mut self.outbox);
+        self.sessions
+            .admit_wish(self.now, id, wish, &mut self.outbox);
     }
 
     /// What a shell has seen.
@@ -300,9 +301,7 @@ fn a_tcp_session_opens_only_after_its_address_answered() {
     assert_eq!(place, Where::Name { host, port: 9000 });
     world.report(
         target,
-        Report::Failed {
-            reason: "connect: connection refused",
-        },
+        Report::Failed(Unreached::because("connect: connection refused")),
     );
     let close = world.one();
     assert_eq!(
@@ -520,9 +519,7 @@ fn a_failed_connect_ends_the_connection_and_not_the_session() {
     let target = world.dialled();
     world.report(
         target,
-        Report::Failed {
-            reason: "connect: connection refused",
-        },
+        Report::Failed(Unreached::because("connect: connection refused")),
     );
     assert_eq!(world.one().kind, Kind::ClientTCPConnectionClose);
     assert_eq!(world.closed().0, target);
@@ -561,7 +558,11 @@ fn a_command_gets_its_whole_input_and_closes_once_after_its_output() {
     world.deliver(Kind::AgentExecWriteStdin, "s", b"echo $FOO");
     let (target, command) = world.spawned();
     assert_eq!(command.argv, ["bash"]);
-    assert!(command.environment.contains(&("FOO".into(), "bar".into())));
+    assert!(
+        command
+            .environment
+            .contains(&("FOO".into(), Secret::new("bar")))
+    );
     assert!(command.terminal.is_none());
     assert_eq!(world.takes(target, 100), b"echo $FOO");
     assert!(world.sessions.take_shutdown(target));
@@ -715,7 +716,7 @@ fn a_terminal_starts_with_its_first_keystroke_and_the_last_size() {
     assert!(
         command
             .environment
-            .contains(&("TERM".into(), "xterm-256color".into()))
+            .contains(&("TERM".into(), Secret::new("xterm-256color")))
     );
     assert_eq!(
         world.takes(target, 10),

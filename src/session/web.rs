@@ -13,6 +13,7 @@ use std::time::Instant;
 
 pub(super) use self::service::{Service, Share};
 use super::means::Means;
+use super::report::Unreached;
 use super::seam::{Farewell, Machine, Next, Sides, Why};
 use super::wire::{SEAL_BYTES, Scratch, Wire};
 use crate::base::ByteBuf;
@@ -102,7 +103,7 @@ impl Web {
                 features: sides.means.features,
                 pods_token: account.as_ref().and_then(|account| account.token()),
             };
-            let mut to_remote = ToService {
+            let mut to_service = ToService {
                 wire: &mut self.wire,
                 scratch: &mut sides.means.scratch,
                 to_target: sides.to_target,
@@ -112,7 +113,7 @@ impl Web {
                 current,
                 from_client: sides.from_client,
                 from_remote: from_service,
-                to_remote: &mut to_remote,
+                to_remote: &mut to_service,
                 outlet: Outlet {
                     packets: &mut sides.to_client,
                     packet_bytes: self.packet_bytes,
@@ -246,9 +247,19 @@ impl Machine for Web {
             self.set_kept(0);
             self.exchange = self.exchange.anew(sides.now);
         }
-        sides.from_client.extend(payload);
-        self.exchange.packet(sides.now, payload.len());
-        self.go_on(sides)
+        if !self.exchange.packet(sides.now, sides.from_client, payload) {
+            return self.go_on(sides);
+        }
+        if !self.wire.is_secure() {
+            return Next::Pass;
+        }
+        let mut to_service = ToService {
+            wire: &mut self.wire,
+            scratch: &mut sides.means.scratch,
+            to_target: sides.to_target,
+        };
+        to_service.put(payload);
+        Next::Go
     }
 
     fn dialled(&mut self, sides: &mut Sides<'_>) -> Next {
@@ -275,10 +286,10 @@ impl Machine for Web {
         }
     }
 
-    fn failed(&mut self, sides: &mut Sides<'_>, reason: &str) -> Next {
-        let failure = match reason.contains("timed out") || reason.contains("timeout") {
+    fn failed(&mut self, sides: &mut Sides<'_>, why: Unreached<'_>) -> Next {
+        let failure = match why.is_silence {
             true => Failure::TimedOut,
-            false => Failure::Because(reason.into()),
+            false => Failure::Because(why.reason.into()),
         };
         self.exchange.not_connected(failure);
         self.go_on_without(sides)

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use super::error::StartError;
 use super::variables::StartVariables;
+use crate::base::Secret;
 use crate::cli::RunOptions;
 use crate::config::beside::{self, BesideSettings};
 use crate::config::{HealthListen, Surroundings};
@@ -42,7 +44,7 @@ impl BesideProgram {
             environment: variables
                 .iter()
                 .filter(|(name, _)| is_its_own(name))
-                .cloned()
+                .map(|(name, value)| (name.clone(), Secret::new(value.as_bytes())))
                 .collect(),
             search_path: path.map(|(_, path)| path.clone()).unwrap_or_default(),
             working_directory: None,
@@ -54,7 +56,7 @@ impl BesideProgram {
     pub fn follow(&mut self, variables: &StartVariables) {
         for (name, value) in &mut self.spec.environment {
             if let Some((_, new)) = variables.iter().find(|(known, _)| known == name) {
-                value.clone_from(new);
+                *value = Secret::new(new.as_bytes());
             }
         }
     }

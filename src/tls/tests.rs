@@ -98,21 +98,22 @@ fn only(pem: &str) -> Trust {
     }
 }
 
+/// The same with a server of h2.
+fn agreed(trust: &Trust, name: &str, identity: Identity) -> Result<Option<Vec<u8>>, StreamError> {
+    handshake(trust, Alpn::H2, name, server(identity, &[b"h2"]))
+}
+
 fn refusal(trust: &Trust, name: &str, identity: Identity) -> String {
-    let error = handshake(trust, Alpn::H2, name, server(identity, &[b"h2"])).unwrap_err();
-    explain(error)
+    explain(agreed(trust, name, identity).unwrap_err())
 }
 
 #[test]
 fn a_certificate_signed_by_the_configured_authority_is_believed_and_h2_agreed() {
     let (identity, pem) = signed("gw.example");
-    let agreed = handshake(
-        &only(&pem),
-        Alpn::H2,
-        "gw.example",
-        server(identity, &[b"h2"]),
+    assert_eq!(
+        agreed(&only(&pem), "gw.example", identity),
+        Ok(Some(b"h2".to_vec()))
     );
-    assert_eq!(agreed, Ok(Some(b"h2".to_vec())));
 }
 
 #[test]
@@ -224,13 +225,10 @@ fn a_missing_intermediate_is_asked_for() {
         chain: vec![leaf, middle_der],
         key,
     };
-    let agreed = handshake(
-        &only(&root_pem),
-        Alpn::H2,
-        "gw.example",
-        server(whole, &[b"h2"]),
+    assert_eq!(
+        agreed(&only(&root_pem), "gw.example", whole),
+        Ok(Some(b"h2".to_vec()))
     );
-    assert_eq!(agreed, Ok(Some(b"h2".to_vec())));
 }
 
 #[test]
@@ -269,13 +267,10 @@ fn dates_out_of_range_show_both_dates() {
 #[test]
 fn a_self_signed_authority_is_believed_when_it_is_the_configured_certificate() {
     let (identity, pem) = self_signed(&params("gw.example", true));
-    let agreed = handshake(
-        &only(&pem),
-        Alpn::H2,
-        "gw.example",
-        server(identity, &[b"h2"]),
+    assert_eq!(
+        agreed(&only(&pem), "gw.example", identity),
+        Ok(Some(b"h2".to_vec()))
     );
-    assert_eq!(agreed, Ok(Some(b"h2".to_vec())));
 }
 
 #[test]
@@ -304,13 +299,10 @@ fn where_nobody_vouches_any_certificate_and_any_signature_are_taken() {
         verify: Verify::Nobody,
     };
     let (identity, _) = signed("gw.example");
-    let agreed = handshake(
-        &trust,
-        Alpn::H2,
-        "other.example",
-        server(identity, &[b"h2"]),
+    assert_eq!(
+        agreed(&trust, "other.example", identity),
+        Ok(Some(b"h2".to_vec()))
     );
-    assert_eq!(agreed, Ok(Some(b"h2".to_vec())));
 
     // A certificate whose key the server does not hold.
     let (stolen, pem) = signed("gw.example");

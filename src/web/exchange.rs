@@ -20,6 +20,7 @@ use super::producer::Producer;
 use super::request::{self, HEAD, Request};
 use super::view::View;
 use super::wires::{Step, Wires};
+use crate::base::ByteBuf;
 use crate::http::framing::{BodySpans, Framing};
 use crate::http::lines;
 use crate::limits;
@@ -144,11 +145,37 @@ impl Exchange {
         Self::new(self.base.clone(), now)
     }
 
-    /// A packet of this size was appended to `from_client`.
-    pub fn packet(&mut self, now: Instant, bytes: usize) {
+    /// The user sent this packet. Either it is appended to `from_client`, or `true`: all of it goes to the service as
+    /// it is, which may spare its copies, and there is nothing to step for.
+    #[must_use]
+    pub fn packet(&mut self, now: Instant, from_client: &mut ByteBuf, packet: &[u8]) -> bool {
         self.heard = now;
-        self.packet_bytes_max = self.packet_bytes_max.max(bytes);
-        self.is_full_slice = bytes == limits::WEB_SLICE_BYTES;
+        self.packet_bytes_max = self.packet_bytes_max.max(packet.len());
+        self.is_full_slice = packet.len() == limits::WEB_SLICE_BYTES;
+        if from_client.is_empty() && self.passes(packet.len()) {
+            return true;
+        }
+        from_client.extend(packet);
+        false
+    }
+
+    /// So many bytes belong to a body whose length was told, or to another protocol.
+    fn passes(&mut self, bytes: usize) -> bool {
+        let is_sent = self.asked.as_ref().is_some_and(|asked| !asked.is_unsent);
+        if !is_sent || !matches!(self.remote, Remote::Open { .. }) {
+            return false;
+        }
+        match &mut self.asking {
+            Asking::Raw => true,
+            Asking::Body { spans, .. } => {
+                let passes = spans.take_data(bytes);
+                if spans.is_done() {
+                    self.asking = Asking::Whole;
+                }
+                passes
+            }
+            _ => false,
+        }
     }
 
     /// There is a connection to the service.

@@ -21,8 +21,8 @@
 //!     to_remote: &mut sent, outlet,
 //! };
 //! let mut exchange = Exchange::new(View::parse(b"http://127.0.0.1:8081").unwrap(), now);
-//! wires.from_client.extend(b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n");
-//! exchange.packet(now, 41);
+//! let request = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n";
+//! assert!(!exchange.packet(now, wires.from_client, request));
 //! assert_eq!(exchange.step(&mut wires), Step::Dial { is_fresh: false });
 //! exchange.connected(now, false);
 //! assert_eq!(exchange.step(&mut wires), Step::Wait);

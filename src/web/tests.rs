@@ -80,8 +80,12 @@ impl Lab {
 
     pub fn user(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
-        self.from_client.extend(bytes);
-        self.exchange.packet(self.now, bytes.len());
+        let passes = self.exchange.packet(self.now, &mut self.from_client, bytes);
+        if passes {
+            assert!(self.is_open, "there is no connection");
+            self.sent.last_mut().unwrap().extend_from_slice(bytes);
+            return self;
+        }
         self.run()
     }
 

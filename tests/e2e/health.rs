@@ -97,6 +97,16 @@ fn the_health_command_asks_the_address_that_the_agent_has() {
 }
 
 #[test]
+fn the_health_command_without_an_address_says_where_to_set_one() {
+    let (code, text) = health("livez", "off");
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("no address to ask at: set HOOP_LITE_HEALTH_LISTEN"),
+        "{text}"
+    );
+}
+
+#[test]
 fn an_address_that_is_taken_is_named() {
     let gateway = Gateway::start(Security::Tls);
     let key = gateway.register("demo", "standard");

@@ -168,6 +168,28 @@ fn what_could_not_be_reached_is_told_with_host_port_and_reason() {
 }
 
 #[test]
+fn a_command_that_crashed_or_was_killed_is_a_warning() {
+    let world = World::start();
+    for (number, (script, code, level)) in [
+        ("kill -KILL $$", 137, "warn"),
+        ("kill -SEGV $$", 139, "warn"),
+        // A shell tells of its child in the same way.
+        ("sh -c 'kill -KILL $$'; exit $?", 137, "warn"),
+        ("kill -TERM $$", 143, "info"),
+        ("exit 1", 1, "info"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sid = format!("sid-{number}");
+        let request = SessionRequest::exec(&["sh", "-c", script]).sid(&sid);
+        assert_eq!(world.open(request).run(b"").code, code, "{script}");
+        let ended = wait(&world.agent, "json", &sid, "session ended");
+        assert_eq!(ended["level"], level, "{script}");
+    }
+}
+
+#[test]
 fn a_refused_session_is_told_with_who_asked_for_it_and_why() {
     let world = World::start();
     let request = SessionRequest::new("rdp", "connect").sid("type");

@@ -112,6 +112,29 @@ fn an_agent_without_a_key_says_what_is_missing_and_ends_with_2() {
 }
 
 #[test]
+fn a_value_that_none_of_our_variables_has_ends_with_2_and_an_apps_is_passed_over() {
+    for (variable, flag) in [
+        ("HOOP_LITE_LOG_LEVEL", "--log-level"),
+        ("HOOP_LITE_LOG_ENCODING", "--format"),
+        ("HOOP_LITE_STALL_MAX", "--stall-max"),
+    ] {
+        let variables = [
+            (
+                "HOOP_KEY".to_owned(),
+                "grpc://demo:xagt-s@127.0.0.1:1".to_owned(),
+            ),
+            (variable.to_owned(), "loud".to_owned()),
+        ];
+        let agent = loopback_gateway::AgentProcess::start(crate::world::AGENT, &variables);
+        assert_eq!(agent.wait_exit().code(), Some(2), "{variable}");
+        agent.wait_text(&format!("{variable} ({flag}) wants "));
+    }
+    let world = World::with_variables(&[("LOG_LEVEL", "loud")]);
+    world.agent.wait_text("LOG_LEVEL wants trace, debug");
+    world.agent.wait_text("connected with success");
+}
+
+#[test]
 fn a_key_that_is_no_key_ends_with_2_and_is_not_shown() {
     for key in [
         "grpcs://demo@host:8443",

@@ -57,6 +57,34 @@ fn a_client_asks_many_things_on_one_connection() {
     assert!(!world.agent.lines().iter().any(|line| line.contains(SECRET)));
 }
 
+/// Most of a body goes to its service as it is, and sealed at once where there is TLS.
+#[test]
+fn a_large_upload_arrives_as_it_was_whoever_sends_it() {
+    let upload = pattern(3_000_000);
+    for service in [WebService::start(), WebService::start_secure()] {
+        let world = World::start();
+        let mut session = world.open(to(&service.url()).env("INSECURE", "true"));
+        session.wait_open();
+        let head = format!(
+            "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n",
+            upload.len()
+        );
+        let whole = [head.as_bytes(), &upload].concat();
+        for (id, from) in [("1", CLIENT), ("2", LISTENER)] {
+            for packet in whole.chunks(32 * 1024) {
+                session.ask(id, from, packet);
+            }
+            let answer = session.receive_until(id, &upload[upload.len() - 1000..]);
+            let start = answer.len() - upload.len();
+            assert!(answer[start..] == upload[..], "{id} to {}", service.url());
+            if from == CLIENT {
+                session.ask(id, from, &get("/head"));
+                session.receive_until(id, SECRET.as_bytes());
+            }
+        }
+    }
+}
+
 #[test]
 fn the_listener_gets_whole_heads_and_lengths() {
     let (world, service) = (World::start(), WebService::start());

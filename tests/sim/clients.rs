@@ -67,11 +67,13 @@ impl World {
             Service::Native(Dialect::Postgres) => ("postgres", "connect"),
             Service::Native(Dialect::Mysql) => ("mysql", "connect"),
             Service::Native(Dialect::Mssql) => ("mssql", "connect"),
+            Service::Native(Dialect::Mongo | Dialect::MongoSet) => ("mongodb", "connect"),
             Service::Refused => ("ssh", "connect"),
         };
         let mut password = format!("{MARKER}-password");
         let mut user = format!("user {}@example.com", user_of(sid));
         let (mut host, mut mode) = ("target.example".to_owned(), "");
+        let mut string = String::new();
         if let Service::Native(dialect) = service {
             self.model.databases.sessions.insert(sid, dialect);
             password = databases::password();
@@ -82,6 +84,7 @@ impl World {
                 Dialect::Mssql => Ipv4Addr::from(databases::LOOPBACK | sid).to_string(),
                 _ => format!("database-{sid}.example"),
             };
+            string = databases::mongo::string(&mut self.dice, dialect, &host);
             mode = self
                 .dice
                 .pick(&["disable", "disable", "disable", "prefer", "require"]);
@@ -91,6 +94,7 @@ impl World {
             ("SSLMODE", mode.to_owned()),
             ("PORT", "7".to_owned()),
             ("USER", "somebody".to_owned()),
+            ("CONNECTION_STRING", string),
         ];
         match service {
             Service::Stored => variables.extend(self.stores.plan(&mut self.dice, sid)),

@@ -3,13 +3,16 @@
 //!
 //! Who logs in, who closes and why is the agent's business here: this model watches, where the one of relays
 //! foretells. The servers are in `databases/server.rs`, what their descriptors do in `databases/turns.rs`, what
-//! their users do in `databases/users.rs`.
+//! their users do in `databases/users.rs`; `databases/mongo.rs` has what only MongoDB's say.
 
+pub mod mongo;
 pub mod server;
 pub mod turns;
 pub mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use loopback_gateway::mongo::Driver;
 
 use crate::content::MARKER;
 use crate::packets::{CONNECTION_ID, Got};
@@ -20,6 +23,30 @@ pub enum Dialect {
     Postgres,
     Mysql,
     Mssql,
+    /// One server.
+    Mongo,
+    /// Two hosts, one of which may be the primary.
+    MongoSet,
+}
+
+impl Dialect {
+    /// Packets of its clients, and of the agent.
+    pub fn kinds(self) -> [&'static str; 2] {
+        match self {
+            Self::Postgres => ["AgentPGConnectionWrite", "ClientPGConnectionWrite"],
+            Self::Mysql => ["AgentMySQLConnectionWrite", "ClientMySQLConnectionWrite"],
+            Self::Mssql => ["AgentMSSQLConnectionWrite", "ClientMSSQLConnectionWrite"],
+            Self::Mongo | Self::MongoSet => [
+                "AgentMongoDBConnectionWrite",
+                "ClientMongoDBConnectionWrite",
+            ],
+        }
+    }
+
+    /// Nobody looks for the server first: MySQL's counts who does not log in, and of several hosts any will do.
+    pub fn is_open_at_once(self) -> bool {
+        matches!(self, Self::Mysql | Self::MongoSet)
+    }
 }
 
 /// SQL Server's sessions have an address each, above this.
@@ -52,11 +79,15 @@ pub struct Client {
     pub content: Option<usize>,
     /// Each of its requests for encryption is answered with one byte.
     pub answers_due: usize,
+    /// Who speaks for it until it is in, where that takes a proof.
+    pub driver: Option<Driver>,
+    /// Messages of the login that it got.
+    answers: usize,
     /// After the login, at the server.
     pub heard: Vec<u8>,
     pub said: Vec<u8>,
-    /// The agent has read the last byte of its login.
-    pub has_passed: bool,
+    /// The agent has read the last byte of its login at the server.
+    pub is_admitted: bool,
     /// It asks for another one's query to be cancelled.
     pub is_cancel: bool,
     pub has_said_goodbye: bool,
@@ -81,9 +112,11 @@ impl Client {
             read: 0,
             content: None,
             answers_due: 0,
+            driver: None,
+            answers: 0,
             heard: Vec::new(),
             said: Vec::new(),
-            has_passed: false,
+            is_admitted: false,
             is_cancel: false,
             has_said_goodbye: false,
             has_left: false,
@@ -109,9 +142,35 @@ impl Client {
 
     /// The agent has all of its opening.
     fn is_opened(&self) -> bool {
-        let count = if self.dialect == Dialect::Mssql { 2 } else { 1 };
-        let has_all = self.opening.len() >= count;
-        has_all && self.opening.last().is_some_and(|end| self.applied >= *end)
+        let has_all = match (&self.driver, self.dialect) {
+            (Some(driver), _) => driver.has_said_all(),
+            (None, Dialect::Mssql) => self.opening.len() >= 2,
+            (None, _) => true,
+        };
+        has_all && self.is_heard()
+    }
+
+    /// The agent has all that it has begun to say of its opening.
+    fn is_heard(&self) -> bool {
+        self.opening.last().is_some_and(|end| self.applied >= *end)
+    }
+
+    /// Its bytes are its server's from now on.
+    pub fn has_passed(&self) -> bool {
+        self.is_admitted && self.is_opened()
+    }
+
+    /// Each message of its opening has an answer.
+    pub fn is_at_rest(&self) -> bool {
+        self.answers == self.opening.len()
+    }
+
+    /// Somebody owes it an answer before it is in.
+    fn waits_for_login(&self) -> bool {
+        match self.driver {
+            Some(_) => self.is_heard() && !self.is_at_rest(),
+            None => self.is_opened(),
+        }
     }
 
     /// What it has sent after its opening, as far as the agent has it.
@@ -124,7 +183,7 @@ impl Client {
     fn in_front(&self) -> usize {
         let ends = self.opening.iter().rev();
         let taken = ends.copied().find(|end| *end <= self.applied);
-        match self.has_passed || !self.is_attached {
+        match self.has_passed() || !self.is_attached {
             true => 0,
             false => self.applied - taken.unwrap_or(0),
         }
@@ -159,17 +218,30 @@ impl Client {
                     assert_eq!(*kind, 4, "a server's word");
                     usize::from(u16::from_be_bytes([*high, *low]))
                 }
+                (Dialect::Mongo | Dialect::MongoSet, [a, b, c, d, ..]) => {
+                    u32::from_le_bytes([*a, *b, *c, *d]) as usize
+                }
                 _ => return,
             };
-            if rest.len() < len {
+            let Some(message) = rest.get(..len) else {
                 return;
-            }
-            let is_last = match self.dialect {
-                Dialect::Postgres => len > 1 && rest[0] == b'Z',
-                Dialect::Mysql => rest.get(4) == Some(&0),
-                // What its reply begins with; a PRELOGIN and an error begin with something else.
-                Dialect::Mssql => rest.get(8) == Some(&0xe3),
             };
+            let is_last = match self.dialect {
+                Dialect::Postgres => len > 1 && message[0] == b'Z',
+                Dialect::Mysql => message.get(4) == Some(&0),
+                // What its reply begins with; a PRELOGIN and an error begin with something else.
+                Dialect::Mssql => message.get(8) == Some(&0xe3),
+                Dialect::Mongo | Dialect::MongoSet => {
+                    let driver = self.driver.as_mut().expect("who speaks");
+                    let words = driver.receive(message);
+                    let is_in = driver.is_in();
+                    if !words.is_empty() {
+                        self.open(&words);
+                    }
+                    is_in
+                }
+            };
+            self.answers += 1;
             self.read += len;
             self.content = is_last.then_some(self.read);
         }
@@ -231,27 +303,23 @@ impl Databases {
     /// A packet came out at the gateway; `false` when it is not one of theirs.
     pub fn receive(&mut self, link: u32, sid: u32, got: &Got) -> bool {
         let is_close = got.kind == "ClientTCPConnectionClose";
-        let dialect = match &got.kind[..] {
-            "ClientPGConnectionWrite" => Some(Dialect::Postgres),
-            "ClientMySQLConnectionWrite" => Some(Dialect::Mysql),
-            "ClientMSSQLConnectionWrite" => Some(Dialect::Mssql),
-            _ => None,
-        };
-        if dialect.is_none() && !is_close {
+        let mut known = self.sessions.get(&sid).map(|it| it.kinds()).into_iter();
+        let is_words = known.any(|[_, agents]| agents == got.kind);
+        if !is_words && !is_close {
             return false;
         }
         let number = got.text(CONNECTION_ID).parse().expect("a number");
         let Some(client) = self.clients.get_mut(&(sid, number)) else {
-            assert!(dialect.is_none(), "bytes for nobody");
+            assert!(is_close, "bytes for nobody");
             return false;
         };
         assert!(!self.over.contains(&(link, sid)), "a session that is over");
         assert!(!client.is_told, "sid {sid} connection {number} is over");
         assert_eq!(client.link, link, "bytes of another link");
-        match dialect {
-            None => client.is_told = true,
-            Some(dialect) => {
-                assert!(client.dialect == dialect && !got.payload.is_empty());
+        match is_close {
+            true => client.is_told = true,
+            false => {
+                assert!(client.dialect.kinds()[1] == got.kind && !got.payload.is_empty());
                 client.hear(&got.payload);
             }
         }
@@ -262,10 +330,11 @@ impl Databases {
     pub fn check_delivered(&self, link: u32, session_is_open: &dyn Fn(u32) -> bool) {
         for (key, client) in &self.clients {
             let is_due = client.link == link && client.is_there() && session_is_open(key.0);
-            if !is_due || !client.is_opened() || client.is_cancel || client.has_said_goodbye {
+            if !is_due || client.is_cancel || client.has_said_goodbye {
                 continue;
             }
-            assert!(client.is_in(), "a login has no end: {key:?} {client:?}");
+            let waits = !client.is_in() && client.waits_for_login();
+            assert!(!waits, "a login has no end: {key:?} {client:?}");
             let all = client.got_words().len() == client.said.len();
             assert!(all, "the client waits: {key:?}");
         }

@@ -11,7 +11,7 @@ use hoop_lite::base::TerminalSize;
 use hoop_lite::limits;
 use hoop_lite::session::{EXIT_INTERNAL, TargetId};
 
-use crate::databases::{Databases, Dialect};
+use crate::databases::Databases;
 use crate::owed::{Owed, Owing};
 use crate::relays::{Kind, Relay};
 use crate::sent::{Part, Sent, Service};
@@ -196,13 +196,14 @@ impl Model {
             Service::Command => State::Command(None),
             Service::Stored => State::Fetching,
             Service::Native(dialect) => State::Database {
-                is_open: dialect == Dialect::Mysql,
+                is_open: dialect.is_open_at_once(),
             },
             _ => State::Opening(self.start(now, sid, None, Kind::Probe, mood, None)),
         };
-        // Nobody looks for a MySQL server first: it counts who does not log in.
-        let mysql = Service::Native(Dialect::Mysql);
-        let is_open = service == Service::Command || service == mysql;
+        let is_open = match service {
+            Service::Native(dialect) => dialect.is_open_at_once(),
+            _ => service == Service::Command,
+        };
         self.sessions.insert(sid, Session { service, state });
         if is_open {
             self.owing.owe(sid, Owed::OpenOk);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hoop_lite::agent::Action;
 use hoop_lite::base::TerminalSize;
-use hoop_lite::session::{self, Channel, Exit, Peer, Program, Report, TargetId};
+use hoop_lite::session::{self, Channel, Exit, Peer, Program, Report, TargetId, Unreached};
 
 use crate::content::{Content, MARKER};
 use crate::net::{End, Outcome, Pipe};
@@ -150,10 +150,9 @@ impl World {
     fn spawn(&mut self, id: TargetId, program: &Program) {
         let relay = self.model.asked_to_start(id, false);
         assert_eq!(program.argv, ["program", "-x"], "another command");
-        let has_password = program
-            .environment
-            .iter()
-            .any(|(name, value)| name == "PASS" && value.to_string_lossy().contains(MARKER));
+        let has_password = program.environment.iter().any(|(name, value)| {
+            name == "PASS" && String::from_utf8_lossy(value.expose()).contains(MARKER)
+        });
         assert!(has_password, "a variable is missing");
         for (variable, value) in self.stores.wanted(self.model.relays[relay].sid) {
             let mut found = program
@@ -162,7 +161,7 @@ impl World {
                 .filter(|(name, _)| name == variable);
             let found = found
                 .next()
-                .map(|(_, value)| value.to_string_lossy().into_owned());
+                .map(|(_, value)| String::from_utf8_lossy(value.expose()).into_owned());
             assert_eq!(found.as_ref(), Some(&value), "{variable} is another");
         }
         let kind = self.model.relays[relay].kind;
@@ -189,7 +188,7 @@ impl World {
         if target.mood == Mood::Refuses {
             self.model.failed(self.now, relay);
             let reason = "connection refused";
-            return self.report(id, Report::Failed { reason });
+            return self.report(id, Report::Failed(Unreached::because(reason)));
         }
         self.started(id, relay, Some(SERVICE));
         self.mark_readable(id, Channel::Output);

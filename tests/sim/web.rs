@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use hoop_lite::packet::{Kind, Outbox, Packet, encode, spec};
-use hoop_lite::session::{AgentEnvironment, Channel, Output, Report, Sessions, TargetId};
+use hoop_lite::session::{
+    AgentEnvironment, Channel, Output, Report, Sessions, TargetId, Unreached,
+};
 use loopback_gateway::SessionRequest;
 
 use crate::dice::Dice;
@@ -202,7 +204,7 @@ impl World {
 
     fn connect(&mut self, id: TargetId, service: &mut Service) {
         match self.dice.weighted(&[90, 5, 5]) {
-            1 if !self.is_mending => self.report(id, Report::Failed { reason: "refused" }),
+            1 if !self.is_mending => self.report(id, Report::Failed(Unreached::because("refused"))),
             2 if !self.is_mending => {}
             _ => {
                 service.is_open = true;

@@ -88,8 +88,10 @@ impl World {
     }
 
     fn user(&mut self, bytes: &[u8]) {
-        self.from_client.extend(bytes);
-        self.exchange.packet(self.now, bytes.len());
+        if self.exchange.packet(self.now, &mut self.from_client, bytes) {
+            let sent = self.sent.last_mut().filter(|_| self.is_open);
+            sent.unwrap().extend_from_slice(bytes);
+        }
         self.run();
     }
 }

@@ -2,6 +2,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::base::Key;
+use crate::dns::answer::Sought;
 use crate::dns::lookup::Send;
 use crate::dns::names::{
     Asker, LOOKUPS_MAX, NameRequest, Names, REFUSED_FOR, REFUSED_MAX, SHARE_MAX,
@@ -22,7 +23,8 @@ impl World {
 
     fn ask_as(&mut self, asker: Asker, name: &str, number: u64) -> Result<Key, LookupError> {
         let request = NameRequest { number, port: 1 };
-        self.names.ask(self.now, &conf(""), name, asker, request)
+        let sought = (Sought::Addresses, name);
+        self.names.ask(self.now, &conf(""), sought, asker, request)
     }
 
     fn ask(&mut self, name: &str, number: u64) -> Result<Key, LookupError> {

@@ -31,5 +31,5 @@ pub(super) fn name(document: Document<'_>) -> &[u8] {
 }
 
 fn no_message<T>(_: T) -> Refusal {
-    messages::protocol(NO_MESSAGE)
+    Refusal::protocol(NO_MESSAGE)
 }

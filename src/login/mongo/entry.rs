@@ -4,7 +4,6 @@ use super::account::Mechanism;
 use super::bson::{Document, Writer, kind};
 use super::client;
 use super::hello;
-use super::messages;
 use super::refusal::{NOT_MONGO, server_refused};
 use super::state::{
     Admitted, DerivingKey, ExpectConsent, ExpectEmpty, ExpectScramFirst, ExpectScramLast, Next,
@@ -62,7 +61,7 @@ struct Answer(Vec<u8>);
 
 impl Answer {
     fn document(&self) -> Result<Document<'_>, Refusal> {
-        let document = Document::read(&self.0).ok_or_else(|| messages::protocol(NOT_MONGO))?;
+        let document = Document::read(&self.0).ok_or_else(|| Refusal::protocol(NOT_MONGO))?;
         match document.is_true(b"ok") {
             true => Ok(document),
             false => Err(server_refused(document)),
@@ -72,7 +71,7 @@ impl Answer {
 
 fn payload(document: Document<'_>) -> Result<&[u8], Refusal> {
     let payload = document.get(b"payload").and_then(|it| it.binary());
-    payload.ok_or_else(|| messages::protocol(NOT_MONGO))
+    payload.ok_or_else(|| Refusal::protocol(NOT_MONGO))
 }
 
 fn failed(error: ScramError) -> Refusal {
@@ -132,7 +131,7 @@ impl ExpectScramFirst {
                 };
                 first.answered(payload(document)?, &password, exchange.keys)
             }
-            None => return Err(messages::protocol(NOT_MONGO)),
+            None => return Err(Refusal::protocol(NOT_MONGO)),
         };
         Next::go(DerivingKey {
             admitted,
@@ -201,7 +200,7 @@ impl ExpectEmpty {
             .asked
             .filter(|_| client::name(request.document) == b"saslContinue")
         else {
-            return Err(messages::protocol(OVERDUE));
+            return Err(Refusal::protocol(OVERDUE));
         };
         self.bond.reply(asked, &hello::step("", true), exchange);
         Next::passed(Relay::mongo(), exchange)

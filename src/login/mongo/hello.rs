@@ -4,7 +4,7 @@
 //! the way that it came by. It must not compress, since the gateway reads along, nor wait for answers that come
 //! by themselves.
 
-use super::bson::{Document, Writer, kind};
+use super::bson::{Document, Element, Writer, kind};
 use super::state::Wishes;
 use crate::limits;
 use crate::login::scram::Hash;
@@ -97,12 +97,12 @@ pub(super) fn for_client(answer: Document<'_>, wishes: &Wishes) -> Vec<u8> {
         match element.name {
             b"setName" if hides_set => {}
             b"maxMessageSizeBytes" => {
-                let most = limits::MONGO_MESSAGE_BYTES_MAX;
-                let said = element.number().and_then(|size| i32::try_from(size).ok());
-                reply.int32(
-                    "maxMessageSizeBytes",
-                    said.map_or(most, |size| size.min(most)),
-                );
+                let most = at_most(element, limits::MONGO_MESSAGE_BYTES_MAX);
+                reply.int32("maxMessageSizeBytes", most);
+            }
+            b"maxWriteBatchSize" => {
+                let most = at_most(element, limits::MONGO_WRITES_MAX);
+                reply.int32("maxWriteBatchSize", most);
             }
             name if NOT_FOR_CLIENT.contains(&name) => {}
             _ => {
@@ -123,6 +123,13 @@ pub(super) fn for_client(answer: Document<'_>, wishes: &Wishes) -> Vec<u8> {
     reply.finish()
 }
 
+fn at_most(element: Element<'_>, most: i32) -> i32 {
+    let said = element
+        .number()
+        .and_then(|number| i32::try_from(number).ok());
+    said.map_or(most, |number| number.min(most))
+}
+
 /// Our next words of a conversation.
 pub(super) fn step(payload: &str, is_done: bool) -> Vec<u8> {
     let mut step = Writer::new();
@@ -130,4 +137,73 @@ pub(super) fn step(payload: &str, is_done: bool) -> Vec<u8> {
     step.binary("payload", payload.as_bytes())
         .int32("ok", 1)
         .finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn names(document: &[u8]) -> Vec<Vec<u8>> {
+        let document = Document::read(document).expect("a document");
+        assert!(document.is_sound());
+        document.elements().map(|it| it.name.to_vec()).collect()
+    }
+
+    fn document(names: &[String]) -> Vec<u8> {
+        let mut writer = Writer::new();
+        for name in names {
+            writer.int32(name, 7);
+        }
+        writer.finish()
+    }
+
+    fn some_names() -> impl Strategy<Value = Vec<String>> {
+        let more = ["client", "maxMessageSizeBytes", "ismaster"].map(str::as_bytes);
+        let known = [&NOT_FOR_SERVER[..], &NOT_FOR_CLIENT, &more].concat();
+        let known: Vec<String> = known
+            .into_iter()
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+            .collect();
+        let name = prop_oneof![proptest::sample::select(known), "[a-z]{0,6}"];
+        proptest::collection::vec(name, 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_nobodys_business_goes_and_all_else_stays_in_its_order(
+            asked in some_names(), is_first in any::<bool>(), user in proptest::option::of("[a-z]{1,5}"),
+        ) {
+            let bytes = document(&asked);
+            let read = Document::read(&bytes).expect("a document");
+            let user = user.as_ref().map(|name| name.as_bytes());
+            let goes = |name: &[u8]| NOT_FOR_SERVER.contains(&name) || name == b"client" && !is_first;
+            let mut want: Vec<Vec<u8>> = asked.iter().map(|name| name.clone().into_bytes()).collect();
+            want.retain(|name| !goes(name));
+            want.extend(user.map(|_| b"saslSupportedMechs".to_vec()));
+            want.push(b"$db".to_vec());
+            prop_assert_eq!(names(&for_server(read, is_first, user)), want);
+
+            let hides = is_writable(read);
+            let goes = |name: &[u8]| NOT_FOR_CLIENT.contains(&name) || name == b"setName" && hides;
+            let mut want: Vec<Vec<u8>> = asked.iter().map(|name| name.clone().into_bytes()).collect();
+            want.retain(|name| !goes(name));
+            prop_assert_eq!(names(&for_client(read, &Wishes::default())), want);
+        }
+
+        #[test]
+        fn an_answer_of_any_bytes_is_passed_on_without_a_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let len = u32::try_from(bytes.len() + 5).expect("few bytes").to_le_bytes();
+            let bytes = [&len[..], &bytes, b"\0"].concat();
+            if let Some(read) = Document::read(&bytes) {
+                let wishes = Wishes { mechanisms: true, conversation: None };
+                let size = for_client(read, &wishes).len();
+                prop_assert!(size <= bytes.len() + 100);
+                let _ = (offered(read), for_server(read, true, Some(b"u")));
+            }
+        }
+    }
 }

@@ -4,7 +4,6 @@
 use super::bson::{Document, Writer};
 use crate::base::plain::beginning;
 use crate::limits;
-use crate::login::{Cause, Refusal};
 
 /// Length, number, the number that is answered, code.
 pub const HEADER_BYTES: usize = 16;
@@ -47,11 +46,6 @@ pub struct Request<'a> {
     pub asked: Option<Asked>,
     /// The command.
     pub document: Document<'a>,
-}
-
-/// One side does not speak the protocol.
-pub(super) fn protocol(text: &'static str) -> Refusal {
-    Refusal::new(Cause::Protocol, text)
 }
 
 /// The bytes of the message at the beginning of `bytes`, when it is whole; `len_max` bytes at most.

@@ -39,7 +39,7 @@ impl Bond {
     /// The server's answer to the last command, when it is whole.
     pub(super) fn hear(&self, exchange: &mut Exchange<'_>) -> Result<Option<Vec<u8>>, Refusal> {
         let most = limits::LOGIN_SERVER_MESSAGE_BYTES_MAX;
-        let malformed = |_| messages::protocol(NOT_MONGO);
+        let malformed = |_| Refusal::protocol(NOT_MONGO);
         let bytes = exchange.from_server.filled();
         let Some(message) = messages::whole(bytes, most).map_err(malformed)? else {
             return Ok(None);
@@ -153,7 +153,7 @@ impl Reach {
 impl Dialled {
     pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         match self.reach.bond.account.wish() {
-            Some(_) if !exchange.from_server.is_empty() => Err(messages::protocol(NO_TLS)),
+            Some(_) if !exchange.from_server.is_empty() => Err(Refusal::protocol(NO_TLS)),
             Some(wish) => {
                 let securing = Securing { reach: self.reach }.into();
                 Ok(Next::Leave(Step::StartTls(securing, wish)))
@@ -180,7 +180,7 @@ impl ExpectHello {
         let Some(bytes) = self.reach.bond.hear(exchange)? else {
             return Next::wait(self);
         };
-        let answer = Document::read(&bytes).ok_or_else(|| messages::protocol(NOT_MONGO))?;
+        let answer = Document::read(&bytes).ok_or_else(|| Refusal::protocol(NOT_MONGO))?;
         let is_clients = self.is_clients;
         let mut reach = self.reach;
         // An error is the client's to read, and other hosts would say the same.
@@ -235,3 +235,33 @@ const NO_TLS: &str = "the server speaks before TLS is begun: it is no MongoDB se
      host and port of the connection";
 const OTHER_SET: &str = "none of the connection's hosts is a member of the replica set that replicaSet of \
      CONNECTION_STRING names: correct it, or leave it out";
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_named_primary_can_be_dialled_or_is_none(
+            bytes in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..40),
+                "[a-z\\[\\]:. ]{0,9}:[0-9]{0,6}".prop_map(String::into_bytes),
+            ],
+        ) {
+            if let Some(Address { host, port }) = named(&bytes) {
+                prop_assert!(!host.is_empty() && port != 0 && !host.contains(char::is_whitespace));
+                let text = String::from_utf8(bytes).expect("it was read");
+                prop_assert!(text.contains(&host) && text.ends_with(&port.to_string()));
+            }
+        }
+
+        #[test]
+        fn a_hosts_name_and_port_come_back(host in "[a-z0-9.-]{1,20}", port in 1..=u16::MAX) {
+            let address = Address { host, port };
+            let text = format!("{}:{port}", address.host);
+            prop_assert_eq!(named(text.as_bytes()), Some(address));
+        }
+    }
+}

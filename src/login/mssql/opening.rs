@@ -3,7 +3,7 @@
 use super::login7::{Identity, Login7};
 use super::packets::{HEADER_BYTES, PACKET_BYTES_MAX, kind, message, packets};
 use super::prelogin::{self, encryption};
-use super::refusal::{NOT_TDS, malformed, protocol};
+use super::refusal::{NOT_TDS, malformed};
 use super::state::{
     Attempt, Cover, Dialling, Encryption, ExpectAnswer, ExpectLogin, ExpectPrelogin, ExpectReply,
     Hearing, Next, Outcome, Securing, SendingRest,
@@ -39,7 +39,7 @@ impl ExpectPrelogin {
             Some(_) => match message(bytes, kind::PRELOGIN).map_err(malformed)? {
                 None => return Next::wait(self),
                 Some(message) if message.body.len() > limits::MSSQL_PRELOGIN_BYTES_MAX => {
-                    return Err(protocol("the client's PRELOGIN is too long"));
+                    return Err(Refusal::protocol("the client's PRELOGIN is too long"));
                 }
                 Some(message) => (message.body, None, message.len),
             },
@@ -100,7 +100,7 @@ impl Attempt {
 
     fn secure(self, cover: Option<Cover>, exchange: &Exchange<'_>) -> Outcome {
         if !exchange.from_server.is_empty() {
-            return Err(protocol(
+            return Err(Refusal::protocol(
                 "the server sent bytes in plain text where TLS is due: somebody may be in between",
             ));
         }
@@ -148,7 +148,7 @@ impl Attempt {
             is_strict: self.encryption == Encryption::Strict,
         };
         client.rewritten(&identity).ok_or_else(|| {
-            protocol(
+            Refusal::protocol(
                 "the client's login and the stored one are together longer than a login can be",
             )
         })
@@ -212,7 +212,7 @@ impl ExpectAnswer {
         if bytes.first() == Some(&TLS_ALERT) && !is_strict {
             return self.attempt.retry_strictly();
         }
-        let not_tds = |_| protocol(NOT_TDS);
+        let not_tds = |_| Refusal::protocol(NOT_TDS);
         let Some(answer) = message(bytes, kind::REPLY).map_err(not_tds)? else {
             return Next::wait(self);
         };
@@ -238,7 +238,7 @@ impl ExpectAnswer {
                      enable it there";
                 return Err(Refusal::new(Cause::Unsupported, text));
             }
-            _ => return Err(protocol(NOT_TDS)),
+            _ => return Err(Refusal::protocol(NOT_TDS)),
         };
         if !std::mem::replace(&mut self.attempt.is_answered, true) {
             let body = prelogin::rewritten(&answer.body, encryption::NOT_SUPPORTED);

@@ -10,12 +10,8 @@ use crate::login::{Cause, Exchange, Packets, Refusal, Step};
 pub(super) const NOT_TDS: &str =
     "the server does not answer as SQL Server does: check HOST and PORT of the connection";
 
-pub(super) fn protocol(text: &'static str) -> Refusal {
-    Refusal::new(Cause::Protocol, text)
-}
-
 pub(super) fn malformed(_: Malformed) -> Refusal {
-    protocol("the client's first bytes are no login to SQL Server")
+    Refusal::protocol("the client's first bytes are no login to SQL Server")
 }
 
 pub(super) fn left() -> Refusal {

@@ -64,11 +64,7 @@ impl World {
                 self.with(AnyLogin::server_ended);
                 continue;
             }
-            let len = piece.min(self.under_way.len()).min(bytes_max - delivered);
-            let bytes: Vec<u8> = self.under_way.drain(..len).collect();
-            delivered += len;
-            self.from_server.extend(&bytes);
-            self.step();
+            delivered += self.deliver(piece.min(bytes_max - delivered));
         }
         delivered
     }

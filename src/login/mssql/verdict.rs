@@ -1,7 +1,7 @@
 //! What the server makes of us: it lets us in, or not, or sends us on.
 
 use super::packets::{framed, kind, message};
-use super::refusal::{NOT_TDS, protocol};
+use super::refusal::NOT_TDS;
 use super::reply::{self, Reply, Route};
 use super::state::{Attempt, Cover, Encryption, ExpectReply, Next, Outcome};
 use crate::login::{Cause, Exchange, Refusal, Relay};
@@ -9,7 +9,7 @@ use crate::login::{Cause, Exchange, Refusal, Relay};
 impl ExpectReply {
     pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         let message = message(exchange.from_server.filled(), kind::REPLY);
-        let Some(message) = message.map_err(|_| protocol(NOT_TDS))? else {
+        let Some(message) = message.map_err(|_| Refusal::protocol(NOT_TDS))? else {
             return Next::wait(self);
         };
         match reply::reply(&message.body) {

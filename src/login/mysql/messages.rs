@@ -33,7 +33,7 @@ pub fn packet(bytes: &[u8]) -> Result<Option<(u8, &[u8])>, Refusal> {
     };
     let len = u32::from_le_bytes([*low, *middle, *high, 0]) as usize;
     if !(1..=limits::LOGIN_SERVER_MESSAGE_BYTES_MAX).contains(&len) {
-        return Err(protocol(NOT_MYSQL));
+        return Err(Refusal::protocol(NOT_MYSQL));
     }
     let payload = bytes.get(HEADER_BYTES..HEADER_BYTES + len);
     Ok(payload.map(|payload| (*sequence, payload)))
@@ -66,7 +66,7 @@ pub struct Greeting {
 
 /// The greeting (HandshakeV10) of this payload.
 pub fn greeting(payload: &[u8]) -> Result<Greeting, Refusal> {
-    parse_greeting(payload).ok_or_else(|| protocol(NOT_MYSQL))
+    parse_greeting(payload).ok_or_else(|| Refusal::protocol(NOT_MYSQL))
 }
 
 fn parse_greeting(payload: &[u8]) -> Option<Greeting> {
@@ -110,12 +110,14 @@ pub struct HandshakeResponse {
 /// The response of this payload.
 pub fn response(payload: &[u8]) -> Result<HandshakeResponse, Refusal> {
     let mut reader = Reader(payload);
-    let malformed = || protocol("the client's handshake response is malformed");
+    let malformed = || Refusal::protocol("the client's handshake response is malformed");
     let capabilities = reader.take(4).ok_or_else(malformed)?;
     let capabilities = capabilities.iter().rev();
     let capabilities = capabilities.fold(0, |word, byte| word << 8 | u32::from(*byte));
     if capabilities & capability::PROTOCOL_41 == 0 {
-        return Err(protocol("the client's protocol is older than MySQL 4.1"));
+        return Err(Refusal::protocol(
+            "the client's protocol is older than MySQL 4.1",
+        ));
     }
     if capabilities & capability::SSL != 0 {
         return Err(Refusal::new(
@@ -313,10 +315,6 @@ pub fn error(refusal: &Refusal, is_greeted: bool) -> Vec<u8> {
 /// Said of a server that answers in another language.
 pub const NOT_MYSQL: &str =
     "the server does not answer as MySQL does: check HOST and PORT of the connection";
-
-pub(super) fn protocol(text: &'static str) -> Refusal {
-    Refusal::new(Cause::Protocol, text)
-}
 
 struct Reader<'a>(&'a [u8]);
 

@@ -58,7 +58,7 @@ impl ExpectGreeting {
 
 impl ExpectResponse {
     pub(super) fn handle(self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
-        let malformed = |_| messages::protocol("the client's first bytes are no MySQL packet");
+        let malformed = |_| Refusal::protocol("the client's first bytes are no MySQL packet");
         let packet = messages::packet(exchange.from_client.filled()).map_err(malformed);
         let response = match packet {
             Ok(None) => return Next::wait(self),
@@ -86,7 +86,7 @@ fn introduce(
 ) -> Outcome {
     let has_tls = greeting.capabilities & capability::SSL != 0;
     match account.tls.wish() {
-        Some(_) if !exchange.from_server.is_empty() => Err(messages::protocol(
+        Some(_) if !exchange.from_server.is_empty() => Err(Refusal::protocol(
             "the server sent bytes in plain text behind its greeting: somebody may be in between",
         )),
         Some(wish) if has_tls => {

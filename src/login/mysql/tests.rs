@@ -56,11 +56,7 @@ impl World {
     fn run(&mut self, piece: usize, bytes_max: usize) -> usize {
         let mut delivered = 0;
         while self.login.is_some() && !self.under_way.is_empty() && delivered < bytes_max {
-            let len = piece.min(self.under_way.len()).min(bytes_max - delivered);
-            let bytes: Vec<u8> = self.under_way.drain(..len).collect();
-            delivered += len;
-            self.from_server.extend(&bytes);
-            self.step();
+            delivered += self.deliver(piece.min(bytes_max - delivered));
         }
         delivered
     }

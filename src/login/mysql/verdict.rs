@@ -59,7 +59,7 @@ impl ExpectVerdict {
                 exchange.from_server.consume(len);
                 self.send_password(exchange)
             }
-            _ => Err(messages::protocol(messages::NOT_MYSQL)),
+            _ => Err(Refusal::protocol(messages::NOT_MYSQL)),
         }
     }
 
@@ -79,7 +79,7 @@ impl ExpectVerdict {
     /// Once a login: a server that asks again may go on for ever.
     fn send_password(mut self: Box<Self>, exchange: &mut Exchange<'_>) -> Outcome {
         if std::mem::replace(&mut self.has_told, true) {
-            return Err(messages::protocol(
+            return Err(Refusal::protocol(
                 "the MySQL server asked for the password twice: check HOST and PORT of the connection",
             ));
         }

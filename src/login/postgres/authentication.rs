@@ -196,7 +196,7 @@ fn request(exchange: &mut Exchange<'_>) -> Result<Option<usize>, Refusal> {
         None => Ok(None),
         Some((b'R', message)) => Ok(Some(message.len())),
         Some((b'E', message)) => Err(server_refused(message, exchange.to_client)),
-        Some(_) => Err(messages::protocol(messages::NOT_POSTGRES)),
+        Some(_) => Err(Refusal::protocol(messages::NOT_POSTGRES)),
     }
 }
 

@@ -38,7 +38,7 @@ pub fn opening(bytes: &[u8]) -> Result<Option<(Opening<'_>, usize)>, Refusal> {
         return Ok(None);
     };
     if !(8..=limits::POSTGRES_STARTUP_BYTES_MAX).contains(&len) {
-        return Err(protocol(
+        return Err(Refusal::protocol(
             "the client's first bytes are no PostgreSQL startup message: connect with a PostgreSQL \
              client, without TLS (sslmode=disable, sslnegotiation=postgres)",
         ));
@@ -72,7 +72,9 @@ impl<'a> Startup<'a> {
             .parameters()
             .map(|(name, value)| name.len() + value.len() + 2);
         if named.sum::<usize>() + 1 != parameters.len() || !parameters.ends_with(&[0]) {
-            return Err(protocol("the client's startup message is malformed"));
+            return Err(Refusal::protocol(
+                "the client's startup message is malformed",
+            ));
         }
         Ok(startup)
     }
@@ -129,7 +131,7 @@ pub fn cancel_key(body: &[u8]) -> Result<CancelKey, Refusal> {
                 secret: secret.into(),
             })
         }
-        _ => Err(protocol("a cancel key is malformed")),
+        _ => Err(Refusal::protocol("a cancel key is malformed")),
     }
 }
 
@@ -146,7 +148,7 @@ pub fn cancel_request(key: &CancelKey) -> Vec<u8> {
 pub fn head(bytes: &[u8]) -> Result<Option<(u8, usize)>, Refusal> {
     match (bytes.first(), number(bytes, 1)) {
         (Some(kind), Some(len @ 4..=MESSAGE_BYTES_MAX)) => Ok(Some((*kind, 1 + len))),
-        (Some(_), Some(_)) => Err(protocol(NOT_POSTGRES)),
+        (Some(_), Some(_)) => Err(Refusal::protocol(NOT_POSTGRES)),
         _ => Ok(None),
     }
 }
@@ -154,7 +156,7 @@ pub fn head(bytes: &[u8]) -> Result<Option<(u8, usize)>, Refusal> {
 /// The whole typed message that `bytes` begin with, if it is one that a login may wait for.
 pub fn message(bytes: &[u8]) -> Result<Option<(u8, &[u8])>, Refusal> {
     match head(bytes)? {
-        Some((_, len)) if len > limits::LOGIN_SERVER_MESSAGE_BYTES_MAX => Err(protocol(
+        Some((_, len)) if len > limits::LOGIN_SERVER_MESSAGE_BYTES_MAX => Err(Refusal::protocol(
             "the server sent a message that is too long for a login",
         )),
         Some((kind, len)) => Ok(bytes.get(..len).map(|message| (kind, message))),
@@ -253,7 +255,7 @@ pub enum Authentication<'a> {
 /// The content of a whole `R`.
 pub fn authentication(message: &[u8]) -> Result<Authentication<'_>, Refusal> {
     let Some((code, data)) = message.get(5..).and_then(|body| body.split_first_chunk()) else {
-        return Err(protocol(NOT_POSTGRES));
+        return Err(Refusal::protocol(NOT_POSTGRES));
     };
     Ok(match u32::from_be_bytes(*code) {
         0 if data.is_empty() => Authentication::Ok,
@@ -287,8 +289,4 @@ fn push_texts(out: &mut Vec<u8>, texts: &[&[u8]]) {
         out.extend_from_slice(text);
         out.push(0);
     }
-}
-
-pub(super) fn protocol(text: &'static str) -> Refusal {
-    Refusal::new(Cause::Protocol, text)
 }

@@ -16,7 +16,7 @@ impl ExpectStartup {
         };
         let outcome = match opening {
             Opening::Encryption if self.questions == limits::POSTGRES_QUESTIONS_MAX => {
-                Err(messages::protocol(
+                Err(Refusal::protocol(
                     "the client asks for encryption again and again: connect with sslmode=disable \
                      and gssencmode=disable",
                 ))
@@ -91,7 +91,7 @@ impl ExpectTlsAnswer {
             [] => Next::wait(self),
             [b'S'] => self.secure(exchange),
             // Whoever put them there wants them to be taken for bytes from within TLS.
-            [b'S', ..] => Err(messages::protocol(
+            [b'S', ..] => Err(Refusal::protocol(
                 "the server sent bytes in plain text behind its agreement to TLS: somebody may be \
                  in between",
             )),
@@ -107,7 +107,7 @@ impl ExpectTlsAnswer {
                 Some(error) => Err(self.unproven(error, exchange.to_client)),
                 None => Next::wait(self),
             },
-            _ => Err(messages::protocol(messages::NOT_POSTGRES)),
+            _ => Err(Refusal::protocol(messages::NOT_POSTGRES)),
         }
     }
 

@@ -6,7 +6,7 @@
 use super::messages;
 use super::refusal::server_refused;
 use super::state::{ExpectReady, Next, Outcome};
-use crate::login::{Exchange, Relay};
+use crate::login::{Exchange, Refusal, Relay};
 
 /// A message that is passed on by itself, as a whole.
 struct Special {
@@ -41,7 +41,7 @@ impl ExpectReady {
         match kind {
             b'E' => return Err(server_refused(message, exchange.to_client)),
             b'K' if std::mem::replace(&mut self.has_key, true) => {
-                return Err(messages::protocol(
+                return Err(Refusal::protocol(
                     "the server gave two keys for cancelling: check HOST and PORT of the connection",
                 ));
             }

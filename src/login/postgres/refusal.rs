@@ -70,7 +70,7 @@ fn harmless(text: &[u8]) -> Vec<u8> {
 pub(super) fn unexpected(request: Authentication<'_>) -> Refusal {
     match request {
         Authentication::Other(_) => unsupported(),
-        _ => messages::protocol("the server's authentication messages are out of order"),
+        _ => Refusal::protocol("the server's authentication messages are out of order"),
     }
 }
 

@@ -66,14 +66,12 @@ impl World {
                 self.keys.work();
                 self.step();
             }
-            let len = piece.min(self.under_way.len()).min(bytes_max - delivered);
-            let bytes: Vec<u8> = self.under_way.drain(..len).collect();
-            delivered += bytes.len();
-            if !bytes.is_empty() {
-                self.from_server.extend(&bytes);
-                self.step();
-            } else if self.under_way.is_empty() && self.server.as_ref().is_some_and(Server::is_over)
-            {
+            let len = self.deliver(piece.min(bytes_max - delivered));
+            delivered += len;
+            if len > 0 {
+                continue;
+            }
+            if self.under_way.is_empty() && self.server.as_ref().is_some_and(Server::is_over) {
                 let dials = self.dials();
                 self.with(AnyLogin::server_ended);
                 if self.dials() == dials {

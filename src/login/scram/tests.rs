@@ -309,4 +309,25 @@ proptest! {
     fn any_password_can_be_prepared_and_grows_never(text: String) {
         prop_assert!(prepare(text.as_bytes()).expose().len() <= text.len());
     }
+
+    #[test]
+    fn whatever_a_client_says_first_and_last_is_read_or_refused(
+        first in prop_oneof!["[nyp],,n=[a-z=,]{0,9},r=[!-~]{0,9}", any::<String>()],
+        last in proptest::collection::vec(any::<u8>(), 0..60),
+        proof in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let mut keys = Keys::new();
+        if let Ok(hello) = server::ClientHello::read(first.as_bytes()) {
+            let _ = hello.user();
+            let mut challenge = || hello.challenge(Hash::Sha1, b"noop", &[7; 18], &mut keys);
+            let words = challenge().message().to_owned();
+            prop_assert!(challenge().answered(&last).is_err());
+            let nonce = words.strip_prefix("r=").and_then(|it| it.split(",s=").next());
+            let header = base64::encode(&first.as_bytes()[..3]);
+            let shown = base64::encode(&proof);
+            let last = format!("c={header},r={},p={shown}", nonce.unwrap_or_default());
+            let judged = challenge().answered(last.as_bytes());
+            prop_assert_eq!(judged.is_ok(), proof.len() == Hash::Sha1.bytes());
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::domain::enter_domain;
+use super::environment::EnvironmentBlock;
 use super::guard::{Watch, split};
 use super::own::{INHERITED, Inherited, close_range_on_exec};
 use super::signals::{SIGNAL_NUMBER_MAX, bit, set_disposition};
@@ -54,11 +55,16 @@ pub struct Custody {
     pub is_separate: bool,
 }
 
-/// Makes `command` start in its `place`, with the limits and umask that we were started with and no
-/// descriptor but 0, 1 and 2. A session starts with default signals and an empty signal mask, what
+/// Makes `command` start in its `place`, with nothing but `environment`, the limits and umask that we were started
+/// with and no descriptor but 0, 1 and 2. A session starts with default signals and an empty signal mask, what
 /// is beside us with those that we were started with. With a guardian, the child that std sees is
 /// the guardian.
-pub fn detach_child(command: &mut Command, place: ChildPlace, custody: Custody) {
+pub fn detach_child(
+    command: &mut Command,
+    place: ChildPlace,
+    custody: Custody,
+    environment: EnvironmentBlock,
+) {
     let inherited = INHERITED.get().copied();
     // SAFETY: between fork and exec the closure makes plain system calls only: it takes no lock,
     // allocates nothing and touches no state of other threads.
@@ -81,6 +87,7 @@ pub fn detach_child(command: &mut Command, place: ChildPlace, custody: Custody) 
                 }
             }
             close_range_on_exec();
+            environment.install();
             match custody.is_separate {
                 true => enter_domain(),
                 false => Ok(()),

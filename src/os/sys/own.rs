@@ -272,6 +272,23 @@ fn environment_list() -> *mut *mut c_char {
     }
 }
 
+/// Has the C library read this list, which lasts as long as the process. To be called between fork and exec.
+pub(super) fn set_environment_list(list: *mut *mut c_char) {
+    #[cfg(target_vendor = "apple")]
+    // SAFETY: as in `environment_list`; the child has no other thread.
+    unsafe {
+        *libc::_NSGetEnviron() = list;
+    }
+    #[cfg(not(target_vendor = "apple"))]
+    {
+        unsafe extern "C" {
+            static mut environ: *mut *mut c_char;
+        }
+        // SAFETY: as in `environment_list`; the child has no other thread.
+        unsafe { environ = list }
+    }
+}
+
 /// Closes every descriptor from `first` on. May be called between fork and exec.
 pub(super) fn close_descriptors_from(first: RawFd) {
     #[cfg(target_os = "linux")]

@@ -3,6 +3,7 @@ use std::io::{ErrorKind, Write};
 use mio::{Events, Interest, Poll, Token};
 
 use super::{Scratch, command, read_to_end, read_until, shell, spawn_pipes};
+use crate::base::Secret;
 use crate::os::child::{CommandSpec, PipedChild, SpawnError};
 use crate::os::sys;
 use crate::os::sys::testing::wait_for_exit;
@@ -83,9 +84,9 @@ fn reading_a_silent_child_does_not_block() {
 fn environment_is_exactly_what_was_given() {
     let mut spec = command(&["env"]);
     spec.environment = vec![
-        ("B".into(), "two words = 2".into()),
-        ("A".into(), "replaced".into()),
-        ("A".into(), "1".into()),
+        ("B".into(), Secret::new("two words = 2")),
+        ("A".into(), Secret::new("replaced")),
+        ("A".into(), Secret::new("1")),
     ];
     let output = output_of(&spec);
     let mut lines: Vec<_> = output.lines().collect();

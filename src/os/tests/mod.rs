@@ -1,6 +1,7 @@
 //! Tests against the real kernel, and what they share.
 
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::child::{CommandSpec, Custody, PipedChild, SpawnError};
 use super::pty::PtyChild;
 use super::sys;
-use crate::base::TerminalSize;
+use crate::base::{Secret, TerminalSize};
 
 mod child;
 mod children;
@@ -32,7 +33,7 @@ fn command(words: &[&str]) -> CommandSpec {
     CommandSpec {
         program: words[0].into(),
         args: words[1..].iter().map(Into::into).collect(),
-        environment: vec![("PATH".into(), search_path.clone())],
+        environment: vec![("PATH".into(), Secret::new(search_path.as_bytes()))],
         search_path,
         working_directory: None,
     }

@@ -1,12 +1,14 @@
 //! How processes are made to end.
 
 use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
 
 use super::{read_to_end, read_until, shell, wait, wait_stopped};
+use crate::base::Secret;
 use crate::limits;
 use crate::os::child::{Custody, PipedChild, spawn_pipes};
 use crate::os::processes::{Keeping, ProcessStreams, Processes};
@@ -35,7 +37,7 @@ impl Fixture {
         let program = Program {
             argv: ["sh", "-c", script].map(OsString::from).to_vec(),
             paths: Vec::new(),
-            environment: vec![("PATH".into(), path)],
+            environment: vec![("PATH".into(), Secret::new(path.into_vec()))],
             files: Vec::new(),
             terminal: None,
         };

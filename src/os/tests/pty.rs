@@ -3,7 +3,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 use super::{command, read_to_end, read_until, shell, spawn_pty};
-use crate::base::TerminalSize;
+use crate::base::{Secret, TerminalSize};
 use crate::os::child::{CommandSpec, ExitStatus, SpawnError};
 use crate::os::pty::PtyChild;
 use crate::os::sys;
@@ -39,8 +39,8 @@ impl PtyChild {
 /// An interactive shell that prints nothing of its own accord.
 fn console() -> PtyChild {
     let mut spec = command(&["sh", "-i"]);
-    spec.environment.push(("TERM".into(), "dumb".into()));
-    spec.environment.push(("PS1".into(), "".into()));
+    spec.environment.push(("TERM".into(), Secret::new("dumb")));
+    spec.environment.push(("PS1".into(), Secret::new("")));
     let mut child = start(&spec);
     child.type_in("stty -echo; echo ready-$((1+1))\n");
     child.expect("ready-2\r\n");

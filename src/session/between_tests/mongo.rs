@@ -78,7 +78,9 @@ fn a_host_that_fails_or_says_nothing_leads_to_the_next_and_the_last_to_a_refusal
     world.say(&driver.open());
     assert_eq!(world.last_place(), at("a", 27017));
     world.under_way.clear();
-    world.call(&mut |machine, sides| machine.failed(sides, "connect: connection refused"));
+    world.call(&mut |machine, sides| {
+        machine.failed(sides, Unreached::because("connect: connection refused"))
+    });
     assert_eq!(world.last_place(), at("b", 2));
     // It is silent.
     world.under_way.clear();
@@ -92,7 +94,9 @@ fn a_host_that_fails_or_says_nothing_leads_to_the_next_and_the_last_to_a_refusal
         limits::LOGIN_SERVER_TIMEOUT
     );
     world.under_way.clear();
-    world.call(&mut |machine, sides| machine.failed(sides, "connect: connection refused"));
+    world.call(&mut |machine, sides| {
+        machine.failed(sides, Unreached::because("connect: connection refused"))
+    });
     let heard = world.packets.concat();
     driver.receive(&heard);
     let (code, text) = driver.error.unwrap();

@@ -188,7 +188,9 @@ fn who_cant_be_told_yet_is_told_after_the_login7() {
     // The server can't be reached.
     let mut world = world(Encryption::Full, on(), &certificate);
     world.say(&prelogin());
-    world.call(&mut |machine, sides| machine.failed(sides, "connect: connection refused"));
+    world.call(&mut |machine, sides| {
+        machine.failed(sides, Unreached::because("connect: connection refused"))
+    });
     assert!(world.end.is_none() && world.machine.due().is_some());
     world.say(&login);
     assert!(

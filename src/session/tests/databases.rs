@@ -3,6 +3,7 @@
 use loopback_gateway::postgres::{put, startup};
 
 use super::*;
+use crate::session::means::Means;
 
 const WRITE: Kind = Kind::AgentPGConnectionWrite;
 const QUERY: &[u8] = b"Q\0\0\0\x0dselect 1\0";
@@ -13,21 +14,30 @@ fn opened(budget: usize) -> World {
 }
 
 fn opened_in(mut world: World) -> World {
-    world.sessions = world.sessions.with_sources(Box::new(Nonces));
-    let variables = [
-        ("HOST", "db.internal"),
-        ("USER", "app"),
-        ("PASS", "s3cret"),
-        ("SSLMODE", "disable"),
-    ];
-    let mut params = params("postgres", &variables, &[]);
-    params.client_verb = "connect".into();
-    world.open("s", params);
-    let probe = world.connected();
-    assert_eq!(world.one().kind, Kind::ClientSessionOpenOK);
-    world.ends(probe, Channel::Output);
-    assert_eq!(world.closed(), (probe, false));
+    world.open_postgres("s", "");
     world
+}
+
+impl World {
+    /// The same, for this user; its probe was answered, and is gone.
+    pub(super) fn open_postgres(&mut self, id: &str, user: &str) {
+        self.sessions.means = Means::new(Box::new(Nonces));
+        let variables = [
+            ("HOST", "db.internal"),
+            ("USER", "app"),
+            ("PASS", "s3cret"),
+            ("SSLMODE", "disable"),
+        ];
+        let mut params = params("postgres", &variables, &[]);
+        params.client_verb = "connect".to_owned();
+        params.user_id = user.to_owned();
+        self.open(id, params);
+        let probe = self.connected();
+        let told = self.sent();
+        assert_eq!(told.last().unwrap().kind, Kind::ClientSessionOpenOK);
+        self.ends(probe, Channel::Output);
+        assert_eq!(self.closed(), (probe, false));
+    }
 }
 
 fn client_startup() -> Vec<u8> {

@@ -3,31 +3,12 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::session::means::Means;
 
 const STARTUP: &[u8] = b"\0\0\0\x13\0\x03\0\0user\0noop\0\0";
 const LET_IN: &[u8] = b"R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\0\0\0\x01abcdZ\0\0\0\x05I";
 const QUERY: &[u8] = b"Q\0\0\0\x05\0";
 
 impl World {
-    fn open_postgres(&mut self, id: &str, user: &str) {
-        self.sessions.means = Means::new(Box::new(Nonces));
-        let variables = [
-            ("HOST", "db.internal"),
-            ("USER", "app"),
-            ("PASS", "s3cret"),
-            ("SSLMODE", "disable"),
-        ];
-        let mut params = params("postgres", &variables, &[]);
-        params.client_verb = "connect".to_owned();
-        params.user_id = user.to_owned();
-        self.open(id, params);
-        let probe = self.connected();
-        self.ends(probe, Channel::Output);
-        assert_eq!(self.closed().0, probe);
-        self.sent();
-    }
-
     fn pg_write(&mut self, id: &str, connection: &str, payload: &[u8]) {
         self.deliver_to(Kind::AgentPGConnectionWrite, id, connection, payload);
     }

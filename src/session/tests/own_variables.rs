@@ -42,7 +42,7 @@ fn leads_to(connection: &Connection<'_>, app: &[&str], client: &[&str]) -> Strin
     };
     world
         .sessions
-        .admit(world.now, "s", wish, &mut world.outbox);
+        .admit_wish(world.now, "s", wish, &mut world.outbox);
     match world.sessions.poll_output() {
         Some(Output::Dial { place, .. }) => format!("{place:?}"),
         Some(_) => panic!("another request"),

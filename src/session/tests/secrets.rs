@@ -79,7 +79,7 @@ fn an_answer_counts_in_pieces_of_any_size_and_a_cut_one_nowhere() {
         world.deliver(Kind::AgentExecWriteStdin, "s", b"");
         let (_, program) = world.spawned();
         let value = program.environment.iter().find(|(name, _)| name == "PASS");
-        assert_eq!(value.unwrap().1, "s3cret1");
+        assert_eq!(value.unwrap().1.expose(), b"s3cret1");
     }
     for cut in 1..ANSWER.len() {
         let mut world = world();
@@ -301,9 +301,7 @@ fn a_dead_store_and_one_that_can_not_be_dialled_are_told() {
     let store = world.dialled();
     world.report(
         store,
-        Report::Failed {
-            reason: "connect: connection refused",
-        },
+        Report::Failed(Unreached::because("connect: connection refused")),
     );
     let (is_open, text) = outcome(&mut world);
     assert!(

@@ -54,6 +54,44 @@ fn a_body_is_the_next_request_only_where_no_length_was_given() {
 }
 
 #[test]
+fn a_body_passes_as_it_is_where_its_length_was_told() {
+    let mut lab = Lab::client();
+    let packet = |lab: &mut Lab, bytes: &str| {
+        let Lab {
+            exchange,
+            from_client,
+            now,
+            ..
+        } = lab;
+        let passes = exchange.packet(*now, from_client, bytes.as_bytes());
+        lab.run();
+        passes
+    };
+    let head = "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n123";
+    assert!(!packet(&mut lab, head), "its head is written anew");
+    assert!(packet(&mut lab, "45") && packet(&mut lab, "6"));
+    // What is more than the body is the next request, and may not pass unread.
+    assert!(!packet(&mut lab, &["789", &get("/next", "")].concat()));
+    assert!(lab.asked().ends_with("\r\n\r\n123789"), "{}", lab.asked());
+    lab.service(OK);
+    assert!(
+        lab.asked()
+            .ends_with("GET /next HTTP/1.1\r\nHost: app:3000\r\n\r\n")
+    );
+    lab.service(OK);
+    // The last byte of a body ends it.
+    assert!(!packet(
+        &mut lab,
+        "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n"
+    ));
+    assert!(packet(&mut lab, "hi"));
+    lab.service(OK);
+    assert!(!packet(&mut lab, "PUT "), "of no body");
+    lab.user("/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n");
+    assert!(!packet(&mut lab, "hi"), "chunks are written anew");
+}
+
+#[test]
 fn lengths_of_nothing_stay_and_none_are_added() {
     let mut lab = Lab::client();
     lab.user("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")

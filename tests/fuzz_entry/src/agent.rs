@@ -10,7 +10,9 @@ use hoop_lite::base::{Rng, Secret};
 use hoop_lite::limits;
 use hoop_lite::link::AgentIdentity;
 use hoop_lite::packet::{Kind, Packet, spec};
-use hoop_lite::session::{self, AgentEnvironment, Channel, Exit, Peer, Report, Sessions, TargetId};
+use hoop_lite::session::{
+    self, AgentEnvironment, Channel, Exit, Peer, Report, Sessions, TargetId, Unreached,
+};
 
 use crate::input::{Control, split};
 use crate::peer::{self, check_lawful, first_frame};
@@ -183,7 +185,7 @@ impl World {
                     code: 127,
                     text: "not found",
                 },
-                false => Report::Failed { reason: "refused" },
+                false => Report::Failed(Unreached::because("refused")),
             },
             8 | 9 => {
                 target.takes = target.takes.saturating_add(control.piece());

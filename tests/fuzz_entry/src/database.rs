@@ -8,23 +8,24 @@ use hoop_lite::limits;
 use hoop_lite::packet::{Kind, Outbox, Packet, encode, spec};
 use hoop_lite::session::{
     AgentEnvironment, AuthorityError, Channel, Output, Report, Sessions, Sources, TargetId,
+    Unreached, Where,
 };
 use loopback_gateway::SessionRequest;
 
 use crate::input::{Control, split};
+use crate::login::service;
 
 const SESSION: &str = "b5b8c8a6-0000-4000-8000-000000000001";
 const PASSWORD: &str = "correct horse battery";
+/// The same in a connection string.
+const ESCAPED: &str = "correct%20horse%20battery";
 const CLIENTS: [&str; 2] = ["1", "2"];
 
 /// A conversation, said in whole pieces and then byte by byte; answers whether a client was let in.
 pub fn database_session(bytes: &[u8]) -> bool {
     let (mut control, wire) = split(bytes);
     let how = control.byte();
-    if wire
-        .windows(PASSWORD.len())
-        .any(|it| it == PASSWORD.as_bytes())
-    {
+    if has_password(wire) {
         return false;
     }
     let whole = World::new(how).run(Control(control.0), wire, usize::MAX);
@@ -39,11 +40,29 @@ pub fn database_session(bytes: &[u8]) -> bool {
     whole.values().any(|client| client.is_in(how))
 }
 
+fn has_password(bytes: &[u8]) -> bool {
+    let mut forms = [PASSWORD, ESCAPED].into_iter();
+    forms.any(|form| {
+        bytes
+            .windows(form.len())
+            .any(|part| part == form.as_bytes())
+    })
+}
+
 /// Bits of the first byte of control.
 const MYSQL: u8 = 1;
 const MODE: u8 = 6;
 const MSSQL: u8 = 8;
+const MONGO: u8 = 16;
+const DIALECTS: u8 = MYSQL | MSSQL | MONGO;
 const MODES: [&str; 4] = ["disable", "prefer", "require", "verify-full"];
+/// What MongoDB has in their place: hosts and options.
+const STRINGS: [[&str; 3]; 4] = [
+    ["mongodb", "127.0.0.1", ""],
+    ["mongodb", "127.0.0.1,127.0.0.2", ""],
+    ["mongodb", "127.0.0.1", "tls=true"],
+    ["mongodb+srv", "c.db.example", "tls=false"],
+];
 
 /// Gives numbers that need not be told from others, and no authorities.
 pub struct Nonces;
@@ -71,10 +90,16 @@ impl Client {
     fn is_in(&self, how: u8) -> bool {
         let mut rest = &self.got[..];
         while rest.len() > 4 {
-            let (len, is_last) = match how & (MYSQL | MSSQL) {
+            let (len, is_last) = match how & DIALECTS {
                 MSSQL => {
                     let len = u16::from_be_bytes([rest[2], rest[3]]);
                     (usize::from(len), matches!(rest.get(8), Some(0xe3 | 0xad)))
+                }
+                MONGO => {
+                    let word = rest[..4].try_into().expect("four bytes");
+                    let len = u32::from_le_bytes(word) as usize;
+                    let mut parts = rest[..len.min(rest.len())].windows(7);
+                    (len.max(1), parts.any(|part| part == b"\x08done\0\x01"))
                 }
                 0 => {
                     let word = rest[1..5].try_into().expect("four bytes");
@@ -101,6 +126,8 @@ impl Client {
 struct Target {
     id: TargetId,
     is_open: bool,
+    /// It is a service's name that is looked up.
+    is_look_up: bool,
 }
 
 struct World {
@@ -123,9 +150,10 @@ impl World {
             now: Instant::now(),
             sessions: sessions.with_sources(Box::new(Nonces)),
             outbox: Outbox::new(),
-            kind: match how & (MYSQL | MSSQL) {
+            kind: match how & DIALECTS {
                 0 => "postgres",
                 MSSQL => "mssql",
+                MONGO => "mongodb",
                 _ => "mysql",
             },
             targets: Vec::new(),
@@ -134,12 +162,16 @@ impl World {
             is_over: false,
         };
         world.sessions.note_room(world.now, true);
+        let mode = usize::from(how & MODE) / 2;
+        let [scheme, hosts, options] = STRINGS[mode];
+        let string = format!("{scheme}://app:{ESCAPED}@{hosts}/?{options}");
         let request = SessionRequest::new(world.kind, "connect")
+            .env("CONNECTION_STRING", &string)
             .env("HOST", "127.0.0.1")
             .env("USER", "app")
             .env("PASS", PASSWORD)
             .env("MYSQL_RSA", "true")
-            .env("SSLMODE", MODES[usize::from(how & MODE) / 2]);
+            .env("SSLMODE", MODES[mode]);
         let open = request.open_packet(SESSION);
         let entries: Vec<(&str, &[u8])> = open
             .spec
@@ -197,6 +229,7 @@ impl World {
         let kind = match self.kind {
             "mysql" => Kind::AgentMySQLConnectionWrite,
             "mssql" => Kind::AgentMSSQLConnectionWrite,
+            "mongodb" => Kind::AgentMongoDBConnectionWrite,
             _ => Kind::AgentPGConnectionWrite,
         };
         self.packet(kind, &entries(id), payload);
@@ -226,12 +259,17 @@ impl World {
         };
         if !std::mem::replace(&mut target.is_open, true) {
             let (id, peer) = (target.id, "127.0.0.1:5432".parse().ok());
-            self.report(id, Report::Started { peer });
+            match target.is_look_up {
+                true => self.report(id, Report::Told(&service())),
+                false => self.report(id, Report::Started { peer }),
+            }
         }
     }
 
     fn server_says(&mut self, place: usize, mut words: &[u8]) {
-        while let Some(&Target { id, is_open: true }) = self.target(place)
+        while let Some(&Target {
+            id, is_open: true, ..
+        }) = self.target(place)
             && !words.is_empty()
             && self.sessions.wants_read(id, Channel::Output)
         {
@@ -248,7 +286,7 @@ impl World {
     }
 
     fn happen(&mut self, place: usize, what: u8) {
-        let Some(&Target { id, is_open }) = self.target(place) else {
+        let Some(&Target { id, is_open, .. }) = self.target(place) else {
             return;
         };
         let channel = Channel::Output;
@@ -262,7 +300,7 @@ impl World {
                 let size = usize::from(what).min(waits);
                 self.report(id, Report::Wrote { size });
             }
-            (_, false) => self.report(id, Report::Failed { reason: "refused" }),
+            (_, false) => self.report(id, Report::Failed(Unreached::because("refused"))),
         }
     }
 
@@ -282,9 +320,15 @@ impl World {
     fn settle(&mut self) {
         while let Some(output) = self.sessions.poll_output() {
             match output {
-                Output::Dial { target: id, .. } => {
+                Output::Dial {
+                    target: id, place, ..
+                } => {
                     assert!(self.targets.iter().all(|known| known.id != id));
-                    self.targets.push(Target { id, is_open: false });
+                    self.targets.push(Target {
+                        id,
+                        is_open: false,
+                        is_look_up: matches!(place, Where::Service(_)),
+                    });
                 }
                 Output::Close { target, .. } => {
                     let place = self.targets.iter().position(|known| known.id == target);
@@ -335,10 +379,9 @@ impl World {
             return;
         }
         assert!(!packet.payload.is_empty());
-        let from = client.got.len().saturating_sub(PASSWORD.len());
+        let from = client.got.len().saturating_sub(ESCAPED.len());
         client.got.extend_from_slice(packet.payload);
-        let mut places = client.got[from..].windows(PASSWORD.len());
-        assert!(!places.any(|place| place == PASSWORD.as_bytes()));
+        assert!(!has_password(&client.got[from..]));
     }
 
     /// What holds after every step.

@@ -119,7 +119,7 @@ fn session(bytes: &[u8]) -> bool {
     };
     assert_eq!(environment.text(spec_variable()), "sid");
     for (name, value) in environment.to_process() {
-        let (name, value) = (name.into_encoded_bytes(), value.into_encoded_bytes());
+        let (name, value) = (name.into_encoded_bytes(), value.expose().to_vec());
         assert!(!name.is_empty() && !name.contains(&b'=') && !name.contains(&0));
         assert!(!value.contains(&0));
         assert!(

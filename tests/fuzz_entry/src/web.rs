@@ -165,8 +165,10 @@ impl Talk {
                 3 if self.is_open => self.exchange.remote_ended(decision & 8 == 0),
                 4 => self.now += Duration::from_millis(u64::from(decision) * 100),
                 _ => {
-                    self.from_client.extend(piece);
-                    self.exchange.packet(self.now, piece.len());
+                    if self.exchange.packet(self.now, &mut self.from_client, piece) {
+                        assert!(self.is_open, "sent without a connection");
+                        self.sent.extend_from_slice(piece);
+                    }
                 }
             }
             if self.steps(control) {

@@ -25,9 +25,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+
+use crate::Security;
+use crate::identity::Identity;
 
 /// A request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +54,7 @@ struct Ledger {
 /// A running service. Dropping it closes everything.
 pub struct WebService {
     address: SocketAddr,
+    scheme: &'static str,
     ledger: Arc<Mutex<Ledger>>,
     stop: Option<oneshot::Sender<()>>,
 }
@@ -57,6 +62,18 @@ pub struct WebService {
 impl WebService {
     /// A service on 127.0.0.1.
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// The same with TLS; nobody has signed its certificate.
+    pub fn start_secure() -> Self {
+        let identity = Identity::kept(None, &["127.0.0.1".to_owned()], Security::Tls);
+        let mut config = (*identity.config).clone();
+        config.alpn_protocols.clear();
+        Self::with(Some(TlsAcceptor::from(Arc::new(config))))
+    }
+
+    fn with(tls: Option<TlsAcceptor>) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -68,24 +85,26 @@ impl WebService {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let (stop, stopped) = oneshot::channel();
         let shared = ledger.clone();
+        let scheme = if tls.is_some() { "https" } else { "http" };
         std::thread::spawn(move || {
             runtime.block_on(async move {
                 tokio::select! {
                     _ = stopped => {}
-                    () = accept_all(listener, shared) => {}
+                    () = accept_all(listener, tls, shared) => {}
                 }
             });
         });
         Self {
             address,
+            scheme,
             ledger,
             stop: Some(stop),
         }
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or `https`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Connections accepted so far.
@@ -118,7 +137,12 @@ pub fn pattern(bytes: usize) -> Vec<u8> {
     (0..bytes).map(byte).collect()
 }
 
-async fn accept_all(listener: TcpListener, ledger: Arc<Mutex<Ledger>>) {
+/// A connection's bytes.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+async fn accept_all(listener: TcpListener, tls: Option<TlsAcceptor>, ledger: Arc<Mutex<Ledger>>) {
     while let Ok((socket, _)) = listener.accept().await {
         let connection = {
             let mut ledger = ledger.lock().unwrap();
@@ -127,19 +151,29 @@ async fn accept_all(listener: TcpListener, ledger: Arc<Mutex<Ledger>>) {
             ledger.accepted
         };
         let _ = socket.set_nodelay(true);
-        let conversation = Conversation {
-            socket,
-            input: Vec::new(),
-            ledger: ledger.clone(),
-            connection,
-            served: 0,
-        };
-        tokio::spawn(conversation.run());
+        let (tls, ledger) = (tls.clone(), ledger.clone());
+        tokio::spawn(async move {
+            let socket: Box<dyn Wire> = match tls {
+                None => Box::new(socket),
+                Some(tls) => match tls.accept(socket).await {
+                    Ok(socket) => Box::new(socket),
+                    Err(_) => return ledger.lock().unwrap().open -= 1,
+                },
+            };
+            let conversation = Conversation {
+                socket,
+                input: Vec::new(),
+                ledger,
+                connection,
+                served: 0,
+            };
+            conversation.run().await;
+        });
     }
 }
 
 struct Conversation {
-    socket: TcpStream,
+    socket: Box<dyn Wire>,
     input: Vec<u8>,
     ledger: Arc<Mutex<Ledger>>,
     connection: usize,

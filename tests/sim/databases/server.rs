@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use loopback_gateway::{mssql, mysql, postgres};
+use loopback_gateway::{mongo, mssql, mysql, postgres};
 
+use super::mongo as mongodb;
 use super::{Client, Dialect, Key, password};
 use crate::content::Content;
 use crate::dice::Dice;
@@ -53,6 +54,7 @@ enum Speaker {
     Postgres(postgres::Server),
     Mysql(mysql::Server),
     Mssql(mssql::Server),
+    Mongo(mongo::Server),
 }
 
 pub struct Server {
@@ -112,6 +114,9 @@ impl Server {
                 Speaker::Mysql(server)
             }
             Dialect::Mssql => Speaker::Mssql(mssql_server(dice)),
+            Dialect::Mongo | Dialect::MongoSet => {
+                Speaker::Mongo(mongodb::server(dice, dialect == Dialect::MongoSet, sid))
+            }
         };
         let mut server = Self {
             sid,
@@ -180,17 +185,19 @@ impl Server {
             Speaker::Postgres(server) => server.receive(bytes),
             Speaker::Mysql(server) => server.receive(bytes),
             Speaker::Mssql(server) => server.receive(bytes),
+            Speaker::Mongo(server) => server.receive(bytes),
         };
         let is_in = match self.speaker {
             Speaker::Postgres(_) => out.ends_with(b"Z\0\0\0\x05I"),
             Speaker::Mysql(_) => out.ends_with(b"\0\0\0\x02\0\0\0"),
             // A reply that is cut short lets nobody in.
             Speaker::Mssql(ref server) => out.get(8) == Some(&0xe3) && !server.is_over(),
+            Speaker::Mongo(ref server) => server.heard.mechanism.is_some(),
         };
         self.look();
         let begins = match self.speaker {
             Speaker::Postgres(_) => false,
-            Speaker::Mysql(_) => is_in,
+            Speaker::Mysql(_) | Speaker::Mongo(_) => is_in,
             Speaker::Mssql(_) => out.get(8) == Some(&0xe3),
         };
         if let (true, Mood::Rude(at)) = (begins, &mut self.mood)
@@ -211,6 +218,7 @@ impl Server {
             Speaker::Postgres(server) => server.is_over(),
             Speaker::Mysql(server) => server.is_over(),
             Speaker::Mssql(server) => server.is_over(),
+            Speaker::Mongo(server) => server.is_over(),
         };
         if is_over && !self.is_deaf {
             self.end = Some(End::Fin);
@@ -232,6 +240,7 @@ impl Server {
             }
             Speaker::Mysql(server) => server.heard.database.clone(),
             Speaker::Mssql(server) => server.heard.texts.get(7).cloned(),
+            Speaker::Mongo(server) => mongodb::name(server),
         };
         if let Some(name) = name {
             assert!(!self.is_errand, "an errand logs in");
@@ -252,7 +261,7 @@ impl Server {
             Speaker::Postgres(_) => b"X\0\0\0\x04",
             Speaker::Mysql(_) => b"\x01\0\0\0\x01",
             // Its clients have no word for it.
-            Speaker::Mssql(_) => b"no goodbye",
+            Speaker::Mssql(_) | Speaker::Mongo(_) => b"no goodbye",
         };
         if client.has_said_goodbye && client.heard.ends_with(goodbye) {
             self.end.get_or_insert(End::Fin);
@@ -276,6 +285,7 @@ impl Server {
                 out.extend(text);
             }
             (Speaker::Mssql(_), true) => out = mssql::framed(4, &text, 4088),
+            (Speaker::Mongo(_), true) => out = mongodb::message(&text),
             (_, false) => out = text,
         }
         let before = self.waiting.len();

@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use hoop_lite::limits;
-use hoop_lite::session::{Channel, EXIT_INTERNAL, Report, TargetId, Where};
+use hoop_lite::session::{Channel, EXIT_INTERNAL, Report, TargetId, Unreached, Where};
 
 use super::server::{Mood, Server};
-use super::{Dialect, LOOPBACK};
+use super::{Dialect, Key, LOOPBACK};
 use crate::model::State;
 use crate::net::{End, Outcome};
 use crate::world::{Event, World};
@@ -82,9 +82,7 @@ impl World {
             }
         }
         let report = match is_refused {
-            true => Report::Failed {
-                reason: "connection refused",
-            },
+            true => Report::Failed(Unreached::because("connection refused")),
             false => Report::Started { peer: Some(peer) },
         };
         self.agent.handle_report(self.now, id, report);
@@ -156,7 +154,7 @@ impl World {
             && let Some(key) = server.client
         {
             let client = clients.get_mut(&key).expect("a client");
-            if !client.has_passed {
+            if !client.has_passed() {
                 // A login that is given up then; MySQL's servers hear of that.
                 let is_farewell = client.dialect == Dialect::Mysql && bytes.len() < 100;
                 assert!(is_farewell, "{key:?} is relayed too soon");
@@ -173,7 +171,7 @@ impl World {
         server.hear_login(&mut self.dice, bytes);
         if let Some(key) = server.client {
             let client = clients.get_mut(&key).expect("a client");
-            assert!(!client.has_passed, "{key:?} is logged in twice");
+            assert!(!client.is_admitted, "{key:?} is logged in twice");
         }
     }
 
@@ -229,7 +227,7 @@ impl World {
                     server.given += size;
                     if let (true, Some(key)) = (server.has_passed(), server.client) {
                         let client = self.model.databases.clients.get_mut(&key);
-                        client.expect("a client").has_passed = true;
+                        client.expect("a client").is_admitted = true;
                     }
                     let report = Report::Received { size };
                     self.agent.handle_report(self.now, id, report);
@@ -305,7 +303,10 @@ impl World {
         if server.is_probe && is_due && self.is_opening(server.sid) {
             self.model.close(self.now, server.sid, EXIT_INTERNAL);
         }
-        if let (true, Some(key)) = (server.has_passed(), server.client) {
+        let has_passed = |key: &Key| self.model.databases.clients[key].has_passed();
+        if let Some(key) = server.client.filter(has_passed)
+            && server.has_passed()
+        {
             let later = self.now + Duration::from_secs(3600);
             let mut rest = vec![0; server.input.held()];
             if !reset && let Outcome::Bytes(size) = server.input.read(later, &mut rest) {
@@ -352,7 +353,7 @@ impl World {
         }
         let clients = self.model.databases.clients.values();
         // And, while it logs in, the beginning of a message of its server.
-        let unread = |client: &super::Client| match client.has_passed {
+        let unread = |client: &super::Client| match client.has_passed() {
             true => 0,
             false => limits::LOGIN_SERVER_BYTES_MAX,
         };
@@ -371,7 +372,7 @@ impl World {
             let client = server.client.filter(|_| server.is_well());
             if let Some(key) = client {
                 let client = &self.model.databases.clients[&key];
-                let is_there = client.has_passed && client.is_attached;
+                let is_there = client.has_passed() && client.is_attached;
                 let is_whole = client.heard == client.words();
                 assert!(!is_there || is_whole, "the server waits: {key:?}");
             }

@@ -2,7 +2,7 @@
 
 use loopback_gateway::{mssql, mysql, postgres};
 
-use super::{Client, Dialect, Key};
+use super::{Client, Dialect, Key, mongo};
 use crate::content::Content;
 use crate::packets;
 use crate::sent::{Sent, Service};
@@ -80,6 +80,11 @@ impl World {
         if dialect == Dialect::Mssql {
             client.open(&mssql::prelogin());
         }
+        if matches!(dialect, Dialect::Mongo | Dialect::MongoSet) {
+            let mut driver = mongo::driver(&mut self.dice, key);
+            client.open(&driver.open());
+            client.driver = Some(driver);
+        }
         self.model.databases.clients.insert(key, client);
         match dialect == Dialect::Mysql || self.dice.chance(200) {
             true => self.send_to_database(key, &[]),
@@ -116,6 +121,10 @@ impl World {
             }
             return;
         }
+        let takes_turns = is_first || client.driver.as_ref().is_some_and(|it| !it.has_said_all());
+        if takes_turns && client.unsent.is_empty() {
+            return client.ask_again();
+        }
         if !client.unsent.is_empty() {
             let whole = client.unsent.len();
             let size = match self.dice.chance(700) {
@@ -124,7 +133,7 @@ impl World {
             };
             let mut bytes: Vec<u8> = client.unsent.drain(..size).collect();
             // Some do not wait for an answer.
-            if size == whole && !client.is_cancel && !is_first && self.dice.chance(150) {
+            if size == whole && !client.is_cancel && !takes_turns && self.dice.chance(150) {
                 bytes.extend(self.words(key));
             }
             return self.send_to_database(key, &bytes);
@@ -151,7 +160,7 @@ impl World {
         let goodbye: &[u8] = match client.dialect {
             Dialect::Postgres => b"X\0\0\0\x04",
             Dialect::Mysql => b"\x01\0\0\0\x01",
-            Dialect::Mssql => b"",
+            Dialect::Mssql | Dialect::Mongo | Dialect::MongoSet => b"",
         };
         if self.dice.chance(30) && client.is_in() && !goodbye.is_empty() {
             client.has_said_goodbye = true;
@@ -170,6 +179,7 @@ impl World {
                     bytes.extend(text);
                 }
                 (Dialect::Mssql, true) => bytes.extend(mssql::framed(1, &text, 4088)),
+                (Dialect::Mongo | Dialect::MongoSet, true) => bytes.extend(mongo::message(&text)),
                 (_, false) => bytes.extend(text),
             }
         }
@@ -180,11 +190,7 @@ impl World {
         let client = self.model.databases.clients.get_mut(&(sid, number));
         let client = client.expect("a client");
         client.sent.extend_from_slice(bytes);
-        let kind = match client.dialect {
-            Dialect::Postgres => "AgentPGConnectionWrite",
-            Dialect::Mysql => "AgentMySQLConnectionWrite",
-            Dialect::Mssql => "AgentMSSQLConnectionWrite",
-        };
+        let [kind, _] = client.dialect.kinds();
         let id = number.to_string();
         let spec = [(packets::CONNECTION_ID, id.as_bytes())];
         let sent = Sent::Native(sid, number, bytes.len());
@@ -193,15 +199,28 @@ impl World {
 
     /// What a session of a database is opened as.
     pub fn database_service(&mut self) -> Service {
-        Service::Native(
-            self.dice
-                .pick(&[Dialect::Postgres, Dialect::Mysql, Dialect::Mssql]),
-        )
+        Service::Native(self.dice.pick(&[
+            Dialect::Postgres,
+            Dialect::Mysql,
+            Dialect::Mssql,
+            Dialect::Mongo,
+            Dialect::MongoSet,
+        ]))
     }
 }
 
 impl Client {
-    fn open(&mut self, message: &[u8]) {
+    /// What a pool's connection says next follows from the answer; a monitor says the same for ever.
+    fn ask_again(&mut self) {
+        let is_due = self.is_at_rest();
+        let driver = self.driver.as_mut();
+        if let Some(monitor) = driver.filter(|it| it.is_monitor && is_due) {
+            let hello = monitor.heartbeat();
+            self.open(&hello);
+        }
+    }
+
+    pub fn open(&mut self, message: &[u8]) {
         self.unsent.extend_from_slice(message);
         self.opening.push(self.sent.len() + self.unsent.len());
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use hoop_lite::session::{Channel, Report, TargetId, Where};
+use hoop_lite::session::{Channel, Report, TargetId, Unreached, Where};
 
 use super::server::{Kind, Mood, Store};
 use crate::net::End;
@@ -43,9 +43,7 @@ impl World {
         let peer = Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8200));
         let report = match store.is_open {
             true => Report::Started { peer },
-            false => Report::Failed {
-                reason: "connection refused",
-            },
+            false => Report::Failed(Unreached::because("connection refused")),
         };
         self.agent.handle_report(self.now, id, report);
         self.schedule_store(id, Duration::ZERO);

@@ -12,6 +12,7 @@ pub enum Form {
     Message,
 }
 
+#[derive(Debug)]
 enum Phase {
     Hello,
     First,
@@ -21,9 +22,12 @@ enum Phase {
 }
 
 /// One connection of the pool; the user is `noop`.
+#[derive(Debug)]
 pub struct Driver {
     hash: Hash,
     form: Form,
+    /// What it calls itself to the server.
+    pub name: String,
     /// It only watches, and never logs in.
     pub is_monitor: bool,
     /// Begins to log in with its hello.
@@ -52,6 +56,7 @@ impl Driver {
         Self {
             hash,
             form,
+            name: "scripted".to_owned(),
             is_monitor: false,
             is_speculative: false,
             skips_empty: true,
@@ -71,10 +76,19 @@ impl Driver {
         self.is_in
     }
 
+    /// Nothing of its login is left to be said.
+    pub fn has_said_all(&self) -> bool {
+        match self.phase {
+            Phase::Last { .. } => self.skips_empty,
+            Phase::Empty => true,
+            Phase::Hello | Phase::First | Phase::Open => self.is_in,
+        }
+    }
+
     /// Its first message.
     pub fn open(&mut self) -> Vec<u8> {
         self.phase = Phase::Hello;
-        let client = Document::new().with("driver", Document::new().with("name", "scripted"));
+        let client = Document::new().with("driver", Document::new().with("name", &self.name[..]));
         let mut hello = Document::new()
             .with("ismaster", 1)
             .with("helloOk", true)
@@ -132,6 +146,8 @@ impl Driver {
         let mut out = Vec::new();
         while self.input.len() >= 4 && self.input.len() >= word(&self.input, 0) as usize {
             let len = word(&self.input, 0) as usize;
+            let most = usize::try_from(self.hello.number("maxMessageSizeBytes")).expect("a size");
+            assert!(most == 0 || len <= most, "{len} bytes are no answer");
             let message: Vec<u8> = self.input.drain(..len).collect();
             let (_, document) = parse(&message);
             assert_eq!(

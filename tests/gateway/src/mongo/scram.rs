@@ -58,6 +58,7 @@ impl Hash {
         match (self, user, password) {
             (Self::Sha256, ..) => password.to_owned(),
             (_, "app", "s3cret") => "a53c2174977565a430a166e4faed5bef".to_owned(),
+            (_, "app", "s3cr3t-of-the-database") => "c7be42b4797dd962cef0d8bec0724847".to_owned(),
             (_, "noop", "noop") => "9bbbfcdb064a16b1f145be0bc72f03c3".to_owned(),
             _ => format!("no digest of {user} and {password} is known here"),
         }
