@@ -50,7 +50,14 @@ fn describe(found: Found, is_set_up: bool) -> (CheckVerdict, String) {
         Some(_) if matches!(found.passed.len(), 0 | PLACES) => CheckVerdict::Ok,
         _ => CheckVerdict::Warn,
     };
-    let mut parts: Vec<String> = found.needs.iter().map(ToString::to_string).collect();
+    let before = match (verdict, &found.needs) {
+        (CheckVerdict::Ok, Some(_)) => "none is set up: ",
+        _ => "",
+    };
+    let cause = found
+        .needs
+        .map(|cause| [before, &cause.to_string()].concat());
+    let mut parts: Vec<String> = cause.into_iter().collect();
     parts.extend(found.facts);
     if !found.passed.is_empty() {
         parts.push(["passed over: ", &found.passed.join(", ")].concat());

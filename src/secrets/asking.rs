@@ -241,7 +241,7 @@ impl Found {
     /// Says to the log what became of a question to `who`.
     pub(super) fn note_trouble(&mut self, who: &str, trouble: &Trouble) {
         let cause = trouble.cause(who).to_string();
-        self.note(&[who, ": ", &cause, " ", trouble.note()]);
+        self.note(&[&cause, ": ", trouble.note()]);
     }
 
     /// Credentials were looked for there in vain, for that reason.
@@ -259,7 +259,9 @@ impl Found {
     /// Says something to the log, made plain.
     pub(super) fn note(&mut self, parts: &[&str]) {
         let text = parts.concat();
+        // Where nothing more is known than what led up to it.
+        let text = text.trim_end_matches([' ', ':']);
         self.notes
-            .push(shortened(&text, 3 * limits::STORE_WORDS_BYTES_MAX));
+            .push(shortened(text, 3 * limits::STORE_WORDS_BYTES_MAX));
     }
 }

@@ -63,7 +63,7 @@ fn nothing_that_is_set_up_is_no_problem() {
     let seen = ask(&[NOBODY]);
     let aws = &seen.of("aws")[0];
     for wanted in [
-        "ok the agent has no AWS credentials",
+        "ok none is set up: the agent has no AWS credentials",
         "credentials by the machine's own address (EC2)",
         "passed over: the environment's access key (not set), AWS_WEB_IDENTITY_TOKEN_FILE (not set), \
          the profile (there is none), the container's address (not set)",
@@ -73,7 +73,7 @@ fn nothing_that_is_set_up_is_no_problem() {
     assert_eq!(
         seen.of("vault"),
         [
-            "ok the agent has no way into Vault: set VAULT_TOKEN, or VAULT_APP_ROLE_ID and VAULT_APP_ROLE_SECRET_ID, \
+            "ok none is set up: the agent has no way into Vault: set VAULT_TOKEN, or VAULT_APP_ROLE_ID and VAULT_APP_ROLE_SECRET_ID, \
              where it runs"
         ]
     );

@@ -113,7 +113,11 @@ pub fn refused(who: &str, about: &str, response: &Response, found: &mut Found) -
             .bytes()
             .all(|it| it == b'-' || it.is_ascii_hexdigit());
     // What has another form may be anything, too.
-    let request = if is_id { request } else { "" };
+    let request = match request {
+        "" => String::new(),
+        id if is_id => [", request ", id].concat(),
+        _ => ", request of an odd form".to_owned(),
+    };
     let code_shown = if words::is_code(&code) { &code[..] } else { "" };
     let status = response.status.to_string();
     found.note(&[
@@ -124,8 +128,7 @@ pub fn refused(who: &str, about: &str, response: &Response, found: &mut Found) -
         code_shown,
         " for ",
         &about,
-        ", request ",
-        request,
+        &request,
         ": ",
         &said,
     ]);
