@@ -79,23 +79,19 @@ fn results(house: &mut House, size: usize) -> Transfer {
 fn log_in(house: &mut House, connection: usize) {
     let mut driver = Driver::new(Hash::Sha256, Form::Message);
     driver.is_speculative = true;
-    driver.is_monitor = house.through == Through::Tcp;
-    let mut words = driver.open();
-    while !words.is_empty() {
-        house.gateway.write(connection, &words);
-        words.clear();
-        // Answers may come in pieces.
-        while words.is_empty() && !driver.is_in() && !is_greeted(&driver) {
-            let (found, bytes) = house.gateway.next_words();
-            assert_eq!(found, connection);
-            words = driver.receive(&bytes);
-            assert_eq!(driver.error, None);
+    let mut words = match house.through {
+        Through::Tcp => driver.heartbeat(),
+        Through::Login | Through::Tls => driver.open(),
+    };
+    while !driver.is_in() && driver.answers.is_empty() {
+        if !words.is_empty() {
+            house.gateway.write(connection, &words);
         }
+        let (found, bytes) = house.gateway.next_words();
+        assert_eq!(found, connection);
+        words = driver.receive(&bytes);
+        assert_eq!(driver.error, None);
     }
-}
-
-fn is_greeted(driver: &Driver) -> bool {
-    driver.is_monitor && driver.hello.has("ok")
 }
 
 /// A query, or the wish for so many bytes.

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use crate::base::wipe;
 use crate::grpc::Status;
 use crate::limits;
 use crate::link::{Answer, Link, LinkError, LinkEvent, NoAnswer};
@@ -32,10 +33,14 @@ impl News {
     ) -> (Self, Result<(), LinkError>) {
         let mut news = Self::default();
         let takes_packets = takes_packets(link, outbox);
+        // What opens a session has the connection's secrets in it, and would lie here until as much came again.
+        let (mut opens, mut has_opened) = (false, false);
         let result = link.received(now, size, takes_packets, &mut |event| {
             match event {
                 LinkEvent::Packet(packet) => {
                     news.packet_seen = true;
+                    opens = packet.kind == Some(Kind::AgentSessionOpen);
+                    has_opened |= opens;
                     if log::log_enabled!(log::Level::Trace) {
                         packet.trace("from");
                     }
@@ -51,6 +56,9 @@ impl News {
                 }
                 LinkEvent::Buffer(buffer, payload) => {
                     sessions.keep_payload(now, buffer, payload, outbox);
+                    if opens {
+                        wipe(buffer);
+                    }
                 }
                 LinkEvent::Oversized(packet, len) => {
                     sessions.handle_oversized(now, &packet, len, outbox)
@@ -70,6 +78,9 @@ impl News {
             }
             outbox.len() < limits::OUTBOX_BYTES_MAX
         });
+        if has_opened {
+            link.wipe_read();
+        }
         news.is_broken = result.is_err();
         (news, result)
     }

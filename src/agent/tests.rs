@@ -70,6 +70,28 @@ impl World {
 }
 
 #[test]
+fn what_opened_a_session_is_wiped_where_it_was_read() {
+    let mut world = World::live(&[]);
+    let params = vector("head-tcp");
+    let variables = &params[params.len() - 24..];
+    let lies_in = |buffer: &[u8]| buffer.windows(24).any(|bytes| bytes == variables);
+    world.feed(&packet(Kind::AgentSessionOpen, "never", &[], &params));
+    assert!(
+        !lies_in(world.agent.link_read_buffer().unwrap()),
+        "by itself"
+    );
+    // The beginning of another frame waits behind it.
+    let open = [(spec::CONNECTION_PARAMS, &params[..])];
+    let open = packet(Kind::AgentSessionOpen, "s", &open, b"");
+    assert!(lies_in(&open));
+    world.feed(&[&open[..], &[0, 0]].concat());
+    assert!(
+        !lies_in(world.agent.link_read_buffer().unwrap()),
+        "before another"
+    );
+}
+
+#[test]
 fn the_first_credit_fits_a_small_byte_budget() {
     for budget in [1 << 20, 32 << 20] {
         let mut world = World::with(session::SessionLimits {

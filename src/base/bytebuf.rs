@@ -107,6 +107,13 @@ impl ByteBuf {
         self.clear();
     }
 
+    /// Overwrites what was consumed.
+    pub fn wipe_consumed(&mut self) {
+        let (before, rest) = self.memory.split_at_mut(self.head);
+        super::wipe(before);
+        super::wipe(&mut rest[self.tail - self.head..]);
+    }
+
     /// Forgets the content, keeps the memory.
     pub fn clear(&mut self) {
         self.head = 0;
@@ -186,6 +193,19 @@ mod tests {
         buf.advance(1000);
         assert_eq!(buf.slot(1000, 64).len(), 1000);
         assert_eq!(buf.capacity(), 2010);
+    }
+
+    #[test]
+    fn what_was_consumed_is_wiped_and_the_rest_stays() {
+        let mut buf = ByteBuf::new();
+        buf.extend(b"s3cret rest");
+        buf.consume(7);
+        buf.wipe_consumed();
+        assert_eq!(buf.filled(), b"rest");
+        assert_eq!(buf.memory[..7], [0; 7]);
+        buf.consume(4);
+        buf.wipe_consumed();
+        assert!(buf.memory.iter().all(|byte| *byte == 0));
     }
 
     proptest! {

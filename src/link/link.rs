@@ -245,6 +245,11 @@ impl Link {
         }
     }
 
+    /// Overwrites what was read and has been handed out.
+    pub fn wipe_read(&mut self) {
+        self.transport.incoming().wipe_consumed();
+    }
+
     /// How the socket is to be waited for, when the gateway should have `credit_wanted`.
     pub fn wait(&self, now: Instant, credit_wanted: u32) -> Wait {
         self.gather.wait(now, credit_wanted)
