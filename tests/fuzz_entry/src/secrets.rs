@@ -151,6 +151,9 @@ pub fn secret_fetch(bytes: &[u8]) -> bool {
             &[],
         ),
     };
+    // Who the agent is to Vault, of which nothing is read.
+    let examines = *kind >= 0xf0 && kind & 7 < 2;
+    let references = if examines { &[] } else { references };
     let parsed: Vec<_> = references
         .iter()
         .filter_map(|text| match meaning("X", text) {
@@ -160,6 +163,7 @@ pub fn secret_fetch(bytes: &[u8]) -> bool {
         .collect();
     let wants: Vec<Want> = gather(&parsed).expect("few");
     let fetch = match kind & 7 {
+        _ if examines => Fetch::vault_identity(),
         0 | 1 => Fetch::vault(wants),
         7 => Fetch::aws(wants, Needs::Identity),
         _ => Fetch::aws(wants, Needs::Nothing),
@@ -190,7 +194,8 @@ pub fn secret_fetch(bytes: &[u8]) -> bool {
             "{fact:?}"
         );
     }
-    found.facts.len() == 4 || found.values.iter().any(|(_, value)| value.is_ok())
+    (found.needs.is_none() && found.facts.len() >= 3)
+        || found.values.iter().any(|(_, value)| value.is_ok())
 }
 
 fn converse(
