@@ -67,8 +67,9 @@ pub const MONGO_HOSTS_MAX: usize = 16;
 pub const MONGO_HOST_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The largest message that a client is told of. hoop's takes 16 MiB on the way to a server, which takes 48 MB; a
-/// server fills an answer up to 16 MiB of documents and adds a few hundred bytes, and drivers hold answers to this, too.
-pub const MONGO_MESSAGE_BYTES_MAX: i32 = (16 << 20) + 1024;
+/// server fills an answer up to 16 MiB of documents and adds some three hundred bytes, and drivers hold answers to this,
+/// too. Writes may come to be that little too large for hoop's client, so the less is added the better.
+pub const MONGO_MESSAGE_BYTES_MAX: i32 = (16 << 20) + 512;
 
 /// Writes that a client is told to put into one message; servers take 100,000. Small documents then never fill a message
 /// to those last bytes, which hoop's client would not take: a document that does has 16 kB at least.

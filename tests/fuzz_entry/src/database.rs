@@ -81,6 +81,8 @@ impl Sources for Nonces {
 #[derive(Default)]
 struct Client {
     got: Vec<u8>,
+    /// The agent knows of it.
+    has_come: bool,
     has_left: bool,
     is_over: bool,
 }
@@ -232,13 +234,17 @@ impl World {
             "mongodb" => Kind::AgentMongoDBConnectionWrite,
             _ => Kind::AgentPGConnectionWrite,
         };
+        if let Some(client) = self.clients.get_mut(id) {
+            client.has_come = true;
+        }
         self.packet(kind, &entries(id), payload);
     }
 
     fn client_leaves(&mut self, id: &'static str) {
         self.packet(Kind::AgentCloseTCPConnection, &entries(id), b"");
         if let Some(client) = self.clients.get_mut(id) {
-            client.has_left = true;
+            // Who leaves unheard may come under that number later.
+            client.has_left = client.has_come;
         }
     }
 

@@ -188,11 +188,14 @@ pub fn mongo_string(bytes: &[u8]) -> bool {
             true
         }
         Err(error) => {
-            assert!(text.len() < 16 || !error.to_string().contains(text));
+            is_of_our_own_words(error);
             false
         }
     }
 }
+
+/// Nothing of this kind can hold a piece of what was read.
+fn is_of_our_own_words(_: impl Copy + 'static) {}
 
 /// What the name server says in these.
 pub fn service() -> Service {

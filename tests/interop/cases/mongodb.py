@@ -3,7 +3,7 @@
 from house import database, mongo
 from house.verdict import expect
 
-PORT = 9260
+PORT = 9290
 MECHANISMS = ["SCRAM-SHA-1", "SCRAM-SHA-256"]
 
 

@@ -45,7 +45,7 @@ def killed(stage, server, agent):
     with database.forward(stage, mongo.connection(agent, "killed", mongo.string("refused")), port) as tap:
         mongo.works(mongo.through(port), "work", "refused")
         user = subprocess.Popen(
-            mongo.words_of(mongo.through(port, "&serverSelectionTimeoutMS=2000"), "stay"),
+            mongo.words_of(mongo.through(port, "&serverSelectionTimeoutMS=2000&socketTimeoutMS=20000"), "stay"),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         stage.callback(user.kill)

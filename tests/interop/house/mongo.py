@@ -14,7 +14,7 @@ from .program import Program, wait_until
 from .user import accepts
 from .verdict import NotJudged, expect
 
-PORT, SECURE_PORT = 27017, 27018
+PORT, SECURE_PORT = 9280, 9281
 OWNER, PASSWORD = "owner", "interop-owner-secret"
 CLIENT = Path(__file__).parent.parent / "peers" / "mongo_client.py"
 
@@ -41,7 +41,9 @@ class Mongo:
              "--setup-database=admin"],
             self._folder / "log", dict(os.environ),
         )
-        if not wait_until(lambda: accepts(PORT) and accepts(SECURE_PORT), 30):
+        is_up = lambda: accepts(PORT) and accepts(SECURE_PORT)  # noqa: E731
+        wait_until(lambda: is_up() or not self.server.is_running(), 30)
+        if not self.server.is_running() or not is_up():
             raise NotJudged(f"FerretDB does not start: {self.server.said()[-400:]}")
 
     def user(self, name, *mechanisms):
