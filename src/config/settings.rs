@@ -186,11 +186,8 @@ impl Settings {
         read.value(OPEN_METADATA, &mut settings.open_metadata, |text| {
             text.split(',').map(|one| one.trim().parse().ok()).collect()
         })?;
-        read.word(
-            LOG_LEVEL,
-            &["trace", "debug", "info", "warn", "warning", "error"],
-        )?;
-        read.word(LOG_ENCODING, &["json", "console", "human", "verbose"])?;
+        read.word(LOG_LEVEL, &LOG_LEVELS)?;
+        read.word(LOG_ENCODING, &LOG_ENCODINGS)?;
         read.value(USER, &mut settings.user, |text| Some(Some(text.to_owned())))?;
         Ok(settings)
     }
@@ -295,8 +292,12 @@ pub const STALL_MAX: &str = "HOOP_LITE_STALL_MAX";
 pub const OUTPUT_AFTER_EXIT: &str = "HOOP_LITE_OUTPUT_AFTER_EXIT";
 /// The least important log lines that are written; wins over `LOG_LEVEL`, which may be an app's.
 pub const LOG_LEVEL: &str = "HOOP_LITE_LOG_LEVEL";
+/// Words for it.
+pub const LOG_LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "warning", "error"];
 /// The form of log lines; wins over `LOG_ENCODING`, likewise.
 pub const LOG_ENCODING: &str = "HOOP_LITE_LOG_ENCODING";
+/// Words for it.
+pub const LOG_ENCODINGS: [&str; 4] = ["json", "console", "human", "verbose"];
 /// See [`Settings::end_detached`].
 pub const END_DETACHED: &str = "HOOP_LITE_END_DETACHED";
 /// See [`Settings::user`].

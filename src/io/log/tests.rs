@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::settings;
 
 /// A standard error that shows what it got and can be made to refuse.
 #[derive(Clone)]
@@ -144,6 +145,17 @@ fn the_environment_decides_about_level_form_and_colour() {
     assert_eq!(setup.complaint.unwrap().0, "LOG_ENCODING");
     let complaint = read(&[("LOG_LEVEL", "loud")], false).complaint;
     assert_eq!(complaint.unwrap().0, "LOG_LEVEL");
+}
+
+#[test]
+fn every_word_that_a_setting_takes_is_known_here() {
+    let all = settings::LOG_LEVELS.map(|word| ("LOG_LEVEL", word));
+    let all = all
+        .into_iter()
+        .chain(settings::LOG_ENCODINGS.map(|word| ("LOG_ENCODING", word)));
+    for one in all {
+        assert_eq!(read(&[one], false).complaint, None, "{one:?}");
+    }
 }
 
 #[test]

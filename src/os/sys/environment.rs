@@ -29,9 +29,11 @@ impl EnvironmentBlock {
         let sizes = variables
             .iter()
             .map(|(name, value)| name.len() + value.expose().len() + 2);
-        // It must not move: what it leaves would not be wiped.
-        let mut bytes: Vec<u8> = Vec::with_capacity(sizes.sum());
-        let mut entries = Vec::with_capacity(variables.len() + 1);
+        // Its memory never moves, and is wiped whichever way this ends.
+        let mut block = Self {
+            bytes: Vec::with_capacity(sizes.sum()),
+            entries: Vec::with_capacity(variables.len() + 1),
+        };
         for (place, (name, value)) in variables.iter().enumerate() {
             if variables[place + 1..]
                 .iter()
@@ -43,13 +45,16 @@ impl EnvironmentBlock {
             if name.contains(&0) || value.contains(&0) {
                 return Err(io::ErrorKind::InvalidInput.into());
             }
-            entries.push(bytes.as_mut_ptr().wrapping_add(bytes.len()).cast());
+            let at = block.bytes.len();
+            block
+                .entries
+                .push(block.bytes.as_mut_ptr().wrapping_add(at).cast());
             for part in [name, b"=", value, b"\0"] {
-                bytes.extend_from_slice(part);
+                block.bytes.extend_from_slice(part);
             }
         }
-        entries.push(std::ptr::null_mut());
-        Ok(Self { bytes, entries })
+        block.entries.push(std::ptr::null_mut());
+        Ok(block)
     }
 
     /// Has this process hand it to the program that it becomes. To be called between fork and exec.

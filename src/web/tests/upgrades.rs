@@ -39,6 +39,13 @@ fn what_is_sent_too_early_waits_for_the_switch() {
     assert!(!lab.asked().contains("early"));
     lab.service(SWITCH);
     assert!(lab.asked().ends_with("\r\n\r\nearly"));
+    let Lab {
+        exchange,
+        from_client,
+        now,
+        ..
+    } = &mut lab;
+    assert!(exchange.packet(*now, from_client, b"GET / as it is"));
     // Or it was the next request.
     let mut lab = Lab::client();
     lab.user(ASK).user(get("/next", "")).service(OK);

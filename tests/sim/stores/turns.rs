@@ -191,14 +191,7 @@ impl World {
 
     /// The agent closes a descriptor; `false` when it is none of these.
     pub fn close_store(&mut self, id: TargetId) -> bool {
-        let Some(store) = self.stores.open.remove(&id) else {
-            return false;
-        };
-        assert!(
-            store.is_open || !store.mood.is_kind() || !store.is_scheduled,
-            "a connection is given up before it stands"
-        );
-        true
+        self.stores.open.remove(&id).is_some()
     }
 
     /// Bytes that wait for stores.
