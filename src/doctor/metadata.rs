@@ -107,8 +107,8 @@ const GIVEN: &str = ", whatever the agent refuses: take it off the machine, give
 const BARE: &str = " answers commands of sessions, without a role of EC2";
 const OTHER: &str =
     " answers commands of sessions: of another cloud, perhaps with an identity of its own";
-const CONTAINER: &str = " gives the task's or pod's role to every command of a session that has its path or token file: \
-     keep AWS_CONTAINER_ variables and that file from sessions";
+const CONTAINER: &str = " answers: a command that knows the path or token file of AWS_CONTAINER_ variables gets the \
+     task's or pod's role: keep them from sessions";
 const NOBODY: &str =
     "no such address of AWS answers: commands of sessions find no role of this machine";
 

@@ -237,7 +237,7 @@ fn what_the_addresses_of_machines_and_containers_give_to_commands_is_told() {
     }
     let place = url(&other);
     let text = reached(NOWHERE, &[&place], &[]);
-    let wanted = format!("warn {place} gives the task's or pod's role to every command");
+    let wanted = format!("warn {place} answers: a command that knows the path or token file");
     assert!(text.starts_with(&wanted), "{text}");
     let text = reached(NOWHERE, NOWHERE, &[]);
     assert_eq!(
