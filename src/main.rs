@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use hoop_lite::admin::{self, AdminCommand, AgentMode, CreateAgent, LoginCommand, OutputForm};
 use hoop_lite::cli::{self, DoctorOptions, Invocation};
 use hoop_lite::config::Surroundings;
+use hoop_lite::doctor::metadata::MetadataPlaces;
 use hoop_lite::doctor::{self, Examination, Screen};
 use hoop_lite::os::files;
 use hoop_lite::os::sys::{self, RecordMemory};
@@ -107,6 +108,7 @@ fn examine(options: DoctorOptions) -> ExitCode {
         asks_stores: options.asks_stores,
         misspelt: &cli::misspelt,
         names: &names,
+        metadata: MetadataPlaces::AMAZONS,
     };
     code(doctor::run(&asked, surroundings(), &mut stdout))
 }

@@ -14,6 +14,7 @@ use admin_support::{Mock, certificate, proxy_to, response, server_that_says};
 use hoop_lite::admin::OutputForm;
 use hoop_lite::config::Surroundings;
 use hoop_lite::doctor;
+use hoop_lite::doctor::metadata::MetadataPlaces;
 use loopback_gateway::{Gateway, Security};
 
 /// The name in the test certificates.
@@ -72,7 +73,23 @@ fn run(form: OutputForm, variables: &[(String, String)]) -> Seen {
     examine(form, variables, false)
 }
 
+/// Nobody listens there.
+const NOWHERE: &[&str] = &["http://127.0.0.1:1"];
+
 fn examine(form: OutputForm, variables: &[(String, String)], asks_stores: bool) -> Seen {
+    let places = MetadataPlaces {
+        machine: NOWHERE,
+        container: NOWHERE,
+    };
+    examine_at(form, variables, asks_stores, places)
+}
+
+fn examine_at(
+    form: OutputForm,
+    variables: &[(String, String)],
+    asks_stores: bool,
+    metadata: MetadataPlaces<'_>,
+) -> Seen {
     let mut out = Vec::new();
     let path = std::env::var("PATH").unwrap();
     let find = |name: &str| match name {
@@ -94,6 +111,7 @@ fn examine(form: OutputForm, variables: &[(String, String)], asks_stores: bool) 
         asks_stores,
         misspelt: &hoop_lite::cli::misspelt,
         names: &names,
+        metadata,
     };
     let code = doctor::run(&asked, surroundings, &mut out);
     let text = String::from_utf8(out).unwrap();

@@ -7,70 +7,110 @@ use super::report::{CheckReport, CheckVerdict};
 use crate::admin::dial::connect;
 use crate::admin::request::{ApiRequest, encode};
 use crate::admin::rest::exchange;
+use crate::base::plain::shortened;
 use crate::config::Surroundings;
 use crate::http::{BaseUrl, Response, is_field_value};
 use crate::secrets::ANSWER;
 
 /// They are in the same machine; where nobody is, a firewall may say nothing, and so does a hop limit.
-const PATIENCE: Duration = Duration::from_millis(300);
-const INSTANCE: &str = "http://169.254.169.254";
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Of a role's name.
+const ROLE_SHOWN: usize = 128;
 
-/// Adds a finding.
-pub fn check(report: &mut CheckReport<'_>, surroundings: Surroundings<'_>) {
-    let start = Instant::now();
-    let named = surroundings.get("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-    let instance = named.as_deref().unwrap_or(INSTANCE);
-    let mut verdict = CheckVerdict::Ok;
-    let mut text = String::new();
-    // Those behind it are of ECS and EKS Pod Identity.
-    for place in [instance, "http://169.254.170.2", "http://169.254.170.23"] {
-        let Ok(url) = BaseUrl::parse(place) else {
-            continue;
-        };
-        if connect(&url.address, Instant::now() + PATIENCE).is_err() {
-            continue;
-        }
-        let role = (place == instance).then(|| role_of(&url)).flatten();
-        if !text.is_empty() {
-            text.push_str("; ");
-        }
-        text.push_str(place);
-        match role {
-            Some(role) => {
-                verdict = CheckVerdict::Warn;
-                text.push_str(" gives commands of sessions this machine's role ");
-                text.push_str(&role);
-                text.push_str(GIVEN);
-            }
-            None => text.push_str(" answers commands of sessions, without a role of EC2"),
-        }
-    }
-    if text.is_empty() {
-        text.push_str(
-            "no such address of AWS answers: commands of sessions find no role of this machine",
-        );
-    }
-    report.add("metadata", verdict, start.elapsed(), &text);
+/// Where a machine learns who it is, as URLs.
+#[derive(Clone, Copy)]
+pub struct MetadataPlaces<'a> {
+    /// EC2's, and what other clouds have there.
+    pub machine: &'a [&'a str],
+    /// Those of ECS and EKS Pod Identity.
+    pub container: &'a [&'a str],
 }
 
-const GIVEN: &str = ", whatever the agent refuses: take it off the machine, give the agent a network of its own and the \
-     machine a hop limit of 1, or shut the address by a network policy";
+impl MetadataPlaces<'static> {
+    /// Where they are.
+    pub const AMAZONS: Self = Self {
+        machine: &["http://169.254.169.254", "http://[fd00:ec2::254]"],
+        container: &[
+            "http://169.254.170.2",
+            "http://169.254.170.23",
+            "http://[fd00:ec2::23]",
+        ],
+    };
+}
 
-/// The role that EC2 has for whoever asks, by a token where it gives one, else as its first version did.
-fn role_of(url: &BaseUrl) -> Option<String> {
+/// Adds a finding.
+pub fn check(
+    report: &mut CheckReport<'_>,
+    surroundings: Surroundings<'_>,
+    places: MetadataPlaces<'_>,
+) {
+    let start = Instant::now();
+    let named = surroundings.get("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    let machine = named
+        .as_deref()
+        .into_iter()
+        .chain(places.machine.iter().copied());
+    let mut found = Vec::new();
+    let mut verdict = CheckVerdict::Ok;
+    for place in machine {
+        if let Some(url) = answering(place) {
+            let (is_bare, text) = of_machine(&url);
+            if !is_bare {
+                verdict = CheckVerdict::Warn;
+            }
+            found.push([place, &text].concat());
+        }
+    }
+    for place in places.container {
+        if answering(place).is_some() {
+            verdict = CheckVerdict::Warn;
+            found.push([*place, CONTAINER].concat());
+        }
+    }
+    if found.is_empty() {
+        found.push(NOBODY.to_owned());
+    }
+    report.add("metadata", verdict, start.elapsed(), &found.join("; "));
+}
+
+/// In the clear, as all of them are.
+fn answering(place: &str) -> Option<BaseUrl> {
+    let url = BaseUrl::parse(place).ok().filter(|url| !url.is_tls)?;
+    let is_there = connect(&url.address, Instant::now() + PATIENCE).is_ok();
+    is_there.then_some(url)
+}
+
+/// What a machine's address gives to whoever asks, by a token where it gives one, else as its first version did;
+/// `true`: nothing.
+fn of_machine(url: &BaseUrl) -> (bool, String) {
     let life = ("X-aws-ec2-metadata-token-ttl-seconds", "10");
     let token = ask(url, "PUT", "/latest/api/token", Some(life));
-    let token = token.as_deref().map(str::trim);
-    let header = token.map(|token| ("X-aws-ec2-metadata-token", token));
+    let header = token.as_deref().map(str::trim);
+    let header = header.map(|token| ("X-aws-ec2-metadata-token", token));
     let roles = ask(
         url,
         "GET",
         "/latest/meta-data/iam/security-credentials/",
         header,
-    )?;
-    let role = roles.lines().next()?.trim();
-    (!role.is_empty()).then(|| role.to_owned())
+    );
+    let role = roles.as_deref().and_then(|roles| roles.lines().next());
+    match role.map(str::trim).filter(|role| !role.is_empty()) {
+        Some(role) => (false, [GIVES, &shortened(role, ROLE_SHOWN), GIVEN].concat()),
+        None if token.is_some() => (true, BARE.to_owned()),
+        None => (false, OTHER.to_owned()),
+    }
 }
+
+const GIVES: &str = " gives commands of sessions this machine's role ";
+const GIVEN: &str = ", whatever the agent refuses: take it off the machine, give the agent a network of its own and the \
+     machine a hop limit of 1, or shut the address by a network policy";
+const BARE: &str = " answers commands of sessions, without a role of EC2";
+const OTHER: &str =
+    " answers commands of sessions: of another cloud, perhaps with an identity of its own";
+const CONTAINER: &str = " answers: a command that knows the path or token file of AWS_CONTAINER_ variables gets the \
+     task's or pod's role: keep them from sessions";
+const NOBODY: &str =
+    "no such address of AWS answers: commands of sessions find no role of this machine";
 
 /// The text of an answer of 200.
 fn ask(
@@ -85,7 +125,7 @@ fn ask(
     let request = encode(&ApiRequest {
         method,
         authority: &url.authority,
-        path,
+        path: &[&url.prefix, path].concat(),
         headers: header.as_slice(),
         body: None,
     });

@@ -15,7 +15,7 @@ mod calls;
 pub mod certificate;
 mod clock;
 mod local;
-mod metadata;
+pub mod metadata;
 mod network;
 pub mod probe;
 mod report;
@@ -24,6 +24,7 @@ mod service;
 
 pub use report::Screen;
 
+use metadata::MetadataPlaces;
 use report::{CheckReport, CheckVerdict};
 use service::{ENV_FILE, ServiceVariables};
 
@@ -41,6 +42,8 @@ pub struct Examination<'a> {
     pub misspelt: &'a dyn Fn(&str) -> Option<String>,
     /// Names of all variables.
     pub names: &'a [String],
+    /// Where commands of sessions might find a role.
+    pub metadata: MetadataPlaces<'a>,
 }
 
 /// Runs all checks, writes what they find to `stdout` and returns the exit code: 0, or 1 when
@@ -66,8 +69,7 @@ pub fn run(asked: &Examination<'_>, surroundings: Surroundings<'_>, stdout: &mut
             asked,
             &mut asked.names.iter().map(String::as_str),
         );
-        let names = asked.asks_stores.then_some(asked.names);
-        return examine(report, surroundings, names);
+        return examine(report, surroundings, asked, asked.names);
     };
     let text = format!("{ENV_FILE}: the variables of the installed service");
     report.add("service", CheckVerdict::Ok, Duration::ZERO, &text);
@@ -77,7 +79,7 @@ pub fn run(asked: &Examination<'_>, surroundings: Surroundings<'_>, stdout: &mut
         ..surroundings
     };
     let names: Vec<String> = service.names().map(str::to_owned).collect();
-    examine(report, of_service, asked.asks_stores.then_some(&names))
+    examine(report, of_service, asked, &names)
 }
 
 /// Which of our settings are none.
@@ -91,11 +93,12 @@ fn check_names(
     }
 }
 
-/// The secret stores are asked where variables are given for them.
+/// `names` are those of all variables that count.
 fn examine(
     mut report: CheckReport<'_>,
     surroundings: Surroundings<'_>,
-    of_stores: Option<&[String]>,
+    asked: &Examination<'_>,
+    names: &[String],
 ) -> i32 {
     let start = Instant::now();
     let config = Config::load(surroundings);
@@ -120,8 +123,8 @@ fn examine(
         Err(_) => report.skip(&network::CHECKS, "no usable key"),
     }
     local::check(&mut report, surroundings, config.as_ref().ok());
-    metadata::check(&mut report, surroundings);
-    if let Some(names) = of_stores {
+    metadata::check(&mut report, surroundings, asked.metadata);
+    if asked.asks_stores {
         secrets::check(&mut report, surroundings, names);
     }
     report.finish().unwrap_or(1)

@@ -1,5 +1,5 @@
-//! Who the agent is for the secret stores that its variables lead to: asked the way that sessions ask, over a
-//! connection for each question, and nothing is read.
+//! Who the agent is for the secret stores that its variables lead to: by the conversations that sessions have, each
+//! question once and over a connection of its own, and no secret is read.
 
 use std::io;
 use std::time::Instant;
@@ -21,14 +21,8 @@ use crate::tls::{Alpn, Configuration, Subject, Versions};
 pub fn check(report: &mut CheckReport<'_>, surroundings: Surroundings<'_>, names: &[String]) {
     let value = |name: &String| Some((name.clone(), (surroundings.variable)(name)?.into_bytes()));
     let mut stores = Stores::new(Settings::new(names.iter().filter_map(value)));
-    // Where metadata is, and who vouches, says nothing about whether there are credentials.
-    let says = |name: &&String| {
-        name.starts_with("AWS_")
-            && !name.starts_with("AWS_EC2_METADATA_")
-            && *name != "AWS_CA_BUNDLE"
-    };
-    let has_aws = names.iter().any(|name| says(&name));
-    let has_vault = names.iter().any(|name| name.starts_with("VAULT_"));
+    let is_any_set = |names: &[&str]| names.iter().any(|name| stores.settings.get(name).is_some());
+    let (has_aws, has_vault) = (is_any_set(&OF_AWS), is_any_set(&OF_VAULT));
     let of_aws = Fetch::aws(Vec::new(), Needs::Identity);
     let both = [
         ("aws", of_aws, has_aws),
@@ -45,7 +39,7 @@ pub fn check(report: &mut CheckReport<'_>, surroundings: Surroundings<'_>, names
 fn describe(found: Found, is_set_up: bool) -> (CheckVerdict, String) {
     let verdict = match &found.needs {
         None if found.notes.is_empty() => CheckVerdict::Ok,
-        Some(_) if is_set_up => CheckVerdict::Fail,
+        Some(_) if is_set_up || found.has_credentials => CheckVerdict::Fail,
         // Nobody wants the store: not even a profile has kept the agent from the last of all places.
         Some(_) if matches!(found.passed.len(), 0 | PLACES) => CheckVerdict::Ok,
         _ => CheckVerdict::Warn,
@@ -66,6 +60,27 @@ fn describe(found: Found, is_set_up: bool) -> (CheckVerdict, String) {
     (verdict, parts.join("; "))
 }
 
+/// Variables that choose credentials: whoever sets one wants that store.
+const OF_AWS: [&str; 12] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_ACCESS_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
+const OF_VAULT: [&str; 4] = [
+    "VAULT_ADDR",
+    "VAULT_TOKEN",
+    "VAULT_APP_ROLE_ID",
+    "VAULT_APP_ROLE_SECRET_ID",
+];
 /// Where credentials are looked for before the machine is asked.
 const PLACES: usize = 4;
 

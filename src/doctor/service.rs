@@ -116,6 +116,10 @@ mod tests {
                 asks_stores: false,
                 misspelt: &|_| None,
                 names: &[],
+                metadata: super::super::metadata::MetadataPlaces {
+                    machine: &[],
+                    container: &[],
+                },
             };
             let mut out = Vec::new();
             assert_eq!(super::super::run(&asked, surroundings, &mut out), 1);

@@ -145,9 +145,9 @@ pub(super) fn request(
         put(value);
         put("\r\n");
     }
-    if let Some(body) = body {
+    if body.is_some() || method != "GET" {
         put("Content-Length: ");
-        put(&body.expose().len().to_string());
+        put(&body.map_or(0, |body| body.expose().len()).to_string());
         put("\r\n");
     }
     put("\r\n");
@@ -221,6 +221,8 @@ pub struct Found {
     pub notes: Vec<String>,
     /// For `doctor`: who the agent is to the store, fact by fact, and nothing secret.
     pub facts: Vec<String>,
+    /// There are credentials, whatever is thought of them.
+    pub has_credentials: bool,
     /// Where credentials were looked for in vain, and why in a word.
     pub passed: Vec<&'static str>,
 }

@@ -265,7 +265,11 @@ impl Stores {
         let token = make(mint, credentials, clock.saturating_add_signed(self.skew));
         // It ends with the credentials that have signed it.
         let end = credentials.until.unwrap_or(u64::MAX);
-        let until = (clock + limits::CLUSTER_TOKEN_MAX).min(end.saturating_sub(TOKEN_MARGIN));
+        // Amazon says it by its own clock.
+        let end = end
+            .saturating_sub(TOKEN_MARGIN)
+            .saturating_add_signed(-self.skew);
+        let until = end.min(clock + limits::CLUSTER_TOKEN_MAX);
         for kept in &mut self.credentials {
             if kept.role == role {
                 kept.used_at = clock;
@@ -368,6 +372,12 @@ mod tests {
         assert!(stores.token(&mint, 2079).unwrap() == second);
         assert!(stores.token(&mint, 2080).unwrap() != second);
         assert!(stores.token(&mint, 1400).unwrap() != second);
+        // Our clock is ten minutes behind: what Amazon ends at 3000 ends here at 2400.
+        stores.skew = 600;
+        stores.keep("", of("ASKEW", 3000), 2100);
+        let third = stores.token(&mint, 2101).unwrap();
+        assert!(stores.token(&mint, 2339).unwrap() == third);
+        assert!(stores.token(&mint, 2340).unwrap() != third);
     }
 
     #[test]

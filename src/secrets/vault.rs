@@ -168,7 +168,11 @@ impl Vault {
             Ok(response) => response,
             Err(trouble) => {
                 let place = self.door.as_ref().map_or("", |door| &door.url.authority);
-                found.note(&["Vault at ", place, ": ", trouble.note()]);
+                let otherwise = match trouble {
+                    Trouble::Tls(_) => "; VAULT_SKIP_VERIFY=true takes any certificate",
+                    _ => "",
+                };
+                found.note(&["Vault at ", place, ": ", trouble.note(), otherwise]);
                 let mut cause = trouble.cause(WHO);
                 if matches!(trouble, Trouble::Tls(_))
                     && world.stores.settings.is_true("HOOP_TLS_SKIP_VERIFY")
@@ -228,10 +232,10 @@ impl Vault {
         let token = token.filter(|token| !token.is_empty() && is_field_value(token));
         let token = Secret::new(token.ok_or(words::MALFORMED)?);
         let lease = json_text::member(auth, "lease_duration").and_then(|it| it.parse::<u32>().ok());
-        let lease = Duration::from_secs(u64::from(lease.unwrap_or(0)));
         if self.examines {
-            state_life(Some(lease.as_secs()), found);
+            state_life(lease.map(u64::from), found);
         }
+        let lease = Duration::from_secs(u64::from(lease.unwrap_or(0)));
         // A batch token without an end, or one for a single use, is not kept.
         let uses = json_text::member(auth, "num_uses").unwrap_or("0");
         if !lease.is_zero() && uses == "0" {
@@ -270,16 +274,28 @@ impl Vault {
             return;
         };
         door.state_trust(found);
-        if let Login::AppRole { .. } = door.login {
-            return;
-        }
-        if response.status != 200 {
-            note_errors(response, "its token", found);
-            found.needs = Some(match response.status {
-                403 => NO_LOOKUP,
-                status => Cause::answered(WHO, "", status),
-            });
-            return;
+        let is_made_here = matches!(door.login, Login::AppRole { .. });
+        match response.status {
+            200 | 204 if is_made_here => return,
+            200 => {}
+            307 | 308 => {
+                return found.note(&["Vault sends questions about tokens to another node"]);
+            }
+            status => {
+                note_errors(response, "its token", found);
+                match status {
+                    _ if is_made_here => {
+                        found.note(&["the token that this login gave is left to its end"]);
+                    }
+                    // A policy may keep it from that, and a token of no use has these words beside.
+                    403 if !text(response).contains("invalid token") => {
+                        found.note(&["its policies do not let the token look itself up"]);
+                    }
+                    403 => found.needs = Some(ENDED),
+                    status => found.needs = Some(Cause::answered(WHO, "", status)),
+                }
+                return;
+            }
         }
         let data = json_text::member(text(response), "data");
         let life = data.and_then(|data| json_text::member(data, "ttl")?.parse().ok());
@@ -380,9 +396,8 @@ fn note_errors(response: &Response, about: &str, found: &mut Found) -> bool {
 
 const REDIRECT: Cause =
     Cause::fixed("Vault sends the agent elsewhere, where its token must not go");
-const NO_LOOKUP: Cause = Cause::fixed(
-    "Vault refuses the agent's token (403): it has ended, or its policies do not let it look itself up",
-);
+const ENDED: Cause =
+    Cause::fixed("Vault refuses the agent's token (403): it has ended, or is none");
 const UNVERIFIED: Cause = Cause::fixed(
     "TLS with Vault failed: HOOP_TLS_SKIP_VERIFY is for the gateway alone; set VAULT_CACERT to Vault's authority, or VAULT_SKIP_VERIFY=true",
 );

@@ -29,7 +29,8 @@ pub(super) fn hear(
     sessions.admitted(now, key, admission, outbox);
 }
 
-/// Whether the client of a session was told that it is open; `None` where there is no such session.
+/// Whether the client of a session was told that it is open, for who watches from outside (a simulation compares it
+/// with its model); `None` where there is no such session.
 pub fn is_open(sessions: &Sessions, id: &str) -> Option<bool> {
     let contents = &sessions.book.get(sessions.book.find(id)?)?.contents;
     Some(!matches!(contents, Contents::Fetching | Contents::Probe(_)))

@@ -1,10 +1,11 @@
 //! `doctor --secrets`: who the agent is to its stores, and what commands reach of the machine's own addresses.
 
 use hoop_lite::admin::OutputForm;
+use hoop_lite::doctor::metadata::MetadataPlaces;
 use loopback_gateway::{Gateway, Security};
 
 use crate::admin_support::{Mock, certificate, response};
-use crate::{NAMED, Seen, examine, named};
+use crate::{NAMED, NOWHERE, Seen, examine, examine_at, named};
 
 const KEY: &str = "k3y-of-the-agent";
 const TOKEN: &str = "s.t0ken-of-the-agent";
@@ -19,7 +20,9 @@ fn ask(variables: &[(&str, &str)]) -> Seen {
     let mut all = gateway.environment(&key);
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     all.extend(variables.iter().map(owned));
-    all.push(("HOME".to_owned(), "/nonexistent".to_owned()));
+    if !all.iter().any(|(name, _)| name == "HOME") {
+        all.push(("HOME".to_owned(), "/nonexistent".to_owned()));
+    }
     let seen = examine(OutputForm::Text, &all, true);
     for secret in [KEY, TOKEN, SECRET_ID] {
         assert!(!seen.text.contains(secret), "{}", seen.text);
@@ -189,8 +192,17 @@ fn a_role_of_the_machine_is_told_and_that_commands_have_it_too() {
     assert_eq!(seen.code, 0, "{}", seen.text);
 }
 
+/// What commands reach, where these are a machine's and a container's addresses.
+fn reached(machine: &[&str], container: &[&str], variables: &[(&str, &str)]) -> String {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let variables: Vec<_> = variables.iter().map(owned).collect();
+    let places = MetadataPlaces { machine, container };
+    let seen = examine_at(OutputForm::Text, &variables, false, places);
+    seen.of("metadata")[0].clone()
+}
+
 #[test]
-fn a_machine_without_a_role_and_one_of_another_cloud_give_commands_none() {
+fn what_the_addresses_of_machines_and_containers_give_to_commands_is_told() {
     let bare = Mock::plain(|line| match line.starts_with("PUT") {
         true => response(200, "imds-token"),
         false => response(404, ""),
@@ -199,24 +211,89 @@ fn a_machine_without_a_role_and_one_of_another_cloud_give_commands_none() {
     // Its first version gives the role to whoever asks without a token.
     let first = Mock::plain(|line| match line.starts_with("PUT") {
         true => response(403, ""),
-        false => response(200, "old-role"),
+        false => response(200, &"old-role".repeat(100)),
     });
     for (mock, wanted) in [
-        (&bare, "answers commands of sessions, without a role of EC2"),
+        (
+            &bare,
+            "ok {} answers commands of sessions, without a role of EC2",
+        ),
         (
             &other,
-            "answers commands of sessions, without a role of EC2",
+            "warn {} answers commands of sessions: of another cloud, perhaps",
         ),
         (
             &first,
-            "gives commands of sessions this machine's role old-role",
+            "warn {} gives commands of sessions this machine's role old-role",
         ),
     ] {
-        let endpoint = url(mock);
-        let seen = ask(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint)]);
-        let metadata = &seen.of("metadata")[0];
-        assert!(metadata.contains(wanted), "{metadata}");
+        let place = url(mock);
+        let text = reached(&[&place], NOWHERE, &[]);
+        assert!(text.starts_with(&wanted.replace("{}", &place)), "{text}");
+        assert!(text.len() < 600, "{text}");
+        // Where the agent itself asks elsewhere, commands reach both.
+        let text = reached(&[&place], NOWHERE, &[NOBODY]);
+        assert!(text.contains(&place), "{text}");
     }
+    let place = url(&other);
+    let text = reached(NOWHERE, &[&place], &[]);
+    let wanted = format!("warn {place} answers: a command that knows the path or token file");
+    assert!(text.starts_with(&wanted), "{text}");
+    let text = reached(NOWHERE, NOWHERE, &[]);
+    assert_eq!(
+        text,
+        "ok no such address of AWS answers: commands of sessions find no role of this machine"
+    );
+}
+
+#[test]
+fn a_role_that_amazon_refuses_is_a_failure_though_no_variable_chose_it() {
+    let instance = instance();
+    let sts = Mock::plain(|_| response(403, "<E><Code>AccessDenied</Code></E>"));
+    let seen = ask(&[
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url(&instance)),
+        ("AWS_ENDPOINT_URL_STS", &url(&sts)),
+    ]);
+    let aws = &seen.of("aws")[0];
+    assert!(
+        aws.starts_with("FAIL STS answered AccessDenied (403); "),
+        "{aws}"
+    );
+    assert_eq!(seen.code, 1);
+}
+
+#[test]
+fn what_chooses_no_credentials_sets_nothing_up() {
+    let seen = ask(&[
+        NOBODY,
+        ("AWS_REGION", "us-west-2"),
+        ("AWS_PROFILE", ""),
+        ("AWS_PAGER", "less"),
+        ("AWS_CA_BUNDLE", "/nonexistent"),
+        ("VAULT_SKIP_VERIFY", "true"),
+        ("VAULT_TOKEN", ""),
+    ]);
+    for store in ["aws", "vault"] {
+        let text = &seen.of(store)[0];
+        assert!(
+            text.starts_with("ok none is set up: the agent has no "),
+            "{text}"
+        );
+    }
+    assert_eq!(seen.code, 0, "{}", seen.text);
+}
+
+#[test]
+fn a_profile_of_no_use_that_nobody_has_named_is_a_warning() {
+    let home = std::env::temp_dir().join(format!("hoop-lite-home-{}", std::process::id()));
+    std::fs::create_dir_all(home.join(".aws")).unwrap();
+    let config = "[default]\nsso_start_url = https://x.awsapps.com/start\n";
+    std::fs::write(home.join(".aws/config"), config).unwrap();
+    let seen = ask(&[NOBODY, ("HOME", home.to_str().unwrap())]);
+    std::fs::remove_dir_all(home).unwrap();
+    let aws = &seen.of("aws")[0];
+    assert!(aws.starts_with("warn ") && aws.contains("(SSO)"), "{aws}");
+    assert_eq!(seen.code, 0, "{}", seen.text);
 }
 
 #[test]
@@ -295,30 +372,74 @@ fn an_approles_login_is_told_by_its_lease_and_its_token_goes_again() {
             "ok {address} by AppRole (a use of its secret id); its token lives for 1200 s; no TLS: its URL is http://"
         )]
     );
-    assert_eq!(vault.seen().len(), 2);
+    let asked = vault.seen();
+    assert!(asked.len() == 2 && asked[1].contains("\r\nContent-Length: 0\r\n"));
 }
 
 #[test]
-fn a_token_that_vault_refuses_and_half_a_pair_are_failures() {
-    let vault = Mock::plain(|_| response(403, r#"{"errors":["permission denied"]}"#));
+fn a_login_that_says_little_and_a_token_that_stays_are_told() {
+    let vault = Mock::plain(|line| match line.contains("approle/login") {
+        true => response(200, r#"{"auth":{"client_token":"s.t0ken-of-the-agent"}}"#),
+        false => response(403, r#"{"errors":["permission denied"]}"#),
+    });
     let address = url(&vault);
-    let token = [NOBODY, ("VAULT_ADDR", &address[..]), ("VAULT_TOKEN", TOKEN)];
-    let half = [
+    let seen = ask(&[
         NOBODY,
         ("VAULT_ADDR", &address[..]),
         ("VAULT_APP_ROLE_ID", "role"),
-    ];
-    for (variables, wanted) in [
-        (&token, "FAIL Vault refuses the agent's token (403)"),
-        (
-            &half,
-            "FAIL VAULT_APP_ROLE_ID env is set but VAULT_APP_ROLE_SECRET_ID env is empty",
-        ),
+        ("VAULT_APP_ROLE_SECRET_ID", SECRET_ID),
+    ]);
+    let text = &seen.of("vault")[0];
+    for wanted in [
+        "does not say how long its token lives",
+        "is left to its end",
     ] {
-        let seen = ask(variables);
-        assert!(seen.of("vault")[0].starts_with(wanted), "{}", seen.text);
-        assert_eq!(seen.code, 1);
+        assert!(text.starts_with("warn ") && text.contains(wanted), "{text}");
     }
+}
+
+#[test]
+fn a_token_that_vault_refuses_and_half_a_pair_are_failures_and_a_standby_is_none() {
+    let refusing = |status: u16, body: &'static str| {
+        let vault = Mock::plain(move |_| response(status, body));
+        let address = url(&vault);
+        let variables = [NOBODY, ("VAULT_ADDR", &address[..]), ("VAULT_TOKEN", TOKEN)];
+        let seen = ask(&variables);
+        (seen.of("vault")[0].clone(), seen.code)
+    };
+    let invalid = r#"{"errors":["permission denied","invalid token"]}"#;
+    let (text, code) = refusing(403, invalid);
+    assert!(
+        text.starts_with("FAIL Vault refuses the agent's token (403)"),
+        "{text}"
+    );
+    assert_eq!(code, 1);
+    let (text, code) = refusing(403, r#"{"errors":["permission denied"]}"#);
+    assert!(
+        text.starts_with("warn ") && text.contains("look itself up"),
+        "{text}"
+    );
+    assert_eq!(code, 0);
+    let (text, code) = refusing(307, "");
+    assert!(
+        text.starts_with("warn ") && text.contains("to another node"),
+        "{text}"
+    );
+    assert_eq!(code, 0);
+    let (text, code) = refusing(503, r#"{"errors":["Vault is sealed"]}"#);
+    assert!(
+        text.starts_with("FAIL Vault answered with status 503"),
+        "{text}"
+    );
+    assert_eq!(code, 1);
+    let half = [
+        NOBODY,
+        ("VAULT_ADDR", "http://127.0.0.1:1"),
+        ("VAULT_APP_ROLE_ID", "role"),
+    ];
+    let seen = ask(&half);
+    let wanted = "FAIL VAULT_APP_ROLE_ID env is set but VAULT_APP_ROLE_SECRET_ID env is empty";
+    assert!(seen.of("vault")[0].starts_with(wanted), "{}", seen.text);
 }
 
 #[test]

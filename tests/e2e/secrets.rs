@@ -398,6 +398,26 @@ fn of_rds(port: u16) -> LoginToken {
     }
 }
 
+/// A server of MySQL whose account takes tokens alone, sent as they are.
+fn mysql_of_rds(version: &'static str, capabilities: u32, has_tls: bool) -> Database {
+    let certificate = Certificate::new(&["localhost", "127.0.0.1"]);
+    let port = Arc::new(Mutex::new(0));
+    let known = port.clone();
+    let database = Database::start(move || {
+        let mut conduct = mysql::Conduct::new("mysql_clear_password");
+        (conduct.version, conduct.capabilities) = (version, capabilities);
+        conduct.favourite = "mysql_native_password";
+        conduct.has_tls = has_tls;
+        conduct.token = Some(of_rds(*known.lock().unwrap()));
+        let (server, greeting) = mysql::Server::accept(conduct);
+        let mut secure = Secure::new(Speaker::Mysql(server), &certificate);
+        secure.greeting = greeting;
+        secure
+    });
+    *port.lock().unwrap() = database.port();
+    database
+}
+
 #[test]
 fn mysql_and_mariadb_of_rds_get_a_token_for_each_login_and_over_tls_alone() {
     let world = world("http://127.0.0.1:1", "http://127.0.0.1:1", &[]);
@@ -418,25 +438,7 @@ fn mysql_and_mariadb_of_rds_get_a_token_for_each_login_and_over_tls_alone() {
         ("8.4.5", mysql::CAPABILITIES),
         ("11.8.2-MariaDB", 0x81ff_fffe),
     ] {
-        let start = |has_tls: bool| {
-            let certificate = Certificate::new(&["localhost", "127.0.0.1"]);
-            let port = Arc::new(Mutex::new(0));
-            let known = port.clone();
-            let database = Database::start(move || {
-                let mut conduct = mysql::Conduct::new("mysql_clear_password");
-                (conduct.version, conduct.capabilities) = (version, capabilities);
-                conduct.favourite = "mysql_native_password";
-                conduct.has_tls = has_tls;
-                conduct.token = Some(of_rds(*known.lock().unwrap()));
-                let (server, greeting) = mysql::Server::accept(conduct);
-                let mut secure = Secure::new(Speaker::Mysql(server), &certificate);
-                secure.greeting = greeting;
-                secure
-            });
-            *port.lock().unwrap() = database.port();
-            database
-        };
-        let database = start(true);
+        let database = mysql_of_rds(version, capabilities, true);
         let mut session = world.open(to(database.port(), "prefer"));
         session.wait_open();
         for id in ["1", "2"] {
@@ -458,7 +460,7 @@ fn mysql_and_mariadb_of_rds_get_a_token_for_each_login_and_over_tls_alone() {
             .wait_refusal()
             .text;
         assert!(text.contains("over TLS alone"), "{text}");
-        let plain = start(false);
+        let plain = mysql_of_rds(version, capabilities, false);
         let mut session = world.open(to(plain.port(), "prefer"));
         session.wait_open();
         session.send_as("MySQL", "1", b"");

@@ -5,11 +5,10 @@
 //! person (SSO, MFA) or another program (`credential_process`) is refused by its name.
 
 use super::identity::{Credentials, Role};
-use super::ini::Ini;
-use crate::base::Secret;
+use super::profiles::{Profile, Profiles};
 use crate::http::BaseUrl;
 use crate::limits;
-use crate::secrets::asking::{Found, World};
+use crate::secrets::asking::Found;
 use crate::secrets::stores::Settings;
 use crate::secrets::words::Cause;
 
@@ -43,169 +42,6 @@ pub struct Chain {
     pub roles: Vec<Role>,
     /// What people call it.
     pub source: String,
-}
-
-/// The two files, and which profile of theirs counts.
-pub struct Profiles {
-    config: Secret,
-    credentials: Secret,
-    /// Its name.
-    pub name: String,
-}
-
-/// A profile in both files.
-struct Profile<'a> {
-    config: &'a Ini<'a>,
-    credentials: &'a Ini<'a>,
-    name: &'a str,
-}
-
-impl Profiles {
-    /// Reads what there is of the files; one that is missing is empty.
-    pub fn read(world: &mut World<'_>) -> Result<Self, Cause> {
-        let settings = &world.stores.settings;
-        let home = settings.get("HOME").unwrap_or("").to_owned();
-        let place = |variable: &str, usual: &str| match settings.get(variable) {
-            Some(path) => path.to_owned(),
-            None => [&home[..], usual].concat(),
-        };
-        let places = [
-            place("AWS_CONFIG_FILE", "/.aws/config"),
-            place("AWS_SHARED_CREDENTIALS_FILE", "/.aws/credentials"),
-        ];
-        let named = settings.first(&["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]);
-        let (is_named, name) = (named.is_some(), named.unwrap_or("default").to_owned());
-        // An agent that runs as nobody has no home.
-        let [config, credentials] = places.map(|path| world.read(&path).unwrap_or_default());
-        let read = Self {
-            config,
-            credentials,
-            name,
-        };
-        match is_named && !read.exists() {
-            true => Err(Cause::setting(
-                "AWS_PROFILE",
-                "names a profile that is in neither file",
-            )),
-            false => Ok(read),
-        }
-    }
-
-    /// Lends the profile: what it says is borrowed from its files.
-    fn lend(&self, look: &mut dyn FnMut(Profile<'_>)) {
-        let config = Ini::read(self.config.expose_text().unwrap_or(""));
-        let credentials = Ini::read(self.credentials.expose_text().unwrap_or(""));
-        look(Profile {
-            config: &config,
-            credentials: &credentials,
-            name: &self.name,
-        });
-    }
-
-    fn exists(&self) -> bool {
-        let mut exists = false;
-        self.lend(&mut |profile| exists = profile.exists());
-        exists
-    }
-
-    /// A value of the profile.
-    pub fn get(&self, name: &str) -> Option<String> {
-        let mut value = None;
-        self.lend(&mut |profile| value = profile.get(name).map(str::to_owned));
-        value
-    }
-
-    /// The address that the profile has for a service.
-    pub fn endpoint(&self, service: &str) -> Option<String> {
-        let mut url = None;
-        self.lend(&mut |profile| {
-            let services = profile.get("services");
-            let of_service = services.and_then(|services| {
-                profile
-                    .config
-                    .part(&["services", services], service, "endpoint_url")
-            });
-            url = of_service
-                .or_else(|| profile.get("endpoint_url"))
-                .map(str::to_owned);
-        });
-        url
-    }
-}
-
-impl<'a> Profile<'a> {
-    /// Another one, of the same files.
-    fn other(&self, name: &'a str) -> Self {
-        Self { name, ..*self }
-    }
-
-    fn exists(&self) -> bool {
-        self.config.has(&["profile", self.name])
-            || (self.name == "default" && self.config.has(&["default"]))
-            || self.credentials.has(&[self.name])
-    }
-
-    /// Of the file `config`,
-    fn of_config(&self, name: &str) -> Option<&'a str> {
-        let own = self.config.get(&["profile", self.name], name);
-        own.or_else(|| {
-            self.config
-                .get(&["default"], name)
-                .filter(|_| self.name == "default")
-        })
-    }
-
-    /// and of `credentials`.
-    fn of_credentials(&self, name: &str) -> Option<&'a str> {
-        self.credentials.get(&[self.name], name)
-    }
-
-    /// The file of credentials counts more.
-    fn get(&self, name: &str) -> Option<&'a str> {
-        self.of_credentials(name).or_else(|| self.of_config(name))
-    }
-
-    /// A whole pair of one file; with half of one nobody knows who the agent is to be.
-    fn keys(&self) -> Result<Option<Credentials>, Cause> {
-        let names = ["aws_access_key_id", "aws_secret_access_key"];
-        let mut keys = None;
-        for pair in [
-            names.map(|name| self.of_config(name)),
-            names.map(|name| self.of_credentials(name)),
-        ] {
-            match pair {
-                [Some(id), Some(secret)] => keys = Some((id, secret)),
-                [None, None] => {}
-                _ => return Err(HALF),
-            }
-        }
-        Ok(keys.map(|(id, secret)| Credentials {
-            id: id.to_owned(),
-            secret: Secret::new(secret),
-            token: self.get("aws_session_token").map(Secret::new),
-            until: None,
-        }))
-    }
-
-    /// It says in two ways where its credentials come from.
-    fn is_ambiguous(&self) -> bool {
-        let ways = [
-            "source_profile",
-            "credential_source",
-            "credential_process",
-            "web_identity_token_file",
-        ];
-        ways.iter().filter(|way| self.get(way).is_some()).count() > 1
-    }
-
-    fn role(&self) -> Option<Role> {
-        Some(Role {
-            arn: self.get("role_arn")?.to_owned(),
-            session: self.get("role_session_name").unwrap_or("").to_owned(),
-            external_id: self.get("external_id").map(str::to_owned),
-            duration: self.get("duration_seconds").map(str::to_owned),
-        })
-    }
 }
 
 impl Chain {
@@ -279,11 +115,15 @@ impl Chain {
             if at.get("mfa_serial").is_some() && at.get("role_arn").is_some() {
                 return Err(MFA);
             }
-            if at.is_ambiguous() {
+            // One that another takes its keys from may have some of its own: they count, whatever else it says.
+            let has_own = !seen.is_empty() && at.keys()?.is_some();
+            if !has_own && at.is_ambiguous() {
                 return Err(TWO_WAYS);
             }
             let role = at.role();
-            let next = at.get("source_profile").filter(|_| role.is_some());
+            let next = at
+                .get("source_profile")
+                .filter(|_| role.is_some() && !has_own);
             if let Some(next) = next {
                 // Itself means its own keys.
                 if next != at.name || at.keys()?.is_none() {
@@ -424,9 +264,6 @@ const BAD_SOURCE: Cause = Cause::fixed(
 );
 const NO_SOURCE: Cause = Cause::fixed("the profile's source_profile is in neither file");
 const CIRCLE: Cause = Cause::fixed("the profile's source_profile leads in a circle, or too far");
-const HALF: Cause = Cause::fixed(
-    "the agent's AWS profile has half of a pair of keys: aws_access_key_id and aws_secret_access_key belong into one file",
-);
 const TWO_WAYS: Cause = Cause::fixed(
     "the agent's AWS profile has two of source_profile, credential_source, credential_process and web_identity_token_file: leave one",
 );

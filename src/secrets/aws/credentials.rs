@@ -6,9 +6,10 @@
 use std::time::Instant;
 
 use super::answers;
-use super::chain::{Base, Chain, NOTHING, Profiles};
+use super::chain::{Base, Chain, NOTHING};
 use super::endpoints::{self, NO_REGION, Service};
 use super::identity::{Credentials, Role};
+use super::profiles::Profiles;
 use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, session_of, signed};
 use super::region::is_region;
 use crate::base::Secret;
@@ -136,6 +137,7 @@ impl Getting {
         let Some(got) = &self.got else {
             return;
         };
+        found.has_credentials = true;
         found.state(&[&got.described(world.clock)]);
         let by = endpoints::region_named_by(&world.stores.settings, &self.profiles);
         if let Some(region) = &self.region {

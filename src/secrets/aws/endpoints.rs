@@ -1,6 +1,6 @@
 //! Where Amazon's services are: by region and partition, or where the operator says.
 
-use super::chain::Profiles;
+use super::profiles::Profiles;
 use super::region::{is_region, suffix};
 use crate::http::BaseUrl;
 use crate::secrets::stores::Settings;

@@ -6,6 +6,7 @@ mod credentials;
 mod endpoints;
 pub(in crate::secrets) mod identity;
 pub(in crate::secrets) mod ini;
+mod profiles;
 mod questions;
 mod region;
 pub(in crate::secrets) mod sigv4;

@@ -203,6 +203,45 @@ fn the_chain_goes_as_gos_does() {
         ),
         (
             &[REGION],
+            "[default]\naws_access_key_id = AK\n",
+            default,
+            "AKFILE",
+            "",
+        ),
+        (
+            &[REGION],
+            default,
+            "[default]\naws_access_key_id = AK\n",
+            "half of a pair",
+            "",
+        ),
+        (
+            &[REGION],
+            "[default]\naws_access_key_id = AK\n",
+            "[default]\nregion = us-west-1\n",
+            "imds ASIAMACHINE",
+            "",
+        ),
+        (
+            &[REGION, DEV],
+            s(&format!(
+                "[profile dev]\nrole_arn=arn:r\nsource_profile=base\n[profile base]\nsource_profile=x\ncredential_source=Environment\n{K2}"
+            )),
+            "",
+            "sts ASIAROLE",
+            "",
+        ),
+        (
+            &[REGION, DEV],
+            s(&format!(
+                "[profile dev]\nrole_arn=arn:r\nsource_profile=base\n[profile base]\nrole_arn=arn:b\nsource_profile=none\n{K2}"
+            )),
+            "",
+            "sts sts ASIAROLE",
+            "",
+        ),
+        (
+            &[REGION],
             "[default]\naws_access_key_id = AKFILE\n  aws_secret_access_key = k\n",
             "",
             "AKFILE",
