@@ -112,7 +112,10 @@ fn zsh_finds_no_fault_in_its_completion() {
 fn zsh_completes_commands_flags_and_values() {
     let of_zsh = [
         ("hoop-lite --format ", "console human json verbose"),
-        ("hoop-lite doctor -", "--help --output --secrets --service -h -o"),
+        (
+            "hoop-lite doctor -",
+            "--help --output --secrets --service -h -o",
+        ),
     ];
     for (line, wanted) in BASH_AND_ZSH.iter().chain(&of_zsh) {
         let driver = ["-f", "tests/generated_docs/drive.zsh", "completions", line];
