@@ -1,33 +1,33 @@
 //! The variables by which a client would make another program of its connection's command.
 //!
 //! The one table, by class. A name is here when its value is code, or says where to find code, or
-//! which program to start, for a program that others than its users choose. What only changes how a
-//! program talks (`NODE_ENV`, `PYTHONUNBUFFERED`, `TZ`, `LC_ALL`) is not.
+//! which program to start, for a program that others than its users choose, or where such a program goes with
+//! the connection's credentials. What only changes how a program talks (`NODE_ENV`, `PYTHONUNBUFFERED`, `TZ`, `LC_ALL`) is not.
 
 use crate::base::client_env::{ClientEnv, matches};
 
 struct Class {
-    /// Who takes the code.
-    what: &'static str,
+    /// What is to be feared of them.
+    why: &'static str,
     /// Names, and beginnings of names, with spaces between.
     names: &'static str,
 }
 
-const CLASSES: [Class; 4] = [
+const CLASSES: [Class; 5] = [
     Class {
-        what: "loaders",
+        why: "since loaders take code from it",
         names: "LD_* DYLD_* GLIBC_TUNABLES GCONV_PATH LOCPATH NLSPATH MALLOC_TRACE MUSL_LOCPATH \
                 HOSTALIASES RESOLV_HOST_CONF GETCONF_DIR OPENSSL_CONF OPENSSL_MODULES \
                 OPENSSL_ENGINES GIO_* GTK_* QT_* XDG_CONFIG_* XDG_DATA_* TERMINFO* TERMCAP",
     },
     Class {
-        what: "shells",
+        why: "since shells take code from it",
         names: "PATH HOME SHELL IFS CDPATH BASH_* BASHOPTS SHELLOPTS PS0 PS1 PS2 PS4 \
                 PROMPT_COMMAND EXECIGNORE INPUTRC HISTFILE MAIL MAILPATH FCEDIT ZDOTDIR FPATH \
                 fish_* PSModulePath",
     },
     Class {
-        what: "interpreters",
+        why: "since interpreters take code from it",
         names: "PYTHONSTARTUP PYTHONPATH PYTHONHOME PYTHONINSPECT PYTHONUSERBASE \
                 PYTHONEXECUTABLE PYTHONPLATLIBDIR PYTHONBREAKPOINT PYTHONWARNINGS \
                 PYTHONPYCACHEPREFIX IPYTHON* JUPYTER_* PIP_* PERL5OPT PERL5LIB PERL5DB \
@@ -35,11 +35,12 @@ const CLASSES: [Class; 4] = [
                 NODE_OPTIONS NODE_PATH NODE_REPL_EXTERNAL_MODULE NPM_CONFIG_* npm_config_* \
                 JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS JAVA_OPTS JAVA_HOME CLASSPATH \
                 MAVEN_* GRADLE_* CATALINA_* LUA_* PHPRC PHP_INI_SCAN_DIR TCLLIBPATH TCL_LIBRARY \
+                BUN_OPTIONS COMPOSER_HOME IRBRC PRYRC BOOTSNAP_CACHE_DIR CAML_LD_LIBRARY_PATH \
                 R_PROFILE* R_ENVIRON* R_LIBS* R_HOME JULIA_* ERL_* ELIXIR_ERL_OPTIONS GUILE_* \
                 AWKPATH AWKLIBPATH DOTNET_* CORECLR_* COR_* MONO_*",
     },
     Class {
-        what: "tools",
+        why: "since tools take code from it",
         names: "GIT_SSH* GIT_CONFIG* GIT_EXEC_PATH GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_PAGER \
                 GIT_ASKPASS GIT_EXTERNAL_DIFF GIT_PROXY_COMMAND GIT_TEMPLATE_DIR GIT_DIR \
                 GIT_COMMON_DIR GIT_WORK_TREE GIT_OBJECT_DIRECTORY GIT_ATTR* GH_* HGRCPATH \
@@ -53,7 +54,13 @@ const CLASSES: [Class; 4] = [
                 TF_PLUGIN_CACHE_DIR ANSIBLE_* CURL_HOME WGETRC SYSTEM_WGETRC MAKEFLAGS \
                 MAKEFILES MAKESHELL GNUMAKEFLAGS CC CXX GCC_EXEC_PREFIX COMPILER_PATH CARGO_* \
                 RUSTC* RUSTFLAGS GOFLAGS GOROOT GOENV GOTOOLDIR CCACHE_* TAR_OPTIONS ZIPOPT \
-                GNUPGHOME FZF_* RIPGREP_CONFIG_PATH ACK_OPTIONS ACKRC VALGRIND_* PKG_CONFIG*",
+                GNUPGHOME FZF_* RIPGREP_CONFIG_PATH ACK_OPTIONS ACKRC VALGRIND_* PKG_CONFIG* \
+                MARIADB_HOME MARIADB_PLUGIN_DIR BORG_RSH ODBC* SASL_PATH SASL_CONF_PATH SSH_SK_PROVIDER \
+                OPENSC_CONF DELTA_PAGER USQL_PAGER RLWRAP_EDITOR PARALLEL_SHELL",
+    },
+    Class {
+        why: "since programs would take the connection's credentials elsewhere by it",
+        names: "PGHOSTADDR PGSERVICE PGSERVICEFILE FREETDS* TDSDUMP* VAULT_ADDR AWS_ENDPOINT_URL*",
     },
 ];
 
@@ -76,14 +83,11 @@ pub(super) fn refusal(policy: &ClientEnv, name: &str, is_console: bool) -> Optio
     if is_listed {
         return None;
     }
-    let what = match name {
-        CONSOLE_ONLY if is_console => "shells",
+    let why = match name {
+        CONSOLE_ONLY if is_console => "since shells take code from it",
         _ => class(name)?,
     };
-    Some(sentence(
-        name,
-        &["since ", what, " take code from it"].concat(),
-    ))
+    Some(sentence(name, why))
 }
 
 fn class(name: &str) -> Option<&'static str> {
@@ -91,7 +95,7 @@ fn class(name: &str) -> Option<&'static str> {
         let mut names = class.names.split_ascii_whitespace();
         names.any(|pattern| matches(pattern, name))
     };
-    CLASSES.iter().find(holds).map(|class| class.what)
+    CLASSES.iter().find(holds).map(|class| class.why)
 }
 
 fn sentence(name: &str, why: &str) -> String {
@@ -131,7 +135,7 @@ mod tests {
         GIT_ASKPASS GIT_EXTERNAL_DIFF GIT_SEQUENCE_EDITOR GIT_DIR PAGER LESSOPEN LESSCLOSE LESS EDITOR VISUAL \
         JAVA_TOOL_OPTIONS _JAVA_OPTIONS JDK_JAVA_OPTIONS PSQLRC PSQL_PAGER PSQL_EDITOR MANPAGER SYSTEMD_PAGER \
         SSH_ASKPASS KUBECONFIG KUBECTL_EXTERNAL_DIFF AWS_CONFIG_FILE VIMINIT ZDOTDIR XDG_CONFIG_HOME LUA_INIT PHPRC \
-        DOTNET_STARTUP_HOOKS OPENSSL_CONF";
+        DOTNET_STARTUP_HOOKS OPENSSL_CONF MARIADB_HOME ODBCINI IRBRC";
 
     /// What `hoop exec -e` is used for.
     const HARMLESS: [&str; 36] = [
@@ -183,6 +187,12 @@ mod tests {
             );
         }
         assert!(refused("ENV", true).is_some_and(|text| text.contains("shells")));
+        for name in ["PGHOSTADDR", "PGSERVICEFILE", "AWS_ENDPOINT_URL_STS"] {
+            assert!(
+                refused(name, false).is_some_and(|text| text.contains("elsewhere")),
+                "{name}"
+            );
+        }
     }
 
     #[test]

@@ -130,7 +130,9 @@ pub(super) fn give(
             if let Some(alias) = protocol.password_alias {
                 environment.set(alias, token.expose());
             }
-            if connection_type == "postgres" && environment.text("PGSSLMODE").is_empty() {
+            let is_strict = ["verify-ca", "verify-full"].contains(&environment.text("PGSSLMODE"));
+            // Whoever says less, the token goes over TLS.
+            if connection_type == "postgres" && !is_strict {
                 environment.set("PGSSLMODE", "require");
             }
         }

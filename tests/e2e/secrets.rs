@@ -223,6 +223,8 @@ fn all_that_is_missing_is_told_in_order_and_nothing_of_the_stores_own_words() {
             .wait_text("arn:aws:iam::1:role/x may not")
             .contains("AccessDenied")
     );
+    let ended = world.agent.wait_text("failed decoding environment");
+    assert!(ended.contains("demo"), "whose session it was: {ended}");
     assert_silent(&world);
 }
 
@@ -481,6 +483,15 @@ fn mysql_and_mariadb_of_rds_get_a_token_for_each_login_and_over_tls_alone() {
         .env("PASS", "_aws_iam_rds:authtoken");
     let out = world.open(command).run(b"").out();
     assert_eq!(out, "x --enable-cleartext-plugin\n");
+    for (wish, mode) in [("disable", "require\n"), ("verify-full", "verify-full\n")] {
+        let command = SessionRequest::new("postgres", "exec")
+            .command(&["sh", "-c", "echo $PGSSLMODE"])
+            .env("HOST", "127.0.0.1")
+            .env("PORT", &database.port().to_string())
+            .env("USER", "_aws_iam_rds:app")
+            .client_env("PGSSLMODE", wish);
+        assert_eq!(world.open(command).run(b"").out(), mode);
+    }
     assert_silent(&world);
 }
 
