@@ -233,6 +233,13 @@ impl Environment {
         Ok(built)
     }
 
+    /// Of a session that waits for its secrets: whose it is, and nothing else.
+    pub fn waiting(params: &ConnectionParams, session_id: &str) -> Self {
+        let mut built = Self::default();
+        built.add_session(params, session_id);
+        built
+    }
+
     /// What the connection itself says, references resolved.
     pub fn own(&self) -> &Variables {
         &self.own

@@ -83,8 +83,9 @@ impl Wish {
                 (environment, None, bytes)
             }
             false => {
-                let bytes = plan.heap_bytes() + of_client(&client);
-                (Environment::default(), Some(plan), bytes)
+                let environment = Environment::waiting(&params, id);
+                let bytes = plan.heap_bytes() + of_client(&client) + environment.heap_bytes();
+                (environment, Some(plan), bytes)
             }
         };
         let held = of_params(&params, id) + heap::block(request_port.capacity()) + pending_bytes;
