@@ -50,7 +50,9 @@ fn describe(found: Found, is_set_up: bool) -> (CheckVerdict, String) {
     };
     let cause = found
         .needs
-        .map(|cause| [before, &cause.to_string()].concat());
+        .map(|cause| [before, &cause.to_string()].concat())
+        // It stands behind, here.
+        .map(|text| text.replace(" (the agent's log says why)", ""));
     let mut parts: Vec<String> = cause.into_iter().collect();
     parts.extend(found.facts);
     if !found.passed.is_empty() {

@@ -223,6 +223,10 @@ pub struct Found {
     pub facts: Vec<String>,
     /// There are credentials, whatever is thought of them.
     pub has_credentials: bool,
+    /// What was asked last: whoever answers may say it back.
+    pub(super) sent: Secret,
+    /// What the agent logs in with.
+    pub(super) own: Vec<Secret>,
     /// Where credentials were looked for in vain, and why in a word.
     pub passed: Vec<&'static str>,
 }
@@ -246,6 +250,23 @@ impl Found {
         self.note(&[&cause, ": ", trouble.note()]);
     }
 
+    /// A store's own words, plain and cut to size. What the agent logs in with is struck out, and so is whatever it
+    /// was sent but for path and host.
+    pub(super) fn said(&self, words: &str) -> String {
+        let words = &words[..words.floor_char_boundary(4 * limits::STORE_WORDS_BYTES_MAX)];
+        let mut words = words.to_owned();
+        for own in self.own.iter().filter_map(Secret::expose_text) {
+            if own.len() >= OWN_BYTES_MIN {
+                words = words.replace(own, STRUCK);
+            }
+        }
+        let words = struck(words.as_bytes(), told(self.sent.expose()));
+        shortened(
+            &String::from_utf8_lossy(&words),
+            limits::STORE_WORDS_BYTES_MAX,
+        )
+    }
+
     /// Credentials were looked for there in vain, for that reason.
     pub(super) fn pass(&mut self, place: &'static str) {
         self.passed.push(place);
@@ -265,5 +286,100 @@ impl Found {
         let text = text.trim_end_matches([' ', ':']);
         self.notes
             .push(shortened(text, 3 * limits::STORE_WORDS_BYTES_MAX));
+    }
+}
+
+/// Less may be part of any word.
+const OWN_BYTES_MIN: usize = 6;
+/// So many bytes in a row that were sent are no accident.
+const ECHO_BYTES_MIN: usize = 16;
+const STRUCK: &str = "(struck out)";
+
+/// Of a request what is nobody's to read: its query, its fields but for the host, its body.
+fn told(request: &[u8]) -> &[u8] {
+    let end = |text: &[u8]| text.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let line = end(request);
+    match request[..line].iter().position(|byte| *byte == b'?') {
+        Some(query) => &request[query..],
+        None => {
+            let fields = &request[line..];
+            let host = fields.get(1..).map_or(0, end);
+            &fields[host..]
+        }
+    }
+}
+
+/// `words` without what stands in `sent`, too.
+fn struck(words: &[u8], sent: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(words.len());
+    let mut rest = words;
+    while let Some((first, behind)) = rest.split_first() {
+        let begin = rest.first_chunk::<ECHO_BYTES_MIN>();
+        let at = begin.and_then(|begin| {
+            sent.windows(ECHO_BYTES_MIN)
+                .position(|window| window == begin)
+        });
+        match at {
+            Some(at) => {
+                let pairs = rest.iter().zip(&sent[at..]);
+                rest = &rest[pairs.take_while(|(a, b)| a == b).count()..];
+                out.extend_from_slice(STRUCK.as_bytes());
+            }
+            None => {
+                out.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_is_struck_out_of_an_answers_words() {
+        let body = Secret::new("{\"secret_id\":\"a-secret-id-of-the-agent\"}");
+        let mut found = Found {
+            sent: request(
+                "GET",
+                "vault.example.internal:8200",
+                &[
+                    "/v1/secret/data/database",
+                    "?token=query-of-a-container-url",
+                ],
+                &[("X-Vault-Token", "hvs.0123456789abcdefghij")],
+                Some(&body),
+            ),
+            own: vec![Secret::new("s3cretid"), Secret::new("abc")],
+            ..Found::default()
+        };
+        for (words, said) in [
+            (
+                "bad header X-Vault-Token: hvs.0123456789abcdefghij",
+                "bad header (struck out)",
+            ),
+            ("token <hvs.0123456789abcdef>", "token <(struck out)>"),
+            (
+                "s3cretid, and a-secret-id-of-the-agent",
+                "(struck out), and (struck out)",
+            ),
+            ("query-of-a-container-url", "(struck out)"),
+            ("abc: permission denied", "abc: permission denied"),
+        ] {
+            assert_eq!(found.said(words), said);
+        }
+        // Where the agent asks, and for what, is no secret.
+        found.sent = request(
+            "GET",
+            "vault.example.internal:8200",
+            &["/v1/secret/data/database"],
+            &[],
+            None,
+        );
+        let plain = "no handler for route secret/data/database at vault.example.internal:8200";
+        assert_eq!(found.said(plain), plain);
+        assert_eq!(Found::default().said(plain), plain);
     }
 }

@@ -49,10 +49,14 @@ impl Fetch {
 
     /// What is to be done now.
     pub fn next(&mut self, world: &mut World<'_>) -> Step {
-        match &mut self.store {
+        let step = match &mut self.store {
             Store::Vault(store) => store.next(&mut self.found, world),
             Store::Aws(store) => store.next(&mut self.found, world),
+        };
+        if let Step::Ask(ask) = &step {
+            self.found.sent = ask.request.clone();
         }
+        step
     }
 
     /// The last question was answered, or not.

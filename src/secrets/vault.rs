@@ -73,6 +73,7 @@ impl Vault {
                         if self.examines {
                             door.state_place(found);
                         }
+                        found.own = door.login.secrets().cloned().collect();
                         self.door = Some(door);
                     }
                     Err(cause) => self.give_up(&cause, found),
@@ -297,9 +298,22 @@ impl Vault {
                 return;
             }
         }
-        let data = json_text::member(text(response), "data");
-        let life = data.and_then(|data| json_text::member(data, "ttl")?.parse().ok());
-        state_life(life, found);
+        let number = |name: &str| {
+            let data = json_text::member(text(response), "data")?;
+            json_text::member(data, name)?.parse::<u64>().ok()
+        };
+        // Whatever else answers so, a login page say, is no Vault.
+        let Some(life) = number("ttl") else {
+            found.needs = Some(words::MALFORMED);
+            return;
+        };
+        state_life(Some(life), found);
+        if let Some(uses) = number("num_uses").filter(|uses| *uses > 0) {
+            found.note(&[
+                "its token is for few questions, of which this was one; left: ",
+                &uses.to_string(),
+            ]);
+        }
     }
 
     /// The answer for the want at hand.
@@ -385,7 +399,7 @@ fn note_errors(response: &Response, about: &str, found: &mut Found) -> bool {
         .into_iter()
         .filter_map(json_text::string)
         .collect();
-    let said = shortened(&errors.join("; "), limits::STORE_WORDS_BYTES_MAX);
+    let said = found.said(&errors.join("; "));
     let about = shortened(about, limits::SECRET_ID_SHOWN_BYTES);
     let status = response.status.to_string();
     found.note(&["Vault answered ", &status, " for ", &about, ": ", &said]);

@@ -420,6 +420,25 @@ fn a_token_that_vault_refuses_and_half_a_pair_are_failures_and_a_standby_is_none
         "{text}"
     );
     assert_eq!(code, 0);
+    let reflected = format!(r#"{{"errors":["bad header X-Vault-Token: {TOKEN}"]}}"#);
+    let (text, _) = refusing(400, reflected.leak());
+    assert!(
+        text.contains("struck out") && !text.contains(TOKEN),
+        "{text}"
+    );
+    for other in ["<html>please log in</html>", r#"{"data":{"ttl":"long"}}"#] {
+        let (text, code) = refusing(200, other);
+        assert!(
+            text.starts_with("FAIL the store's answer is not what its kind answers"),
+            "{text}"
+        );
+        assert_eq!(code, 1);
+    }
+    let (text, _) = refusing(200, r#"{"data":{"ttl":60,"num_uses":3}}"#);
+    assert!(
+        text.starts_with("warn ") && text.contains("left: 3"),
+        "{text}"
+    );
     let (text, code) = refusing(307, "");
     assert!(
         text.starts_with("warn ") && text.contains("to another node"),

@@ -105,7 +105,7 @@ pub fn refused(who: &str, about: &str, response: &Response, found: &mut Found) -
             .or_else(|| tag(body, "Message").map(str::to_owned)),
         _ => None,
     };
-    let said = shortened(&message.unwrap_or_default(), limits::STORE_WORDS_BYTES_MAX);
+    let said = found.said(&message.unwrap_or_default());
     let about = shortened(about, limits::SECRET_ID_SHOWN_BYTES);
     let request = response.header("x-amzn-requestid").unwrap_or("");
     let is_id = request.len() <= 64
