@@ -210,6 +210,12 @@ fn what_the_agents_variables_lack_is_named() {
     }
     let empty = cause(&[address, ("VAULT_TOKEN", "file:///t")], &[("/t", " \n")]);
     assert!(empty.contains("empty file"), "{empty}");
+    let strange = [address, ("VAULT_TOKEN", "t"), ("VAULT_CACERT", "/ca.der")];
+    let strange = cause(&strange, &[("/ca.der", "0\u{82}")]);
+    assert!(
+        strange.contains("VAULT_CACERT leads to a file without"),
+        "{strange}"
+    );
 }
 
 #[test]

@@ -49,20 +49,18 @@ impl Door {
             }
         };
         let authorities = match setting("VAULT_CACERT", found, world)? {
-            None => None,
-            Some(text) => Some(match is_pem(&text) {
-                true => text.expose().to_vec(),
+            Some(text) if !is_pem(&text) => {
                 // As Vault's own tools take it.
-                false => file(
-                    "VAULT_CACERT",
-                    text.expose_text().unwrap_or(""),
-                    found,
-                    world,
-                )?
-                .expose()
-                .to_vec(),
-            }),
+                let path = text.expose_text().unwrap_or("");
+                let read = file("VAULT_CACERT", path, found, world)?;
+                if !is_pem(&read) {
+                    return Err(Cause::setting("VAULT_CACERT", NO_PEM));
+                }
+                Some(read)
+            }
+            text => text,
         };
+        let authorities = authorities.map(|pem| pem.expose().to_vec());
         let namespace = world.stores.settings.get("VAULT_NAMESPACE");
         let namespace = namespace
             .map(|it| it.trim().to_owned())
@@ -166,6 +164,8 @@ fn is_pem(text: &Secret) -> bool {
     text.expose_text()
         .is_some_and(|text| text.contains("-----BEGIN"))
 }
+
+const NO_PEM: &str = "leads to a file without a certificate in PEM";
 
 /// The trimmed text of a variable, which may be `base64://` or `file://`.
 fn setting(
