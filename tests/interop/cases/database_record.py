@@ -6,7 +6,7 @@ from pathlib import Path
 from house import database, mariadb
 from house.verdict import expect
 
-PORT = 9210
+PORT = 9310
 
 
 def run(stage):
