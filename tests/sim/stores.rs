@@ -152,10 +152,12 @@ impl Stores {
 
     /// A client has heard of the end of its session; what it reads, where that was refused here.
     pub fn told(&mut self, link: u32, sid: u32, got: &Got) {
-        if !self.refused.remove(&(link, sid)) {
+        let text = String::from_utf8_lossy(&got.payload);
+        // What came before the session was opened has an answer of its own.
+        let is_stray = text.contains("connection params not found");
+        if is_stray || !self.refused.remove(&(link, sid)) {
             return;
         }
-        let text = String::from_utf8_lossy(&got.payload);
         let frame = "failed decoding environment variables [\"";
         assert!(text.starts_with(frame), "a refusal in other words: {text}");
         let causes = text.strip_prefix(frame).unwrap().strip_suffix("\"]");
