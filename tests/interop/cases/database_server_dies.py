@@ -7,7 +7,7 @@ from house import database
 from house.program import wait_until
 from house.verdict import expect
 
-PORT = 9220
+PORT = 9320
 SLEEPING = "select pid from pg_stat_activity where usename = 'bereft' and query like 'select pg_sleep%' and state = 'active'"
 
 
