@@ -10,7 +10,7 @@ use crate::admin::rest::exchange;
 use crate::base::plain::shortened;
 use crate::config::Surroundings;
 use crate::http::{BaseUrl, Response, is_field_value};
-use crate::secrets::ANSWER;
+use crate::secrets::{ANSWER, metadata};
 
 /// They are in the same machine; where nobody is, a firewall may say nothing, and so does a hop limit.
 const PATIENCE: Duration = Duration::from_millis(250);
@@ -29,12 +29,8 @@ pub struct MetadataPlaces<'a> {
 impl MetadataPlaces<'static> {
     /// Where they are.
     pub const AMAZONS: Self = Self {
-        machine: &["http://169.254.169.254", "http://[fd00:ec2::254]"],
-        container: &[
-            "http://169.254.170.2",
-            "http://169.254.170.23",
-            "http://[fd00:ec2::23]",
-        ],
+        machine: &[metadata::INSTANCE, metadata::INSTANCE_IPV6],
+        container: &[metadata::TASK, metadata::POD, metadata::POD_IPV6],
     };
 }
 
@@ -83,16 +79,11 @@ fn answering(place: &str) -> Option<BaseUrl> {
 /// What a machine's address gives to whoever asks, by a token where it gives one, else as its first version did;
 /// `true`: nothing.
 fn of_machine(url: &BaseUrl) -> (bool, String) {
-    let life = ("X-aws-ec2-metadata-token-ttl-seconds", "10");
-    let token = ask(url, "PUT", "/latest/api/token", Some(life));
+    let life = (metadata::TOKEN_LIFE, "10");
+    let token = ask(url, "PUT", metadata::TOKEN_PATH, Some(life));
     let header = token.as_deref().map(str::trim);
-    let header = header.map(|token| ("X-aws-ec2-metadata-token", token));
-    let roles = ask(
-        url,
-        "GET",
-        "/latest/meta-data/iam/security-credentials/",
-        header,
-    );
+    let header = header.map(|token| (metadata::TOKEN, token));
+    let roles = ask(url, "GET", metadata::ROLES_PATH, header);
     let role = roles.as_deref().and_then(|roles| roles.lines().next());
     match role.map(str::trim).filter(|role| !role.is_empty()) {
         Some(role) => (false, [GIVES, &shortened(role, ROLE_SHOWN), GIVEN].concat()),

@@ -24,6 +24,7 @@ mod words;
 pub use asking::{ANSWER, Ask, Found, Origin, Place, Step, Trouble, World};
 pub use aws::identity::{Needs, Role};
 pub use aws::ini::Ini;
+pub use aws::metadata;
 pub use aws::tokens::Mint;
 pub use fetch::Fetch;
 pub use plan::{Provider, Reference, Refused, Want};

@@ -5,6 +5,7 @@
 //! person (SSO, MFA) or another program (`credential_process`) is refused by its name.
 
 use super::identity::{Credentials, Role};
+use super::metadata;
 use super::profiles::{Profile, Profiles};
 use crate::http::BaseUrl;
 use crate::limits;
@@ -222,7 +223,7 @@ fn keys_of(settings: &Settings) -> Option<Credentials> {
 
 fn container(settings: &Settings, found: &mut Found) -> Result<Option<Base>, Cause> {
     let text = match settings.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") {
-        Some(path) if path.starts_with('/') => ["http://169.254.170.2", path].concat(),
+        Some(path) if path.starts_with('/') => [metadata::TASK, path].concat(),
         Some(_) => return Err(BAD_CONTAINER),
         None => match settings.get("AWS_CONTAINER_CREDENTIALS_FULL_URI") {
             Some(url) => url.to_owned(),

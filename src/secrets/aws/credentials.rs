@@ -9,8 +9,9 @@ use super::answers;
 use super::chain::{Base, Chain, NOTHING};
 use super::endpoints::{self, NO_REGION, Service};
 use super::identity::{Credentials, Role};
+use super::metadata;
 use super::profiles::Profiles;
-use super::questions::{FORM, VERSION, ask, form, heard_of, metadata, session_of, signed};
+use super::questions::{self, FORM, VERSION, ask, form, heard_of, session_of, signed};
 use super::region::is_region;
 use crate::base::Secret;
 use crate::http::{BaseUrl, Response, encode_segment, is_field_value};
@@ -339,28 +340,24 @@ impl Getting {
             .get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE")
             .is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6"));
         let usual = match is_v6 {
-            true => "http://[fd00:ec2::254]",
-            false => "http://169.254.169.254",
+            true => metadata::INSTANCE_IPV6,
+            false => metadata::INSTANCE,
         };
         let set = settings
             .get("AWS_EC2_METADATA_SERVICE_ENDPOINT")
             .unwrap_or(usual);
         let url = BaseUrl::parse(set)
             .map_err(|_| Cause::setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "is no URL"))?;
-        const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
         let (method, path) = match self.asked {
-            Asked::InstanceToken => ("PUT", "/latest/api/token".to_owned()),
-            Asked::InstanceKeys => ("GET", [ROLES, &self.instance_role].concat()),
+            Asked::InstanceToken => ("PUT", metadata::TOKEN_PATH.to_owned()),
+            Asked::InstanceKeys => ("GET", [metadata::ROLES_PATH, &self.instance_role].concat()),
             Asked::InstanceRegion => ("GET", "/latest/meta-data/placement/region".to_owned()),
-            _ => ("GET", ROLES.to_owned()),
+            _ => ("GET", metadata::ROLES_PATH.to_owned()),
         };
         let token = self.instance_token.clone();
         let header = match (&self.asked, &token) {
-            (Asked::InstanceToken, _) => Some(("x-aws-ec2-metadata-token-ttl-seconds", "300")),
-            (_, Some(token)) => Some((
-                "x-aws-ec2-metadata-token",
-                token.expose_text().unwrap_or(""),
-            )),
+            (Asked::InstanceToken, _) => Some((metadata::TOKEN_LIFE, "300")),
+            (_, Some(token)) => Some((metadata::TOKEN, token.expose_text().unwrap_or(""))),
             _ => None,
         };
         self.ask_metadata(&url, (method, &path), header, world)
@@ -420,7 +417,13 @@ impl Getting {
             return Err(self.dead(&Trouble::Silent, &mut Found::default(), world));
         }
         let step = limits::METADATA_ANSWER_MAX.min(left);
-        Ok(metadata(url, (method, path), header, step, world))
+        Ok(questions::metadata(
+            url,
+            (method, path),
+            header,
+            step,
+            world,
+        ))
     }
 
     fn assume_by_token(

@@ -6,6 +6,7 @@ mod credentials;
 mod endpoints;
 pub(in crate::secrets) mod identity;
 pub(in crate::secrets) mod ini;
+pub mod metadata;
 mod profiles;
 mod questions;
 mod region;
