@@ -146,12 +146,7 @@ impl World {
 
     fn open_session(&mut self, request: &SessionRequest) {
         let open = request.open_packet(SESSION);
-        let entries: Vec<(&str, &[u8])> = open
-            .spec
-            .iter()
-            .map(|(key, value)| (key.as_str(), &value[..]))
-            .collect();
-        self.receive(&packet(Kind::AgentSessionOpen, &entries, b""));
+        self.receive(&packet(Kind::AgentSessionOpen, &open.entries(), b""));
     }
 
     /// A request to a web service, whose body is long.

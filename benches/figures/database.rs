@@ -8,8 +8,9 @@ use std::sync::Arc;
 use loopback_gateway::postgres::{put, startup};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::house::{Database, House, Move, Through, idle, queries, transfers, write_rows};
-use super::table::Budget;
+use super::house::{
+    Database, House, Move, Through, idle, queries, query_rows, transfer_rows, transfers, write_rows,
+};
 use super::{Bench, Transfer, measure};
 
 static POSTGRES: Database = Database {
@@ -63,32 +64,20 @@ pub fn measure_all(bench: &mut Bench) {
 
 fn ask(bench: &mut Bench, words: &str, messages: &[&[u8]], bar: f64, reach: f64) {
     queries(bench, &POSTGRES, messages, |tcp| {
-        [
-            (
-                format!("PostgreSQL, {words} query, agent CPU us"),
-                // Two eyes on the bytes, and nothing else.
-                Budget::AtMost(bar.min(tcp * 1.25 + 2.0), reach),
-            ),
-            (
-                format!("PostgreSQL, {words} query, TLS to the server, agent CPU us"),
-                Budget::AtMost(bar * 1.5, reach * 1.5),
-            ),
-        ]
+        let names = ["", ", TLS to the server"];
+        let names = names.map(|way| format!("PostgreSQL, {words} query{way}, agent CPU us"));
+        query_rows(names, (bar, reach), tcp)
     });
 }
 
 fn copy(bench: &mut Bench, words: &str, run: Move, bar: f64) {
     transfers(bench, &POSTGRES, run, |tcp| {
-        [
-            (
-                format!("PostgreSQL, {words}, CPU s/GB"),
-                Budget::AtMost(bar.max(tcp * 1.25), tcp * 1.1),
-            ),
-            (
-                format!("PostgreSQL, {words}, TLS to the server, CPU s/GB"),
-                Budget::AtMost(tcp * 1.25 + 1.5, tcp + 1.0),
-            ),
-        ]
+        let names = ["", ", TLS to the server"];
+        transfer_rows(
+            names.map(|way| format!("PostgreSQL, {words}{way}, CPU s/GB")),
+            bar,
+            tcp,
+        )
     });
 }
 

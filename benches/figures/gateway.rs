@@ -173,12 +173,7 @@ impl Gateway {
 
     fn send_open(&mut self, session: &str, request: &SessionRequest) {
         let packet = request.open_packet(session);
-        let entries: Vec<(&str, &[u8])> = packet
-            .spec
-            .iter()
-            .map(|(key, value)| (key.as_str(), &value[..]))
-            .collect();
-        let bytes = encode(&packet.kind, &entries, &packet.payload);
+        let bytes = encode(&packet.kind, &packet.entries(), &packet.payload);
         self.send(&bytes);
     }
 

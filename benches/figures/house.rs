@@ -92,6 +92,22 @@ impl House {
     }
 }
 
+/// Of a query: two eyes on the bytes beside a relay's `tcp`, and nothing else.
+pub fn query_rows([login, tls]: [String; 2], (bar, reach): (f64, f64), tcp: f64) -> Rows {
+    [
+        (login, Budget::AtMost(bar.min(tcp * 1.25 + 2.0), reach)),
+        (tls, Budget::AtMost(bar * 1.5, reach * 1.5)),
+    ]
+}
+
+/// Of a gigabyte, beside a relay's `tcp`.
+pub fn transfer_rows([login, tls]: [String; 2], bar: f64, tcp: f64) -> Rows {
+    [
+        (login, Budget::AtMost(bar.max(tcp * 1.25), tcp * 1.1)),
+        (tls, Budget::AtMost(tcp * 1.25 + 1.5, tcp + 1.0)),
+    ]
+}
+
 /// Microseconds of CPU that the agent spends on a query of these messages; `rows` is told those of a TCP relay.
 pub fn queries(
     bench: &mut Bench,

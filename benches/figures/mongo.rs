@@ -9,8 +9,9 @@ use loopback_gateway::mongo::{
 };
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::house::{Database, House, Through, idle, queries, transfers, write_rows};
-use super::table::Budget;
+use super::house::{
+    Database, House, Through, idle, queries, query_rows, transfer_rows, transfers, write_rows,
+};
 use super::{Bench, Transfer, measure};
 
 static MONGO: Database = Database {
@@ -41,28 +42,17 @@ const ANSWER: &[u8] =
 pub fn measure_all(bench: &mut Bench) {
     let find = command(FIND, 4711);
     queries(bench, &MONGO, &[&find], |tcp| {
-        [
-            (
-                "MongoDB, find, agent CPU us".to_owned(),
-                Budget::AtMost(60.0_f64.min(tcp * 1.25 + 2.0), 30.0),
-            ),
-            (
-                "MongoDB, find, TLS to the server, agent CPU us".to_owned(),
-                Budget::AtMost(90.0, 45.0),
-            ),
-        ]
+        let names = ["find", "find, TLS to the server"];
+        let names = names.map(|name| format!("MongoDB, {name}, agent CPU us"));
+        query_rows(names, (60.0, 30.0), tcp)
     });
     transfers(bench, &MONGO, results, |tcp| {
-        [
-            (
-                "MongoDB, results, CPU s/GB".to_owned(),
-                Budget::AtMost(1.0_f64.max(tcp * 1.25), tcp * 1.1),
-            ),
-            (
-                "MongoDB, results, TLS to the server, CPU s/GB".to_owned(),
-                Budget::AtMost(tcp * 1.25 + 1.5, tcp + 1.0),
-            ),
-        ]
+        let names = ["results", "results, TLS to the server"];
+        transfer_rows(
+            names.map(|name| format!("MongoDB, {name}, CPU s/GB")),
+            1.0,
+            tcp,
+        )
     });
     let words = ["logged in to MongoDB", "the same over TLS"];
     idle(bench, &MONGO, &find, words);

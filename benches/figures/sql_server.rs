@@ -8,8 +8,9 @@ use std::sync::Arc;
 use loopback_gateway::mssql::{Login7, batch, framed, prelogin_of};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::house::{Database, House, Through, idle, queries, transfers, write_rows};
-use super::table::Budget;
+use super::house::{
+    Database, House, Through, idle, queries, query_rows, transfer_rows, transfers, write_rows,
+};
 use super::{Bench, Transfer, measure};
 
 static SQL_SERVER: Database = Database {
@@ -43,32 +44,19 @@ const ANSWER: &[u8] =
 const WELCOME: &[u8] =
     b"\x04\x01\0\x20\0\x33\x01\0\xad\x08\0\x01\x74\0\0\x04\0\0\0\xfd\0\0\0\0\0\0\0\0\0\0\0\0";
 
+/// How much is encrypted.
+const WAYS: [&str; 2] = ["the login encrypted", "all encrypted"];
+
 /// All rows of this group.
 pub fn measure_all(bench: &mut Bench) {
     let query = batch("SELECT abalance FROM pgbench_accounts WHERE aid = 4711");
     queries(bench, &SQL_SERVER, &[&query], |tcp| {
-        [
-            (
-                "SQL Server, query, the login encrypted, agent CPU us".to_owned(),
-                Budget::AtMost(60.0_f64.min(tcp * 1.25 + 2.0), 30.0),
-            ),
-            (
-                "SQL Server, query, all encrypted, agent CPU us".to_owned(),
-                Budget::AtMost(90.0, 45.0),
-            ),
-        ]
+        let names = WAYS.map(|way| format!("SQL Server, query, {way}, agent CPU us"));
+        query_rows(names, (60.0, 30.0), tcp)
     });
     transfers(bench, &SQL_SERVER, results, |tcp| {
-        [
-            (
-                "SQL Server, results, the login encrypted, CPU s/GB".to_owned(),
-                Budget::AtMost(1.0_f64.max(tcp * 1.25), tcp * 1.1),
-            ),
-            (
-                "SQL Server, results, all encrypted, CPU s/GB".to_owned(),
-                Budget::AtMost(tcp * 1.25 + 1.5, tcp + 1.0),
-            ),
-        ]
+        let names = WAYS.map(|way| format!("SQL Server, results, {way}, CPU s/GB"));
+        transfer_rows(names, 1.0, tcp)
     });
     let words = [
         "logged in to SQL Server, the login encrypted",

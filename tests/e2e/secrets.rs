@@ -329,6 +329,16 @@ fn the_machines_own_addresses_are_shut_to_sessions() {
     }
 }
 
+/// A native connection to a database of RDS, which is on this machine.
+fn to_rds(dialect: &str, port: u16, mode: &str) -> SessionRequest {
+    SessionRequest::new(dialect, "connect")
+        .env("HOST", "LOCALHOST")
+        .env("PORT", &port.to_string())
+        .env("USER", "_aws_iam_rds:app")
+        .env("PASS", "_aws_iam_rds:authtoken")
+        .env("SSLMODE", mode)
+}
+
 #[test]
 fn a_database_of_rds_gets_a_token_of_its_own_for_each_login_and_over_tls_alone() {
     let certificate = Certificate::new(&["localhost", "127.0.0.1"]);
@@ -341,14 +351,7 @@ fn a_database_of_rds_gets_a_token_of_its_own_for_each_login_and_over_tls_alone()
         })
     };
     let world = world("http://127.0.0.1:1", "http://127.0.0.1:1", &[]);
-    let to = |port: u16, mode: &str| {
-        SessionRequest::new("postgres", "connect")
-            .env("HOST", "LOCALHOST")
-            .env("PORT", &port.to_string())
-            .env("USER", "_aws_iam_rds:app")
-            .env("PASS", "_aws_iam_rds:authtoken")
-            .env("SSLMODE", mode)
-    };
+    let to = |port: u16, mode: &str| to_rds("postgres", port, mode);
     let database = start(TlsAnswer::Yes);
     let hello = startup(3 << 16, &[("user", "noop"), ("database", "sales")]);
     let mut session = world.open(to(database.port(), "prefer"));
@@ -423,15 +426,7 @@ fn mysql_of_rds(version: &'static str, capabilities: u32, has_tls: bool) -> Data
 #[test]
 fn mysql_and_mariadb_of_rds_get_a_token_for_each_login_and_over_tls_alone() {
     let world = world("http://127.0.0.1:1", "http://127.0.0.1:1", &[]);
-    let to = |port: u16, mode: &str| {
-        SessionRequest::new("mysql", "connect")
-            .env("HOST", "LOCALHOST")
-            .env("PORT", &port.to_string())
-            .env("USER", "_aws_iam_rds:app")
-            .env("PASS", "_aws_iam_rds:authtoken")
-            .env("DB", "sales")
-            .env("SSLMODE", mode)
-    };
+    let to = |port: u16, mode: &str| to_rds("mysql", port, mode).env("DB", "sales");
     let hello = {
         let capabilities = 1 << 3 | 1 << 9 | 1 << 15 | 1 << 19 | 1 << 24;
         mysql::response(capabilities, 45, "sales", b"")

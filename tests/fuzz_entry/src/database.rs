@@ -175,12 +175,7 @@ impl World {
             .env("MYSQL_RSA", "true")
             .env("SSLMODE", MODES[mode]);
         let open = request.open_packet(SESSION);
-        let entries: Vec<(&str, &[u8])> = open
-            .spec
-            .iter()
-            .map(|(key, value)| (key.as_str(), &value[..]))
-            .collect();
-        world.packet(Kind::AgentSessionOpen, &entries, b"");
+        world.packet(Kind::AgentSessionOpen, &open.entries(), b"");
         if world.kind != "mysql" {
             world.started(0);
         }
