@@ -13,6 +13,8 @@ struct Class {
     names: &'static str,
 }
 
+const OF_SHELLS: &str = "since shells take code from it";
+
 const CLASSES: [Class; 5] = [
     Class {
         why: "since loaders take code from it",
@@ -21,7 +23,7 @@ const CLASSES: [Class; 5] = [
                 OPENSSL_ENGINES GIO_* GTK_* QT_* XDG_CONFIG_* XDG_DATA_* TERMINFO* TERMCAP",
     },
     Class {
-        why: "since shells take code from it",
+        why: OF_SHELLS,
         names: "PATH HOME SHELL IFS CDPATH BASH_* BASHOPTS SHELLOPTS PS0 PS1 PS2 PS4 \
                 PROMPT_COMMAND EXECIGNORE INPUTRC HISTFILE MAIL MAILPATH FCEDIT ZDOTDIR FPATH \
                 fish_* PSModulePath",
@@ -84,7 +86,7 @@ pub(super) fn refusal(policy: &ClientEnv, name: &str, is_console: bool) -> Optio
         return None;
     }
     let why = match name {
-        CONSOLE_ONLY if is_console => "since shells take code from it",
+        CONSOLE_ONLY if is_console => OF_SHELLS,
         _ => class(name)?,
     };
     Some(sentence(name, why))
